@@ -1,0 +1,163 @@
+"""The execution environment: the interface of every isolation tier, and the contract they all keep.
+
+Life: Init -> Ready <-> Busy -> Shutdown. A tier starts an environment (Init); `start` returns when it is Ready, or
+raises InitError. `invoke` takes it to Busy and back to Ready, unless the answer says it is spent: after a timeout, a
+crash or an exit the environment is Shutdown already and must be let go. `shutdown` may be called at any time, from
+any state, more than once; when it returns, no process, mount, cgroup or socket of the environment is left. After
+shutdown, `invoke` raises EnvironmentGoneError. One invocation at a time; the pool sees to that.
+
+Output of the function goes to the LogSink line by line, complete before `invoke` returns.
+Read next: pool.py (who keeps environments), jail/ (the default tier), process.py (the one that isolates nothing).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from cosset.identity.principal import Credentials
+
+
+class EnvironmentState(Enum):
+    INIT = "init"
+    READY = "ready"
+    BUSY = "busy"
+    SHUTDOWN = "shutdown"
+
+
+class LogSink(Protocol):
+    """Where the output of one environment goes. Never blocks and never fails; at its bound it drops and counts."""
+
+    def write(self, timestamp_ms: int, message: str) -> None:
+        """One line, without its line feed, or one multi-line logging record. Epoch milliseconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSpec:
+    """What an environment is made from. Paths are the host's; `variables` are the user's; the tier adds AWS's own
+    (AWS_LAMBDA_FUNCTION_NAME, _HANDLER, credentials, AWS_LAMBDA_RUNTIME_API ...).
+
+    `endpoint` is the URL at which code inside reaches Cosset; None: not offered. `warning`, when set, is written to
+    the log at start (the runtime is served by another than the one asked for).
+    """
+
+    id: str
+    account: str
+    region: str
+    function_name: str
+    function_arn: str
+    version: str
+    runtime: str
+    handler: str
+    memory_mb: int
+    timeout_s: int
+    ephemeral_storage_mb: int
+    code_dir: Path
+    log_group: str
+    log_stream: str
+    credentials: Credentials
+    layer_dirs: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    log_format: str = "Text"
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+    architecture: str = "x86_64"
+    init_timeout_s: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One invocation as the function sees it. `deadline_ms` is epoch milliseconds. `client_context` and
+    `cognito_identity` are JSON texts."""
+
+    request_id: str
+    payload: bytes
+    deadline_ms: int
+    invoked_arn: str
+    trace_id: str = ""
+    client_context: str | None = None
+    cognito_identity: str | None = None
+    content_type: str = "application/json"
+
+
+class Outcome(Enum):
+    """How an invocation ended. Everything but SUCCESS and ERROR has ended the environment too."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    """The function raised, or the runtime reported an error: `payload` is the error object as the runtime gave it."""
+    TIMEOUT = "timeout"
+    EXIT = "exit"
+    """The process ended before it answered: `error_type` and `error_message` say how."""
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. For ERROR, `payload` is the JSON error object of the runtime; for TIMEOUT, EXIT and OUT_OF_MEMORY
+    it is AWS's error object, already made. `error_type` is set for all of these.
+
+    `duration_ms` is measured from handing the event over to having the answer; `max_memory_mb` is the peak so far.
+    """
+
+    outcome: Outcome
+    payload: bytes
+    duration_ms: float
+    max_memory_mb: int
+    content_type: str = "application/json"
+    error_type: str | None = None
+
+    @property
+    def environment_is_spent(self) -> bool:
+        return self.outcome not in (Outcome.SUCCESS, Outcome.ERROR)
+
+
+class InitError(Exception):
+    """The environment did not become Ready. `payload` is AWS's error object for the caller, `phase_ms` how long Init
+    took, `status` is `error` or `timeout` as INIT_REPORT says it. Nothing is left behind when this is raised."""
+
+    def __init__(self, error_type: str, message: str, payload: bytes, phase_ms: float, status: str = "error") -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.payload = payload
+        self.phase_ms = phase_ms
+        self.status = status
+
+
+class EnvironmentGoneError(Exception):
+    """The environment ended while it was idle, before it took the event: the event may safely go to another."""
+
+
+class TierUnavailableError(Exception):
+    """This host cannot give this tier; the message says what is missing and how to get it."""
+
+
+class Environment(Protocol):
+    """One execution environment. See the module docstring for what may be called when."""
+
+    spec: EnvironmentSpec
+    state: EnvironmentState
+    init_ms: float
+    """How long Init took."""
+
+    async def invoke(self, event: Event) -> Answer:
+        """Raises: EnvironmentGoneError, when the event was certainly not delivered."""
+        ...
+
+    async def shutdown(self) -> None: ...
+
+
+class Tier(Protocol):
+    """Makes environments of one kind of isolation."""
+
+    name: str
+
+    async def start(self, spec: EnvironmentSpec, sink: LogSink) -> Environment:
+        """Raises: InitError, TierUnavailableError."""
+        ...
+
+    async def close(self) -> None:
+        """Ends every environment of this tier and what it keeps warm."""
+        ...

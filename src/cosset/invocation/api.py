@@ -1,0 +1,106 @@
+"""How the rest of Cosset asks for an invocation: the request, the result, and the ports this room stands on."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+
+class InvocationType(Enum):
+    REQUEST_RESPONSE = "RequestResponse"
+    EVENT = "Event"
+    DRY_RUN = "DryRun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is to run, resolved: everything an environment needs to know of one function version.
+
+    A port's value, so that invocation need not know what a function is (functions/ makes it). `revision` changes
+    whenever an idle environment made from an older Target must not serve any more. `arn` is unqualified.
+    """
+
+    account: str
+    region: str
+    name: str
+    arn: str
+    version: str
+    revision: str
+    runtime: str
+    handler: str
+    role: str
+    memory_mb: int
+    timeout_s: int
+    ephemeral_storage_mb: int
+    code_dir: Path
+    log_group: str
+    layer_dirs: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    log_format: str = "Text"
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+    architecture: str = "x86_64"
+    tracing_mode: str = "PassThrough"
+    reserved_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One call. `qualifier` is what the caller named (None: `$LATEST`); `invoked_arn` is the ARN that the function
+    sees, with the qualifier exactly when the caller gave one. `cancelled`: the client has gone (the function still
+    runs to its end, as on AWS)."""
+
+    account: str
+    region: str
+    function_name: str
+    qualifier: str | None
+    payload: bytes
+    request_id: str
+    invoked_arn: str
+    trace_id: str = ""
+    client_context: str | None = None
+    cognito_identity: str | None = None
+    want_log_tail: bool = False
+    cancelled: asyncio.Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationResult:
+    """The end of a synchronous invocation. `function_error` is what X-Amz-Function-Error says (`Unhandled`), None on
+    success; `executed_version` what X-Amz-Executed-Version says; `log_tail` the last 4 KB of this call's log."""
+
+    payload: bytes
+    executed_version: str
+    content_type: str = "application/json"
+    function_error: str | None = None
+    log_tail: bytes | None = None
+
+
+class TargetResolver(Protocol):
+    """functions/ implements this; answers from memory on the hot path."""
+
+    async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
+        """Picks the version, by the alias's weights where there are any.
+
+        Raises:
+            ServiceError: ResourceNotFoundException, ResourceConflictException (Pending) as AWS says them.
+        """
+        ...
+
+
+class Invoker(Protocol):
+    """The front of this room: what the Lambda API, the triggers and the other services call."""
+
+    async def invoke(self, invocation: Invocation) -> InvocationResult:
+        """Runs it and waits for the end.
+
+        Raises:
+            ServiceError: TooManyRequestsException, RequestTooLargeException, ResourceNotFoundException ...
+        """
+        ...
+
+    async def invoke_async(self, invocation: Invocation) -> None:
+        """Returns when the event is committed to the durable queue."""
+        ...

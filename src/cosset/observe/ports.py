@@ -1,0 +1,38 @@
+"""Log events on their way from whoever writes them to the store that keeps them, behind one port."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One event. Both times are epoch milliseconds; `ingested_ms` never lies before the previous one's in a stream."""
+
+    timestamp_ms: int
+    message: str
+    ingested_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """A log stream, wherever it is kept."""
+
+    account: str
+    region: str
+    group: str
+    stream: str
+
+
+class LogWriter(Protocol):
+    """Takes log events without ever making the caller wait; the events are written in batches, in order per stream.
+
+    Makes the group (when create_group allows it) and the stream on first use. At its bound it drops the oldest
+    unwritten events of the loudest stream and leaves one event that says how many.
+    """
+
+    def write(self, key: StreamKey, events: Sequence[LogEvent]) -> None: ...
+
+    async def flush(self) -> None:
+        """Returns when everything written so far is durable. An asynchronous invocation ends after this (G1)."""
+        ...

@@ -1,0 +1,93 @@
+"""How a service offers its operations to the door: a handler, and beside it what IAM must allow.
+
+A service package holds classes whose methods are marked with `@operation`; `Service.of` collects them. The gateway
+reads the table; services know nothing of HTTP.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cosset.identity.ports import Requirement
+from cosset.identity.principal import Principal
+
+Params = dict[str, Any]
+Result = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Context:
+    """What a handler may know of the call besides its parameters.
+
+    `cancelled` is set when the client has gone: a long poll ends on it. `host` and `scheme` are as the client
+    addressed the door, for URLs in answers. `deadline_ms` is epoch milliseconds, None without one.
+    """
+
+    service: str
+    operation: str
+    principal: Principal
+    account: str
+    region: str
+    request_id: str
+    host: str
+    scheme: str = "http"
+    trace_id: str | None = None
+    deadline_ms: int | None = None
+    user_agent: str | None = None
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Handler = Callable[[Context, Params], Awaitable[Result | None]]
+Requirements = Callable[[Context, Params], Sequence[Requirement]]
+_Method = TypeVar("_Method", bound=Callable[..., Awaitable[Result | None]])
+
+_MARK = "__cosset_operation__"
+
+
+def operation(name: str, requirements: Requirements) -> Callable[[_Method], _Method]:
+    """Marks a method as the handler of the AWS operation `name`; `requirements` says what IAM must allow."""
+
+    def mark(method: _Method) -> _Method:
+        setattr(method, _MARK, (name, requirements))
+        return method
+
+    return mark
+
+
+def no_requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+    """For the few operations that AWS lets every authenticated principal call (sts:GetCallerIdentity)."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    name: str
+    handler: Handler
+    requirements: Requirements
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One AWS service as this installation serves it. `name` is botocore's (`lambda`, `iam`, `sts`, `logs`).
+
+    `validation_code` is the error code that this service gives to violated constraints of its model.
+    """
+
+    name: str
+    operations: Mapping[str, Operation]
+    validation_code: str = "ValidationException"
+
+    @classmethod
+    def of(cls, name: str, parts: Iterable[object], validation_code: str = "ValidationException") -> "Service":
+        operations: dict[str, Operation] = {}
+        for part in parts:
+            for attribute in dir(type(part)):
+                mark = getattr(getattr(type(part), attribute, None), _MARK, None)
+                if mark is None:
+                    continue
+                operation_name, requirements = mark
+                if operation_name in operations:
+                    raise ValueError(f"{name}:{operation_name} has two handlers")
+                operations[operation_name] = Operation(operation_name, getattr(part, attribute), requirements)
+        return cls(name, operations, validation_code)

@@ -1,0 +1,52 @@
+"""One Settings object: every knob of a Cosset node, with its unit and default. Reading them is `cli/configuration.py`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is also a flag of `cosset up` (`--idle-timeout-s`), a variable (`COSSET_IDLE_TIMEOUT_S`) and a key
+    of `cosset.toml` (`idle_timeout_s`). Flags win over variables, variables over the file.
+    """
+
+    host: str = "127.0.0.1"
+    """Address to serve on."""
+    port: int = 4566
+    """TCP port to serve on; 0 picks a free one."""
+    data: Path | None = None
+    """Data folder. None: /var/lib/cosset for root, else ~/.local/share/cosset."""
+    database: str | None = None
+    """SQLAlchemy URL of a PostgreSQL database. None: SQLite in the data folder."""
+    dev: bool = False
+    """For laptops and CI: loopback only, account 000000000000, key test/test, unknown roles accepted."""
+    profile: bool = True
+    """Add the AWS profile `cosset` to the user's AWS files on first start."""
+    region: str = "us-east-1"
+    """Region of the profile, and of requests that name none."""
+    tier: str = "jail"
+    """Isolation tier: `jail`, or `process` (isolates nothing; only by name)."""
+    strict_runtimes: bool = False
+    """Refuse a runtime that is not installed here instead of serving it with the nearest of its language."""
+    legacy_runtimes: bool = False
+    """Accept runtime names that AWS has retired."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins that browser SDKs may call from. Empty: no CORS."""
+    concurrency: int = 1000
+    """Account concurrency: invocations under way at once."""
+    max_environments: int = 200
+    """Execution environments alive at once on this node; the longest idle makes room."""
+    idle_timeout_s: int = 300
+    """How long an idle environment is kept."""
+    max_connections: int = 4096
+    """Client connections open at once."""
+    max_body_mb: int = 70
+    """Largest request body (a 50 MB zip in base64 inside JSON, and its fields)."""
+    max_clock_skew_s: int = 300
+    """How far a signature's date may be from the clock."""
+    drain_s: int = 10
+    """How long a stop waits for invocations under way."""
+    min_free_mb: int = 256
+    """Free disk below which writes are refused."""
+    log_level: str = "info"
+    """Cosset's own log: debug, info, warning, error."""

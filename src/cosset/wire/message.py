@@ -1,0 +1,65 @@
+"""HTTP as the wire room sees it: a request to read, a response to send. Knows no service and no web server."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+
+Body = bytes | AsyncIterator[bytes]
+
+
+class Headers:
+    """Header fields: names compare without case, a name may occur more than once, order is kept.
+
+    Values are text decoded as latin-1, the way HTTP/1.1 carries them.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items: list[tuple[str, str]] = [(name.lower(), value) for name, value in items]
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of `name`, or `default`."""
+        name = name.lower()
+        for key, value in self._items:
+            if key == name:
+                return value
+        return default
+
+    def get_all(self, name: str) -> list[str]:
+        name = name.lower()
+        return [value for key, value in self._items if key == name]
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `path` and `query` are as sent, still percent-encoded, `query` without its `?`.
+
+    `body` is complete bytes, except for operations whose input streams: then an iterator of chunks.
+    `scheme` and `host` are what the client addressed (Host header), so that URLs in answers work for it.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: Body = b""
+    scheme: str = "http"
+    host: str = "127.0.0.1:4566"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response. A streamed body is an iterator of chunks, sent with back-pressure."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: Body = b""
