@@ -1,0 +1,85 @@
+"""The two halves under every environment: a Process (what the operating system runs) and a Transport (how events go in).
+
+A tier makes both; `environment.py` joins them into the state machine of `api.py`. Transports: `runtime_api.py` (HTTP,
+for Node, provided and all others), `framed.py` (a socketpair, for managed Python). Neither knows the other.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cosset.environments.api import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: `code` when it exited, `signal` when it was killed, `oom` when the kernel's limit did it."""
+
+    code: int | None = None
+    signal: int | None = None
+    oom: bool = False
+
+
+class Process(Protocol):
+    """Everything the operating system runs for one environment, children included."""
+
+    async def wait(self) -> Exit:
+        """Returns when the first process has ended. May be awaited by several, any number of times."""
+        ...
+
+    async def kill(self) -> None:
+        """Ends all of it; returns when no process, mount, cgroup or temporary folder is left. Idempotent."""
+        ...
+
+    def peak_memory_mb(self) -> int:
+        """Peak of the whole environment so far, from the cgroup where there is one, rounded up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the runtime answered to one event. `error_type` is set when it reported an error; then `payload` is its
+    JSON error object."""
+
+    payload: bytes
+    content_type: str = "application/json"
+    error_type: str | None = None
+
+
+class RuntimeInitError(Exception):
+    """The runtime reported an init error itself: its type and its JSON error object."""
+
+    def __init__(self, error_type: str, payload: bytes) -> None:
+        super().__init__(error_type)
+        self.error_type = error_type
+        self.payload = payload
+
+
+class TransportClosedError(Exception):
+    """The runtime closed its connection, or broke the protocol; `delivered` says whether it may have seen the event."""
+
+    def __init__(self, message: str, *, delivered: bool) -> None:
+        super().__init__(message)
+        self.delivered = delivered
+
+
+class Transport(Protocol):
+    """The way events go in and replies come out of one environment. One event at a time."""
+
+    async def ready(self) -> None:
+        """Returns when the runtime asks for its first event.
+
+        Raises: RuntimeInitError, TransportClosedError.
+        """
+        ...
+
+    async def exchange(self, event: Event) -> Reply:
+        """Hands the event over and waits for the reply. Bounds: a reply above 6 MB + 100 bytes becomes an error Reply
+        of type Function.ResponseSizeTooLarge in AWS's words.
+
+        Raises: TransportClosedError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of sockets. Idempotent."""
+        ...
