@@ -30,7 +30,8 @@ class LogSink(Protocol):
     """Where the output of one environment goes. Never blocks and never fails; at its bound it drops and counts."""
 
     def write(self, timestamp_ms: int, message: str) -> None:
-        """One line, without its line feed, or one multi-line logging record. Epoch milliseconds."""
+        """One event exactly as CloudWatch shows it: a printed line with its line feed (recorded: "{}\\n"), or one
+        multi-line logging record, which ends as the runtime framed it. Epoch milliseconds."""
         ...
 
 

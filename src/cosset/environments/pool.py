@@ -1,0 +1,183 @@
+"""Keeps the execution environments of this node: idle ones newest first, a bound on all of them, an end for the old.
+
+Refuses to know what a function is: a PoolKey says which environments may serve the same event. Knows no queue: when
+the node is full and nothing is idle, the caller is told at once. Read next: invocation/dispatcher.py, who asks.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cosset.clock import Clock
+from cosset.environments.api import Environment, EnvironmentSpec, EnvironmentState, LogSink, Tier
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKey:
+    """Environments with equal keys are interchangeable. `revision` changes with code or configuration."""
+
+    function_arn: str
+    version: str
+    revision: str
+
+
+@dataclass(slots=True, eq=False)
+class Resident:
+    """One environment that lives here, with the sink its output goes to."""
+
+    key: PoolKey
+    environment: Environment
+    sink: LogSink
+    born_s: float
+    idle_since_s: float = 0.0
+    invocations: int = 0
+
+
+class PoolFullError(Exception):
+    """Every environment that this node may have is busy or starting."""
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """The idle environments of one key, oldest left, newest right."""
+
+    idle: deque[Resident] = field(default_factory=deque)
+
+
+class Pool:
+    """All environments of one node.
+
+    Args:
+        max_environments: alive at once, starting ones included; at the bound the longest idle one makes room, and when
+            none is idle `start` raises PoolFullError.
+        idle_timeout_s: an idle environment older than this is shut down.
+        max_age_s: an environment is not used beyond this age (its credentials would end).
+    """
+
+    def __init__(
+        self, tier: Tier, clock: Clock, *, max_environments: int, idle_timeout_s: float, max_age_s: float = 6 * 3600
+    ) -> None:
+        self._tier = tier
+        self._clock = clock
+        self._max_environments = max_environments
+        self._idle_timeout_s = idle_timeout_s
+        self._max_age_s = max_age_s
+        self._shelves: dict[PoolKey, _Shelf] = {}
+        self._alive: set[Resident] = set()
+        self._starting = 0
+        self._endings: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def alive(self) -> int:
+        """Environments alive or starting."""
+        return len(self._alive) + self._starting
+
+    @property
+    def idle(self) -> int:
+        return sum(len(shelf.idle) for shelf in self._shelves.values())
+
+    def take(self, key: PoolKey) -> Resident | None:
+        """The newest idle environment of `key`, or None. Never waits."""
+        shelf = self._shelves.get(key)
+        while shelf is not None and shelf.idle:
+            resident = shelf.idle.pop()
+            if not shelf.idle:
+                del self._shelves[key]
+            too_old = self._clock.monotonic_s() - resident.born_s > self._max_age_s
+            if resident.environment.state is EnvironmentState.READY and not too_old:
+                return resident
+            self.discard(resident)
+        return None
+
+    async def start(self, key: PoolKey, spec: EnvironmentSpec, sink: LogSink) -> Resident:
+        """A new environment, Ready and taken.
+
+        Raises: PoolFullError, InitError, TierUnavailableError.
+        """
+        if self._closed or (self.alive >= self._max_environments and not self._make_room()):
+            raise PoolFullError
+        self._retire_older(key)
+        self._starting += 1
+        try:
+            environment = await self._tier.start(spec, sink)
+        finally:
+            self._starting -= 1
+        resident = Resident(key, environment, sink, self._clock.monotonic_s())
+        self._alive.add(resident)
+        return resident
+
+    def release(self, resident: Resident) -> None:
+        """Gives a taken environment back; it serves the next event of its key."""
+        if self._closed or resident.environment.state is not EnvironmentState.READY:
+            self.discard(resident)
+            return
+        resident.idle_since_s = self._clock.monotonic_s()
+        self._shelves.setdefault(resident.key, _Shelf()).idle.append(resident)
+
+    def discard(self, resident: Resident) -> None:
+        """Lets an environment go; its shutdown runs in the background, and `close` waits for it."""
+        if resident not in self._alive:
+            return
+        self._alive.discard(resident)
+        task = asyncio.get_running_loop().create_task(self._end(resident), name=f"end {resident.environment.spec.id}")
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    def retire(self, function_arn: str) -> None:
+        """Lets the idle environments of a function go: it was changed or deleted."""
+        for resident in [r for r in self._idle_residents() if r.key.function_arn == function_arn]:
+            self._remove_idle(resident)
+
+    def sweep(self) -> None:
+        """Lets environments go that have been idle too long. The server calls it every few seconds."""
+        now_s = self._clock.monotonic_s()
+        for resident in list(self._idle_residents()):
+            gone = resident.environment.state is not EnvironmentState.READY
+            if gone or now_s - resident.idle_since_s > self._idle_timeout_s:
+                self._remove_idle(resident)
+
+    async def close(self) -> None:
+        """Ends every environment. Those still busy are ended too: drain first."""
+        self._closed = True
+        self._shelves.clear()
+        for resident in list(self._alive):
+            self.discard(resident)
+        if self._endings:
+            await asyncio.gather(*self._endings)
+        await self._tier.close()
+
+    async def _end(self, resident: Resident) -> None:
+        try:
+            await resident.environment.shutdown()
+        except Exception:  # noqa: BLE001  the task boundary of one environment's end
+            logger.exception("environment %s did not shut down cleanly", resident.environment.spec.id)
+
+    def _idle_residents(self) -> Iterator[Resident]:
+        for shelf in self._shelves.values():
+            yield from shelf.idle
+
+    def _remove_idle(self, resident: Resident) -> None:
+        shelf = self._shelves[resident.key]
+        shelf.idle.remove(resident)
+        if not shelf.idle:
+            del self._shelves[resident.key]
+        self.discard(resident)
+
+    def _make_room(self) -> bool:
+        oldest = min(self._idle_residents(), key=lambda r: r.idle_since_s, default=None)
+        if oldest is None:
+            return False
+        self._remove_idle(oldest)
+        return True
+
+    def _retire_older(self, key: PoolKey) -> None:
+        for resident in list(self._idle_residents()):
+            other = resident.key
+            same_version = other.function_arn == key.function_arn and other.version == key.version
+            if same_version and other.revision != key.revision:
+                self._remove_idle(resident)
