@@ -154,7 +154,7 @@ class Pool:
     async def _end(self, resident: Resident) -> None:
         try:
             await resident.environment.shutdown()
-        except Exception:  # noqa: BLE001  the task boundary of one environment's end
+        except Exception:
             logger.exception("environment %s did not shut down cleanly", resident.environment.spec.id)
 
     def _idle_residents(self) -> Iterator[Resident]:

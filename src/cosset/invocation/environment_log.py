@@ -1,0 +1,50 @@
+"""The log of one environment: what its function prints and what the platform says of it, in the order it happened.
+
+Passes everything on to the LogWriter at once; keeps only the tail of the invocation under way, for LogType=Tail.
+"""
+
+from collections import deque
+
+from cosset.clock import Clock
+from cosset.observe.ports import LogEvent, LogWriter, StreamKey
+
+TAIL_BYTES = 4096
+"""AWS returns the last 4 KB of the invocation's log."""
+
+
+class EnvironmentLog:
+    """A LogSink for one environment, and the place for START, END and REPORT."""
+
+    def __init__(self, key: StreamKey, writer: LogWriter, clock: Clock) -> None:
+        self._key = key
+        self._writer = writer
+        self._clock = clock
+        self._tail: deque[bytes] | None = None
+        self._tail_bytes = 0
+
+    def write(self, timestamp_ms: int, message: str) -> None:
+        self._writer.write(self._key, (LogEvent(timestamp_ms, message),))
+        if self._tail is not None:
+            self._keep(self._tail, message.encode("utf-8", "replace"))
+
+    def platform(self, message: str | None) -> None:
+        """One line of the platform, now; None (filtered out by the system log level) writes nothing."""
+        if message is not None:
+            self.write(self._clock.now_ms(), message)
+
+    def begin_tail(self) -> None:
+        """From here on the last 4 KB are kept."""
+        self._tail = deque()
+        self._tail_bytes = 0
+
+    def end_tail(self) -> bytes:
+        """The last 4 KB since `begin_tail`; stops keeping them."""
+        tail = b"".join(self._tail or ())
+        self._tail = None
+        return tail[-TAIL_BYTES:]
+
+    def _keep(self, tail: deque[bytes], data: bytes) -> None:
+        tail.append(data if data.endswith(b"\n") else data + b"\n")
+        self._tail_bytes += len(tail[-1])
+        while self._tail_bytes - len(tail[0]) >= TAIL_BYTES:
+            self._tail_bytes -= len(tail.popleft())
