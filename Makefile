@@ -1,0 +1,59 @@
+# The ways in. Nothing here writes outside this folder, except pip into its own cache.
+# A machine needs make and Python 3.11 or newer; Node and the AWS CLI come as wheels into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench operations settings protocols clean
+
+help: ## What there is to type
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with the command `cosset` in it
+	@echo "Ready: $(BIN)/cosset up"
+
+# Made again only when the dependencies changed. The first Python that is new enough wins.
+$(STAMP): pyproject.toml
+	@set -eu; if [ ! -x $(BIN)/python ]; then \
+	  found=; for each in $${PYTHON:-python3 python3.11 python3.12 python3.13 python3.14}; do \
+	    if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$each; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "Cosset needs Python 3.11 or newer, and here is: $$(python3 --version 2>&1 || echo none)." >&2; \
+	    echo "  fix: install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; \
+	  fi; \
+	  echo "Making $(VENV) with $$("$$found" --version)"; \
+	  if ! "$$found" -m venv $(VENV); then \
+	    rm -rf $(VENV); echo "  fix: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; \
+	  fi; \
+	fi
+	@echo "Installing what pyproject.toml lists (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## The main job, end to end, on real input
+	$(BIN)/python demo/demo.py
+
+test: $(STAMP) ## The whole suite with what this machine has; each skip names what is missing
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## What CI checks without running anything: style, types, the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## Figures, as ratios against a floor measured in the same run
+	$(BIN)/python -m bench
+
+operations: $(STAMP) ## Write docs/operations.md and docs/settings.md anew from the code
+	$(BIN)/python -m cosset.cli.reference docs
+
+protocols: $(STAMP) ## The wire room against the Smithy protocol tests (SMITHY=folder with input/ and output/)
+	$(BIN)/python -m pytest $(ARGS) tests/protocols
+
+clean: ## Remove what was made here, .venv included
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,219 @@
+"""The AWS profile `cosset`: how every AWS tool finds this server. Reads and writes it, in the user's files or others.
+
+Refuses to be a parser of those files: it changes the lines of our own keys and leaves every other byte as it is.
+Read next: up.py writes it, client.py reads it.
+"""
+
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = "cosset"
+_HEADER = re.compile(r"^\[(?P<name>[^\]]*)\]")
+_KEY = re.compile(r"^(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The two files that AWS tools read."""
+
+    config: Path
+    credentials: Path
+
+    @classmethod
+    def of_user(cls, environ: Mapping[str, str]) -> "Files":
+        """As the AWS tools find them: by their variables, else in the home folder."""
+        home = Path(environ.get("HOME") or Path.home())
+        config = environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"
+        credentials = environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"
+        return cls(Path(config).expanduser(), Path(credentials).expanduser())
+
+    @classmethod
+    def of_data(cls, data: Path) -> "Files":
+        """The pair that every data folder carries, for those who keep their AWS files as they are."""
+        return cls(data / "aws" / "config", data / "aws" / "credentials")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the profile says."""
+
+    endpoint: str
+    access_key_id: str
+    secret_access_key: str
+    region: str
+
+
+def write(files: Files, profile: Profile) -> None:
+    """Adds the profile, or brings it up to date. New files get mode 0600, others keep theirs; links are followed.
+
+    As root, the work is done as the owner of the folder: under sudo the files stay the user's, and a link that
+    somebody else laid in a data folder leads root nowhere.
+
+    Raises:
+        OSError: the files cannot be written. Each file is either as it was, or complete.
+    """
+    keys = {"aws_access_key_id": profile.access_key_id, "aws_secret_access_key": profile.secret_access_key}
+    _change(files.credentials, NAME, keys, unwanted=("aws_session_token",))
+    _change(files.config, f"profile {NAME}", {"region": profile.region, "endpoint_url": profile.endpoint})
+
+
+def read(files: Files) -> Profile | None:
+    """The profile, or None when it is not there or not complete.
+
+    Raises:
+        OSError: a file is there and cannot be read.
+    """
+    keys = _keys(_text(files.credentials), NAME)
+    config = _keys(_text(files.config), f"profile {NAME}")
+    try:
+        return Profile(
+            config["endpoint_url"], keys["aws_access_key_id"], keys["aws_secret_access_key"], config["region"]
+        )
+    except KeyError:
+        return None
+
+
+def put_section(text: str, section: str, keys: Mapping[str, str], unwanted: tuple[str, ...] = ()) -> str:
+    """`text` with `keys` in `[section]`: changed where they are, added at its end, the section appended if missing.
+
+    Lines under a key that are indented belong to it and go with it. Keys named in `unwanted` go.
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = _LINE.findall(text)
+    start, end = _find(lines, section)
+    if start is None:
+        gap = "" if not text or text.endswith(("\n\n", "\r\n\r\n")) else newline
+        ended = "" if not text or text.endswith(("\n", "\r")) else newline
+        body = [f"[{section}]", *(f"{key} = {value}" for key, value in keys.items())]
+        return text + ended + gap + newline.join(body) + newline
+    body = _edited(lines[start + 1 : end], keys, unwanted, newline)
+    head = lines[start] if lines[start].endswith(("\n", "\r")) else lines[start] + newline
+    return "".join([*lines[:start], head, *body, *lines[end:]])
+
+
+def _edited(lines: list[str], keys: Mapping[str, str], unwanted: tuple[str, ...], newline: str) -> list[str]:
+    """The lines of one section after the change."""
+    left = dict(keys)
+    kept: list[str] = []
+    dropping = False
+    for line in lines:
+        match = _KEY.match(line)
+        key = match["key"].lower() if match else None
+        if key is None:
+            if dropping and line[:1].isspace() and line.strip():
+                continue
+            dropping = False
+            kept.append(line)
+            continue
+        dropping = key in keys or key in unwanted
+        if key in left:
+            kept.append(f"{key} = {left.pop(key)}{newline}")
+        elif not dropping:
+            kept.append(line)
+    last = len(kept)
+    while last and not kept[last - 1].strip():
+        last -= 1
+    if last and not kept[last - 1].endswith(("\n", "\r")):
+        kept[last - 1] += newline
+    return [*kept[:last], *(f"{key} = {value}{newline}" for key, value in left.items()), *kept[last:]]
+
+
+def _find(lines: list[str], section: str) -> tuple[int | None, int]:
+    """Index of the section's header line, and of the line after its last."""
+    start: int | None = None
+    for index, line in enumerate(lines):
+        match = _HEADER.match(line.removeprefix("\ufeff"))
+        if match is None:
+            continue
+        if start is not None:
+            return start, index
+        if _words(match["name"]) == section.split():
+            start = index
+    return start, len(lines)
+
+
+def _words(name: str) -> list[str]:
+    """A section's name as the AWS tools split it: `profile "cosset"` is `profile cosset`."""
+    try:
+        return shlex.split(name)
+    except ValueError:
+        return [name]
+
+
+def _keys(text: str, section: str) -> dict[str, str]:
+    lines = _LINE.findall(text)
+    start, end = _find(lines, section)
+    if start is None:
+        return {}
+    found = {}
+    for line in lines[start + 1 : end]:
+        match = _KEY.match(line)
+        if match:
+            found[match["key"].lower()] = line[match.end() :].strip()
+    return found
+
+
+def _text(path: Path) -> str:
+    """The file's text, every byte kept (what is not UTF-8 comes back out as it went in). Missing is empty."""
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return ""
+
+
+def _change(path: Path, section: str, keys: Mapping[str, str], unwanted: tuple[str, ...] = ()) -> None:
+    """Replaces the file by its changed text, at once or not at all. Looks again when somebody else wrote meanwhile."""
+    path = Path(os.path.realpath(path))
+    with _as_owner_of(path.parent):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for _ in range(_ATTEMPTS):
+            before = _text(path)
+            after = put_section(before, section, keys, unwanted)
+            if after == before or _replace(path, before, after):
+                return
+    raise OSError(f"{path} keeps changing under our hands")
+
+
+def _replace(path: Path, before: str, after: str) -> bool:
+    """False when the file was no longer `before` just before it was to be replaced."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(after.encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            os.chmod(temporary, path.stat().st_mode & 0o777)
+        if _text(path) != before:
+            return False
+        os.replace(temporary, path)
+        return True
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_owner_of(folder: Path) -> Iterator[None]:
+    """Root acts as the owner of `folder`, or of the nearest folder above it that exists. Others act as they are."""
+    if os.geteuid() != 0:
+        yield
+        return
+    while not folder.exists():
+        folder = folder.parent
+    owner = folder.stat()
+    group = os.getegid()
+    try:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)

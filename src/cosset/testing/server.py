@@ -1,0 +1,228 @@
+"""A Cosset server of one's own for tests: a real one, in its own process, on a free port, with its own data and home.
+
+Refuses to touch the user's AWS files or data folder, and leaves nothing behind: no process, no folder. Read next:
+plugin.py, the pytest fixture made of it.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cosset.cli import profile
+
+READY_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 30
+
+
+class ServerFailedError(Exception):
+    """The server did not become ready; the message carries what it printed."""
+
+
+class CossetServer:
+    """One server. Use it as a context manager, or `start` it and `stop` it.
+
+    `flags` are further flags of `cosset up`. The data folder is a temporary one, kept over `restart`, removed by
+    `close`. `kill9` ends every process of the server at once, as a power cut would.
+    """
+
+    def __init__(self, flags: Sequence[str] = (), *, environ: Mapping[str, str] | None = None) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="cosset-test-"))
+        # A server started as root works without privileges: it must be able to walk to its data folder.
+        self.root.chmod(0o711)
+        self.data = self.root / "data"
+        self.home = self.root / "home"
+        self.home.mkdir()
+        self._log = self.root / "server.log"
+        self._flags = list(flags)
+        self._environ = dict(environ or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self.ready: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.ready["endpoint"])
+
+    @property
+    def account(self) -> str:
+        return str(self.ready["account"])
+
+    @property
+    def region(self) -> str:
+        return str(self.ready["region"])
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started: the launcher."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def credentials(self) -> profile.Profile:
+        """The administrator's keys."""
+        found = profile.read(profile.Files.of_data(self.data))
+        assert found is not None
+        return found
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """An environment in which any AWS tool finds this server and no other."""
+        files = profile.Files.of_data(self.data)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COSSET_"))}
+        return kept | {
+            "HOME": str(self.home),
+            "AWS_PROFILE": profile.NAME,
+            "AWS_CONFIG_FILE": str(files.config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(files.credentials),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_PAGER": "",
+        }
+
+    def start(self) -> None:
+        """Returns when the server can take an invocation.
+
+        Raises:
+            ServerFailedError: it ended, or was not ready within READY_TIMEOUT_S.
+        """
+        port = self.ready.get("endpoint", ":0").rpartition(":")[2]
+        command = [sys.executable, "-m", "cosset.cli", "up", "--json", "--no-profile"]
+        command += ["--port", port, "--data", str(self.data), *self._flags]
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "COSSET_"))}
+        environ |= {"HOME": str(self.home)} | self._environ
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environ,
+                cwd=self.root,
+                start_new_session=True,
+            )
+        self.ready = json.loads(self._first_line())
+
+    def _first_line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        until = time.monotonic() + READY_TIMEOUT_S
+        line = b""
+        while not line.endswith(b"\n"):
+            readable, _, _ = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
+            chunk = os.read(descriptor, 65536) if readable else b""
+            if not chunk:
+                status = self._process.poll()
+                self.kill9()
+                raise ServerFailedError(f"the server is not ready (status {status}):\n{line!r}\n{self.log()}")
+            line += chunk
+        return line
+
+    def log(self) -> str:
+        """What the server wrote to its error output so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def client(self, service: str, **arguments: Any) -> Any:
+        """A stock boto3 client of this server, as its administrator."""
+        return self.session().client(service, endpoint_url=self.endpoint, **arguments)
+
+    def session(self) -> Any:
+        """A stock boto3 session with the administrator's keys."""
+        import boto3
+
+        found = self.credentials
+        return boto3.Session(
+            aws_access_key_id=found.access_key_id,
+            aws_secret_access_key=found.secret_access_key,
+            region_name=found.region,
+        )
+
+    def pids(self) -> list[int]:
+        """The server's processes, environments included, oldest first. Linux only; elsewhere the first one."""
+        if self._process is None or self._process.poll() is not None:
+            return []
+        return [self._process.pid, *_descendants(self._process.pid)]
+
+    def kill9(self) -> None:
+        """SIGKILL to every process of the server at once; nothing gets to tidy up. No error when it has ended."""
+        if self._process is None:
+            return
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._forget()
+
+    def stop(self) -> int:
+        """Ctrl-C, and wait for the end. Returns the status; a server that does not end is killed, status -9."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            return -signal.SIGKILL
+        return self._forget()
+
+    def restart(self) -> None:
+        """Starts again on the same data and port, after `stop` or `kill9`; stops it first when it still runs."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stops the server and removes its folders."""
+        try:
+            self.stop()
+        finally:
+            self.kill9()
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def _forget(self) -> int:
+        assert self._process is not None
+        status = self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+        return status
+
+
+def _descendants(pid: int) -> list[int]:
+    """Every process below `pid`, by the kernel's own table. Those that end meanwhile are left out."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:
+            continue
+        # The name in parentheses may hold spaces and parentheses itself.
+        parent = int(text.rpartition(")")[2].split()[1])
+        children.setdefault(parent, []).append(int(entry.parent.name))
+    found: list[int] = []
+    level = [pid]
+    while level:
+        level = [child for each in level for child in children.get(each, [])]
+        found += level
+    return found

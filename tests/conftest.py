@@ -1,0 +1,60 @@
+"""Fixtures of the whole suite: a live server, and the rule that in CI nothing may be missing.
+
+`server` is shared by the session: a test that uses it names its functions and roles by itself. `new_server` makes one
+of one's own, for tests that kill or configure it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cosset.testing.server import CossetServer
+from support.host import tier
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[CossetServer]:
+    """A live server in the strongest tier that this host can give."""
+    with CossetServer(["--tier", tier()]) as running:
+        yield running
+
+
+@pytest.fixture
+def new_server() -> Iterator[Callable[..., CossetServer]]:
+    """Makes servers, `new_server("--dev")`, and ends them with the test."""
+    made: list[CossetServer] = []
+
+    def make(*flags: str, **arguments: object) -> CossetServer:
+        given = [] if "--tier" in flags else ["--tier", tier()]
+        running = CossetServer([*given, *flags], **arguments)  # type: ignore[arg-type]
+        made.append(running)
+        running.start()
+        return running
+
+    try:
+        yield make
+    finally:
+        for running in made:
+            running.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    return _nothing_missing(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    return _nothing_missing(report)
+
+
+def _nothing_missing(report):
+    """With COSSET_TEST_ALL=1 a skip is a failure that names what is missing."""
+    if os.environ.get("COSSET_TEST_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"COSSET_TEST_ALL=1 allows no skip, and this one was skipped: {reason}"
+    return report
