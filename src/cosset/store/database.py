@@ -1,0 +1,83 @@
+"""The front of the store: work is a short function of a transaction. Everything durable but blobs and logs is here.
+
+It knows no table of its own; rooms declare theirs (`schema.py`). Two engines stand behind it: `sqlite.py`,
+`postgresql.py`. No function given to it may do anything but read and write through its transaction: it may run again.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from cosset.clock import Clock
+from cosset.store.changes import Callback, ChangeFeed
+from cosset.store.disk import DiskWatch
+from cosset.store.errors import StoreError
+from cosset.store.sqlite import SqliteEngine
+from cosset.store.transaction import Transaction
+
+T = TypeVar("T")
+
+__all__ = ["Store", "Transaction"]
+
+
+class Engine(Protocol):
+    """What a database must do for the store."""
+
+    async def write(self, fn: Callable[[Transaction], Any], *, serializable: bool) -> Any: ...
+
+    async def read(self, fn: Callable[[Transaction], Any]) -> Any: ...
+
+    async def close(self) -> None: ...
+
+
+class Store:
+    """Transactions over SQLite in the data folder, or over a PostgreSQL database that several nodes share."""
+
+    def __init__(self, engine: Engine, feed: ChangeFeed) -> None:
+        self._engine = engine
+        self._feed = feed
+
+    @classmethod
+    async def open(cls, *, data: Path, database: str | None, clock: Clock, min_free_mb: int = 256) -> "Store":
+        """Makes or migrates the tables. Raises StoreError: newer schema, folder in use, read-only, damaged, no server.
+
+        `database` is a SQLAlchemy URL of a PostgreSQL database, or None for SQLite in `data`.
+        """
+        _make_folder(data)
+        feed = ChangeFeed()
+        if database is None:
+            engine = SqliteEngine(data, DiskWatch(data, min_free_mb), feed)
+            await engine.open()
+            return cls(engine, feed)
+        raise StoreError("PostgreSQL is not there yet")
+
+    async def write(self, fn: Callable[[Transaction], T], *, serializable: bool = True) -> T:
+        """What `fn` returns, once it is committed and every callback of this node has heard of it.
+
+        What `fn` raises undoes `fn` alone and comes out here. Raises DiskFullError and OverloadedError too, with
+        nothing done. After a crash either all of `fn` is there or nothing. `serializable=False` is for work that locks
+        the rows it takes.
+        """
+        return cast(T, await self._engine.write(fn, serializable=serializable))
+
+    async def read(self, fn: Callable[[Transaction], T]) -> T:
+        """What `fn` returns, from one unchanging view of everything committed before the call."""
+        return cast(T, await self._engine.read(fn))
+
+    def on_change(self, topic: str, callback: Callback) -> None:
+        """`callback(key)` runs on the event loop for what any node announces, before the `write()` here returns.
+
+        The key `changes.EVERYTHING` says that some announcements may have been missed.
+        """
+        self._feed.on_change(topic, callback)
+
+    async def close(self) -> None:
+        """Finishes what was submitted. Nothing else may be called afterwards."""
+        await self._engine.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(f"Cannot make the data folder {folder}: {error.strerror}.") from error

@@ -1,0 +1,30 @@
+"""What can go wrong with what Cosset keeps, each in a sentence that its reader can act on."""
+
+from pathlib import Path
+
+from cosset.wire.errors import ServiceError
+
+
+class StoreError(Exception):
+    """The data cannot be opened or used. The message names the file and says what to do; it is for the owner's eyes."""
+
+
+class DiskFullError(ServiceError):
+    """A write was refused or undone because the disk is full, or has less left than the owner wants kept free.
+
+    Nothing of the write happened. Reading goes on, and writing goes on by itself once there is room.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        super().__init__(
+            "ServiceUnavailableException",
+            f"Cosset's disk is full ({folder}). Nothing was changed. Free some space and try again.",
+            status=503,
+        )
+
+
+class OverloadedError(ServiceError):
+    """More work waits for the store than it lets wait (G6). Every AWS SDK retries this."""
+
+    def __init__(self) -> None:
+        super().__init__("ThrottlingException", "Rate exceeded", status=429)

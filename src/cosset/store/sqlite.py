@@ -1,0 +1,225 @@
+"""The embedded engine: SQLite in WAL with synchronous FULL, one writer with group commit, a few readers.
+
+Refuses a data folder that another process has open. Next: `group_commit.py` for the writer, `database.py` for the front.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from cosset.store.changes import ChangeFeed
+from cosset.store.disk import DiskWatch, free_bytes, sync_folder
+from cosset.store.errors import DiskFullError, StoreError
+from cosset.store.group_commit import GroupCommitter, Job
+from cosset.store.migrations import migrate
+from cosset.store.threads import BoundedThreads
+from cosset.store.transaction import Transaction
+
+Fn = Callable[[Transaction], Any]
+
+FILE_NAME = "cosset.db"
+_NEARLY_NOTHING = 1024 * 1024
+
+
+class GroupLostError(Exception):
+    """SQLite undid the whole group because of one job (a full disk does that). Each must be tried by itself."""
+
+
+class FolderLock:
+    """Keeps a folder for one process, through a lock that the system drops when the process ends, however it ends."""
+
+    def __init__(self, folder: Path, name: str = "lock", patience_s: float = 2.0) -> None:
+        """A holder that was just killed may take a moment to go: waits `patience_s` for it. Blocks; not on the loop."""
+        path = folder / name
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"Cannot write in the data folder {folder}: {error.strerror}.") from error
+        deadline = time.monotonic() + patience_s
+        while not self._taken():
+            if time.monotonic() > deadline:
+                holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                os.close(self._descriptor)
+                raise StoreError(f"The data folder {folder} is in use by another Cosset (process {holder}).")
+            time.sleep(0.02)
+        os.truncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def connect(path: Path, *, read_only: bool = False, cache_kb: int = 2048) -> sqlite3.Connection:
+    """A connection whose transactions are begun and ended by hand."""
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA cache_size = -{cache_kb}")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    return connection
+
+
+def explain(error: sqlite3.Error, path: Path) -> Exception:
+    """The error in words that its reader can act on; the error itself where there are none."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free_bytes(path.parent) < _NEARLY_NOTHING):
+        return DiskFullError(path.parent)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(f"The database {path} is damaged ({error}). Put back a copy of it, or move it away.")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return StoreError(f"The database {path} cannot be written ({error}). Check the folder's owner and mode.")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(f"The database {path} is locked by another program ({error}). Close that program.")
+    if code == sqlite3.SQLITE_IOERR:
+        return StoreError(f"The disk under {path} failed ({error}).")
+    return error
+
+
+class SqliteEngine:
+    """Where `Store` keeps its rows when no database server is named."""
+
+    def __init__(self, folder: Path, watch: DiskWatch, feed: ChangeFeed, *, readers: int = 4) -> None:
+        self._path = folder / FILE_NAME
+        self._watch = watch
+        self._feed = feed
+        self._readers = BoundedThreads("store-read", readers)
+        self._own = threading.local()
+        self._read_connections: list[Connection] = []
+        self._writer: GroupCommitter[Fn]
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self._open)
+        self._writer = GroupCommitter("store-write", self._commit, settled=self._settled)
+
+    def _open(self) -> None:
+        self._lock = FolderLock(self._path.parent)
+        try:
+            new = not self._path.exists()
+            self._engine = _engine(self._path, read_only=False)
+            self._read_engine = _engine(self._path, read_only=True)
+            self._connection = self._engine.connect()
+            self._raw = _raw(self._connection)
+            self._raw.execute("BEGIN IMMEDIATE")
+            migrate(self._connection)
+            self._raw.execute("COMMIT")
+            if new:
+                sync_folder(self._path.parent)
+        except (sqlite3.Error, DBAPIError) as error:
+            self._lock.release()
+            raise self._explained(error) from error
+        except StoreError:
+            self._connection.close()
+            self._lock.release()
+            raise
+
+    async def write(self, fn: Fn, *, serializable: bool = True) -> Any:
+        """One writer: every transaction is serializable anyway."""
+        return await self._writer.submit(fn)
+
+    async def read(self, fn: Fn) -> Any:
+        return await self._readers.run(lambda: self._read(fn))
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._readers.close()
+        for connection in self._read_connections:
+            connection.close()
+        self._connection.close()
+        self._lock.release()
+
+    def _read(self, fn: Fn) -> Any:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._read_engine.connect()
+            self._read_connections.append(connection)
+        raw = _raw(connection)
+        raw.execute("BEGIN")
+        try:
+            return fn(Transaction(connection, writable=False))
+        except DBAPIError as error:
+            raise self._explained(error) from error
+        finally:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+
+    def _commit(self, jobs: Sequence[Job[Fn]]) -> None:
+        self._watch.check()
+        try:
+            self._commit_together(jobs)
+        except GroupLostError:
+            for job in jobs:
+                self._commit_alone(job)
+
+    def _commit_alone(self, job: Job[Fn]) -> None:
+        try:
+            self._commit_together([job])
+        except GroupLostError as lost:
+            job.error = lost.__cause__
+
+    def _commit_together(self, jobs: Sequence[Job[Fn]]) -> None:
+        """Every job in a savepoint of its own, one commit for all. Raises GroupLostError with nothing committed."""
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._run(job)
+            self._raw.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+            raise GroupLostError from explain(error, self._path)
+
+    def _run(self, job: Job[Fn]) -> None:
+        self._raw.execute("SAVEPOINT job")
+        transaction = Transaction(self._connection, writable=True)
+        try:
+            job.result = job.work(transaction)
+            job.error = None
+            job.announcements = transaction.announcements
+        except Exception as error:  # noqa: BLE001 -- whatever the caller's function raises is the caller's to see
+            if not self._raw.in_transaction:
+                raise GroupLostError from self._explained(error)
+            self._raw.execute("ROLLBACK TO job")
+            job.error = self._explained(error)
+        self._raw.execute("RELEASE job")
+
+    def _settled(self, jobs: Sequence[Job[Fn]]) -> None:
+        self._feed.deliver(each for job in jobs if job.error is None for each in job.announcements)
+
+    def _explained(self, error: Exception) -> Exception:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(cause, sqlite3.Error):
+            return error
+        explained = explain(cause, self._path)
+        return error if explained is cause else explained
+
+
+def _engine(path: Path, *, read_only: bool) -> Engine:
+    cache_kb = 2048 if read_only else 8192
+    creator: Callable[[], Any] = lambda: connect(path, read_only=read_only, cache_kb=cache_kb)  # noqa: E731
+    return create_engine("sqlite://", creator=creator, poolclass=NullPool)
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

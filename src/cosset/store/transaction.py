@@ -1,0 +1,36 @@
+"""What a function given to `Store.write` or `Store.read` works with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class Transaction:
+    """One transaction under way. Usable only inside the function it was given to.
+
+    A database error ends the transaction on PostgreSQL, so let it out: ask before writing, or use `on_conflict`.
+    """
+
+    def __init__(self, connection: Connection, *, writable: bool) -> None:
+        self._connection = connection
+        self._writable = writable
+        self.announcements: list[tuple[str, str]] = []
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`, for the few statements that Core writes apart."""
+        return self._connection.dialect.name
+
+    def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
+
+    def announce(self, topic: str, key: str) -> None:
+        """Tells the change feed, on every node, once this transaction has committed, and only then."""
+        if not self._writable:
+            raise RuntimeError("nothing changes in a read: announce in a write")
+        if not topic or len(topic) + len(key) > 1500:  # PostgreSQL carries 8,000 bytes
+            raise ValueError("a topic and its key have up to 1,500 characters together")
+        self.announcements.append((topic, key))
