@@ -22,10 +22,11 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The two files that AWS tools read."""
+    """The two files that AWS tools read. Whoever owns the folder `owner` is who they belong to."""
 
     config: Path
     credentials: Path
+    owner: Path
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> "Files":
@@ -33,12 +34,12 @@ class Files:
         home = Path(environ.get("HOME") or Path.home())
         config = environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"
         credentials = environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"
-        return cls(Path(config).expanduser(), Path(credentials).expanduser())
+        return cls(Path(config).expanduser(), Path(credentials).expanduser(), home)
 
     @classmethod
     def of_data(cls, data: Path) -> "Files":
         """The pair that every data folder carries, for those who keep their AWS files as they are."""
-        return cls(data / "aws" / "config", data / "aws" / "credentials")
+        return cls(data / "aws" / "config", data / "aws" / "credentials", data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,16 @@ class Profile:
 def write(files: Files, profile: Profile) -> None:
     """Adds the profile, or brings it up to date. New files get mode 0600, others keep theirs; links are followed.
 
-    As root, the work is done as the owner of the folder: under sudo the files stay the user's, and a link that
-    somebody else laid in a data folder leads root nowhere.
+    As root, the work is done as `files.owner`'s owner: under sudo the files stay the user's, and a link that the
+    unprivileged server laid in its data folder leads root nowhere.
 
     Raises:
         OSError: the files cannot be written. Each file is either as it was, or complete.
     """
     keys = {"aws_access_key_id": profile.access_key_id, "aws_secret_access_key": profile.secret_access_key}
-    _change(files.credentials, NAME, keys, unwanted=("aws_session_token",))
-    _change(files.config, f"profile {NAME}", {"region": profile.region, "endpoint_url": profile.endpoint})
+    with _as_owner_of(files.owner):
+        _change(files.credentials, NAME, keys, unwanted=("aws_session_token",))
+        _change(files.config, f"profile {NAME}", {"region": profile.region, "endpoint_url": profile.endpoint})
 
 
 def read(files: Files) -> Profile | None:
@@ -115,13 +117,14 @@ def _edited(lines: list[str], keys: Mapping[str, str], unwanted: tuple[str, ...]
             continue
         dropping = key in keys or key in unwanted
         if key in left:
-            kept.append(f"{key} = {left.pop(key)}{newline}")
+            value = left.pop(key)
+            kept.append(line if _value(line) == value else f"{key} = {value}{newline}")
         elif not dropping:
             kept.append(line)
     last = len(kept)
     while last and not kept[last - 1].strip():
         last -= 1
-    if last and not kept[last - 1].endswith(("\n", "\r")):
+    if left and last and not kept[last - 1].endswith(("\n", "\r")):
         kept[last - 1] += newline
     return [*kept[:last], *(f"{key} = {value}{newline}" for key, value in left.items()), *kept[last:]]
 
@@ -157,8 +160,13 @@ def _keys(text: str, section: str) -> dict[str, str]:
     for line in lines[start + 1 : end]:
         match = _KEY.match(line)
         if match:
-            found[match["key"].lower()] = line[match.end() :].strip()
+            found[match["key"].lower()] = _value(line)
     return found
+
+
+def _value(line: str) -> str:
+    match = _KEY.match(line)
+    return line[match.end() :].strip() if match else ""
 
 
 def _text(path: Path) -> str:
@@ -172,13 +180,12 @@ def _text(path: Path) -> str:
 def _change(path: Path, section: str, keys: Mapping[str, str], unwanted: tuple[str, ...] = ()) -> None:
     """Replaces the file by its changed text, at once or not at all. Looks again when somebody else wrote meanwhile."""
     path = Path(os.path.realpath(path))
-    with _as_owner_of(path.parent):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for _ in range(_ATTEMPTS):
-            before = _text(path)
-            after = put_section(before, section, keys, unwanted)
-            if after == before or _replace(path, before, after):
-                return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for _ in range(_ATTEMPTS):
+        before = _text(path)
+        after = put_section(before, section, keys, unwanted)
+        if after == before or _replace(path, before, after):
+            return
     raise OSError(f"{path} keeps changing under our hands")
 
 
