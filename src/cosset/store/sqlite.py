@@ -1,6 +1,6 @@
 """The embedded engine: SQLite in WAL with synchronous FULL, one writer with group commit, a few readers.
 
-Refuses a data folder that another process has open. Next: `group_commit.py` for the writer, `database.py` for the front.
+Refuses a data folder that another process has open. Next: `group_commit.py` (the writer), `database.py` (the front).
 """
 
 import asyncio

@@ -1,0 +1,304 @@
+"""The durable queue: what asynchronous invocation, queues, timers and fan-out wait in, in order, once committed.
+
+Each message is received at least once and is gone only when its receiver deletes it: the queue itself drops nothing.
+An expired message is handed out like any other, at once, so that its owner can end it where AWS says it ends.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from cosset.clock import Clock
+from cosset.store.database import Store
+from cosset.store.schema import Serial, metadata
+from cosset.store.transaction import Transaction
+
+DEDUPLICATION_MS = 5 * 60 * 1000
+
+# due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while it stands
+# behind the first of its group. So a receiver reads one index range, however many wait.
+messages = Table(
+    "queue_messages",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("queue", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("group_id", String),
+    Column("body", LargeBinary, nullable=False),
+    Column("sent_at_ms", BigInteger, nullable=False),
+    Column("visible_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("due_ms", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("lease", String),
+)
+Index("queue_messages_due", messages.c.queue, messages.c.due_ms, messages.c.seq)
+Index(
+    "queue_messages_group",
+    messages.c.queue,
+    messages.c.group_id,
+    messages.c.seq,
+    sqlite_where=messages.c.group_id.is_not(None),
+    postgresql_where=messages.c.group_id.is_not(None),
+)
+
+deduplications = Table(
+    "queue_deduplications",
+    metadata,
+    Column("queue", String, primary_key=True),
+    Column("deduplication_id", String, primary_key=True),
+    Column("message_id", String, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
+Index("queue_deduplications_until", deduplications.c.queue, deduplications.c.until_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message under lease. `attempts` counts this receipt; `lease` proves later that it is this receiver's still."""
+
+    id: str
+    body: bytes
+    attempts: int
+    lease: str
+    sent_at_ms: int
+    group: str | None
+    expires_at_ms: int | None
+
+
+class DurableQueue:
+    """One named queue. Any number may be made for one name, on any number of nodes."""
+
+    def __init__(
+        self, store: Store, name: str, clock: Clock, *, new_id: Callable[[], str] = lambda: str(uuid4())
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._clock = clock
+        self._new_id = new_id
+        self._waiters: set[asyncio.Event] = set()
+        self._forgotten_at_ms = 0
+        self._topic = f"queue/{name}"
+        store.on_change(self._topic, self._changed)
+
+    def send(
+        self,
+        tx: Transaction,
+        body: bytes,
+        *,
+        group: str | None = None,
+        deduplication_id: str | None = None,
+        delay_ms: int = 0,
+        expires_at_ms: int | None = None,
+    ) -> str:
+        """The message's id. With a deduplication id sent in the last five minutes: that message's id, nothing sent.
+
+        A delayed message of a group holds up those behind it.
+        """
+        now = self._clock.now_ms()
+        message_id = self._new_id()
+        if deduplication_id is not None:
+            earlier = self._deduplicate(tx, deduplication_id, message_id, now)
+            if earlier is not None:
+                return earlier
+        visible = now + delay_ms
+        behind = group is not None and self._first_of(tx, group) is not None
+        tx.execute(
+            insert(messages).values(
+                queue=self._name,
+                id=message_id,
+                group_id=group,
+                body=body,
+                sent_at_ms=now,
+                visible_at_ms=visible,
+                expires_at_ms=expires_at_ms,
+                due_ms=None if behind else _due(visible, expires_at_ms),
+                attempts=0,
+            )
+        )
+        tx.announce(self._topic, self._name)
+        return message_id
+
+    async def receive(self, *, limit: int, lease_ms: int) -> list[Message]:
+        """Up to `limit` messages, those due longest first, leased for `lease_ms`. An empty list: nothing is due.
+
+        A lease that ends unused makes its message due again. A group gives its first message only, until that one is
+        deleted: one of a group is under way at a time, in the order they were sent.
+        """
+        now = self._clock.now_ms()
+        leased: list[Message] = await self._store.write(
+            lambda tx: self._lease(tx, now, limit, lease_ms), serializable=False
+        )
+        if now - self._forgotten_at_ms >= 60_000:
+            self._forgotten_at_ms = now
+            await self._store.write(lambda tx: self._forget_deduplications(tx, now), serializable=False)
+        return leased
+
+    async def wait(self, timeout_s: float) -> None:
+        """Returns when something may be receivable (sent, released, due, a lease over), or at the timeout."""
+        changed = asyncio.Event()
+        self._waiters.add(changed)
+        try:
+            due = await self._store.read(self._next_due)
+            delay_s = timeout_s if due is None else min(timeout_s, (due - self._clock.now_ms()) / 1000)
+            if delay_s > 0 and not changed.is_set():
+                await self._first(changed, delay_s)
+        finally:
+            self._waiters.discard(changed)
+
+    def delete(self, tx: Transaction, message: Message) -> bool:
+        """Ends the message. False: the lease is lost, another receiver has it or has ended it."""
+        result = tx.execute(delete(messages).where(*_leased(message)))
+        if result.rowcount == 0:
+            return False
+        if message.group is not None and (first := self._first_of(tx, message.group)) is not None:
+            tx.execute(
+                update(messages)
+                .where(messages.c.seq == first.seq)
+                .values(due_ms=_due(first.visible_at_ms, first.expires_at_ms))
+            )
+            tx.announce(self._topic, self._name)
+        return True
+
+    def release(self, tx: Transaction, message: Message, *, delay_ms: int = 0, body: bytes | None = None) -> bool:
+        """Gives the message back, to come again after `delay_ms`, with a new body if one is given. False: lease lost.
+
+        Its group waits for it.
+        """
+        visible = self._clock.now_ms() + delay_ms
+        changes = {"due_ms": _due(visible, message.expires_at_ms), "visible_at_ms": visible, "lease": None}
+        statement = update(messages).where(*_leased(message)).values(**changes)
+        if body is not None:
+            statement = statement.values(body=body)
+        if tx.execute(statement).rowcount == 0:
+            return False
+        tx.announce(self._topic, self._name)
+        return True
+
+    def extend(self, tx: Transaction, message: Message, lease_ms: int) -> bool:
+        """Makes the lease end `lease_ms` from now. False: lease lost."""
+        due = self._clock.now_ms() + lease_ms
+        extended = tx.execute(update(messages).where(*_leased(message)).values(due_ms=due)).rowcount > 0
+        if extended:
+            tx.announce(self._topic, self._name)  # whoever waits for the old end waits for the new one
+        return extended
+
+    async def count(self) -> int:
+        """Messages kept: waiting, delayed and leased."""
+        statement = select(func.count()).select_from(messages).where(messages.c.queue == self._name)
+        return await self._store.read(lambda tx: int(tx.execute(statement).scalar_one()))
+
+    def _deduplicate(self, tx: Transaction, deduplication_id: str, message_id: str, now: int) -> str | None:
+        row = deduplications.c
+        mine = (row.queue == self._name, row.deduplication_id == deduplication_id)
+        earlier = tx.execute(select(row.message_id, row.until_ms).where(*mine)).first()
+        values = {"message_id": message_id, "until_ms": now + DEDUPLICATION_MS}
+        if earlier is None:
+            tx.execute(insert(deduplications).values(queue=self._name, deduplication_id=deduplication_id, **values))
+            return None
+        if earlier.until_ms > now:
+            return str(earlier.message_id)
+        tx.execute(update(deduplications).where(*mine).values(**values))
+        return None
+
+    def _forget_deduplications(self, tx: Transaction, now: int) -> None:
+        row = deduplications.c
+        tx.execute(delete(deduplications).where(row.queue == self._name, row.until_ms <= now))
+
+    def _first_of(self, tx: Transaction, group: str) -> Row[tuple[int, int, int | None]] | None:
+        row = messages.c
+        statement = (
+            select(row.seq, row.visible_at_ms, row.expires_at_ms)
+            .where(row.queue == self._name, row.group_id == group)
+            .order_by(row.seq)
+            .limit(1)
+        )
+        return tx.execute(statement).first()
+
+    def _lease(self, tx: Transaction, now: int, limit: int, lease_ms: int) -> list[Message]:
+        row = messages.c
+        due = (
+            select(row.seq, row.id, row.body, row.attempts, row.sent_at_ms, row.group_id, row.expires_at_ms)
+            .where(row.queue == self._name, row.due_ms <= now)
+            .order_by(row.due_ms, row.seq)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        found = tx.execute(due).all()
+        if not found:
+            return []
+        leases = [f"{each.seq}.{secrets.token_hex(8)}" for each in found]
+        tx.execute(
+            update(messages)
+            .where(row.seq == bindparam("the_seq"))
+            .values(lease=bindparam("the_lease"), due_ms=now + lease_ms, attempts=row.attempts + 1),
+            [{"the_seq": each.seq, "the_lease": lease} for each, lease in zip(found, leases, strict=True)],
+        )
+        return _messages(found, leases)
+
+    def _next_due(self, tx: Transaction) -> int | None:
+        row = messages.c
+        statement = (
+            select(row.due_ms).where(row.queue == self._name, row.due_ms.is_not(None)).order_by(row.due_ms).limit(1)
+        )
+        due: int | None = tx.execute(statement).scalar()
+        return due
+
+    async def _first(self, changed: asyncio.Event, delay_s: float) -> None:
+        tasks = [asyncio.ensure_future(changed.wait()), asyncio.ensure_future(self._clock.sleep(delay_s))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _changed(self, _key: str) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+
+def _due(visible_at_ms: int, expires_at_ms: int | None) -> int:
+    """An expired message is due at once: somebody has to end it."""
+    return visible_at_ms if expires_at_ms is None else min(visible_at_ms, expires_at_ms)
+
+
+def _leased(message: Message) -> tuple[ColumnElement[bool], ...]:
+    seq = int(message.lease.partition(".")[0])
+    return messages.c.seq == seq, messages.c.lease == message.lease
+
+
+def _messages(found: Sequence[Row[Any]], leases: Sequence[str]) -> list[Message]:
+    return [
+        Message(
+            id=each.id,
+            body=bytes(each.body),
+            attempts=each.attempts + 1,
+            lease=lease,
+            sent_at_ms=each.sent_at_ms,
+            group=each.group_id,
+            expires_at_ms=each.expires_at_ms,
+        )
+        for each, lease in zip(found, leases, strict=True)
+    ]
