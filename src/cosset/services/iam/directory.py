@@ -1,0 +1,189 @@
+"""Who a key stands for and what a role is: the look-ups that every other room makes of IAM.
+
+Answers come from memory after the first time and are dropped by the change feed. It decides nothing: that is
+`identity/authorizer.py`. Changing IAM is the handlers' (`roles.py`, `users.py` ...).
+"""
+
+import hashlib
+import secrets
+
+from sqlalchemy import select
+
+from cosset.clock import Clock
+from cosset.identity.arn import Arn
+from cosset.identity.key_material import RandomBytes
+from cosset.identity.policy_document import parse_policy
+from cosset.identity.ports import KnownKey
+from cosset.identity.principal import Credentials, Principal, PrincipalKind
+from cosset.identity.sessions import AssumableRole, SessionClaims, Sessions, expired_token, invalid_token
+from cosset.identity.trust import trusts_principal, trusts_service
+from cosset.services.iam.cache import ChangeCache
+from cosset.services.iam.first_start import DEVELOPMENT_ACCOUNT, SESSION_SECRET, draw_seed, plant
+from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user, is_administrator
+from cosset.services.iam.tables import server_secrets
+from cosset.store.database import Store
+
+LAMBDA = "lambda.amazonaws.com"
+
+
+class IamDirectory:
+    """Implements `KeyDirectory`, and for sessions `RoleBook` and `SecretSource`.
+
+    In `dev` a role that is not known is taken to exist and to trust whoever asks, and the key `test` holds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        dev: bool = False,
+        random_bytes: RandomBytes = secrets.token_bytes,
+        cache_limit: int = 10_000,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._dev = dev
+        self._random_bytes = random_bytes
+        self._account: str | None = None
+        self._secret: bytes | None = None
+        self._keys: ChangeCache[tuple[str, str | None], KnownKey | None] = ChangeCache(cache_limit)
+        self._roles: ChangeCache[str, Role | None] = ChangeCache(cache_limit)
+        self.sessions = Sessions(self, self, clock, random_bytes)
+        store.on_change(CHANGES, self._forget)
+
+    async def ensure_first_start(self) -> Credentials | None:
+        """Makes the account, the administrator and the starter role where there are none yet.
+
+        Gives the administrator's key when it was made just now, the only time that it is told. A crash before the
+        answer leaves either nothing or everything; in the latter case the key is in the database only.
+        """
+        seed = draw_seed(self._random_bytes, dev=self._dev)
+        now_ms = self._clock.now_ms()
+        self._account, made = await self._store.write(lambda tx: plant(tx, seed, now_ms))
+        return seed.credentials if made else None
+
+    @property
+    def account(self) -> str:
+        """The account that this installation's owner works in. Known once `ensure_first_start` has returned."""
+        if self._account is None:
+            raise RuntimeError("ensure_first_start has not run")
+        return self._account
+
+    async def find_key(self, access_key_id: str, session_token: str | None) -> KnownKey | None:
+        key = (access_key_id, session_token)
+        known = await self._keys.get(key, lambda: self._read_key(access_key_id, session_token))
+        expires_at_ms = None if known is None else known.credentials.expires_at_ms
+        if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
+            raise expired_token()
+        return known
+
+    async def role(self, role_arn: str) -> Role | None:
+        """The role with exactly this ARN."""
+        return await self._roles.get(role_arn, lambda: self._read_role(role_arn))
+
+    async def assumable_by_lambda(self, role_arn: str) -> bool:
+        """Does the role exist, and does its trust policy name Lambda?"""
+        return await self.role_for_lambda(role_arn) is not None
+
+    async def role_for_lambda(self, role_arn: str) -> AssumableRole | None:
+        role = await self.role(role_arn)
+        if role is None:
+            return self._unknown_role(role_arn)
+        if not trusts_service(parse_policy(role.trust_policy), LAMBDA):
+            return None
+        return AssumableRole(role.account, role.arn, role.unique_id)
+
+    async def role_for_principal(self, role_arn: str, principal: Principal) -> tuple[AssumableRole, int] | None:
+        """The role, if it trusts this caller, and the longest session that it allows, in seconds."""
+        role = await self.role(role_arn)
+        if role is None:
+            unknown = self._unknown_role(role_arn)
+            return None if unknown is None else (unknown, 3600)
+        if not trusts_principal(parse_policy(role.trust_policy), principal):
+            return None
+        return AssumableRole(role.account, role.arn, role.unique_id), role.max_session_s
+
+    async def account_of_key(self, access_key_id: str) -> str | None:
+        """The account that a long-term key belongs to."""
+        key = await self._store.read(lambda tx: find_access_key(tx, access_key_id))
+        return None if key is None else key.owner.account
+
+    async def session_secret(self) -> bytes:
+        if self._secret is None:
+            query = select(server_secrets.c.value).where(server_secrets.c.name == SESSION_SECRET)
+            self._secret = bytes(await self._store.read(lambda tx: tx.execute(query).scalar_one()))
+        return self._secret
+
+    def _forget(self, account: str) -> None:
+        self._keys.drop()
+        self._roles.drop()
+
+    async def _read_key(self, access_key_id: str, session_token: str | None) -> KnownKey | None:
+        if session_token is not None:
+            claims, credentials = await self.sessions.open(access_key_id, session_token)
+            return KnownKey(credentials, await self._session_principal(claims))
+        key = await self._store.read(lambda tx: find_access_key(tx, access_key_id))
+        if key is None or not key.active or self._is_closed(key.owner.account):
+            return None
+        owner = key.owner
+        principal = Principal(
+            PrincipalKind.USER, owner.account, owner.arn, owner.unique_id, is_administrator=key.owner_is_administrator
+        )
+        return KnownKey(Credentials(key.access_key_id, key.secret), principal)
+
+    async def _session_principal(self, claims: SessionClaims) -> Principal:
+        """Who a session stands for now: it ends with the user or role that it was made for.
+
+        Raises:
+            ServiceError: InvalidClientTokenId when there is no such user or role any more.
+        """
+        if self._is_closed(claims.account):
+            raise invalid_token()
+        if claims.kind is PrincipalKind.ROLE:
+            return await self._role_session(claims)
+        found = await self._store.read(
+            lambda tx: (find_user(tx, claims.account, claims.owner), is_administrator(tx, claims.account, claims.owner))
+        )
+        user, administrator = found
+        if user is None or user.unique_id != claims.owner_id:
+            raise invalid_token()
+        return Principal(PrincipalKind.USER, user.account, user.arn, user.unique_id, is_administrator=administrator)
+
+    async def _role_session(self, claims: SessionClaims) -> Principal:
+        role = await self.role(claims.owner)
+        unique_id = role.unique_id if role is not None else self._unknown_id(claims.owner)
+        if (role is None and not self._dev) or unique_id != claims.owner_id:
+            raise invalid_token()
+        name = claims.owner.rpartition("/")[2]
+        return Principal(
+            PrincipalKind.ROLE,
+            claims.account,
+            f"arn:aws:sts::{claims.account}:assumed-role/{name}/{claims.session_name}",
+            f"{claims.owner_id}:{claims.session_name}",
+            role_arn=claims.owner,
+        )
+
+    async def _read_role(self, role_arn: str) -> Role | None:
+        arn = Arn.parse(role_arn)
+        if arn is None or arn.service != "iam" or not arn.resource.startswith("role/"):
+            return None
+        account, name = arn.account, arn.resource.rpartition("/")[2]
+        role = await self._store.read(lambda tx: find_role(tx, account, name))
+        return role if role is not None and role.arn == role_arn else None
+
+    def _unknown_role(self, role_arn: str) -> AssumableRole | None:
+        """In dev, a session of a role that nobody made, in the development account."""
+        arn = Arn.parse(role_arn)
+        if not self._dev or arn is None or arn.service != "iam" or not arn.resource.startswith("role/"):
+            return None
+        return AssumableRole(self.account, role_arn, self._unknown_id(role_arn))
+
+    def _is_closed(self, account: str) -> bool:
+        """Everyone knows the development account's key, so outside --dev nothing of that account holds."""
+        return account == DEVELOPMENT_ACCOUNT and not self._dev
+
+    @staticmethod
+    def _unknown_id(role_arn: str) -> str:
+        """As stable as a role that exists, and never equal to the id of one (a zero is not in base32)."""
+        return "AROA" + hashlib.sha256(role_arn.encode()).hexdigest()[:16].upper() + "0"

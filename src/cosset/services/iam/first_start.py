@@ -1,0 +1,130 @@
+"""What IAM holds before anyone has asked for anything: an account, an administrator and its key, the starter role.
+
+Made once, in one transaction; a second node that starts at the same moment finds it made.
+"""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select
+
+from cosset.identity.key_material import RandomBytes, new_access_key_id, new_account_id, new_unique_id, secret_text
+from cosset.identity.principal import Credentials
+from cosset.services.iam.records import ADMINISTRATOR_ACCESS, CHANGES
+from cosset.services.iam.tables import access_keys, accounts, attachments, roles, server_secrets, users
+from cosset.store.database import Transaction
+
+ADMINISTRATOR = "administrator"
+STARTER_ROLE = "cosset-basic"
+BASIC_EXECUTION = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+DEVELOPMENT_ACCOUNT = "000000000000"
+SESSION_SECRET = "session"
+
+_LAMBDA_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """All that is random about a first start, drawn before the transaction so that it may run again."""
+
+    account: str
+    credentials: Credentials
+    user_id: str
+    role_id: str
+    session_secret: bytes
+    development: bool
+
+
+def draw_seed(random_bytes: RandomBytes, *, dev: bool) -> Seed:
+    key_id, secret = new_access_key_id("AKIA", random_bytes), secret_text(random_bytes(30))
+    return Seed(
+        account=DEVELOPMENT_ACCOUNT if dev else new_account_id(random_bytes),
+        credentials=Credentials("test", "test") if dev else Credentials(key_id, secret),
+        user_id=new_unique_id("AIDA", random_bytes),
+        role_id=new_unique_id("AROA", random_bytes),
+        session_secret=random_bytes(32),
+        development=dev,
+    )
+
+
+def plant(tx: Transaction, seed: Seed, now_ms: int) -> tuple[str, bool]:
+    """Makes what is missing. Gives the account that this node's owner works in, and whether it was made just now."""
+    _keep_session_secret(tx, seed.session_secret)
+    existing = _own_account(tx, development=seed.development)
+    if existing is not None:
+        return existing, False
+    tx.execute(insert(accounts).values(account=seed.account, created_ms=now_ms))
+    _plant_administrator(tx, seed, now_ms)
+    _plant_starter_role(tx, seed, now_ms)
+    tx.announce(CHANGES, seed.account)
+    return seed.account, True
+
+
+def _own_account(tx: Transaction, *, development: bool) -> str | None:
+    """The development account and the real one may both live in a data folder; each is used in its own mode."""
+    query = select(accounts.c.account).order_by(accounts.c.created_ms, accounts.c.account)
+    for account in tx.execute(query).scalars():
+        if (account == DEVELOPMENT_ACCOUNT) == development:
+            return str(account)
+    return None
+
+
+def _keep_session_secret(tx: Transaction, secret: bytes) -> None:
+    if tx.execute(select(server_secrets.c.name).where(server_secrets.c.name == SESSION_SECRET)).first() is None:
+        tx.execute(insert(server_secrets).values(name=SESSION_SECRET, value=secret))
+
+
+def _plant_administrator(tx: Transaction, seed: Seed, now_ms: int) -> None:
+    tx.execute(
+        insert(users).values(
+            account=seed.account,
+            name_key=ADMINISTRATOR,
+            name=ADMINISTRATOR,
+            path="/",
+            user_id=seed.user_id,
+            tags={},
+            created_ms=now_ms,
+        )
+    )
+    _attach(tx, seed.account, "user", ADMINISTRATOR, ADMINISTRATOR_ACCESS, now_ms)
+    tx.execute(
+        insert(access_keys).values(
+            access_key_id=seed.credentials.access_key_id,
+            account=seed.account,
+            user_key=ADMINISTRATOR,
+            status="Active",
+            secret=seed.credentials.secret_access_key,
+            created_ms=now_ms,
+        )
+    )
+
+
+def _plant_starter_role(tx: Transaction, seed: Seed, now_ms: int) -> None:
+    tx.execute(
+        insert(roles).values(
+            account=seed.account,
+            name_key=STARTER_ROLE,
+            name=STARTER_ROLE,
+            path="/",
+            role_id=seed.role_id,
+            trust_policy=json.dumps(_LAMBDA_TRUST),
+            description="Lets a function write its logs, and nothing else. Made by Cosset on first start.",
+            max_session_s=3600,
+            tags={},
+            created_ms=now_ms,
+        )
+    )
+    _attach(tx, seed.account, "role", STARTER_ROLE, BASIC_EXECUTION, now_ms)
+
+
+def _attach(tx: Transaction, account: str, owner_kind: str, owner_key: str, policy_arn: str, now_ms: int) -> None:
+    tx.execute(
+        insert(attachments).values(
+            account=account, owner_kind=owner_kind, owner_key=owner_key, policy_arn=policy_arn, attached_ms=now_ms
+        )
+    )

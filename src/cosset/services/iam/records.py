@@ -1,0 +1,114 @@
+"""IAM's entities as the tables hold them, and how to find one by name. Handlers and the directory stand on these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from cosset.services.iam.tables import access_keys, attachments, roles, users
+from cosset.store.database import Transaction
+
+ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
+CHANGES = "iam"
+"""The topic on which every change to IAM is announced; the key is the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    account: str
+    name: str
+    path: str
+    unique_id: str
+    permissions_boundary: str | None
+    tags: Mapping[str, str]
+    created_ms: int
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:user{self.path}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    account: str
+    name: str
+    path: str
+    unique_id: str
+    trust_policy: str
+    description: str | None
+    max_session_s: int
+    permissions_boundary: str | None
+    tags: Mapping[str, str]
+    created_ms: int
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A long-term key. `owner` is its user."""
+
+    access_key_id: str
+    secret: str
+    active: bool
+    owner: User
+    owner_is_administrator: bool
+
+
+def user_of(row: Any) -> User:
+    return User(row.account, row.name, row.path, row.user_id, row.permissions_boundary, dict(row.tags), row.created_ms)
+
+
+def role_of(row: Any) -> Role:
+    return Role(
+        row.account,
+        row.name,
+        row.path,
+        row.role_id,
+        row.trust_policy,
+        row.description,
+        row.max_session_s,
+        row.permissions_boundary,
+        dict(row.tags),
+        row.created_ms,
+    )
+
+
+def find_user(tx: Transaction, account: str, name: str) -> User | None:
+    """Names are found as they are written, though unique without regard to case."""
+    row = tx.execute(select(users).where(users.c.account == account, users.c.name_key == name.lower())).one_or_none()
+    return user_of(row) if row is not None and row.name == name else None
+
+
+def find_role(tx: Transaction, account: str, name: str) -> Role | None:
+    row = tx.execute(select(roles).where(roles.c.account == account, roles.c.name_key == name.lower())).one_or_none()
+    return role_of(row) if row is not None and row.name == name else None
+
+
+def find_access_key(tx: Transaction, access_key_id: str) -> AccessKey | None:
+    key = tx.execute(select(access_keys).where(access_keys.c.access_key_id == access_key_id)).one_or_none()
+    if key is None:
+        return None
+    owner = tx.execute(
+        select(users).where(users.c.account == key.account, users.c.name_key == key.user_key)
+    ).one_or_none()
+    if owner is None:
+        return None
+    administrator = is_administrator(tx, key.account, owner.name)
+    return AccessKey(key.access_key_id, key.secret, key.status == "Active", user_of(owner), administrator)
+
+
+def is_administrator(tx: Transaction, account: str, user_name: str) -> bool:
+    """Has the user AdministratorAccess, attached to it directly?"""
+    found = tx.execute(
+        select(attachments.c.policy_arn).where(
+            attachments.c.account == account,
+            attachments.c.owner_kind == "user",
+            attachments.c.owner_key == user_name.lower(),
+            attachments.c.policy_arn == ADMINISTRATOR_ACCESS,
+        )
+    )
+    return found.first() is not None

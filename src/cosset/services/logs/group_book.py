@@ -1,0 +1,113 @@
+"""The log groups: what they are, found by name, and made on first use for functions that write to them.
+
+Handlers stand on this (`groups.py`), and so does `observe.log_buffer`, whose `LogGroups` it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from cosset.clock import Clock
+from cosset.services.logs.tables import log_groups
+from cosset.store.database import Store, Transaction
+
+CHANGES = "logs"
+"""The topic on which groups that are deleted are announced."""
+
+_KNOWN_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogGroup:
+    account: str
+    region: str
+    name: str
+    log_group_class: str
+    retention_days: int | None
+    deletion_protection: bool
+    tags: Mapping[str, str]
+    created_ms: int
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:logs:{self.region}:{self.account}:log-group:{self.name}"
+
+
+def group_of(row: Any) -> LogGroup:
+    return LogGroup(
+        row.account,
+        row.region,
+        row.name,
+        row.log_group_class,
+        row.retention_days,
+        row.deletion_protection,
+        dict(row.tags),
+        row.created_ms,
+    )
+
+
+def find_group(tx: Transaction, account: str, region: str, name: str) -> LogGroup | None:
+    row = tx.execute(
+        select(log_groups).where(
+            log_groups.c.account == account, log_groups.c.region == region, log_groups.c.name == name
+        )
+    ).one_or_none()
+    return None if row is None else group_of(row)
+
+
+def add_group(
+    tx: Transaction,
+    account: str,
+    region: str,
+    name: str,
+    created_ms: int,
+    *,
+    log_group_class: str = "STANDARD",
+    deletion_protection: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> bool:
+    """Makes the group; False when it exists."""
+    if find_group(tx, account, region, name) is not None:
+        return False
+    tx.execute(
+        insert(log_groups).values(
+            account=account,
+            region=region,
+            name=name,
+            log_group_class=log_group_class,
+            deletion_protection=deletion_protection,
+            tags=dict(tags or {}),
+            created_ms=created_ms,
+        )
+    )
+    return True
+
+
+class LogGroupBook:
+    """Knows which groups exist without asking the database twice; forgets them when one is deleted anywhere."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: set[tuple[str, str, str]] = set()
+        self._generation = 0
+        store.on_change(CHANGES, self._forget)
+
+    async def ensure_group(self, account: str, region: str, group: str) -> None:
+        """Returns when the group exists; makes it, without retention, when it does not."""
+        key = (account, region, group)
+        if key in self._known:
+            return
+        generation = self._generation
+        now_ms = self._clock.now_ms()
+        await self._store.write(lambda tx: add_group(tx, account, region, group, now_ms))
+        if generation == self._generation:
+            if len(self._known) >= _KNOWN_LIMIT:
+                self._known.clear()
+            self._known.add(key)
+
+    def _forget(self, key: str) -> None:
+        self._known.clear()
+        self._generation += 1
