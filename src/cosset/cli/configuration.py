@@ -6,6 +6,7 @@ nearest known one. Read next: cosset/settings.py for the knobs, docs/settings.md
 
 import ast
 import difflib
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -115,6 +116,14 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> 
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def default_data(environ: Mapping[str, str]) -> Path:
+    """The data folder when none is named."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/cosset")
+    shared = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share"
+    return Path(shared) / "cosset"
 
 
 def from_variables(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""`cosset status`: is it running, whose is it, how much does it hold."""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cosset.cli.client import connect, data_option, find_profile, json_option, readable_errors
+
+HEALTH = "/_cosset/health"
+TIMEOUT_S = 5
+
+
+@click.command()
+@data_option
+@json_option
+def status(data: Path | None, as_json: bool) -> None:
+    """Say whether the server can take an invocation. Ends with 1 when it cannot."""
+    endpoint = find_profile(data, os.environ).endpoint
+    found: dict[str, Any] = {"endpoint": endpoint, "healthy": False, "health": ask_health(endpoint)}
+    found["healthy"] = found["health"]["status"] == 200
+    if found["healthy"]:
+        with readable_errors():
+            found |= _account(data)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print(found)
+    sys.exit(0 if found["healthy"] else 1)
+
+
+def ask_health(endpoint: str) -> dict[str, Any]:
+    """What the door says of itself: its status, None when nothing answers, and its words."""
+    # No proxy: the server is on this machine or beside it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(endpoint + HEALTH, timeout=TIMEOUT_S) as answer:
+            return {"status": answer.status, "detail": answer.read().decode(errors="replace").strip()}
+    except urllib.error.HTTPError as error:
+        with error:
+            return {"status": error.code, "detail": error.read().decode(errors="replace").strip()}
+    except OSError as error:
+        return {"status": None, "detail": str(getattr(error, "reason", error))}
+
+
+def _account(data: Path | None) -> dict[str, Any]:
+    identity = connect(data, "sts").get_caller_identity()
+    client = connect(data, "lambda")
+    functions = sum(len(page["Functions"]) for page in client.get_paginator("list_functions").paginate())
+    return {"account": identity["Account"], "caller": identity["Arn"], "functions": functions}
+
+
+def _print(found: dict[str, Any]) -> None:
+    if not found["healthy"]:
+        status = found["health"]["status"]
+        said = "nothing answers" if status is None else f"not ready, status {status}"
+        click.echo(f"{click.style(said, fg='red')} at {found['endpoint']}: {found['health']['detail']}")
+        click.echo("  fix: cosset up, or cosset doctor to see what is missing", err=True)
+        return
+    click.echo(f"{click.style('ready', fg='green')} at {found['endpoint']}")
+    click.echo(f"  account {found['account']}, {found['functions']} functions, you are {found['caller']}")
