@@ -1,4 +1,4 @@
-"""Asynchronous invocations: accepted into the durable queue, run at least once, retried as AWS does, their end recorded.
+"""Asynchronous invocations: accepted into the durable queue, run at least once, retried as on AWS, their end recorded.
 
 An event is committed before `accept` returns. A function error is retried twice, after one minute and after two more;
 throttling and the platform's own failures are retried with back-off (1 s doubling to 5 min) until the event is six
