@@ -20,6 +20,7 @@ class Target:
 
     A port's value, so that invocation need not know what a function is (functions/ makes it). `revision` changes
     whenever an idle environment made from an older Target must not serve any more. `arn` is unqualified.
+    `runtime_version` (`python:3.13.v10`) and its ARN are what INIT_START shows.
     """
 
     account: str
@@ -44,6 +45,8 @@ class Target:
     architecture: str = "x86_64"
     tracing_mode: str = "PassThrough"
     reserved_concurrency: int | None = None
+    runtime_version: str = ""
+    runtime_version_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ Passes everything on to the LogWriter at once; keeps only the tail of the invoca
 
 from collections import deque
 
-from cosset.clock import Clock
 from cosset.observe.ports import LogEvent, LogWriter, StreamKey
 
 TAIL_BYTES = 4096
@@ -13,12 +12,11 @@ TAIL_BYTES = 4096
 
 
 class EnvironmentLog:
-    """A LogSink for one environment, and the place for START, END and REPORT."""
+    """A LogSink for one environment; the platform's own lines (platform_log.py) go the same way."""
 
-    def __init__(self, key: StreamKey, writer: LogWriter, clock: Clock) -> None:
+    def __init__(self, key: StreamKey, writer: LogWriter) -> None:
         self._key = key
         self._writer = writer
-        self._clock = clock
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
@@ -26,11 +24,6 @@ class EnvironmentLog:
         self._writer.write(self._key, (LogEvent(timestamp_ms, message),))
         if self._tail is not None:
             self._keep(self._tail, message.encode("utf-8", "replace"))
-
-    def platform(self, message: str | None) -> None:
-        """One line of the platform, now; None (filtered out by the system log level) writes nothing."""
-        if message is not None:
-            self.write(self._clock.now_ms(), message)
 
     def begin_tail(self) -> None:
         """From here on the last 4 KB are kept."""

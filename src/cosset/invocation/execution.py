@@ -4,7 +4,6 @@ Refuses to queue or to retry what a function did wrong. An environment that turn
 event is replaced by another. Read next: environments/pool.py below, dispatcher.py above.
 """
 
-import math
 import secrets
 import time
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from cosset.identity.ports import SessionIssuer
 from cosset.invocation.admission import ThrottledError
 from cosset.invocation.api import Invocation, InvocationResult, Target
 from cosset.invocation.environment_log import EnvironmentLog
-from cosset.observe.log_lines import PlatformLines
+from cosset.invocation.platform_log import PlatformLog
 from cosset.observe.ports import LogWriter, StreamKey
 from cosset.wire.errors import ServiceError
 
@@ -93,14 +92,12 @@ class Execution:
     async def _start(self, key: PoolKey, target: Target, invocation: Invocation) -> _Started:
         environment_id = secrets.token_hex(16)
         stream = _stream_name(self._clock.now_ms(), target.version, environment_id)
-        log = EnvironmentLog(
-            StreamKey(target.account, target.region, target.log_group, stream), self._logs, self._clock
-        )
-        lines = _lines(target, invocation)
+        log = EnvironmentLog(StreamKey(target.account, target.region, target.log_group, stream), self._logs)
+        lines = PlatformLog(log, target, invocation, self._clock)
         if invocation.want_log_tail:
             log.begin_tail()
         credentials = await self._sessions.issue(target.role, target.name, SESSION_S)
-        log.platform(lines.init_start(target.runtime, target.region))
+        lines.init_start(environment_id)
         spec = EnvironmentSpec(
             id=environment_id,
             account=target.account,
@@ -131,14 +128,14 @@ class Execution:
         except TierUnavailableError as error:
             raise ServiceError("ServiceException", str(error), status=500) from error
         except InitError as error:
-            raise InitFailedError(self._init_failure(target, invocation, log, error)) from None
+            lines.init_failed(error)
+            raise InitFailedError(_init_failure(target, invocation, log, error)) from None
         return _Started(resident, log, resident.environment.init_ms)
 
     async def _deliver(self, target: Target, invocation: Invocation, started: _Started) -> Answer:
-        log, environment = started.log, started.resident.environment
-        lines = _lines(target, invocation)
-        log.platform(lines.start())
-        answer = await environment.invoke(
+        lines = PlatformLog(started.log, target, invocation, self._clock)
+        lines.start()
+        answer = await started.resident.environment.invoke(
             Event(
                 request_id=invocation.request_id,
                 payload=invocation.payload,
@@ -150,45 +147,8 @@ class Execution:
             )
         )
         started.resident.invocations += 1
-        for line in lines.failure(answer.outcome.value, target.timeout_s, answer.payload, self._clock.now_ms()):
-            log.platform(line)
-        log.platform(lines.end())
-        log.platform(
-            lines.report(
-                duration_ms=answer.duration_ms,
-                billed_ms=math.ceil(answer.duration_ms + (started.init_ms or 0.0)),
-                max_memory_mb=min(answer.max_memory_mb, target.memory_mb),
-                init_ms=started.init_ms,
-                status=answer.outcome.value,
-                error_type=answer.error_type,
-            )
-        )
+        lines.finish(answer, started.init_ms)
         return answer
-
-    def _init_failure(
-        self, target: Target, invocation: Invocation, log: EnvironmentLog, error: InitError
-    ) -> InvocationResult:
-        """The log lines of an environment that did not become Ready, and what its caller is told."""
-        lines = _lines(target, invocation)
-        log.platform(lines.init_report(error.phase_ms, "init", error.status, error.error_type))
-        log.platform(lines.start())
-        log.platform(lines.end())
-        log.platform(
-            lines.report(
-                duration_ms=error.phase_ms,
-                billed_ms=math.ceil(error.phase_ms),
-                max_memory_mb=target.memory_mb,
-                init_ms=None,
-                status=error.status,
-                error_type=error.error_type,
-            )
-        )
-        return InvocationResult(
-            payload=error.payload,
-            executed_version=target.version,
-            function_error="Unhandled",
-            log_tail=log.end_tail() if invocation.want_log_tail else None,
-        )
 
 
 class InitFailedError(Exception):
@@ -199,13 +159,12 @@ class InitFailedError(Exception):
         self.result = result
 
 
-def _lines(target: Target, invocation: Invocation) -> PlatformLines:
-    return PlatformLines(
-        request_id=invocation.request_id,
-        version=target.version,
-        memory_mb=target.memory_mb,
-        log_format=target.log_format,
-        system_log_level=target.system_log_level,
+def _init_failure(target: Target, invocation: Invocation, log: EnvironmentLog, error: InitError) -> InvocationResult:
+    return InvocationResult(
+        payload=error.payload_for(invocation.request_id),
+        executed_version=target.version,
+        function_error="Unhandled",
+        log_tail=log.end_tail() if invocation.want_log_tail else None,
     )
 
 

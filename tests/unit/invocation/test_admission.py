@@ -19,6 +19,8 @@ def target(name: str, reserved: int | None = None, account: str = "111111111111"
         version="$LATEST",
         revision="1",
         runtime="python3.13",
+        runtime_version="python:3.13.v1",
+        runtime_version_arn="arn:aws:lambda:us-east-1::runtime:0",
         handler="index.handler",
         role="arn:aws:iam::111111111111:role/r",
         memory_mb=128,

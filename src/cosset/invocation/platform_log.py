@@ -1,0 +1,110 @@
+"""What the platform writes into the log of one environment around one invocation: INIT_START, START, END, REPORT.
+
+Decides when a line is written; how it reads is observe/log_lines.py.
+"""
+
+import json
+
+from cosset.clock import Clock
+from cosset.environments.api import Answer, InitError, Outcome
+from cosset.invocation.api import Invocation, Target
+from cosset.invocation.environment_log import EnvironmentLog
+from cosset.observe import log_lines
+
+_STATUS = {
+    Outcome.SUCCESS: "success",
+    Outcome.ERROR: "failure",
+    Outcome.TIMEOUT: "timeout",
+    Outcome.EXIT: "error",
+    Outcome.OUT_OF_MEMORY: "error",
+}
+
+
+class PlatformLog:
+    """The platform's own lines for one invocation in one environment."""
+
+    def __init__(self, log: EnvironmentLog, target: Target, invocation: Invocation, clock: Clock) -> None:
+        self._log = log
+        self._target = target
+        self._invocation = invocation
+        self._clock = clock
+
+    def init_start(self, environment_id: str) -> None:
+        target = self._target
+        self._write(
+            log_lines.InitStart(
+                time_ms=self._clock.now_ms(),
+                runtime_version=target.runtime_version,
+                runtime_version_arn=target.runtime_version_arn,
+                function_name=target.name,
+                function_version=target.version,
+                memory_mb=target.memory_mb,
+                instance_id=environment_id,
+            )
+        )
+
+    def start(self) -> None:
+        self._write(
+            log_lines.Start(
+                time_ms=self._clock.now_ms(),
+                request_id=self._invocation.request_id,
+                version=self._target.version,
+                trace_id=self._invocation.trace_id,
+            )
+        )
+
+    def finish(self, answer: Answer, init_ms: float | None) -> None:
+        """Says how the invocation ended: the platform's own line where there is one, END, REPORT."""
+        request_id, now_ms = self._invocation.request_id, self._clock.now_ms()
+        if answer.outcome is Outcome.TIMEOUT:
+            self._line(log_lines.timeout_line(now_ms, request_id, self._target.timeout_s))
+        elif answer.outcome in (Outcome.EXIT, Outcome.OUT_OF_MEMORY):
+            self._line(f"{_message(answer.payload)}\n{answer.error_type}\n")
+        self._end_and_report(
+            answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
+        )
+
+    def init_failed(self, error: InitError) -> None:
+        """The lines of an environment that did not become Ready, and of the invocation that it was for."""
+        self._write(
+            log_lines.InitReport(
+                time_ms=self._clock.now_ms(),
+                duration_ms=error.phase_ms,
+                status=error.status,
+                error_type=error.error_type,
+            )
+        )
+        self.start()
+        self._end_and_report(error.phase_ms, 0, None, error.status, error.error_type)
+
+    def _end_and_report(
+        self, duration_ms: float, max_memory_mb: int, init_ms: float | None, status: str, error_type: str | None
+    ) -> None:
+        if self._target.log_format != log_lines.JSON_FORMAT:
+            self._line(log_lines.end_line(self._invocation.request_id))
+        self._write(
+            log_lines.Report(
+                time_ms=self._clock.now_ms(),
+                request_id=self._invocation.request_id,
+                duration_ms=duration_ms,
+                memory_mb=self._target.memory_mb,
+                max_memory_used_mb=min(max_memory_mb, self._target.memory_mb),
+                init_duration_ms=init_ms,
+                status=status,
+                error_type=error_type,
+                trace_id=self._invocation.trace_id,
+            )
+        )
+
+    def _write(self, record: log_lines.Record) -> None:
+        message = log_lines.platform_message(record, self._target.log_format, self._target.system_log_level)
+        if message is not None:
+            self._line(message)
+
+    def _line(self, message: str) -> None:
+        self._log.write(self._clock.now_ms(), message)
+
+
+def _message(payload: bytes) -> str:
+    """The sentence in an error object that the platform made."""
+    return str(json.loads(payload)["errorMessage"])
