@@ -1,35 +1,11 @@
 """Concurrency counts what runs, and refuses with AWS's reason."""
 
-from pathlib import Path
-
 import pytest
 
 from cosset.invocation.admission import Admission, ThrottledError
-from cosset.invocation.api import Target
 from cosset.invocation.limits import check_payload
 from cosset.wire.errors import ServiceError
-
-
-def target(name: str, reserved: int | None = None, account: str = "111111111111") -> Target:
-    return Target(
-        account=account,
-        region="us-east-1",
-        name=name,
-        arn=f"arn:aws:lambda:us-east-1:{account}:function:{name}",
-        version="$LATEST",
-        revision="1",
-        runtime="python3.13",
-        runtime_version="python:3.13.v1",
-        runtime_version_arn="arn:aws:lambda:us-east-1::runtime:0",
-        handler="index.handler",
-        role="arn:aws:iam::111111111111:role/r",
-        memory_mb=128,
-        timeout_s=3,
-        ephemeral_storage_mb=512,
-        code_dir=Path("/nowhere"),
-        log_group=f"/aws/lambda/{name}",
-        reserved_concurrency=reserved,
-    )
+from support.invocations import target
 
 
 def test_the_account_limit_counts_all_functions_of_one_account() -> None:
