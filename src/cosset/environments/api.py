@@ -10,6 +10,7 @@ Output of the function goes to the LogSink line by line, complete before `invoke
 Read next: pool.py (who keeps environments), jail/ (the default tier), process.py (the one that isolates nothing).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -116,15 +117,27 @@ class Answer:
 
 
 class InitError(Exception):
-    """The environment did not become Ready. `payload` is AWS's error object for the caller, `phase_ms` how long Init
-    took, `status` is `error` or `timeout` as INIT_REPORT says it. Nothing is left behind when this is raised."""
+    """The environment did not become Ready, and nothing is left behind. `phase_ms` is how long Init took, `status` is
+    `error` or `timeout` as INIT_REPORT says it. `payload` is the runtime's own error object; empty when the platform
+    saw the end (exit, timeout): use `payload_for`."""
 
     def __init__(self, error_type: str, message: str, payload: bytes, phase_ms: float, status: str = "error") -> None:
         super().__init__(message)
         self.error_type = error_type
+        self.message = message
         self.payload = payload
         self.phase_ms = phase_ms
         self.status = status
+
+    def payload_for(self, request_id: str) -> bytes:
+        """AWS's error object for the caller of the invocation that this Init was for."""
+        return self.payload or error_object(self.error_type, self.message, request_id)
+
+
+def error_object(error_type: str, message: str, request_id: str) -> bytes:
+    """AWS's error object for an end that the platform saw, not the runtime (recorded: test_lambda_handler_exit)."""
+    body = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 class EnvironmentGoneError(Exception):

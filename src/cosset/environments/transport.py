@@ -1,4 +1,4 @@
-"""The two halves under every environment: a Process (what the operating system runs) and a Transport (how events go in).
+"""The two halves under every environment: a Process (what the OS runs) and a Transport (how events go in).
 
 A tier makes both; `environment.py` joins them into the state machine of `api.py`. Transports: `runtime_api.py` (HTTP,
 for Node, provided and all others), `framed.py` (a socketpair, for managed Python). Neither knows the other.
@@ -81,5 +81,5 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of sockets. Idempotent."""
+        """Lets go of sockets. Idempotent. A `ready` or `exchange` under way raises TransportClosedError."""
         ...

@@ -1,0 +1,190 @@
+"""One child process with everything that it starts: spawned in a session of its own, watched, measured, killed whole.
+
+Linux has a descriptor that becomes readable when the process ends; elsewhere a thread waits. Knows nothing of Lambda.
+Read next: process.py.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cosset.clock import Clock
+from cosset.environments.transport import Exit
+
+MAX_OPEN_FILES = 1024
+"""As on AWS (recorded: test_runtime_ulimits)."""
+_KILL_POLLS = 100
+_KILL_POLL_S = 0.01
+MARK = "_COSSET_ENVIRONMENT"
+"""A variable of every child, `owner's pid:environment`: it finds what has left the session or lost its parent."""
+
+
+class ChildProcess:
+    """Process over a plain child. `folder` is removed with it, `mark` is the value of its MARK."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", folder: Path, mark: str, clock: Clock) -> None:
+        self._popen = popen
+        self._folder = folder
+        self._mark = mark
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[Exit] = self._loop.create_future()
+        self._killed: asyncio.Task[None] | None = None
+        self._peak_kb = 0
+        self._pidfd = -1
+        self._watch()
+
+    async def wait(self) -> Exit:
+        return await asyncio.shield(self._ended)
+
+    async def kill(self) -> None:
+        if self._killed is None:
+            self._killed = self._loop.create_task(self._kill(), name=f"kill {self._popen.pid}")
+        await asyncio.shield(self._killed)
+
+    def peak_memory_mb(self) -> int:
+        """Of the whole tree on Linux: the sum of each process's own peak. Elsewhere known only at the end."""
+        if not self._ended.done():
+            self._peak_kb = max(self._peak_kb, sum(map(_peak_kb, [self._popen.pid, *descendants(self._popen.pid)])))
+        return -(-self._peak_kb // 1024)
+
+    def _watch(self) -> None:
+        try:
+            self._pidfd = os.pidfd_open(self._popen.pid)
+        except (AttributeError, OSError):
+            options = os.WEXITED | os.WNOWAIT
+            waiting = self._loop.run_in_executor(None, os.waitid, os.P_PID, self._popen.pid, options)
+            waiting.add_done_callback(lambda _: self._reap())
+        else:
+            self._loop.add_reader(self._pidfd, self._reap)
+
+    def _reap(self) -> None:
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._signal_group()  # while the dead leader still holds the group's number
+        _, status, usage = os.wait4(self._popen.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._popen.returncode = code  # Popen did not reap it, and would warn
+        self._peak_kb = max(self._peak_kb, usage.ru_maxrss // (1 if sys.platform == "linux" else 1024))
+        if not self._ended.done():
+            self._ended.set_result(Exit(signal=-code) if code < 0 else Exit(code=code))
+
+    async def _kill(self) -> None:
+        if not self._ended.done():
+            self.peak_memory_mb()
+            self._signal_group()
+            await self._ended
+        for _ in range(_KILL_POLLS):
+            strays = await asyncio.to_thread(marked, self._mark)
+            if not strays:
+                break
+            for stray in strays:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(stray, signal.SIGKILL)
+            await self._clock.sleep(_KILL_POLL_S)
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _signal_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+
+
+def spawn(
+    command: Sequence[str | Path], variables: Mapping[str, str], *, cwd: Path, folder: Path, name: str, clock: Clock
+) -> tuple[ChildProcess, int]:
+    """Starts it in a session of its own; returns it with the read end of the pipe that stdout and stderr are tied to.
+
+    On Linux it dies with this process, even by `kill -9`.
+
+    Raises: OSError, when it cannot be executed.
+    """
+    setpriv = shutil.which("setpriv")
+    prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv and sys.platform == "linux" else []
+    mark = f"{os.getpid()}:{name}"
+    output, child_output = os.pipe()
+    try:
+        popen = subprocess.Popen(
+            [*prefix, *command],
+            cwd=cwd,
+            env={**variables, MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=child_output,
+            stderr=child_output,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(output)
+        raise
+    finally:
+        os.close(child_output)
+    _limit(popen.pid)
+    return ChildProcess(popen, folder, mark, clock), output
+
+
+def _limit(pid: int) -> None:
+    if sys.platform == "linux":
+        import resource
+
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on, as far as Linux tells; those of a dead parent are no longer among them."""
+    found: list[int] = []
+    for parent in _chain(pid, found):
+        try:
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                found += map(int, Path(f"/proc/{parent}/task/{thread}/children").read_text().split())
+        except OSError:
+            continue  # it has gone, or this is not Linux
+    return found
+
+
+def _chain(first: int, more: list[int]) -> Iterator[int]:
+    yield first
+    yield from more  # grows while it is walked
+
+
+def marked(mark: str) -> list[int]:
+    """Processes whose environment holds the mark, whatever session they are in and whoever adopted them."""
+    return [pid for pid, value in _marks() if value == mark]
+
+
+def reap_orphans() -> int:
+    """Ends what an owner that was killed has left behind; the number of processes ended."""
+    orphans = [pid for pid, value in _marks() if not os.path.exists(f"/proc/{value.partition(':')[0]}")]
+    for pid in orphans:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(orphans)
+
+
+def _marks() -> Iterator[tuple[int, str]]:
+    prefix = f"{MARK}=".encode()
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        if name.isdigit():
+            try:
+                held = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it has gone, or is not ours
+            for variable in held:
+                if variable.startswith(prefix):
+                    yield int(name), variable.removeprefix(prefix).decode("utf-8", "replace")
+
+
+def _peak_kb(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return 0

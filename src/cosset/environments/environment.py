@@ -1,0 +1,228 @@
+"""The state machine of one execution environment, whatever isolates it: a Process, a Transport and a LogPipe joined.
+
+Three things can end an invocation: the reply, the deadline, the end of the process. Whichever comes first decides, the
+others are ignored; after anything but a reply everything is killed before the answer goes out. AWS's error objects for
+these ends are made here. Read next: process.py and jail/ (what makes the three parts), pool.py (who keeps the result).
+"""
+
+import asyncio
+
+from cosset.clock import Clock
+from cosset.environments.api import (
+    Answer,
+    EnvironmentGoneError,
+    EnvironmentSpec,
+    EnvironmentState,
+    Event,
+    InitError,
+    Outcome,
+    error_object,
+)
+from cosset.environments.log_pipe import LogPipe
+from cosset.environments.transport import Exit, Process, Reply, RuntimeInitError, Transport, TransportClosedError
+
+REPLY_GRACE_S = 0.02
+"""A runtime may answer and exit at once: how long its last bytes may still be on their way to us."""
+
+# As Go's os.Signal names them, which is what AWS prints.
+_SIGNALS = {
+    1: "hangup",
+    2: "interrupt",
+    3: "quit",
+    4: "illegal instruction",
+    5: "trace/breakpoint trap",
+    6: "aborted",
+    7: "bus error",
+    8: "floating point exception",
+    9: "killed",
+    10: "user defined signal 1",
+    11: "segmentation fault",
+    12: "user defined signal 2",
+    13: "broken pipe",
+    14: "alarm clock",
+    15: "terminated",
+}
+
+
+class RunningEnvironment:
+    """One environment of any tier. The tier makes it, awaits `start`, and hands it out.
+
+    Args:
+        process, transport, log_pipe: owned from here on; `shutdown` lets all three go.
+        started_s: when the tier began to make it (monotonic); Init is measured from there.
+    """
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        process: Process,
+        transport: Transport,
+        log_pipe: LogPipe,
+        clock: Clock,
+        started_s: float | None = None,
+    ) -> None:
+        self.spec = spec
+        self.state = EnvironmentState.INIT
+        self.init_ms = 0.0
+        self._process = process
+        self._transport = transport
+        self._log_pipe = log_pipe
+        self._clock = clock
+        self._started_s = clock.monotonic_s() if started_s is None else started_s
+        self._exit: Exit | None = None
+        self._process_ended = False
+        self._timed_out = False
+        self._over = asyncio.Event()
+        self._deadline_s = 0.0
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_due_s = 0.0
+        self._watcher = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {spec.id}")
+        self._ending: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Waits for the runtime to ask for its first event, at most `spec.init_timeout_s`.
+
+        Raises: InitError, with nothing left behind.
+        """
+        assert self.state is EnvironmentState.INIT
+        self._arm(self._started_s + self.spec.init_timeout_s)
+        try:
+            await self._transport.ready()
+        except RuntimeInitError as reported:
+            phase_ms = self._since_ms(self._started_s)
+            await self.shutdown()
+            raise InitError(reported.error_type, "the runtime reported it", reported.payload, phase_ms) from None
+        except TransportClosedError:
+            await self._over.wait()
+            raise await self._init_ended() from None
+        except asyncio.CancelledError:
+            await self.shutdown()
+            raise
+        self._log_pipe.drain()
+        self.init_ms = self._since_ms(self._started_s)
+        self.state = EnvironmentState.READY
+
+    async def invoke(self, event: Event) -> Answer:
+        if self.state is not EnvironmentState.READY:
+            raise EnvironmentGoneError(f"environment {self.spec.id} is {self.state.value}")
+        self.state = EnvironmentState.BUSY
+        began_s = self._clock.monotonic_s()
+        self._arm(began_s + (event.deadline_ms - self._clock.now_ms()) / 1000)
+        try:
+            reply = await self._transport.exchange(event)
+        except TransportClosedError as closed:
+            return await self._ended(event, began_s, delivered=closed.delivered)
+        except asyncio.CancelledError:
+            await self.shutdown()
+            raise
+        if self._timed_out:
+            return await self._ended(event, began_s, delivered=True)
+        return self._answered(reply, began_s)
+
+    async def shutdown(self) -> None:
+        if self._ending is None:
+            self.state = EnvironmentState.SHUTDOWN
+            self._ending = asyncio.get_running_loop().create_task(self._end(), name=f"end {self.spec.id}")
+        await asyncio.shield(self._ending)
+
+    # The three ways an invocation ends.
+
+    def _answered(self, reply: Reply, began_s: float) -> Answer:
+        self._log_pipe.drain()
+        if self.state is EnvironmentState.BUSY:
+            # A runtime that answered and ended at once has answered all the same, but takes no more events.
+            self.state = EnvironmentState.SHUTDOWN if self._process_ended else EnvironmentState.READY
+        return Answer(
+            outcome=Outcome.SUCCESS if reply.error_type is None else Outcome.ERROR,
+            payload=reply.payload,
+            duration_ms=self._since_ms(began_s),
+            max_memory_mb=self._process.peak_memory_mb(),
+            content_type=reply.content_type,
+            error_type=reply.error_type,
+        )
+
+    async def _ended(self, event: Event, began_s: float, *, delivered: bool) -> Answer:
+        await self._over.wait()
+        duration_ms = (self._deadline_s - began_s) * 1000 if self._timed_out else self._since_ms(began_s)
+        max_memory_mb = self._process.peak_memory_mb()
+        await self.shutdown()
+        if not delivered and not self._timed_out:
+            raise EnvironmentGoneError(f"environment {self.spec.id} ended before it took the event")
+        outcome, error_type, message = self._describe_end()
+        return Answer(
+            outcome=outcome,
+            payload=error_object(error_type, message, event.request_id),
+            duration_ms=duration_ms,
+            max_memory_mb=max_memory_mb,
+            error_type=error_type,
+        )
+
+    async def _init_ended(self) -> InitError:
+        phase_ms = self._since_ms(self._started_s)
+        await self.shutdown()
+        outcome, error_type, message = self._describe_end()
+        status = "timeout" if outcome is Outcome.TIMEOUT else "error"
+        return InitError(error_type, message, b"", phase_ms, status)
+
+    def _describe_end(self) -> tuple[Outcome, str, str]:
+        if self._timed_out:
+            message = f"Task timed out after {self.spec.timeout_s:.2f} seconds"
+            return Outcome.TIMEOUT, "Sandbox.Timedout", message
+        return describe_exit(self._exit or Exit(signal=9))  # None: shut down by us while it was busy
+
+    # Who watches.
+
+    async def _watch(self) -> None:
+        """The end of the process ends the environment, in whatever state it is."""
+        ended = await self._process.wait()
+        self._process_ended = True
+        if self.state in (EnvironmentState.INIT, EnvironmentState.BUSY):
+            await self._clock.sleep(REPLY_GRACE_S)
+        self._exit = ended
+        await self.shutdown()
+
+    def _arm(self, deadline_s: float) -> None:
+        """One timer serves many invocations: when it goes off early, it goes on to the deadline that holds then."""
+        self._deadline_s = deadline_s
+        if self._timer is not None and not self._timer.done():
+            if self._timer_due_s <= deadline_s:
+                return
+            self._timer.cancel()
+        self._timer_due_s = deadline_s
+        self._timer = asyncio.get_running_loop().create_task(self._time_out(), name=f"deadline {self.spec.id}")
+
+    async def _time_out(self) -> None:
+        while (left_s := self._deadline_s - self._clock.monotonic_s()) > 0:
+            self._timer_due_s = self._deadline_s
+            await self._clock.sleep(left_s)
+            if self.state not in (EnvironmentState.INIT, EnvironmentState.BUSY):
+                return
+        if self.state in (EnvironmentState.INIT, EnvironmentState.BUSY) and self._exit is None:
+            self._timed_out = True
+            await self.shutdown()
+
+    async def _end(self) -> None:
+        for task in (self._timer, self._watcher):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+        try:
+            await self._process.kill()  # first: a runtime that saw its connection close would print about it
+        finally:
+            self._over.set()
+            self._transport.close()
+            self._log_pipe.close()
+
+    def _since_ms(self, start_s: float) -> float:
+        return (self._clock.monotonic_s() - start_s) * 1000
+
+
+def describe_exit(ended: Exit) -> tuple[Outcome, str, str]:
+    """How AWS calls the end of a process: outcome, error type, message."""
+    if ended.oom:
+        return Outcome.OUT_OF_MEMORY, "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
+    if ended.signal is not None:
+        name = _SIGNALS.get(ended.signal, f"signal {ended.signal}")
+        return Outcome.EXIT, "Runtime.ExitError", f"Runtime exited with error: signal: {name}"
+    if ended.code:
+        return Outcome.EXIT, "Runtime.ExitError", f"Runtime exited with error: exit status {ended.code}"
+    return Outcome.EXIT, "Runtime.ExitError", "Runtime exited without providing a reason"

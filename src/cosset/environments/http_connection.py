@@ -1,0 +1,167 @@
+"""One HTTP/1.1 connection from inside an environment: what was sent is parsed, what is answered is written, no more.
+
+The other end runs the user's code: every size is bounded, anything malformed closes the connection, and an answer to a
+connection that has gone is dropped (and said so), never raised. Read next: runtime_api.py, which decides the answers.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+import httptools
+
+MAX_HEAD_BYTES = 2 * 1024 * 1024
+"""Of one request's headers and trailers: AWS's clients send an X-Ray cause of up to 1 MiB in one."""
+_MAX_PATH_BYTES = 2048
+_MAX_CHUNK_OVERHEAD = 16
+"""Bytes of framing that a body sent one byte a chunk may cost, for each byte."""
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """One request. Header names are in lower case. When `too_large` is set the body was read and thrown away."""
+
+    path: str = ""
+    method: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    trailers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    body_bytes: int = 0
+    too_large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Handler(Protocol):
+    """Who decides the answers, for all connections of one environment."""
+
+    def connected(self, connection: "HttpConnection") -> bool: ...
+
+    def disconnected(self, connection: "HttpConnection") -> None: ...
+
+    def handle(self, connection: "HttpConnection", request: HttpRequest) -> Answered | None:
+        """The answer, or None: it comes later, through `connection.answer`."""
+        ...
+
+
+class HttpConnection(asyncio.Protocol):
+    """One connection; one request at a time (a pipelined second one closes it)."""
+
+    def __init__(self, handler: Handler, *, max_body_bytes: int) -> None:
+        self._handler = handler
+        self._max_body_bytes = max_body_bytes
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._open = False
+        self._answering = False
+        self._reset()
+
+    def answer(self, answered: Answered) -> bool:
+        """Writes an answer. False: nobody is there to read it any more."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or not self._answering:
+            return False
+        self._answering = False
+        keep_alive = self._parser.should_keep_alive()
+        transport.write(_head(answered, keep_alive) + answered.body)
+        if not keep_alive:
+            transport.close()
+        return True
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._open = self._handler.connected(self)
+        if not self._open:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._fed_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            self._check_overhead()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ConnectionAbortedError):
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._open:
+            self._open = False
+            self._handler.disconnected(self)
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        if self._answering:
+            raise ConnectionAbortedError
+        self._reset()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        if len(self._url) > _MAX_PATH_BYTES:
+            raise ConnectionAbortedError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        fields = self._request.trailers if self._in_body else self._request.headers
+        fields[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._request.path = self._url.decode("latin-1").partition("?")[0]
+        self._request.method = self._parser.get_method().decode("latin-1")
+        if self._request.headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._request.body_bytes += len(body)
+        if self._request.body_bytes > self._max_body_bytes:
+            self._request.too_large = True
+            self._body.clear()
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        request = self._request
+        request.body = bytes(self._body)
+        self._body.clear()
+        self._answering = True
+        answered = self._handler.handle(self, request)
+        if answered is not None:
+            self.answer(answered)
+
+    def _reset(self) -> None:
+        self._request = HttpRequest()
+        self._url = b""
+        self._fed_bytes = 0
+        self._in_body = False
+        self._body = bytearray()
+
+    def _check_overhead(self) -> None:
+        """The parser keeps an unfinished header itself: only what was fed tells how much."""
+        body_bytes = self._request.body_bytes
+        if self._fed_bytes - body_bytes > MAX_HEAD_BYTES + body_bytes * _MAX_CHUNK_OVERHEAD:
+            raise ConnectionAbortedError
+
+
+def _head(answered: Answered, keep_alive: bool) -> bytes:
+    lines = [f"HTTP/1.1 {answered.status} {HTTPStatus(answered.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in answered.headers.items()]
+    lines.append(f"Content-Type: {answered.content_type}\r\nContent-Length: {len(answered.body)}")
+    if not keep_alive:
+        lines.append("Connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")

@@ -1,0 +1,112 @@
+"""The `process` tier: a plain child process an environment. It isolates NOTHING, and is chosen only by name.
+
+For machines without namespaces (macOS, locked-down containers) and for tests. A function here can read whatever its
+user can read, other functions' code included. It has its own session, resource limits, folder for temporary files and
+Runtime API; it is killed whole. Read next: runtime_api.py, environment.py; jail/ is the tier to use.
+"""
+
+import asyncio
+import logging
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cosset.clock import Clock
+from cosset.environments.api import EnvironmentSpec, EnvironmentState, InitError, LogSink, TierUnavailableError
+from cosset.environments.child import reap_orphans, spawn
+from cosset.environments.environment import RunningEnvironment
+from cosset.environments.log_pipe import LogPipe
+from cosset.environments.process_layout import Layout, command_for, link_runtime, variables_for
+from cosset.environments.runtime_api import HttpTransport
+from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
+
+logger = logging.getLogger(__name__)
+
+
+class ProcessTier:
+    """Tier that starts plain child processes.
+
+    Args:
+        endpoint: the URL at which functions reach Cosset; None: not offered.
+        node_modules: where `cosset runtimes install nodejs` put the AWS SDK for Node, if it did.
+        folder: where the environments' temporary folders go; None: the system's.
+    """
+
+    name = "process"
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        *,
+        endpoint: Callable[[], str | None] = lambda: None,
+        node_modules: Path | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        logger.warning(
+            "tier `process` ISOLATES NOTHING: functions run as plain processes of this user and can read each other's"
+            " code, credentials and files. Use it only where no other tier works, with code you trust."
+        )
+        self._catalogue = catalogue
+        self._clock = clock
+        self._endpoint = endpoint
+        self._folder = Path(tempfile.mkdtemp(prefix="cosset-process-", dir=folder))
+        if orphans := reap_orphans():
+            logger.warning("ended %d processes that a killed Cosset had left", orphans)
+        self._runtime = link_runtime(self._folder / "runtime", node_modules)
+        self._environments: set[RunningEnvironment] = set()
+
+    async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
+        started_s = self._clock.monotonic_s()
+        served = await self._serve(spec)
+        if served.warning:
+            sink.write(self._clock.now_ms(), f"COSSET WARNING {served.warning}\n")
+        environment = await self._make(spec, served, sink, started_s)
+        self._environments = {e for e in self._environments if e.state is not EnvironmentState.SHUTDOWN} | {environment}
+        await environment.start()
+        return environment
+
+    async def close(self) -> None:
+        await asyncio.gather(*(environment.shutdown() for environment in self._environments))
+        self._environments.clear()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def _serve(self, spec: EnvironmentSpec) -> Served:
+        remembered = self._catalogue.remembered(spec.runtime, spec.architecture)
+        if remembered is not None:
+            return remembered
+        try:
+            return await asyncio.to_thread(self._catalogue.serve, spec.runtime, spec.architecture)
+        except RuntimeNotServedError as missing:
+            raise TierUnavailableError(str(missing)) from missing
+
+    async def _make(self, spec: EnvironmentSpec, served: Served, sink: LogSink, started_s: float) -> RunningEnvironment:
+        layout = Layout(self._folder / spec.id, self._runtime)
+        await asyncio.to_thread(layout.prepare, spec)
+        listener = socket.create_server(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        variables = variables_for(spec, served, layout, runtime_api=address, endpoint=self._endpoint())
+        try:
+            command = command_for(spec, served)
+            process, output = spawn(
+                command, variables, cwd=spec.code_dir, folder=layout.home, name=spec.id, clock=self._clock
+            )
+        except OSError as refused:
+            listener.close()
+            shutil.rmtree(layout.home, ignore_errors=True)
+            raise _not_executable(refused, self._since_ms(started_s)) from refused
+        transport = await HttpTransport.serve(listener)
+        return RunningEnvironment(spec, process, transport, LogPipe(sink, self._clock, output), self._clock, started_s)
+
+    def _since_ms(self, start_s: float) -> float:
+        return (self._clock.monotonic_s() - start_s) * 1000
+
+
+def _not_executable(refused: OSError, phase_ms: float) -> InitError:
+    """AWS's words when /var/task/bootstrap is missing or cannot be executed."""
+    if isinstance(refused, FileNotFoundError):
+        paths = "[/var/task/bootstrap /opt/bootstrap]"
+        return InitError("Runtime.InvalidEntrypoint", f"Couldn't find valid bootstrap(s): {paths}", b"", phase_ms)
+    return InitError("Runtime.InvalidEntrypoint", f"fork/exec /var/task/bootstrap: {refused.strerror}", b"", phase_ms)

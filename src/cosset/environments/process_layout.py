@@ -1,0 +1,116 @@
+"""What a plain child process is started with: folders, command, variables.
+
+Paths are this machine's, not /var/task and /opt: nothing is mounted in this tier. Read next: process.py.
+"""
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosset import runtimes
+from cosset.environments.api import EnvironmentSpec
+from cosset.environments.variables import Folders, function_variables
+from cosset.runtimes.catalogue import Served
+
+_RUNTIMES = Path(runtimes.__file__).parent
+# What AWS's managed Python has beside the standard library: the runtime client, the SDK, and what these need.
+_PACKAGES = (
+    "awslambdaric",
+    "snapshot_restore_py",
+    "simplejson",
+    "boto3",
+    "botocore",
+    "s3transfer",
+    "jmespath",
+    "dateutil",
+    "six",
+    "urllib3",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things lie on this machine for one environment. `home` is its own and goes with it."""
+
+    home: Path
+    runtime: Path
+
+    @property
+    def tmp(self) -> Path:
+        return self.home / "tmp"
+
+    @property
+    def layers(self) -> Path:
+        """What /opt is on AWS: the layers, later ones over earlier ones."""
+        return self.home / "opt"
+
+    def prepare(self, spec: EnvironmentSpec) -> None:
+        self.tmp.mkdir(parents=True)
+        if len(spec.layer_dirs) == 1:
+            self.layers.symlink_to(spec.layer_dirs[0])
+            return
+        self.layers.mkdir()
+        for layer in spec.layer_dirs:
+            shutil.copytree(layer, self.layers, symlinks=True, dirs_exist_ok=True)
+
+
+def link_runtime(folder: Path, node_modules: Path | None) -> Path:
+    """What /var/runtime is on AWS, made of links: managed Python's packages and nothing else of Cosset's own, and the
+    AWS SDK for Node where it is installed."""
+    folder.mkdir(parents=True)
+    for name in _PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            source = origin.parent if origin.name == "__init__.py" else origin
+            (folder / source.name).symlink_to(source)
+    if node_modules is not None and node_modules.is_dir():
+        (folder / "node_modules").symlink_to(node_modules)
+    return folder
+
+
+def command_for(spec: EnvironmentSpec, served: Served) -> list[str]:
+    """Raises: OSError, when a provided runtime's bootstrap is missing or cannot be executed."""
+    if served.runtime.family == "python":
+        # -B: the code folder is shared and stays as it is, as /var/task, which nobody can write to.
+        return [str(served.interpreter), "-B", str(_RUNTIMES / "python_http" / "start.py")]
+    if served.runtime.family == "nodejs":
+        return [str(served.interpreter), str(_RUNTIMES / "node" / "bootstrap.mjs")]
+    for folder in (spec.code_dir, *reversed(spec.layer_dirs)):
+        bootstrap = folder / "bootstrap"
+        if bootstrap.is_file():
+            _check_executable(bootstrap)
+            return [str(bootstrap)]
+    raise FileNotFoundError("bootstrap")
+
+
+def variables_for(
+    spec: EnvironmentSpec, served: Served, layout: Layout, *, runtime_api: str, endpoint: str | None
+) -> dict[str, str]:
+    """As in every tier, and where the folder for temporary files is."""
+    interpreter = served.interpreter
+    folders = Folders(
+        task=str(spec.code_dir),
+        layers=str(layout.layers),
+        runtime=str(layout.runtime),
+        language_bin=str(interpreter.parent) if interpreter is not None else None,
+    )
+    variables = function_variables(
+        spec,
+        folders=folders,
+        language_version=served.runtime.version,
+        runtime_api=runtime_api,
+        endpoint=endpoint,
+    )
+    return {"TMPDIR": str(layout.tmp), **variables, "_COSSET_LAYERS": str(layout.layers)}
+
+
+def _check_executable(path: Path) -> None:
+    if not os.access(path, os.X_OK):
+        raise PermissionError(13, "permission denied", str(path))
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if not magic.startswith(b"#!") and magic not in (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
+        raise OSError(8, "exec format error", str(path))

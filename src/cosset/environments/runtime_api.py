@@ -1,0 +1,256 @@
+"""AWS's HTTP Runtime API (2018-06-01) for one environment, on one listening socket: the socket is its identity.
+
+Everything happens in callbacks of the event loop, without a task a request. The listening socket may have been made
+inside a jail's own network namespace. Refuses the Extensions and Telemetry APIs by name. Read next: environment.py.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+import socket
+from collections import deque
+from typing import NamedTuple
+
+from cosset.environments.api import Event
+from cosset.environments.http_connection import Answered, HttpConnection, HttpRequest
+from cosset.environments.transport import Reply, RuntimeInitError, TransportClosedError
+
+MAX_REPLY_BYTES = 6 * 1024 * 1024 + 100
+MAX_CONNECTIONS = 64
+_MAX_WAITING = 16
+_MAX_ERROR_TYPE = 256
+_VERSION = "/2018-06-01/runtime/"
+_INVOCATION = re.compile(r"invocation/([^/]+)/(response|error)")
+_ACCEPTED = Answered(202, b'{"status":"OK"}\n')
+_STREAMING_TRAILER_TYPE = "lambda-runtime-function-error-type"
+_STREAMING_TRAILER_BODY = "lambda-runtime-function-error-body"
+
+
+class _Delivery(NamedTuple):
+    event: Event
+    reply: asyncio.Future[Reply]
+
+
+class HttpTransport:
+    """Transport over the HTTP Runtime API. Owns the listening socket and every connection made to it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._delivery: _Delivery | None = None
+        self._delivered = False
+        self._waiting: deque[HttpConnection] = deque()
+        self._connections: set[HttpConnection] = set()
+        self._server: asyncio.Server | None = None
+        self._closed = False
+
+    @classmethod
+    async def serve(cls, listener: socket.socket) -> "HttpTransport":
+        """Takes over a bound, listening socket."""
+        transport = cls()
+        listener.setblocking(False)
+        transport._server = await transport._loop.create_server(transport._connection, sock=listener)
+        return transport
+
+    async def ready(self) -> None:
+        await asyncio.shield(self._ready)
+
+    async def exchange(self, event: Event) -> Reply:
+        if self._closed:
+            raise TransportClosedError("the Runtime API is closed", delivered=False)
+        assert self._delivery is None, "one event at a time"
+        self._delivery = _Delivery(event, self._loop.create_future())
+        self._delivered = False
+        self._deliver()
+        try:
+            return await self._delivery.reply
+        finally:
+            self._delivery = None
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.abort()
+        self._waiting.clear()
+        if not self._ready.done():
+            self._ready.set_exception(TransportClosedError("the runtime did not ask for an event", delivered=False))
+            self._ready.exception()
+        if self._delivery is not None and not self._delivery.reply.done():
+            self._delivery.reply.set_exception(
+                TransportClosedError("the runtime ended before it answered", delivered=self._delivered)
+            )
+
+    # What the connections call.
+
+    def connected(self, connection: HttpConnection) -> bool:
+        """False: too many connections, or the environment is ending."""
+        if self._closed or len(self._connections) >= MAX_CONNECTIONS:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def disconnected(self, connection: HttpConnection) -> None:
+        self._connections.discard(connection)
+        if connection in self._waiting:
+            self._waiting.remove(connection)
+
+    def handle(self, connection: HttpConnection, request: HttpRequest) -> Answered | None:
+        """The answer, or None when it comes later (`next`)."""
+        if not request.path.startswith(_VERSION):
+            return _unknown_path(request.path)
+        path = request.path[len(_VERSION) :]
+        if path == "invocation/next":
+            return self._next(connection) if request.method == "GET" else _METHOD_NOT_ALLOWED
+        if path == "init/error":
+            return self._init_error(request) if request.method == "POST" else _METHOD_NOT_ALLOWED
+        match = _INVOCATION.fullmatch(path)
+        if match is None:
+            return _unknown_path(request.path)
+        if request.method != "POST":
+            return _METHOD_NOT_ALLOWED
+        return self._invocation_ended(match[1], match[2], request)
+
+    # The operations.
+
+    def _next(self, connection: HttpConnection) -> Answered | None:
+        if self._ready.done() and self._ready.exception() is not None:
+            return _state_error("Runtime reported an init error")
+        if self._delivered and self._delivery is not None and not self._delivery.reply.done():
+            return _state_error("The invocation under way has no response yet")
+        if len(self._waiting) >= _MAX_WAITING:
+            return _state_error("Too many requests for the next invocation")
+        self._waiting.append(connection)
+        if not self._ready.done():
+            self._ready.set_result(None)
+        self._deliver()
+        return None
+
+    def _deliver(self) -> None:
+        if self._delivery is None or self._delivered:
+            return
+        while self._waiting:
+            connection = self._waiting.popleft()
+            if connection.answer(_event_answer(self._delivery.event)):
+                self._delivered = True
+                return
+
+    def _init_error(self, request: HttpRequest) -> Answered:
+        if self._ready.done():
+            return _state_error("Runtime is initialized already")
+        if request.too_large:
+            return _too_large()
+        error_type = _error_type(request)
+        self._ready.set_exception(RuntimeInitError(error_type, request.body))
+        self._ready.exception()  # ready() may not be waiting; the environment learns of it all the same
+        return _ACCEPTED
+
+    def _invocation_ended(self, request_id: str, kind: str, request: HttpRequest) -> Answered:
+        delivery = self._delivery
+        if delivery is None or not self._delivered or request_id != delivery.event.request_id:
+            return _error(400, "InvalidRequestID", "Invalid request ID")
+        if delivery.reply.done():
+            return _state_error("The invocation has a response already")
+        if request.too_large:
+            delivery.reply.set_result(_size_error(request.body_bytes))
+            return _too_large()
+        if kind == "error":
+            delivery.reply.set_result(Reply(request.body, error_type=_error_type(request)))
+        else:
+            delivery.reply.set_result(_success(request))
+        return _ACCEPTED
+
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self, max_body_bytes=MAX_REPLY_BYTES)
+
+
+def _event_answer(event: Event) -> Answered:
+    headers = {
+        "Lambda-Runtime-Aws-Request-Id": event.request_id,
+        "Lambda-Runtime-Deadline-Ms": str(event.deadline_ms),
+        "Lambda-Runtime-Invoked-Function-Arn": event.invoked_arn,
+    }
+    if event.trace_id:
+        headers["Lambda-Runtime-Trace-Id"] = event.trace_id
+    if event.client_context is not None:
+        headers["Lambda-Runtime-Client-Context"] = _json_header(event.client_context)
+    if event.cognito_identity is not None:
+        headers["Lambda-Runtime-Cognito-Identity"] = _json_header(event.cognito_identity)
+    return Answered(200, event.payload, event.content_type, headers)
+
+
+def _json_header(text: str) -> str:
+    """JSON on one line of ASCII. The caller chose this text: a line feed in it must not become a header."""
+    if text.isascii() and text.isprintable():
+        return text
+    try:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return json.dumps(text)
+
+
+def _success(request: HttpRequest) -> Reply:
+    """A streamed reply can fail after it has begun: then its error comes in the trailers."""
+    content_type = request.headers.get("content-type", "application/json")
+    failed = request.trailers.get(_STREAMING_TRAILER_TYPE)
+    if failed is None:
+        return Reply(request.body, content_type)
+    try:
+        payload = base64.b64decode(request.trailers.get(_STREAMING_TRAILER_BODY, ""), validate=True)
+    except binascii.Error:
+        payload = b""
+    return Reply(payload or json.dumps({"errorType": failed, "errorMessage": ""}).encode(), error_type=failed)
+
+
+def _size_error(size_bytes: int) -> Reply:
+    error_type = "Function.ResponseSizeTooLarge"
+    message = (
+        f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({MAX_REPLY_BYTES} bytes)."
+    )
+    return Reply(json.dumps({"errorMessage": message, "errorType": error_type}).encode(), error_type=error_type)
+
+
+def _error_type(request: HttpRequest) -> str:
+    """From the header, as documented; runtimes that leave it out say it in the body."""
+    if header := request.headers.get("lambda-runtime-function-error-type"):
+        return header[:_MAX_ERROR_TYPE]
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return "Runtime.Unknown"
+    declared = body.get("errorType") if isinstance(body, dict) else None
+    return declared[:_MAX_ERROR_TYPE] if isinstance(declared, str) and declared else "Runtime.Unknown"
+
+
+def _error(status: int, error_type: str, message: str) -> Answered:
+    return Answered(status, json.dumps({"errorMessage": message, "errorType": error_type}).encode() + b"\n")
+
+
+def _state_error(message: str) -> Answered:
+    return _error(403, "InvalidStateTransition", message)
+
+
+def _too_large() -> Answered:
+    return _error(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({MAX_REPLY_BYTES} bytes).")
+
+
+_METHOD_NOT_ALLOWED = Answered(405, b"Method Not Allowed\n", "text/plain")
+_UNSUPPORTED = {
+    "/2020-01-01/extension/": "the Extensions API",
+    "/2020-08-15/logs": "the Logs API",
+    "/2022-07-01/telemetry": "the Telemetry API",
+    "/2018-06-01/runtime/restore/": "SnapStart",
+}
+
+
+def _unknown_path(path: str) -> Answered:
+    for prefix, name in _UNSUPPORTED.items():
+        if path.startswith(prefix):
+            return _error(501, "NotImplemented", f"{name} is not implemented by this Cosset ({path})")
+    return Answered(404, b"404 page not found\n", "text/plain")

