@@ -1,4 +1,4 @@
-"""The one exception that crosses the wire. Rooms raise families of it; the protocol that serves the request writes it."""
+"""The one exception that crosses the wire. Rooms raise families of it; the protocol of the request writes it."""
 
 from collections.abc import Mapping
 from typing import Any

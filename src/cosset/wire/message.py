@@ -12,18 +12,21 @@ class Headers:
     Values are text decoded as latin-1, the way HTTP/1.1 carries them.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("_first", "_items")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str]] = [(name.lower(), value) for name, value in items]
+        self._first: dict[str, str] | None = None
+
+    def first_values(self) -> dict[str, str]:
+        """The first value of every field by its lower-case name; made once, for code that looks up many."""
+        if self._first is None:
+            self._first = dict(reversed(self._items))
+        return self._first
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of `name`, or `default`."""
-        name = name.lower()
-        for key, value in self._items:
-            if key == name:
-                return value
-        return default
+        return self.first_values().get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
         name = name.lower()

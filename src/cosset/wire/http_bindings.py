@@ -1,0 +1,214 @@
+"""What the rest protocols carry outside the body: headers, prefix headers, labels, query strings, the status.
+
+Next: protocols/rest.py, which puts these and a body together.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from email.header import Header
+from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.model import Shape
+
+from cosset.wire import scalars
+from cosset.wire.errors import SerializationError
+from cosset.wire.message import Headers
+from cosset.wire.timestamps import ISO8601, RFC822
+
+_QUOTED_OR_PLAIN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
+_BREAKS = re.compile(r"[\r\n\x00]+")
+
+InputPart = Callable[[dict[str, Any], Headers, Mapping[str, str], Mapping[str, list[str]]], None]
+
+
+def read_query(query: str) -> dict[str, list[str]]:
+    """The query string by name, decoded; a name without `=` has the empty value."""
+    found: dict[str, list[str]] = {}
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
+    return found
+
+
+class InputBindings:
+    """Reads the members of an input shape that are bound to headers, labels and the query string."""
+
+    def __init__(self, shape: Any) -> None:
+        self._headers: list[tuple[str, str, Callable[[str], Any]]] = []
+        self._header_lists: list[tuple[str, str, Callable[[str], Any]]] = []
+        self._prefixes: list[tuple[str, str]] = []
+        self._labels: list[tuple[str, str, scalars.TextReader]] = []
+        self._query: list[tuple[str, str, Callable[[list[str]], Any]]] = []
+        self._query_maps: list[tuple[str, Callable[[list[str]], Any]]] = []
+        self.body_members: dict[str, Shape] = {}
+        payload = shape.serialization.get("payload")
+        for name, member in shape.members.items():
+            bind = getattr(self, f"_bind_{member.serialization.get('location', 'body')}", None)
+            if bind is not None:
+                bind(name, member.serialization.get("name", name), member)
+            elif name != payload:
+                self.body_members[name] = member
+        self._named_in_query = frozenset(name for _, name, _ in self._query)
+        self.has_query = bool(self._query or self._query_maps)
+
+    def _bind_header(self, name: str, wire_name: str, member: Any) -> None:
+        wire_name = wire_name.lower()
+        if member.type_name == "list":
+            self._header_lists.append((name, wire_name, _header_list_reader(member.member)))
+        else:
+            self._headers.append((name, wire_name, header_reader(member)))
+
+    def _bind_headers(self, name: str, wire_name: str, member: Any) -> None:
+        prefix = member.serialization.get("name", "")
+        self._prefixes.append((name, prefix.lower()))
+
+    def _bind_uri(self, name: str, wire_name: str, member: Any) -> None:
+        self._labels.append((name, wire_name, scalars.text_reader(member)))
+
+    def _bind_querystring(self, name: str, wire_name: str, member: Any) -> None:
+        if member.type_name == "map":
+            inner = member.value
+            read = _many_reader(inner.member) if inner.type_name == "list" else _one_reader(inner)
+            self._query_maps.append((name, read))
+        elif member.type_name == "list":
+            self._query.append((name, wire_name, _many_reader(member.member)))
+        else:
+            self._query.append((name, wire_name, _one_reader(member)))
+
+    def read(self, params: dict[str, Any], headers: Headers, labels: Mapping[str, str], query: str) -> None:
+        """Adds to `params` what the request carries outside its body. Raises SerializationError."""
+        for name, wire_name, read in self._labels:
+            params[name] = read(labels[wire_name])
+        first = headers.first_values()
+        for name, wire_name, read in self._headers:
+            text = first.get(wire_name)
+            if text is not None:
+                params[name] = read(text)
+        for name, wire_name, read in self._header_lists:
+            if wire_name in first:
+                params[name] = read(", ".join(headers.get_all(wire_name)))
+        for name, prefix in self._prefixes:
+            found = {key[len(prefix) :]: value for key, value in first.items() if key.startswith(prefix)}
+            if found:
+                params[name] = found
+        if query and self.has_query:
+            self._read_query(params, read_query(query))
+
+    def _read_query(self, params: dict[str, Any], query: Mapping[str, list[str]]) -> None:
+        for name, wire_name, read in self._query:
+            values = query.get(wire_name)
+            if values is not None:
+                params[name] = read(values)
+        for name, read in self._query_maps:
+            rest = {key: read(values) for key, values in query.items() if key not in self._named_in_query}
+            if rest:
+                params[name] = rest
+
+
+class OutputBindings:
+    """Writes the members of an output shape that are bound to headers and the status."""
+
+    def __init__(self, shape: Any) -> None:
+        self._headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
+        self._prefixes: dict[str, str] = {}
+        self._status: str | None = None
+        self.body_members: dict[str, Shape] = {}
+        payload = shape.serialization.get("payload")
+        for name, member in shape.members.items():
+            location = member.serialization.get("location")
+            wire_name = member.serialization.get("name", name)
+            if location == "header":
+                self._headers[name] = (wire_name, header_writer(member))
+            elif location == "headers":
+                self._prefixes[name] = member.serialization.get("name", "")
+            elif location == "statusCode":
+                self._status = name
+            elif name != payload:
+                self.body_members[name] = member
+
+    def write(self, result: Mapping[str, Any], headers: list[tuple[str, str]]) -> int | None:
+        """Appends to `headers`; returns the status where a member holds it."""
+        for name, (wire_name, write) in self._headers.items():
+            value = result.get(name)
+            if value is not None:
+                headers.append((wire_name, safe_header(write(value))))
+        for name, prefix in self._prefixes.items():
+            for key, value in (result.get(name) or {}).items():
+                headers.append((safe_header(prefix + key), safe_header(str(value))))
+        return result.get(self._status) if self._status else None
+
+    def holds(self, name: str) -> bool:
+        return name in self._headers or name in self._prefixes or name == self._status
+
+
+def safe_header(value: str) -> str:
+    """A value that cannot break out of its header; what is not ASCII is encoded as RFC 2047 says, as S3 does."""
+    if _BREAKS.search(value):
+        value = _BREAKS.sub(" ", value)
+    return value if value.isascii() else Header(value, "utf-8", maxlinelen=10**6).encode()
+
+
+def header_reader(member: Shape) -> Callable[[str], Any]:
+    if member.serialization.get("jsonvalue"):
+        return scalars.read_json_header
+    return scalars.text_reader(member)
+
+
+def header_writer(member: Any) -> Callable[[Any], str]:
+    if member.serialization.get("jsonvalue"):
+        return scalars.write_json_header
+    if member.type_name == "list":
+        write = scalars.text_writer(member.member, RFC822)
+        quote = member.member.type_name == "string"
+        return lambda value: ", ".join(_quoted(write(item)) if quote else write(item) for item in value)
+    return scalars.text_writer(member, RFC822)
+
+
+def _quoted(text: str) -> str:
+    if '"' not in text and "," not in text:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _header_list_reader(member: Shape) -> Callable[[str], Any]:
+    read = scalars.text_reader(member)
+    dates = member.type_name == "timestamp" and member.serialization.get("timestampFormat", RFC822) == RFC822
+
+    def read_list(text: str) -> list[Any]:
+        if not text.strip():
+            return []
+        if dates:
+            # An HTTP date has a comma of its own.
+            parts = text.split(",")
+            return [read(",".join(parts[start : start + 2]).strip()) for start in range(0, len(parts), 2)]
+        return [read(item) for item in _split_list(text)]
+
+    return read_list
+
+
+def _split_list(text: str) -> list[str]:
+    items, position = [], 0
+    while position < len(text):
+        match = _QUOTED_OR_PLAIN.match(text, position)
+        if match is None:
+            raise SerializationError("A header that holds a list cannot be read")
+        quoted, plain = match.groups()
+        items.append(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain.strip())
+        position = match.end()
+    return items
+
+
+def _one_reader(shape: Shape) -> Callable[[list[str]], Any]:
+    read = scalars.text_reader(shape)
+    return lambda values: read(values[0])
+
+
+def _many_reader(shape: Shape) -> Callable[[list[str]], Any]:
+    read = scalars.text_reader(shape)
+    return lambda values: [read(value) for value in values]
+
+
+QUERY_TIMESTAMPS = ISO8601

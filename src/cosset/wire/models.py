@@ -1,0 +1,133 @@
+"""The services of AWS as botocore's models describe them: read on first use, compiled once per operation.
+
+Knows no service by name. What the models leave out comes from overlays.py. Next: protocols/, validation.py.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import botocore
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel, Shape
+
+from cosset.wire.overlays import NOTHING, OVERLAYS, Overlay
+
+_Compiled = TypeVar("_Compiled")
+
+
+class UnknownServiceNameError(LookupError):
+    """botocore has no service of that name."""
+
+
+class WireOperation:
+    """One operation: what the gateway must know before it reads the body.
+
+    `streams_in`: its input is a streaming blob, give the body as an iterator. `event_stream_out`: its answer is an
+    event stream. `auth_type`: the model's authtype (`none` where a call needs no signature), None where it says
+    nothing. `unsigned_payload`: the body's hash is not part of the signature.
+    """
+
+    __slots__ = ("auth_type", "event_stream_out", "model", "name", "streams_in", "unsigned_payload")
+
+    def __init__(self, model: OperationModel) -> None:
+        self.model = model
+        self.name: str = model.name
+        self.streams_in: bool = model.has_streaming_input
+        self.event_stream_out: bool = model.has_event_stream_output
+        self.auth_type: str | None = model.auth_type
+        self.unsigned_payload: bool = bool(model.unsigned_payload)
+
+
+class WireService:
+    """One service, ready to compile. `protocols` are botocore's names, the preferred first: `json`, `query`,
+    `rest-json`, `rest-xml`. `target_prefix` is what X-Amz-Target begins with, without its dot."""
+
+    def __init__(self, name: str, model: ServiceModel, overlay: Overlay = NOTHING) -> None:
+        self.name = name
+        self.model = model
+        self.overlay = overlay
+        metadata: Mapping[str, Any] = model.metadata
+        listed = tuple(metadata.get("protocols") or (metadata["protocol"],))
+        self.protocols: tuple[str, ...] = tuple(dict.fromkeys(listed + overlay.protocols))
+        self.signing_name: str = metadata.get("signingName", metadata["endpointPrefix"])
+        self.endpoint_prefix: str = metadata["endpointPrefix"]
+        self.target_prefix: str | None = metadata.get("targetPrefix")
+        self.json_version: str = metadata.get("jsonVersion", "1.0")
+        self.api_version: str = metadata["apiVersion"]
+        self.xml_namespace: str | None = metadata.get("xmlNamespace")
+        self.query_compatible: bool = "awsQueryCompatible" in metadata
+        self.operation_names: frozenset[str] = frozenset(model.operation_names)
+        self._operations: dict[str, WireOperation] = {}
+        self._compiled: dict[tuple[str, str], Any] = {}
+
+    def __repr__(self) -> str:
+        return f"WireService({self.name!r})"
+
+    def operation(self, name: str) -> WireOperation:
+        """Raises KeyError for a name that the service does not have."""
+        known = self._operations.get(name)
+        if known is None:
+            if name not in self.operation_names:
+                raise KeyError(name)
+            known = self._operations[name] = WireOperation(self.model.operation_model(name))
+        return known
+
+    def compiled(self, kind: str, operation: str, build: Callable[[WireOperation], _Compiled]) -> _Compiled:
+        """What `build` made of the operation, made once. `kind` keeps apart what several builders make."""
+        key = (kind, operation)
+        known = self._compiled.get(key)
+        if known is None:
+            known = self._compiled[key] = build(self.operation(operation))
+        result: _Compiled = known
+        return result
+
+    def attached(self, kind: str, build: Callable[["WireService"], _Compiled]) -> _Compiled:
+        """As `compiled`, of the whole service (a router)."""
+        known = self._compiled.get((kind, ""))
+        if known is None:
+            known = self._compiled[kind, ""] = build(self)
+        result: _Compiled = known
+        return result
+
+    def error_shape(self, code: str) -> Shape | None:
+        """The modelled exception of that name or, as the query protocol calls it, of that code."""
+        return self._error_shapes.get(code)
+
+    @cached_property
+    def _error_shapes(self) -> Mapping[str, Shape]:
+        shapes = [self.model.shape_for(name) for name in self._exception_names]
+        by_code = {shape.error_code: shape for shape in shapes if shape.error_code}
+        return by_code | {shape.name: shape for shape in shapes}
+
+    @property
+    def _exception_names(self) -> list[str]:
+        described = self.model._service_description.get("shapes", {})
+        return [name for name, shape in described.items() if shape.get("exception") or shape.get("error")]
+
+
+class Catalogue:
+    """Every service that botocore describes, each read when it is first asked for (about 15 ms)."""
+
+    def __init__(self) -> None:
+        # Only botocore's own models: a file in ~/.aws/models must not change what this server answers.
+        data = str(Path(botocore.__file__).parent / "data")
+        self._loader = Loader(extra_search_paths=[data], include_default_search_paths=False)
+        self._services: dict[str, WireService] = {}
+
+    def service(self, name: str) -> WireService:
+        """`name` is botocore's (`lambda`, `iam`, `logs`). Raises UnknownServiceNameError."""
+        known = self._services.get(name)
+        if known is None:
+            try:
+                description = self._loader.load_service_model(name, "service-2")
+            except UnknownServiceError:
+                raise UnknownServiceNameError(name) from None
+            model = ServiceModel(description, service_name=name)
+            known = self._services[name] = WireService(name, model, OVERLAYS.get(name, NOTHING))
+        return known
+
+    def names(self) -> list[str]:
+        return list(self._loader.list_available_services("service-2"))

@@ -1,0 +1,48 @@
+"""What botocore's models leave out about a service, as data. Keep it tiny; every entry says why.
+
+Next: models.py, which lays an overlay over the model as it is read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """`protocols`: further protocols, by botocore's names. `error_defaults`: members that every error body of the
+    service carries. `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them. `malformed_body`: the
+    code and sentence for a body that cannot be read, where it is not SerializationException. `sensitive`: shapes whose
+    values no message may show. `null_elements_named`: constraints of elements end with "Member must not be null".
+    `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream."""
+
+    protocols: tuple[str, ...] = ()
+    error_defaults: Mapping[str, Any] = field(default_factory=dict)
+    bare_errors: bool = False
+    malformed_body: tuple[str, str] | None = None
+    sensitive: frozenset[str] = frozenset()
+    null_elements_named: bool = False
+    payload_types: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Overlay()
+
+OVERLAYS: Mapping[str, Overlay] = {
+    # Every modelled error of Lambda has a member Type, and AWS answers User in each (recorded for 400 to 429).
+    # Its lists and maps refuse null by name (recorded: routing_config_exc_subzero), API Gateway's do not.
+    "lambda": Overlay(
+        error_defaults={"Type": "User"}, null_elements_named=True, payload_types={"Invoke": "application/json"}
+    ),
+    # Recorded: IAM hides the credential's id in a violation (test_user_match_id_mismatch), the model does not say so.
+    "iam": Overlay(sensitive=frozenset({"serviceSpecificCredentialId"})),
+    # Clients older than 2023 speak query; AWS still answers them, the model lists only json.
+    "sqs": Overlay(protocols=("query",)),
+    # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.
+    "s3": Overlay(
+        bare_errors=True,
+        malformed_body=(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ),
+    ),
+}

@@ -1,0 +1,49 @@
+"""The protocols that Cosset speaks, and which of them a request speaks.
+
+ec2 and rpc-v2-cbor are not here: the first service that needs one brings it. `route` is where the choice is made.
+"""
+
+from collections.abc import Mapping
+
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Request
+from cosset.wire.models import WireService
+from cosset.wire.protocols.base import Protocol, RoutedOperation
+from cosset.wire.protocols.json_rpc import JsonRpc
+from cosset.wire.protocols.query import Query
+from cosset.wire.protocols.rest_json import RestJson
+from cosset.wire.protocols.rest_xml import RestXml
+
+__all__ = ["PROTOCOLS", "Protocol", "RoutedOperation", "protocol_of", "route"]
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    protocol.name: protocol for protocol in (JsonRpc(), Query(), RestJson(), RestXml())
+}
+
+
+def route(service: WireService, request: Request) -> RoutedOperation:
+    """The operation that the request means, and the protocol that it speaks.
+
+    Raises:
+        ServiceError: no operation of the service is meant; answer it with `protocol_of(service, request)`.
+    """
+    for name in service.protocols:
+        protocol = PROTOCOLS.get(name)
+        routed = protocol.match(service, request) if protocol is not None else None
+        if routed is not None:
+            return routed
+    raise ServiceError("UnknownOperationException", "", status=404)
+
+
+def protocol_of(service: WireService, request: Request) -> Protocol:
+    """The protocol to answer in when no operation could be found: what the request looks like, else what the service
+    prefers. Services that speak only what is not here (ec2, rpc-v2-cbor) raise LookupError."""
+    spoken = [PROTOCOLS[name] for name in service.protocols if name in PROTOCOLS]
+    if not spoken:
+        raise LookupError(f"{service.name} speaks only {', '.join(service.protocols)}")
+    if len(spoken) > 1 and request.headers.get("x-amz-target") is None:
+        form = "x-www-form-urlencoded" in (request.headers.get("content-type") or "")
+        for protocol in spoken:
+            if protocol.name == "query" and (form or "Action=" in request.query):
+                return protocol
+    return spoken[0]

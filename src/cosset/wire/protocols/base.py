@@ -1,0 +1,91 @@
+"""What every protocol can do: find the operation, read the request, write the answer or the error.
+
+Protocols hold no state; what they compile is kept with the service (models.py), once per operation.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from botocore.model import Shape
+
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Request, Response
+from cosset.wire.models import WireService
+
+
+class RoutedOperation(NamedTuple):
+    """A request whose operation is known. `labels`: decoded path labels by name; `fields`: a form already read."""
+
+    protocol: "Protocol"
+    service: WireService
+    operation: str
+    labels: Mapping[str, str] = {}
+    fields: list[tuple[str, str]] | None = None
+
+
+class Protocol(ABC):
+    """One AWS protocol. `name` is botocore's."""
+
+    name: str
+
+    @abstractmethod
+    def match(self, service: WireService, request: Request) -> RoutedOperation | None:
+        """None where the request does not speak this protocol.
+
+        Raises:
+            ServiceError: it does, but names no operation of the service (UnknownOperationException, InvalidAction).
+        """
+
+    @abstractmethod
+    def parse(self, routed: RoutedOperation, request: Request) -> dict[str, Any]:
+        """The operation's parameters, by the model's member names.
+
+        Blobs are bytes, timestamps aware datetimes; a streaming blob is an async iterator of bytes.
+
+        Raises:
+            ServiceError: the request cannot be read (SerializationException or the service's own code).
+        """
+
+    @abstractmethod
+    def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
+        """The answer. None values are omitted; a streaming blob may be bytes or an async iterator of bytes, an event
+        stream is an async iterator of `{event name: members}`.
+
+        Raises:
+            ValueError: the result holds a member that the model does not have: a bug of the handler.
+        """
+
+    @abstractmethod
+    def serialize_error(
+        self, service: WireService, operation: str | None, error: ServiceError, request_id: str
+    ) -> Response:
+        """The error as the service's model shapes it, or plain where the model does not know its code."""
+
+
+def body_bytes(request: Request) -> bytes:
+    if not isinstance(request.body, bytes):
+        raise TypeError("The body must be read whole before an operation without a streaming input is parsed")
+    return request.body
+
+
+def error_status(error: ServiceError, shape: Shape | None) -> int:
+    modelled = shape.metadata.get("error", {}).get("httpStatusCode") if shape is not None else None
+    return int(modelled or error.status)
+
+
+def error_members(service: WireService, error: ServiceError, shape: Any) -> dict[str, Any]:
+    """The members of the modelled error: its message under the name that the model gives it, and the error's fields."""
+    members = dict(service.overlay.error_defaults) | error.fields
+    for name in shape.members:
+        if name.lower() == "message":
+            members[name] = error.message
+    return {name: value for name, value in members.items() if name in shape.members and value is not None}
+
+
+def query_error_code(shape: Any, error: ServiceError) -> str:
+    return (shape.error_code if shape is not None else None) or error.code
+
+
+def is_senders_fault(status: int) -> bool:
+    return status < 500

@@ -1,0 +1,118 @@
+"""The query protocol: a form with Action and Version goes in, XML comes out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from cosset.wire.errors import SerializationError, ServiceError
+from cosset.wire.forms import FormReader, FormReaders, form_fields, form_tree
+from cosset.wire.message import Request, Response
+from cosset.wire.models import WireOperation, WireService
+from cosset.wire.protocols.base import (
+    Protocol,
+    RoutedOperation,
+    body_bytes,
+    error_members,
+    error_status,
+    is_senders_fault,
+    query_error_code,
+)
+from cosset.wire.xml_shapes import XmlWriter, XmlWriters, escape, namespace_text
+
+
+class _Codec(NamedTuple):
+    read: FormReader
+    write: XmlWriter
+
+
+def _compile(operation: WireOperation) -> _Codec:
+    model = operation.model
+    read: FormReader = FormReaders().reader(model.input_shape) if model.input_shape is not None else _nothing
+    if model.output_shape is None:
+        return _Codec(read, lambda result, out: None)
+    shape: Any = model.output_shape
+    # A service that gained query by an overlay has no wrapper in its model: it is always this one.
+    wrapper = shape.serialization.get("resultWrapper", f"{operation.name}Result")
+    return _Codec(read, XmlWriters().element(shape, wrapper))
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+class Query(Protocol):
+    name = "query"
+
+    def match(self, service: WireService, request: Request) -> RoutedOperation | None:
+        if self.name not in service.protocols:
+            return None
+        fields = self._fields(request)
+        action = version = None
+        for key, value in fields:
+            if key == "Action":
+                action = value
+            elif key == "Version":
+                version = value
+        if action is None:
+            if service.protocols[0] != self.name:
+                return None
+            raise ServiceError("MissingAction", "The request must contain the parameter Action.")
+        if action not in service.operation_names or (version is not None and version != service.api_version):
+            version = version or service.api_version
+            raise ServiceError("InvalidAction", f"Could not find operation {action} for version {version}")
+        return RoutedOperation(self, service, action, fields=fields)
+
+    @staticmethod
+    def _fields(request: Request) -> list[tuple[str, str]]:
+        """The form of a POST and the query string: AWS reads both, the form wins."""
+        fields = form_fields(request.query) if request.query else []
+        content_type = request.headers.get("content-type", "")
+        if request.method == "POST" and (not content_type or "x-www-form-urlencoded" in str(content_type)):
+            fields += form_fields(body_bytes(request).decode("utf-8", "replace"))
+        return fields
+
+    def parse(self, routed: RoutedOperation, request: Request) -> dict[str, Any]:
+        codec = routed.service.compiled(self.name, routed.operation, _compile)
+        fields = routed.fields if routed.fields is not None else self._fields(request)
+        try:
+            params: dict[str, Any] = codec.read(form_tree(fields))
+        except SerializationError as error:
+            raise ServiceError("MalformedInput", error.message) from None
+        return params
+
+    def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
+        codec = service.compiled(self.name, operation, _compile)
+        out = [f"<{operation}Response{self._namespace(service)}>"]
+        codec.write(result, out)
+        out.append(
+            f"<ResponseMetadata><RequestId>{escape(request_id)}</RequestId></ResponseMetadata></{operation}Response>"
+        )
+        return Response(200, self._headers(request_id), "".join(out).encode())
+
+    def serialize_error(
+        self, service: WireService, operation: str | None, error: ServiceError, request_id: str
+    ) -> Response:
+        shape: Any = service.error_shape(error.code)
+        status = error_status(error, shape)
+        fault = "Sender" if is_senders_fault(status) else "Receiver"
+        code = query_error_code(shape, error)
+        out = [
+            f"<ErrorResponse{self._namespace(service)}><Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
+            f"<Message>{escape(error.message)}</Message>"
+        ]
+        if shape is not None:
+            write: Callable[[Any, list[str]], None] = XmlWriters().members(shape, shape.members)[0]
+            members = error_members(service, error, shape)
+            write({name: value for name, value in members.items() if name.lower() not in _IN_EVERY_ERROR}, out)
+        out.append(f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>")
+        return Response(status, self._headers(request_id), "".join(out).encode())
+
+    @staticmethod
+    def _namespace(service: WireService) -> str:
+        return namespace_text(service.xml_namespace) if service.xml_namespace else ""
+
+    @staticmethod
+    def _headers(request_id: str) -> list[tuple[str, str]]:
+        return [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)]
+
+
+_IN_EVERY_ERROR = frozenset({"type", "code", "message"})

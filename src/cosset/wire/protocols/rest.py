@@ -1,0 +1,196 @@
+"""rest-json and rest-xml: method and path name the operation; headers, query string, labels and body carry it.
+
+The two differ only in how a body and an error are written: `RestJson` and `RestXml` say that, the rest is shared.
+"""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NamedTuple
+
+from cosset.wire.errors import SerializationError, ServiceError
+from cosset.wire.eventstream import CONTENT_TYPE as EVENT_STREAM
+from cosset.wire.eventstream import EventStreamWriter
+from cosset.wire.http_bindings import InputBindings, OutputBindings
+from cosset.wire.message import Body, Request, Response
+from cosset.wire.models import WireOperation, WireService
+from cosset.wire.protocols.base import Protocol, RoutedOperation, body_bytes
+from cosset.wire.routing import RestRouter
+
+BodyReader = Callable[[dict[str, Any], Request], None]
+BodyWriter = Callable[[Mapping[str, Any]], tuple[Body, str | None]]
+
+
+class _Codec(NamedTuple):
+    bindings: InputBindings | None
+    read_body: BodyReader | None
+    output: OutputBindings | None
+    write_body: BodyWriter
+    status: int
+
+
+class RestProtocol(Protocol):
+    request_id_header: str
+
+    @abstractmethod
+    def compile_members_reader(self, shape: Any, members: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
+        """A reader of a body that holds `members`."""
+
+    @abstractmethod
+    def compile_value_reader(self, shape: Any) -> Callable[[bytes], Any]:
+        """A reader of a body that is one value of `shape`: a structured payload."""
+
+    @abstractmethod
+    def compile_members_writer(self, shape: Any, members: Mapping[str, Any]) -> Callable[[Any], bytes]: ...
+
+    @abstractmethod
+    def compile_value_writer(self, shape: Any) -> Callable[[Any], bytes]: ...
+
+    @abstractmethod
+    def compile_events(self, shape: Any) -> EventStreamWriter: ...
+
+    content_type: str
+
+    def match(self, service: WireService, request: Request) -> RoutedOperation | None:
+        if self.name not in service.protocols:
+            return None
+        found = service.attached("rest router", RestRouter).find(request)
+        if found is None:
+            raise ServiceError("UnknownOperationException", "", status=404)
+        return RoutedOperation(self, service, *found)
+
+    def parse(self, routed: RoutedOperation, request: Request) -> dict[str, Any]:
+        codec = routed.service.compiled(self.name, routed.operation, self._compile)
+        params: dict[str, Any] = {}
+        try:
+            if codec.bindings is not None:
+                codec.bindings.read(params, request.headers, routed.labels, request.query)
+            if codec.read_body is not None:
+                codec.read_body(params, request)
+        except SerializationError as error:
+            if routed.service.overlay.malformed_body is None:
+                raise
+            raise ServiceError(*routed.service.overlay.malformed_body) from error
+        except RecursionError:
+            raise SerializationError from None
+        return params
+
+    def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
+        codec = service.compiled(self.name, operation, self._compile)
+        body, content_type = codec.write_body(result)
+        headers = [(self.request_id_header, request_id)]
+        status = codec.output.write(result, headers) if codec.output is not None else None
+        if content_type is not None and not any(name.lower() == "content-type" for name, _ in headers):
+            headers.append(("Content-Type", service.overlay.payload_types.get(operation, content_type)))
+        return Response(status or codec.status, headers, body)
+
+    def _compile(self, operation: WireOperation) -> _Codec:
+        model = operation.model
+        bindings = InputBindings(model.input_shape) if model.input_shape is not None else None
+        read_body = self._compile_input(model.input_shape, bindings) if bindings is not None else None
+        output = OutputBindings(model.output_shape) if model.output_shape is not None else None
+        write_body = self._compile_output(model.output_shape, output) if output is not None else _no_body
+        return _Codec(bindings, read_body, output, write_body, int(model.http.get("responseCode", 200)))
+
+    def _compile_input(self, shape: Any, bindings: InputBindings) -> BodyReader | None:
+        name = shape.serialization.get("payload")
+        if name is not None:
+            return self._compile_payload(name, shape.members[name])
+        if not bindings.body_members:
+            return None
+        read = self.compile_members_reader(shape, bindings.body_members)
+
+        def read_members(params: dict[str, Any], request: Request) -> None:
+            body = body_bytes(request)
+            if body:
+                params.update(read(body))
+
+        return read_members
+
+    def _compile_payload(self, name: str, shape: Any) -> BodyReader:
+        if shape.serialization.get("streaming"):
+            return lambda params, request: params.__setitem__(name, _stream(request.body))
+        if shape.serialization.get("eventstream"):
+            raise NotImplementedError("No service here takes an event stream in")
+        read: Callable[[bytes], Any]
+        if shape.type_name == "blob":
+            read = bytes
+        elif shape.type_name == "string":
+            read = _text
+        else:
+            read = self.compile_value_reader(shape)
+
+        def read_payload(params: dict[str, Any], request: Request) -> None:
+            body = body_bytes(request)
+            if body:
+                params[name] = read(body)
+
+        return read_payload
+
+    def _compile_output(self, shape: Any, output: OutputBindings) -> BodyWriter:
+        name = shape.serialization.get("payload")
+        if name is not None:
+            return _only_known(shape, self._compile_payload_output(name, shape.members[name]))
+        if not output.body_members:
+            return _only_known(shape, _no_body)
+        write = self.compile_members_writer(shape, output.body_members)
+        content_type = self.content_type
+
+        def write_members(result: Mapping[str, Any]) -> tuple[Body, str | None]:
+            return write({key: value for key, value in result.items() if not output.holds(key)}), content_type
+
+        return write_members
+
+    def _compile_payload_output(self, name: str, shape: Any) -> BodyWriter:
+        if shape.serialization.get("eventstream"):
+            events = self.compile_events(shape)
+            return lambda result: (events.frames(result[name]), EVENT_STREAM)
+        if shape.type_name == "blob":
+            return lambda result: (_blob(result.get(name)), "application/octet-stream")
+        if shape.type_name == "string":
+            return lambda result: ((result.get(name) or "").encode(), "text/plain")
+        write = self.compile_value_writer(shape)
+        content_type = self.content_type
+
+        def write_payload(result: Mapping[str, Any]) -> tuple[Body, str | None]:
+            value = result.get(name)
+            return (b"" if value is None else write(value)), content_type
+
+        return write_payload
+
+
+def _only_known(shape: Any, write: BodyWriter) -> BodyWriter:
+    known = frozenset(shape.members)
+
+    def write_known(result: Mapping[str, Any]) -> tuple[Body, str | None]:
+        if not result.keys() <= known:
+            raise ValueError(f"{shape.name} has no member {', '.join(sorted(result.keys() - known))}")
+        return write(result)
+
+    return write_known
+
+
+def _no_body(_: Mapping[str, Any]) -> tuple[Body, str | None]:
+    return b"", None
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SerializationError("The body is not UTF-8") from None
+
+
+def _blob(value: Any) -> Body:
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else value
+
+
+def _stream(body: Body) -> AsyncIterator[bytes]:
+    """A streaming blob is always an iterator to the handler, whichever way the gateway had the body."""
+    return _chunks(body) if isinstance(body, bytes) else body
+
+
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body

@@ -1,0 +1,93 @@
+"""rest-xml: bodies and errors are XML documents (S3, CloudFront, Route 53)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cosset.wire.errors import ServiceError
+from cosset.wire.eventstream import EventStreamWriter
+from cosset.wire.http_bindings import OutputBindings
+from cosset.wire.message import Response
+from cosset.wire.models import WireService
+from cosset.wire.protocols.base import error_members, error_status, is_senders_fault
+from cosset.wire.protocols.rest import RestProtocol
+from cosset.wire.xml_shapes import XmlReaders, XmlWriter, XmlWriters, escape, load_xml, namespace_text
+
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+class RestXml(RestProtocol):
+    name = "rest-xml"
+    content_type = "application/xml"
+    request_id_header = "x-amz-request-id"
+
+    def compile_members_reader(self, shape: Any, members: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
+        read = XmlReaders().members(members)
+        return lambda body: read(load_xml(body))
+
+    def compile_value_reader(self, shape: Any) -> Callable[[bytes], Any]:
+        read = XmlReaders().reader(shape)
+        return lambda body: read(load_xml(body))
+
+    def compile_members_writer(self, shape: Any, members: Mapping[str, Any]) -> Callable[[Any], bytes]:
+        content, attributes = XmlWriters().members(shape, members)
+        tag = shape.serialization.get("name", shape.name)
+        declared = shape.serialization.get("xmlNamespace")
+        namespace = namespace_text(declared) if declared else ""
+
+        def write(value: Any) -> bytes:
+            out = [f"{_DECLARATION}<{tag}{namespace}"]
+            attributes(value, out)
+            out.append(">")
+            content(value, out)
+            out.append(f"</{tag}>")
+            return "".join(out).encode()
+
+        return write
+
+    def compile_value_writer(self, shape: Any) -> Callable[[Any], bytes]:
+        write = XmlWriters().element(shape, shape.serialization.get("name", shape.name))
+        return lambda value: _document(write, value)
+
+    def compile_events(self, shape: Any) -> EventStreamWriter:
+        return EventStreamWriter.xml(shape)
+
+    def serialize_error(
+        self, service: WireService, operation: str | None, error: ServiceError, request_id: str
+    ) -> Response:
+        shape: Any = service.error_shape(error.code)
+        status = error_status(error, shape)
+        headers = [(self.request_id_header, request_id), ("Content-Type", self.content_type)]
+        bare = service.overlay.bare_errors
+        fault = "" if bare else f"<Type>{'Sender' if is_senders_fault(status) else 'Receiver'}</Type>"
+        code = (shape.error_code or shape.name) if shape is not None else error.code
+        out = [f"<Error>{fault}<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>"]
+        self._write_fields(service, error, shape, headers, out)
+        identity = f"<RequestId>{escape(request_id)}</RequestId>"
+        if bare:
+            text = "".join([*out, identity, "</Error>"])
+        else:
+            namespace = namespace_text(service.xml_namespace) if service.xml_namespace else ""
+            text = f"<ErrorResponse{namespace}>{''.join(out)}</Error>{identity}</ErrorResponse>"
+        return Response(status, headers, (_DECLARATION + text).encode())
+
+    @staticmethod
+    def _write_fields(
+        service: WireService, error: ServiceError, shape: Any, headers: list[tuple[str, str]], out: list[str]
+    ) -> None:
+        if shape is None or not shape.members:
+            # S3 models few of its errors, yet answers with their fields (BucketName, Key, Resource ...).
+            for name, value in error.fields.items():
+                out.append(f"<{name}>{escape(str(value))}</{name}>")
+            return
+        members = error_members(service, error, shape)
+        bindings = OutputBindings(shape)
+        bindings.write(members, headers)
+        write = XmlWriters().members(shape, bindings.body_members)[0]
+        body = {name: members[name] for name in members if name in bindings.body_members}
+        write({name: value for name, value in body.items() if name.lower() not in ("type", "code", "message")}, out)
+
+
+def _document(write: XmlWriter, value: Any) -> bytes:
+    out = [_DECLARATION]
+    write(value, out)
+    return "".join(out).encode()
