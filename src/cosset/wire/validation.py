@@ -109,9 +109,9 @@ class _Checks:
         required = frozenset(shape.required_members)
         members = []
         for name, member in shape.members.items():
-            check = self.of(member)
-            if check is not None or name in required:
-                members.append((name, name[:1].lower() + name[1:], check, name in required))
+            own = self.of(member)
+            if own is not None or name in required:
+                members.append((name, name[:1].lower() + name[1:], own, name in required))
         if not members:
             return None
 

@@ -83,6 +83,17 @@ def error_members(service: WireService, error: ServiceError, shape: Any) -> dict
     return {name: value for name, value in members.items() if name in shape.members and value is not None}
 
 
+def with_message(content: dict[str, Any], error: ServiceError) -> dict[str, Any]:
+    """A JSON error body: many models (all of Logs') leave out the message that AWS sends all the same."""
+    if error.message and not any(name.lower() == "message" for name in content):
+        content["Message" if error.code in _CAPITAL_MESSAGE else "message"] = error.message
+    return content
+
+
+# AWS's framework answers these with a capital letter; every other error outside a model has `message`.
+_CAPITAL_MESSAGE = frozenset({"SerializationException", "AccessDeniedException", "AccessDenied"})
+
+
 def query_error_code(shape: Any, error: ServiceError) -> str:
     return (shape.error_code if shape is not None else None) or error.code
 

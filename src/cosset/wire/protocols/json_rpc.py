@@ -16,6 +16,7 @@ from cosset.wire.protocols.base import (
     error_status,
     is_senders_fault,
     query_error_code,
+    with_message,
 )
 
 
@@ -84,16 +85,14 @@ class JsonRpc(Protocol):
         shape: Any = service.error_shape(error.code)
         status = error_status(error, shape)
         headers = self._headers(service, request_id)
-        if shape is None:
-            name = "Message" if error.code in _CAPITAL_MESSAGE else "message"
-            content = {name: error.message} if error.message else {}
-        else:
+        content: dict[str, Any] = {"__type": _type_name(service, error, shape)}
+        if shape is not None:
             write = service.attached(f"json error {shape.name}", lambda _: JsonWriters().writer(shape))
-            content = write(error_members(service, error, shape))
+            content |= write(error_members(service, error, shape))
         if service.query_compatible:
             fault = "Sender" if is_senders_fault(status) else "Receiver"
             headers.append(("x-amzn-query-error", f"{query_error_code(shape, error)};{fault}"))
-        return Response(status, headers, dump_json({"__type": _type_name(service, error, shape)} | content))
+        return Response(status, headers, dump_json(with_message(content, error)))
 
     @staticmethod
     def _headers(service: WireService, request_id: str) -> list[tuple[str, str]]:
@@ -101,10 +100,6 @@ class JsonRpc(Protocol):
             ("Content-Type", f"application/x-amz-json-{service.json_version}"),
             ("x-amzn-RequestId", request_id),
         ]
-
-
-# AWS's framework answers these with a capital letter; every other error outside a model has `message`.
-_CAPITAL_MESSAGE = frozenset({"SerializationException", "AccessDeniedException", "AccessDenied"})
 
 
 def _type_name(service: WireService, error: ServiceError, shape: Any) -> str:

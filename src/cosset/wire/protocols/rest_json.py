@@ -9,7 +9,7 @@ from cosset.wire.http_bindings import OutputBindings
 from cosset.wire.json_shapes import JsonReaders, JsonWriters, dump_json, load_json
 from cosset.wire.message import Response
 from cosset.wire.models import WireService
-from cosset.wire.protocols.base import error_members, error_status
+from cosset.wire.protocols.base import error_members, error_status, with_message
 from cosset.wire.protocols.rest import RestProtocol
 
 
@@ -53,12 +53,11 @@ class RestJson(RestProtocol):
             ("x-amzn-ErrorType", shape.name if shape is not None else error.code),
         ]
         if shape is None:
-            content = {"message": error.message} if error.message else {}
-            return Response(error.status, headers, dump_json(content))
+            return Response(error.status, headers, dump_json(with_message({}, error)))
         members = error_members(service, error, shape)
         bindings = OutputBindings(shape)
         bindings.write(members, headers)
         body = JsonWriters().members(shape, bindings.body_members)(
             {name: value for name, value in members.items() if name in bindings.body_members}
         )
-        return Response(error_status(error, shape), headers, dump_json(body))
+        return Response(error_status(error, shape), headers, dump_json(with_message(body, error)))
