@@ -3,6 +3,7 @@
 The field names are AWS's (FunctionConfiguration), in snake case, with units last. None means unset, which AWS omits.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -65,7 +66,11 @@ class FunctionVersion:
     """One version of a function: `$LATEST`, or a published number, which never changes again.
 
     `variables` are the user's environment variables, None when no Environment was given. `extra` holds settings
-    that are stored and answered but act nowhere yet (VpcConfig, KMSKeyArn ...), as their AWS members.
+    that are stored and answered but act nowhere yet (an empty VpcConfig ...), as their AWS members.
+
+    `serving_id` changes whenever idle environments of this version must not serve any more (new code, new settings),
+    and not with `revision_id`, which every call that touches the function changes. `fingerprint` says what a version
+    was published from: PublishVersion answers the last version while `$LATEST` is still the same.
     """
 
     key: FunctionKey
@@ -88,15 +93,29 @@ class FunctionVersion:
     state: FunctionState = FunctionState.ACTIVE
     state_reason: str | None = None
     state_reason_code: str | None = None
-    last_update_status: UpdateStatus = UpdateStatus.SUCCESSFUL
+    last_update_status: UpdateStatus | None = UpdateStatus.SUCCESSFUL
     last_update_status_reason: str | None = None
     last_update_status_reason_code: str | None = None
     layers: tuple[Mapping[str, Any], ...] = ()
+    snap_start: str = "None"
+    serving_id: str = ""
+    fingerprint: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def qualified_arn(self) -> str:
         return self.key.qualified_arn(self.version)
+
+    @property
+    def runtime_version_arn(self) -> str:
+        """Names the runtime as AWS does; the same runtime has the same name everywhere and always."""
+        digest = hashlib.sha256(f"cosset {self.runtime}".encode()).hexdigest()
+        return f"arn:aws:lambda:{self.key.region}::runtime:{digest}"
+
+    @property
+    def number(self) -> int:
+        """The order of versions: `$LATEST` is 0."""
+        return 0 if self.version == LATEST else int(self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +128,45 @@ class Alias:
     description: str
     revision_id: str
     weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggingChange:
+    """The members of LoggingConfig that a caller gave; None was not given."""
+
+    log_format: str | None = None
+    log_group: str | None = None
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What CreateFunction and UpdateFunctionConfiguration may set. None was not given, and stays as it was.
+
+    `extra` holds members as AWS names them; a value of None takes one away.
+    """
+
+    runtime: str | None = None
+    role: str | None = None
+    handler: str | None = None
+    description: str | None = None
+    timeout_s: int | None = None
+    memory_mb: int | None = None
+    ephemeral_storage_mb: int | None = None
+    variables: Mapping[str, str] | None = None
+    tracing_mode: str | None = None
+    snap_start: str | None = None
+    logging: LoggingChange | None = None
+    architectures: tuple[str, ...] | None = None
+    layers: tuple[Mapping[str, Any], ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """What belongs to a function and not to one of its versions."""
+
+    key: FunctionKey
+    tags: Mapping[str, str]
+    reserved_concurrency: int | None

@@ -1,0 +1,19 @@
+"""What functions ask of other rooms."""
+
+from typing import Protocol
+
+
+class RoleDirectory(Protocol):
+    """Knows the roles (services/iam implements it; with `--dev` every role is good)."""
+
+    async def assumable_by_lambda(self, role_arn: str) -> bool:
+        """Whether the role exists and trusts lambda.amazonaws.com."""
+        ...
+
+
+class RuntimeCatalogue(Protocol):
+    """Knows which runtime names may be used here."""
+
+    async def refusal(self, runtime: str) -> str | None:
+        """Why a function may not be created with (or moved to) this runtime, in AWS's words; None when it may."""
+        ...

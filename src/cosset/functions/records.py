@@ -1,0 +1,340 @@
+"""Functions, versions and aliases as rows: short functions of a transaction. The only module that knows the tables.
+
+Decides nothing: what is allowed is the registry's to say. `announce` tells the caches of every node.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from cosset.functions.model import (
+    LATEST,
+    Alias,
+    Code,
+    FunctionKey,
+    FunctionSettings,
+    FunctionState,
+    FunctionVersion,
+    LoggingConfig,
+    UpdateStatus,
+)
+from cosset.functions.tables import aliases, functions, packages, statements, versions
+from cosset.store.database import Transaction
+
+TOPIC = "lambda.function"
+
+# Fields of FunctionVersion that have a column of their own, and so are not in the JSON text.
+_OWN_COLUMNS = frozenset({"key", "version", "state", "last_update_status", "revision_id", "code", "logging"})
+_PLAIN_FIELDS = tuple(field.name for field in dataclasses.fields(FunctionVersion) if field.name not in _OWN_COLUMNS)
+_TUPLES = frozenset({"architectures", "layers"})
+
+
+def announce(tx: Transaction, key: FunctionKey) -> None:
+    tx.announce(TOPIC, topic_key(key))
+
+
+def topic_key(key: FunctionKey) -> str:
+    return f"{key.account}/{key.region}/{key.name}"
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def read_settings(tx: Transaction, key: FunctionKey) -> FunctionSettings | None:
+    row = tx.execute(select(functions).where(_of(functions, key))).first()
+    if row is None:
+        return None
+    return FunctionSettings(key, json.loads(row.tags), row.reserved_concurrency)
+
+
+def insert_function(tx: Transaction, key: FunctionKey, tags: Mapping[str, str]) -> None:
+    tx.execute(
+        insert(functions).values(
+            account=key.account, region=key.region, name=key.name, next_version=1, tags=json.dumps(dict(tags))
+        )
+    )
+
+
+def write_tags(tx: Transaction, key: FunctionKey, tags: Mapping[str, str]) -> None:
+    tx.execute(update(functions).where(_of(functions, key)).values(tags=json.dumps(dict(tags))))
+
+
+def write_reserved_concurrency(tx: Transaction, key: FunctionKey, reserved: int | None) -> None:
+    tx.execute(update(functions).where(_of(functions, key)).values(reserved_concurrency=reserved))
+
+
+def take_version_number(tx: Transaction, key: FunctionKey) -> int:
+    """The next number; never given twice, even when versions are deleted."""
+    number = tx.execute(select(functions.c.next_version).where(_of(functions, key))).scalar_one()
+    tx.execute(update(functions).where(_of(functions, key)).values(next_version=number + 1))
+    return int(number)
+
+
+def delete_function(tx: Transaction, key: FunctionKey) -> bool:
+    """With everything that belongs to it. False when there was none."""
+    for table in (versions, aliases, statements):
+        tx.execute(delete(table).where(_of(table, key)))
+    return bool(tx.execute(delete(functions).where(_of(functions, key))).rowcount)
+
+
+def sum_reserved_concurrency(tx: Transaction, account: str, region: str, but: FunctionKey | None = None) -> int:
+    total = select(func.sum(functions.c.reserved_concurrency)).where(
+        functions.c.account == account, functions.c.region == region
+    )
+    if but is not None:
+        total = total.where(functions.c.name != but.name)
+    return int(tx.execute(total).scalar() or 0)
+
+
+def count_functions(tx: Transaction, account: str, region: str) -> tuple[int, int]:
+    """How many functions there are, and the bytes of all their packages, versions included."""
+    count = tx.execute(
+        select(func.count()).select_from(functions).where(functions.c.account == account, functions.c.region == region)
+    ).scalar_one()
+    size = tx.execute(
+        select(func.sum(versions.c.code_size)).where(versions.c.account == account, versions.c.region == region)
+    ).scalar()
+    return int(count), int(size or 0)
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+
+def read_version(tx: Transaction, key: FunctionKey, version: str = LATEST) -> FunctionVersion | None:
+    row = tx.execute(select(versions).where(_of(versions, key), versions.c.version == version)).first()
+    return None if row is None else _to_version(row)
+
+
+def read_versions(
+    tx: Transaction, key: FunctionKey, *, after: int = -1, limit: int | None = None
+) -> list[FunctionVersion]:
+    """In the order of their numbers, `$LATEST` first; those whose number is greater than `after`."""
+    query = select(versions).where(_of(versions, key), versions.c.number > after).order_by(versions.c.number)
+    return [_to_version(row) for row in tx.execute(query.limit(limit))]
+
+
+def read_last_published(tx: Transaction, key: FunctionKey) -> FunctionVersion | None:
+    query = select(versions).where(_of(versions, key), versions.c.number > 0).order_by(versions.c.number.desc())
+    row = tx.execute(query.limit(1)).first()
+    return None if row is None else _to_version(row)
+
+
+def list_versions(
+    tx: Transaction, account: str, region: str, *, everything: bool, after: tuple[str, int] | None, limit: int
+) -> list[FunctionVersion]:
+    """Of all functions, by name and number; only `$LATEST` unless `everything`."""
+    query = select(versions).where(versions.c.account == account, versions.c.region == region)
+    if not everything:
+        query = query.where(versions.c.number == 0)
+    if after is not None:
+        name, number = after
+        query = query.where((versions.c.name > name) | and_(versions.c.name == name, versions.c.number > number))
+    return [_to_version(row) for row in tx.execute(query.order_by(versions.c.name, versions.c.number).limit(limit))]
+
+
+def insert_version(tx: Transaction, version: FunctionVersion) -> None:
+    tx.execute(insert(versions).values(**_identity(version), **_values(version)))
+
+
+def write_version(tx: Transaction, version: FunctionVersion) -> None:
+    tx.execute(
+        update(versions)
+        .where(_of(versions, version.key), versions.c.version == version.version)
+        .values(**_values(version))
+    )
+
+
+def delete_version(tx: Transaction, key: FunctionKey, version: str) -> bool:
+    tx.execute(delete(statements).where(_of(statements, key), statements.c.qualifier == version))
+    result = tx.execute(delete(versions).where(_of(versions, key), versions.c.version == version))
+    return bool(result.rowcount)
+
+
+def unsettled_keys(tx: Transaction) -> list[FunctionKey]:
+    """Functions that a stop caught between two states."""
+    query = (
+        select(versions.c.account, versions.c.region, versions.c.name)
+        .where(
+            (versions.c.state == FunctionState.PENDING.value)
+            | (versions.c.last_update_status == UpdateStatus.IN_PROGRESS.value)
+        )
+        .distinct()
+    )
+    return [FunctionKey(row.account, row.region, row.name) for row in tx.execute(query)]
+
+
+# -- aliases -----------------------------------------------------------------------------------------------------------
+
+
+def read_alias(tx: Transaction, key: FunctionKey, alias: str) -> Alias | None:
+    row = tx.execute(select(aliases).where(_of(aliases, key), aliases.c.alias == alias)).first()
+    return None if row is None else _to_alias(row)
+
+
+def read_aliases(
+    tx: Transaction, key: FunctionKey, *, version: str | None = None, after: str = "", limit: int | None = None
+) -> list[Alias]:
+    """By name; those after `after`, and those that point at `version` when that is given."""
+    query = select(aliases).where(_of(aliases, key), aliases.c.alias > after).order_by(aliases.c.alias)
+    if version is not None:
+        query = query.where(aliases.c.version == version)
+    return [_to_alias(row) for row in tx.execute(query.limit(limit))]
+
+
+def insert_alias(tx: Transaction, alias: Alias) -> None:
+    key = alias.key
+    tx.execute(
+        insert(aliases).values(
+            account=key.account, region=key.region, name=key.name, alias=alias.name, **_alias_values(alias)
+        )
+    )
+
+
+def write_alias(tx: Transaction, alias: Alias) -> None:
+    tx.execute(
+        update(aliases).where(_of(aliases, alias.key), aliases.c.alias == alias.name).values(**_alias_values(alias))
+    )
+
+
+def delete_alias(tx: Transaction, key: FunctionKey, alias: str) -> None:
+    tx.execute(delete(statements).where(_of(statements, key), statements.c.qualifier == alias))
+    tx.execute(delete(aliases).where(_of(aliases, key), aliases.c.alias == alias))
+
+
+# -- policies ----------------------------------------------------------------------------------------------------------
+
+
+def read_statements(tx: Transaction, key: FunctionKey, qualifier: str) -> list[dict[str, Any]]:
+    query = (
+        select(statements.c.statement)
+        .where(_of(statements, key), statements.c.qualifier == qualifier)
+        .order_by(statements.c.position)
+    )
+    return [json.loads(row.statement) for row in tx.execute(query)]
+
+
+def insert_statement(tx: Transaction, key: FunctionKey, qualifier: str, statement: Mapping[str, Any]) -> None:
+    last = select(func.max(statements.c.position)).where(_of(statements, key), statements.c.qualifier == qualifier)
+    tx.execute(
+        insert(statements).values(
+            account=key.account,
+            region=key.region,
+            name=key.name,
+            qualifier=qualifier,
+            sid=statement["Sid"],
+            position=(tx.execute(last).scalar() or 0) + 1,
+            statement=json.dumps(statement),
+        )
+    )
+
+
+def delete_statement(tx: Transaction, key: FunctionKey, qualifier: str, sid: str) -> bool:
+    result = tx.execute(
+        delete(statements).where(_of(statements, key), statements.c.qualifier == qualifier, statements.c.sid == sid)
+    )
+    return bool(result.rowcount)
+
+
+# -- packages ----------------------------------------------------------------------------------------------------------
+
+
+def want_package(tx: Transaction, digest: str, now_ms: int) -> None:
+    """Notes that somebody wants this package now, so that it is not collected before it is referred to."""
+    result = tx.execute(update(packages).where(packages.c.digest == digest).values(wanted_at_ms=now_ms))
+    if not result.rowcount:
+        tx.execute(insert(packages).values(digest=digest, wanted_at_ms=now_ms))
+
+
+def touch_packages(tx: Transaction, key: FunctionKey, now_ms: int, version: str | None = None) -> None:
+    """The clock of collection starts when the last reference goes: call before code is replaced or deleted."""
+    query = select(versions.c.code_digest).where(_of(versions, key))
+    if version is not None:
+        query = query.where(versions.c.version == version)
+    tx.execute(update(packages).where(packages.c.digest.in_(query)).values(wanted_at_ms=now_ms))
+
+
+def take_unwanted_packages(tx: Transaction, before_ms: int) -> list[str]:
+    """Forgets the packages that no version holds and nobody wanted since `before_ms`, and says which they were."""
+    unwanted = select(packages.c.digest).where(
+        packages.c.wanted_at_ms < before_ms, packages.c.digest.not_in(select(versions.c.code_digest))
+    )
+    digests = [row.digest for row in tx.execute(unwanted)]
+    if digests:
+        tx.execute(delete(packages).where(packages.c.digest.in_(digests)))
+    return digests
+
+
+# -- rows and values ---------------------------------------------------------------------------------------------------
+
+
+def _of(table: Table, key: FunctionKey) -> ColumnElement[bool]:
+    return and_(table.c.account == key.account, table.c.region == key.region, table.c.name == key.name)
+
+
+def _identity(version: FunctionVersion) -> dict[str, Any]:
+    return {
+        "account": version.key.account,
+        "region": version.key.region,
+        "name": version.key.name,
+        "version": version.version,
+        "number": version.number,
+    }
+
+
+def _values(version: FunctionVersion) -> dict[str, Any]:
+    configuration: dict[str, Any] = {name: _plain(getattr(version, name)) for name in _PLAIN_FIELDS}
+    configuration["code_sha256"] = version.code.sha256
+    configuration["logging"] = dataclasses.asdict(version.logging)
+    status = version.last_update_status
+    return {
+        "state": version.state.value,
+        "last_update_status": None if status is None else status.value,
+        "revision_id": version.revision_id,
+        "code_digest": version.code.digest,
+        "code_size": version.code.size_bytes,
+        "configuration": json.dumps(configuration),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _to_version(row: Row[Any]) -> FunctionVersion:
+    configuration: dict[str, Any] = json.loads(row.configuration)
+    plain = {name: configuration[name] for name in _PLAIN_FIELDS if name in configuration}
+    for name in _TUPLES & plain.keys():
+        plain[name] = tuple(plain[name])
+    status = row.last_update_status
+    return FunctionVersion(
+        key=FunctionKey(row.account, row.region, row.name),
+        version=row.version,
+        code=Code(row.code_digest, configuration["code_sha256"], row.code_size),
+        logging=LoggingConfig(**configuration["logging"]),
+        revision_id=row.revision_id,
+        state=FunctionState(row.state),
+        last_update_status=None if status is None else UpdateStatus(status),
+        **plain,
+    )
+
+
+def _alias_values(alias: Alias) -> dict[str, Any]:
+    return {
+        "version": alias.version,
+        "description": alias.description,
+        "revision_id": alias.revision_id,
+        "weights": json.dumps(dict(alias.weights)),
+    }
+
+
+def _to_alias(row: Row[Any]) -> Alias:
+    key = FunctionKey(row.account, row.region, row.name)
+    return Alias(key, row.alias, row.version, row.description, row.revision_id, json.loads(row.weights))

@@ -1,0 +1,269 @@
+"""Functions: creating, changing, finding and deleting them, each call one transaction that commits before it answers.
+
+The front of this room. What belongs to versions, aliases and so on is in the part that is named after it (`versions`,
+`aliases`, `tags`, `concurrency`, `policies`); what runs is the resolver's to say. Knows no wire and no HTTP.
+"""
+
+import dataclasses
+import random as system_random
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from cosset.clock import Clock
+from cosset.functions import checks, configuring, errors, names, records
+from cosset.functions.aliases import Aliases
+from cosset.functions.code import CodeStore
+from cosset.functions.concurrency import Concurrency
+from cosset.functions.model import (
+    LATEST,
+    Change,
+    Code,
+    FunctionKey,
+    FunctionSettings,
+    FunctionVersion,
+)
+from cosset.functions.names import FunctionReference
+from cosset.functions.ports import RoleDirectory, RuntimeCatalogue
+from cosset.functions.resolver import Resolver
+from cosset.functions.settling import UPDATE_S, Settling
+from cosset.functions.tags import Tags, check_tags
+from cosset.functions.timestamps import format_timestamp
+from cosset.functions.versions import Versions, changeable_latest, publish
+from cosset.invocation.api import Target
+from cosset.store.database import Store, Transaction
+
+
+def random_id() -> str:
+    return str(uuid4())
+
+
+class Functions:
+    """Every function of this installation. `resolve` makes it an invocation.api.TargetResolver.
+
+    Args:
+        concurrency: what the account may run at once; reserved shares come out of it.
+        update_s: how long an update shows as InProgress.
+        random: gives numbers from 0.0 up to 1.0, for weighted aliases.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        code: CodeStore,
+        roles: RoleDirectory,
+        runtimes: RuntimeCatalogue,
+        clock: Clock,
+        concurrency: int = 1000,
+        update_s: float = UPDATE_S,
+        new_id: Callable[[], str] = random_id,
+        random: Callable[[], float] = system_random.random,
+    ) -> None:
+        self.code = code
+        self._store = store
+        self._roles = roles
+        self._runtimes = runtimes
+        self._clock = clock
+        self._new_id = new_id
+        self._settling = Settling(store, clock, new_id, update_s)
+        self._resolver = Resolver(store, self._settling, code.folder, random)
+        self.versions = Versions(store, self._settling, new_id)
+        self.aliases = Aliases(store, new_id)
+        self.tags = Tags(store, new_id)
+        self.concurrency = Concurrency(store, concurrency)
+
+    async def start(self) -> None:
+        """Call once the store is open, before anything is served: finishes what a stop left half way."""
+        await self.code.start()
+        await self._settling.start()
+
+    async def close(self) -> None:
+        """States still on their way are settled at the next start."""
+        await self._settling.close()
+
+    async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
+        return await self._resolver.resolve(account, region, name, qualifier)
+
+    async def create(
+        self, key: FunctionKey, change: Change, package: bytes, *, publish_it: bool, tags: Mapping[str, str]
+    ) -> FunctionVersion:
+        """`$LATEST` of the new function, or its first version when that was asked for; Pending either way.
+
+        Raises:
+            ServiceError: InvalidParameterValueException, ResourceConflictException, as AWS says them.
+        """
+        names.check_new_name(key.name)
+        checks.check_mandatory(change)
+        await self._check_runtime(change.runtime)
+        checks.check_snap_start(change.runtime, change.snap_start or "None")
+        checks.check_variables(change.variables or {})
+        check_tags(tags)
+        await self._check_role(key, change.role)
+        if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
+            raise errors.conflict(f"Function already exist: {key.name}")
+        code = await self.code.keep(package)
+        latest = configuring.new_function(key, change, code, modified=self._now(), new_id=self._new_id)
+
+        def insert(tx: Transaction) -> FunctionVersion:
+            if records.read_settings(tx, key) is not None:
+                raise errors.conflict(f"Function already exist: {key.name}")
+            records.insert_function(tx, key, tags)
+            records.insert_version(tx, latest)
+            records.announce(tx, key)
+            if publish_it:
+                return publish(tx, latest, description=None, pending=True, new_id=self._new_id)
+            return latest
+
+        created = await self._store.write(insert)
+        self._settling.created(key)
+        return created
+
+    async def get(self, reference: FunctionReference) -> FunctionVersion:
+        """The version that the qualifier names, through an alias too.
+
+        Raises:
+            ServiceError: ResourceNotFoundException.
+        """
+        return await self._store.read(lambda tx: find_version(tx, reference))
+
+    async def get_with_settings(self, reference: FunctionReference) -> tuple[FunctionVersion, FunctionSettings]:
+        def find(tx: Transaction) -> tuple[FunctionVersion, FunctionSettings]:
+            version = find_version(tx, reference)
+            settings = records.read_settings(tx, reference.key)
+            return version, settings or FunctionSettings(reference.key, {}, None)
+
+        return await self._store.read(find)
+
+    async def list(
+        self, account: str, region: str, *, everything: bool, after: tuple[str, int] | None, limit: int
+    ) -> list[FunctionVersion]:
+        """By name, then number; of each function only `$LATEST` unless `everything`."""
+        return await self._store.read(
+            lambda tx: records.list_versions(tx, account, region, everything=everything, after=after, limit=limit)
+        )
+
+    async def totals(self, account: str, region: str) -> tuple[int, int]:
+        """How many functions, and the bytes of their packages."""
+        return await self._store.read(lambda tx: records.count_functions(tx, account, region))
+
+    async def update_code(
+        self,
+        key: FunctionKey,
+        package: bytes,
+        *,
+        architectures: tuple[str, ...] | None,
+        publish_it: bool,
+        dry_run: bool,
+        revision_id: str | None,
+    ) -> FunctionVersion:
+        """The changed `$LATEST`, or the version that was published from it."""
+        await self._settling.wait_created(key)
+        await self._store.read(lambda tx: changeable_latest(tx, key, revision_id))
+        code = await (self.code.check(package) if dry_run else self.code.keep(package))
+        change = Change(architectures=architectures)
+
+        def write(tx: Transaction) -> FunctionVersion:
+            latest = self._change(tx, key, revision_id, change, code)
+            if not publish_it:
+                return latest
+            return publish(tx, latest, description=None, pending=True, new_id=self._new_id)
+
+        if dry_run:
+            return await self._store.read(lambda tx: self._changed(tx, key, revision_id, change, code))
+        changed = await self._store.write(write)
+        self._settling.updated(key)
+        return changed
+
+    async def update_configuration(
+        self, key: FunctionKey, change: Change, *, revision_id: str | None
+    ) -> FunctionVersion:
+        """The changed `$LATEST`."""
+        await self._settling.wait_created(key)
+        current = await self._store.read(lambda tx: changeable_latest(tx, key, revision_id))
+        if change.runtime is not None:
+            await self._check_runtime(change.runtime)
+        checks.check_snap_start(change.runtime or current.runtime, change.snap_start or "None")
+        checks.check_variables(change.variables or {})
+        if change.role is not None and change.role != current.role:
+            await self._check_role(key, change.role)
+        changed = await self._store.write(lambda tx: self._change(tx, key, revision_id, change, None))
+        self._settling.updated(key)
+        return changed
+
+    async def delete(self, reference: FunctionReference) -> None:
+        """The function with everything of it, or one version of it."""
+        key, qualifier = reference.key, reference.qualifier
+        if qualifier == LATEST:
+            raise errors.invalid_parameter("$LATEST version cannot be deleted without deleting the function.")
+        if qualifier is not None and names.is_alias(qualifier):
+            raise errors.invalid_parameter("Deletion of aliases is not currently supported.")
+        now_ms = self._clock.now_ms()
+
+        def delete(tx: Transaction) -> None:
+            if records.read_settings(tx, key) is None:
+                raise errors.function_not_found(key.arn)
+            records.touch_packages(tx, key, now_ms, qualifier)
+            if qualifier is None:
+                records.delete_function(tx, key)
+            else:
+                refuse_referenced_version(tx, key, qualifier)
+                records.delete_version(tx, key, qualifier)  # one that is gone already is no error, as on AWS
+            records.announce(tx, key)
+
+        await self._store.write(delete)
+
+    def _change(
+        self, tx: Transaction, key: FunctionKey, revision_id: str | None, change: Change, code: Code | None
+    ) -> FunctionVersion:
+        changed = self._changed(tx, key, revision_id, change, code)
+        records.touch_packages(tx, key, self._clock.now_ms(), LATEST)
+        records.write_version(tx, changed)
+        records.announce(tx, key)
+        return changed
+
+    def _changed(
+        self, tx: Transaction, key: FunctionKey, revision_id: str | None, change: Change, code: Code | None
+    ) -> FunctionVersion:
+        latest = configuring.apply_change(changeable_latest(tx, key, revision_id), change)
+        if code is not None:
+            latest = dataclasses.replace(latest, code=code)
+        return configuring.in_progress(latest, modified=self._now(), new_id=self._new_id)
+
+    async def _check_runtime(self, runtime: str | None) -> None:
+        refusal = await self._runtimes.refusal(runtime or "")
+        if refusal is not None:
+            raise errors.invalid_parameter(refusal)
+
+    async def _check_role(self, key: FunctionKey, role: str | None) -> None:
+        role = role or ""
+        checks.check_role_account(key, role)
+        if not await self._roles.assumable_by_lambda(role):
+            raise errors.invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
+
+    def _now(self) -> str:
+        return format_timestamp(self._clock.now_ms())
+
+
+def find_version(tx: Transaction, reference: FunctionReference) -> FunctionVersion:
+    """What a reference names. Raises ResourceNotFoundException with the reference's own ARN."""
+    qualifier = names.version_of(reference.qualifier)
+    if names.is_alias(qualifier):
+        alias = records.read_alias(tx, reference.key, qualifier)
+        if alias is None:
+            raise errors.function_not_found(reference.arn)
+        qualifier = alias.version
+    version = records.read_version(tx, reference.key, qualifier)
+    if version is None:
+        raise errors.function_not_found(reference.arn)
+    return version
+
+
+def refuse_referenced_version(tx: Transaction, key: FunctionKey, version: str) -> None:
+    """A version that an alias points at stays."""
+    pointing = [
+        alias.name for alias in records.read_aliases(tx, key) if alias.version == version or version in alias.weights
+    ]
+    if pointing:
+        raise errors.conflict(
+            f"Version cannot be deleted because it is referenced by the following aliases: [{', '.join(pointing)}]"
+        )

@@ -1,0 +1,135 @@
+"""From a name and a qualifier to what runs: the answer to every invocation, from memory after the first.
+
+Kept per function, dropped when any node changes it. Aliases with weights pick a version at random, call by call.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosset.functions import errors, names, records
+from cosset.functions.model import LATEST, Alias, FunctionKey, FunctionState, FunctionVersion
+from cosset.functions.settling import Settling
+from cosset.invocation.api import Target
+from cosset.store.changes import EVERYTHING
+from cosset.store.database import Store, Transaction
+
+MAX_KEPT = 10_000
+"""Functions kept in memory; the one read longest ago makes room."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One function, ready to be resolved."""
+
+    targets: Mapping[str, Target]
+    states: Mapping[str, FunctionState]
+    aliases: Mapping[str, Alias]
+
+
+class Resolver:
+    """Implements invocation.api.TargetResolver. `random` gives numbers from 0.0 up to 1.0."""
+
+    def __init__(
+        self,
+        store: Store,
+        settling: Settling,
+        code_folder: Callable[[str], Path],
+        random: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._settling = settling
+        self._code_folder = code_folder
+        self._random = random
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        # Counts changes, so that what was read before a change is not kept after it.
+        self._changes = 0
+        store.on_change(records.TOPIC, self._drop)
+
+    async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
+        """Raises: ServiceError, as invocation.api.TargetResolver says.
+
+        A call that meets a function on its way to Active waits for it: here that takes a moment.
+        """
+        key = FunctionKey(account, region, name)
+        topic_key = records.topic_key(key)
+        kept = self._kept.get(topic_key) or await self._load(key, topic_key)
+        version = self._choose(kept, key, qualifier)
+        if kept.states[version] is FunctionState.PENDING:
+            await self._settling.wait_created(key)
+            kept = await self._load(key, topic_key)
+            version = self._choose(kept, key, qualifier)
+        state = kept.states[version]
+        if state is not FunctionState.ACTIVE:
+            raise errors.still_pending(state.value)
+        return kept.targets[version]
+
+    def _choose(self, kept: _Kept, key: FunctionKey, qualifier: str | None) -> str:
+        version = qualifier or LATEST
+        alias = kept.aliases.get(version)
+        if alias is not None:
+            version = alias.version
+            share = self._random() if alias.weights else 0.0
+            for other, weight in alias.weights.items():
+                if share < weight:
+                    version = other
+                    break
+                share -= weight
+        if version not in kept.targets:
+            # AWS names $LATEST here even when the caller did not (recorded: function_name_too_long-invoke).
+            raise errors.function_not_found(key.qualified_arn(names.version_of(qualifier)))
+        return version
+
+    async def _load(self, key: FunctionKey, topic_key: str) -> _Kept:
+        before = self._changes
+        kept = await self._store.read(lambda tx: self._read(tx, key))
+        if kept.targets and before == self._changes:
+            self._kept[topic_key] = kept
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return kept
+
+    def _read(self, tx: Transaction, key: FunctionKey) -> _Kept:
+        settings = records.read_settings(tx, key)
+        reserved = None if settings is None else settings.reserved_concurrency
+        versions = records.read_versions(tx, key)
+        return _Kept(
+            {version.version: self._target(version, reserved) for version in versions},
+            {version.version: version.state for version in versions},
+            {alias.name: alias for alias in records.read_aliases(tx, key)},
+        )
+
+    def _target(self, version: FunctionVersion, reserved: int | None) -> Target:
+        key = version.key
+        return Target(
+            account=key.account,
+            region=key.region,
+            name=key.name,
+            arn=key.arn,
+            version=version.version,
+            revision=version.serving_id,
+            runtime=version.runtime or "",
+            handler=version.handler or "",
+            role=version.role,
+            memory_mb=version.memory_mb,
+            timeout_s=version.timeout_s,
+            ephemeral_storage_mb=version.ephemeral_storage_mb,
+            code_dir=self._code_folder(version.code.digest),
+            log_group=version.logging.log_group,
+            variables=version.variables or {},
+            log_format=version.logging.log_format,
+            application_log_level=version.logging.application_log_level,
+            system_log_level=version.logging.system_log_level,
+            architecture=version.architectures[0],
+            tracing_mode=version.tracing_mode,
+            reserved_concurrency=reserved,
+            runtime_version_arn=version.runtime_version_arn,
+        )
+
+    def _drop(self, topic_key: str) -> None:
+        self._changes += 1
+        if topic_key == EVERYTHING:
+            self._kept.clear()
+        else:
+            self._kept.pop(topic_key, None)

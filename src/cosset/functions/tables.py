@@ -1,0 +1,81 @@
+"""The tables of this room. Rows are keyed by account and region; what is never searched for is one JSON text.
+
+Read next: records.py, the only module that reads and writes them.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+
+from cosset.store.schema import metadata
+
+functions = Table(
+    "lambda_functions",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("next_version", Integer, nullable=False),
+    Column("reserved_concurrency", Integer),
+    Column("tags", Text, nullable=False),
+)
+
+versions = Table(
+    "lambda_versions",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", String(20), primary_key=True),
+    # 0 for $LATEST: versions are listed by it.
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("last_update_status", String(16)),
+    Column("revision_id", String(36), nullable=False),
+    Column("code_digest", String(64), nullable=False),
+    Column("code_size", BigInteger, nullable=False),
+    Column("configuration", Text, nullable=False),
+)
+Index("lambda_versions_by_code", versions.c.code_digest)
+
+aliases = Table(
+    "lambda_aliases",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("alias", String(128), primary_key=True),
+    Column("version", String(20), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("revision_id", String(36), nullable=False),
+    Column("weights", Text, nullable=False),
+)
+
+# One statement a row, in the order they were added: AWS's resource-based policy of a function, version or alias.
+statements = Table(
+    "lambda_statements",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    # Empty for the unqualified function.
+    Column("qualifier", String(128), primary_key=True),
+    Column("sid", String(100), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("statement", Text, nullable=False),
+)
+
+# Every package that has a blob and a folder. A package that no version holds is collected some time after it was
+# last wanted, because environments may still run from its folder.
+packages = Table(
+    "lambda_packages",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("wanted_at_ms", BigInteger, nullable=False),
+)
+
+# The server's own secrets (what signs code URLs), made once.
+secrets = Table(
+    "lambda_secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
+)

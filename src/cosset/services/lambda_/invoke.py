@@ -1,0 +1,115 @@
+"""Invoke, and InvokeAsync from before it: from the request to an Invocation, and the result back."""
+
+import asyncio
+import base64
+import binascii
+
+from cosset.functions import errors
+from cosset.functions.names import FunctionReference
+from cosset.functions.registry import Functions
+from cosset.invocation.api import Invocation, InvocationType, Invoker
+from cosset.services.lambda_.payloads import check_json
+from cosset.services.lambda_.references import on_function, reference_of
+from cosset.services.operation import Context, Params, Result, operation
+from cosset.wire.message import Body
+
+_CHECK_OFF_LOOP_BYTES = 262_144
+
+
+class InvokeOperations:
+    """Handlers; the requirements stand beside each."""
+
+    def __init__(self, functions: Functions, invoker: Invoker) -> None:
+        self._functions = functions
+        self._invoker = invoker
+
+    @operation("Invoke", on_function("InvokeFunction"))
+    async def invoke(self, ctx: Context, params: Params) -> Result:
+        """Raises: ServiceError, whatever the function itself did not do (its own errors are results)."""
+        reference = reference_of(ctx, params)
+        kind = InvocationType(params.get("InvocationType", "RequestResponse"))
+        payload = await _read_payload(params.get("Payload"))
+        invocation = Invocation(
+            account=reference.key.account,
+            region=reference.key.region,
+            function_name=reference.key.name,
+            qualifier=reference.qualifier,
+            payload=payload,
+            request_id=ctx.request_id,
+            invoked_arn=reference.arn,
+            trace_id=ctx.trace_id or "",
+            client_context=_read_client_context(params.get("ClientContext")),
+            want_log_tail=params.get("LogType") == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
+            cancelled=ctx.cancelled,
+        )
+        if kind is InvocationType.DRY_RUN:
+            await self._dry_run(reference)
+            return {"StatusCode": 204}
+        if kind is InvocationType.EVENT:
+            await self._invoker.invoke_async(invocation)
+            return {"StatusCode": 202}
+        return await self._run(invocation)
+
+    @operation("InvokeAsync", on_function("InvokeFunction"))
+    async def invoke_async(self, ctx: Context, params: Params) -> Result:
+        reference = reference_of(ctx, params)
+        payload = await _read_payload(params.get("InvokeArgs"))
+        await self._invoker.invoke_async(
+            Invocation(
+                account=reference.key.account,
+                region=reference.key.region,
+                function_name=reference.key.name,
+                qualifier=reference.qualifier,
+                payload=payload,
+                request_id=ctx.request_id,
+                invoked_arn=reference.arn,
+                trace_id=ctx.trace_id or "",
+            )
+        )
+        return {"Status": 202}
+
+    async def _run(self, invocation: Invocation) -> Result:
+        ended = await self._invoker.invoke(invocation)
+        result: Result = {
+            "StatusCode": 200,
+            "ExecutedVersion": ended.executed_version,
+            "Payload": ended.payload,
+        }
+        if ended.function_error is not None:
+            result["FunctionError"] = ended.function_error
+        if ended.log_tail is not None:
+            result["LogResult"] = base64.b64encode(ended.log_tail).decode()
+        return result
+
+    async def _dry_run(self, reference: FunctionReference) -> None:
+        """That the caller may invoke was decided at the door; that there is something to invoke is decided here."""
+        key = reference.key
+        await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
+
+
+async def _read_payload(body: Body | None) -> bytes:
+    """The event, checked to be JSON; `{}` when the caller sent none.
+
+    Raises:
+        ServiceError: InvalidRequestContentException.
+    """
+    if body is None or body == b"":
+        return b"{}"
+    payload = body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+    if not payload:
+        return b"{}"
+    if len(payload) > _CHECK_OFF_LOOP_BYTES:
+        await asyncio.to_thread(check_json, payload)
+    else:
+        check_json(payload)
+    return payload
+
+
+def _read_client_context(given: str | None) -> str | None:
+    """JSON in base64, as X-Amz-Client-Context carries it."""
+    if given is None:
+        return None
+    try:
+        return base64.b64decode(given, validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise errors.invalid_parameter("Client context must be a valid Base64-encoded JSON object.") from error

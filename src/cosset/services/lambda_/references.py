@@ -1,0 +1,65 @@
+"""From the parameters of a call to the function that it is about, and to what IAM must allow for it."""
+
+from collections.abc import Sequence
+
+from cosset.functions import errors
+from cosset.functions.model import FunctionKey
+from cosset.functions.names import FunctionReference, parse_reference, resource_arn
+from cosset.identity.ports import Requirement
+from cosset.services.operation import Context, Params, Requirements
+
+
+def reference_of(ctx: Context, params: Params, *, qualifier: str | None = None) -> FunctionReference:
+    """What `FunctionName` and `Qualifier` name together.
+
+    Raises:
+        ServiceError: they contradict each other, another region, another account. Functions of other accounts can be
+            reached on AWS through resource-based policies, which nothing evaluates here yet: so they stay shut.
+    """
+    reference = parse_reference(
+        params["FunctionName"], qualifier or params.get("Qualifier"), account=ctx.account, region=ctx.region
+    )
+    if reference.key.account != ctx.account:
+        action = f"lambda:{ctx.operation}"
+        raise errors.access_denied(
+            f"User: {ctx.principal.arn} is not authorized to perform: {action} on resource: {reference.arn} "
+            f"because no resource-based policy allows the {action} action"
+        )
+    return reference
+
+
+def key_of(ctx: Context, params: Params) -> FunctionKey:
+    """The function, for operations that take no qualifier: one in the name is not looked at."""
+    return reference_of(ctx, params).key
+
+
+def on_function(action: str) -> Requirements:
+    """The operation needs `lambda:<action>` on the function, qualified as the caller did."""
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        arn = resource_arn(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
+        return (Requirement(f"lambda:{action}", arn),)
+
+    return requirements
+
+
+def on_everything(action: str) -> Requirements:
+    """The operation names no resource."""
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        return (Requirement(f"lambda:{action}", "*"),)
+
+    return requirements
+
+
+def with_role(action: str) -> Requirements:
+    """As `on_function`, and the right to pass the role where one is given."""
+    on_the_function = on_function(action)
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        needed = list(on_the_function(ctx, params))
+        if role := params.get("Role"):
+            needed.append(Requirement("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"}))
+        return needed
+
+    return requirements

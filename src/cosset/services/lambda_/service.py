@@ -1,0 +1,32 @@
+"""The Lambda service as this installation offers it: which operations there are, and what they stand on.
+
+What is not in the table answers by name that it is not implemented; the gateway sees to that.
+"""
+
+from cosset.functions.registry import Functions
+from cosset.invocation.api import Invoker
+from cosset.services.lambda_.account import AccountOperations
+from cosset.services.lambda_.aliases import AliasOperations
+from cosset.services.lambda_.code_links import CodeLinks
+from cosset.services.lambda_.concurrency import ConcurrencyOperations
+from cosset.services.lambda_.functions import FunctionOperations
+from cosset.services.lambda_.invoke import InvokeOperations
+from cosset.services.lambda_.tags import TagOperations
+from cosset.services.lambda_.versions import VersionOperations
+from cosset.services.operation import Service
+
+
+def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> Service:
+    """Serve `links.answer` under `code_links.PATH` too, as a plain route."""
+    return Service.of(
+        "lambda",
+        [
+            FunctionOperations(functions, links),
+            VersionOperations(functions),
+            AliasOperations(functions),
+            TagOperations(functions),
+            ConcurrencyOperations(functions),
+            AccountOperations(functions),
+            InvokeOperations(functions, invoker),
+        ],
+    )
