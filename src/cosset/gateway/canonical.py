@@ -1,0 +1,104 @@
+"""The canonical request of Signature Version 4: one request, one text, whatever hops it took.
+
+Clients are known to differ in how they write the same query or path, so there may be more than one text; each covers
+all of the request. Nothing here decides; `sigv4.py` compares.
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote, unquote_to_bytes
+
+from cosset.gateway.refusals import Reason, RefusedError
+from cosset.wire.message import Headers, Request
+
+_UNRESERVED = "-_.~"
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._~&=-]|%[0-9A-F]{2})*", re.ASCII)
+
+
+def normalize_path(path: str) -> str:
+    """Without dot segments and doubled slashes: what every service but S3 signs and means."""
+    if "//" not in path and "/." not in path:
+        return path or "/"
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if kept:
+                kept.pop()
+        elif segment and segment != ".":
+            kept.append(segment)
+    return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
+
+
+def canonical_requests(
+    request: Request, signed_headers: Sequence[str], payload_hash: str, single_encoded: bool
+) -> Iterator[bytes]:
+    """The usual text first, the others only when asked on.
+
+    Raises:
+        RefusedError: MISMATCH, a signed header is not there.
+    """
+    names = ";".join(signed_headers)
+    seen: set[bytes] = set()
+    for headers in _headers(request.headers, signed_headers):
+        for path in _paths(request.path, single_encoded):
+            for query in _queries(request.query):
+                text = f"{request.method}\n{path}\n{query}\n".encode() + headers + f"\n{names}\n{payload_hash}".encode()
+                if text not in seen:
+                    seen.add(text)
+                    yield text
+
+
+def _paths(path: str, single_encoded: bool) -> Iterator[str]:
+    """S3: as sent, else decoded and encoded again, for clients that sign what they did not encode."""
+    if single_encoded:
+        yield path
+        yield quote(unquote_to_bytes(path), safe="/" + _UNRESERVED)
+    else:
+        yield quote(normalize_path(path), safe="/" + _UNRESERVED)
+
+
+def _queries(query: str) -> Iterator[str]:
+    """Sorted by encoded name, then value. Encoded afresh, for clients that send less encoded than they sign; then as
+    sent, the way botocore signs. A `+` means a plus to some and a space to others: such a query only counts as sent.
+    """
+    if not query:
+        yield ""
+        return
+    pairs = []
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name != "X-Amz-Signature":
+            pairs.append((name, value))
+    as_sent = "&".join([f"{name}={value}" for name, value in sorted(pairs)])
+    if "+" not in query and not _ENCODED.fullmatch(query):
+        afresh = sorted([(_encode_again(name), _encode_again(value)) for name, value in pairs])
+        yield "&".join([f"{name}={value}" for name, value in afresh])
+    yield as_sent
+
+
+def _encode_again(text: str) -> str:
+    return quote(unquote_to_bytes(text), safe=_UNRESERVED)
+
+
+def _headers(headers: Headers, signed: Sequence[str]) -> Iterator[bytes]:
+    """`name:value` lines, values trimmed and joined by commas, as the bytes that were sent (latin-1 here). botocore
+    signs non-ASCII text as UTF-8 and folds Unicode space: the second form."""
+    values: dict[str, list[str]] = {}
+    wanted = frozenset(signed)
+    for name, value in headers:
+        if name in wanted:
+            values.setdefault(name, []).append(value)
+    if len(values) != len(wanted) or len(wanted) != len(signed):
+        raise RefusedError(Reason.MISMATCH)
+    text = "".join([f"{name}:{','.join([_fold(value) for value in values[name]])}\n" for name in signed])
+    yield text.encode("latin-1")
+    if not text.isascii():
+        unicode = [f"{name}:{','.join([' '.join(value.split()) for value in values[name]])}\n" for name in signed]
+        yield "".join(unicode).encode()
+
+
+def _fold(value: str) -> str:
+    if value.isascii():
+        return " ".join(value.split())
+    return b" ".join(value.encode("latin-1").split()).decode("latin-1")

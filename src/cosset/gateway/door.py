@@ -1,0 +1,295 @@
+"""The front door: route -> authenticate -> parse -> validate -> authorize -> handle -> answer, one pipeline for all.
+
+Every way in is here, and nothing gets past it without a signature except operations whose model says `authtype: none`
+(each carries its own proof), CORS preflights and the plain routes. Knows neither sockets (http.py) nor services.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from cosset.clock import Clock
+from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, TooLargeError, iterate
+from cosset.gateway.canonical import normalize_path
+from cosset.gateway.chunked import ChunkedBody, Chunking
+from cosset.gateway.cors import Cors
+from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_stream, declared_payload, hash_body
+from cosset.gateway.plain import PlainRoute
+from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
+from cosset.gateway.routing import Route, Router
+from cosset.gateway.sigv4 import Claim, Verifier, read_claim
+from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
+from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.operation import Context, Service
+from cosset.settings import Settings
+from cosset.wire.errors import OperationNotImplementedError, ServiceError
+from cosset.wire.message import Headers, Request, Response
+from cosset.wire.models import Catalogue
+from cosset.wire.protocols import RoutedOperation
+from cosset.wire.validation import validate
+
+UNSIGNED_BODY_BYTES = 256 * 1024
+"""What a caller without a signature may send before it is known whether the operation needs one."""
+
+_ANONYMOUS = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call on its way through the pipeline.
+
+    `routed` is set as soon as the operation can be told: before the body for REST, after it for the rest.
+    """
+
+    request: Request
+    request_id: str
+    gone: asyncio.Event
+    route: Route
+    claim: Claim | None
+    principal: Principal = _ANONYMOUS
+    routed: RoutedOperation | None = None
+
+    @property
+    def operation(self) -> str | None:
+        return self.routed.operation if self.routed is not None else None
+
+
+class Door:
+    """The pipeline. One for a node; `handle` may run any number of times at once.
+
+    `services` in the order in which they are asked about requests that name none.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: Sequence[Service],
+        keys: KeyDirectory,
+        authorizer: Authorizer,
+        settings: Settings,
+        clock: Clock,
+        routes: Sequence[PlainRoute] = (),
+        catalogue: Catalogue | None = None,
+        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._router = Router(services, catalogue or Catalogue())
+        self._keys = keys
+        self._authorizer = authorizer
+        self._region = settings.region
+        self._clock = clock
+        self._routes = tuple(routes)
+        self._verifier = Verifier(clock, settings.max_clock_skew_s)
+        self._cors = Cors(settings.cors_origins)
+        self._bodies = BodyReader(min(settings.max_body_mb * 1024 * 1024, AWS_MAX_REQUEST_BYTES))
+        self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
+        self._new_request_id = new_request_id
+
+    async def handle(self, request: Request, gone: asyncio.Event | None = None) -> Response:
+        """Answers every request, whatever is in it. `gone` is set when the client has left."""
+        for route in self._routes:
+            if route.takes(request):
+                response = await self._answer_plain(route, request)
+                break
+        else:
+            preflight = self._cors.preflight(request)
+            if preflight is not None:
+                return preflight
+            response = await self._answer(request, gone or asyncio.Event())
+        self._cors.add_headers(request, response)
+        return response
+
+    async def _answer_plain(self, route: PlainRoute, request: Request) -> Response:
+        try:
+            return await route.handler(request)
+        except Exception:  # noqa: BLE001 - the task boundary of a plain route
+            request_id = self._new_request_id()
+            _log.exception("%s %s failed, request id %s", request.method, route.path_prefix, request_id)
+            return Response(
+                500, [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)], b"Internal error\n"
+            )
+
+    async def _answer(self, request: Request, gone: asyncio.Event) -> Response:
+        """The task boundary of a call: whatever goes wrong below is answered in the caller's protocol."""
+        request_id = self._new_request_id()
+        claim, refusal = None, None
+        try:
+            claim = read_claim(request)
+        except RefusedError as error:
+            refusal = error
+        if refusal is None and claim is None:
+            request = await self._read_unsigned(request)
+        call = _Call(
+            request, request_id, gone, self._router.route(request, claim.service if claim is not None else None), claim
+        )
+        try:
+            if refusal is not None:
+                raise refusal
+            return await self._pass(call)
+        except RefusedError as error:
+            failure = answer_refusal(error, call.route.family)
+        except TooLargeError as error:
+            failure = error.answer(call.operation or "requested")
+        except ServiceError as error:
+            failure = error
+        except Exception:  # noqa: BLE001 - the task boundary of a call
+            _log.exception("%s:%s failed, request id %s", call.route.named, call.operation, request_id)
+            failure = _internal_failure(call.route)
+        return call.route.protocol.serialize_error(call.route.wire, call.operation, failure, request_id)
+
+    async def _read_unsigned(self, request: Request) -> Request:
+        """A small body is read, since the Action may stand in it; of a large one nothing."""
+        try:
+            self._unsigned_bodies.check_length(request)
+            return replace(request, body=await self._unsigned_bodies.read(request.body))
+        except (TooLargeError, ServiceError):
+            return replace(request, body=b"")
+
+    async def _pass(self, call: _Call) -> Response:
+        if call.route.family is not Family.S3:
+            call.request = replace(call.request, path=normalize_path(call.request.path))
+        unknown = None if call.route.reads_body else self._match(call)
+        if call.claim is None:
+            self._admit_unsigned(call)
+        else:
+            await self._authenticate(call, call.claim)
+            if call.route.reads_body:
+                unknown = self._match(call)
+        if call.route.table is None:
+            raise await self._not_served(call)
+        if call.routed is None:
+            status = 400 if call.route.family is Family.JSON else 404
+            raise unknown or ServiceError("UnknownOperationException", "", status=status)
+        return await self._perform(call, call.routed)
+
+    async def _not_served(self, call: _Call) -> ServiceError:
+        if call.route.named is None:
+            return ServiceError("UnknownOperationException", "No such service or operation.", status=404)
+        operation = await asyncio.to_thread(self._router.name_operation, call.route, call.request)
+        return OperationNotImplementedError(call.route.named, operation)
+
+    def _match(self, call: _Call) -> ServiceError | None:
+        """Finds the operation. The error is for later: a caller without a signature hears of nothing else first."""
+        if call.route.table is None:
+            return None
+        try:
+            call.routed = call.route.protocol.match(call.route.wire, call.request)
+        except ServiceError as error:
+            return error
+        return None
+
+    def _admit_unsigned(self, call: _Call) -> None:
+        """Only operations that need no signature, and nothing is told of any other."""
+        if call.route.reads_body:
+            self._match(call)
+        if (
+            call.routed is None
+            or call.route.table is None
+            or call.route.wire.operation(call.routed.operation).auth_type != "none"
+        ):
+            raise RefusedError(Reason.MISSING)
+
+    async def _authenticate(self, call: _Call, claim: Claim) -> None:
+        """On return the principal is known, the signature holds, the body is proven or will be as it streams.
+
+        What a stranger can make the door do is little: a body is read only for a key that exists.
+        """
+        s3 = call.route.family is Family.S3
+        if call.route.table is not None and claim.service != call.route.wire.signing_name:
+            scoped = f"Credential should be scoped to correct service: '{call.route.wire.signing_name}'. "
+            raise RefusedError(Reason.MISMATCH, scoped)
+        self._verifier.check_date(claim)
+        key = await self._find_key(claim)
+        secret = key.credentials.secret_access_key
+        declared = declared_payload(call.request, claim, s3=s3)
+        if declared is None:
+            body = await self._buffer(call)
+            self._verifier.verify(call.request, claim, secret, await hash_body(body), single_encoded=s3)
+        else:
+            self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
+            await self._prove(call, claim, declared, secret)
+        call.principal = key.principal
+
+    async def _find_key(self, claim: Claim) -> KnownKey:
+        try:
+            key = await self._keys.find_key(claim.access_key_id, claim.session_token)
+        except ServiceError as error:
+            expired = error.code.startswith("ExpiredToken")
+            raise RefusedError(Reason.TOKEN_EXPIRED if expired else Reason.TOKEN_INVALID) from error
+        if key is None:
+            raise RefusedError(Reason.UNKNOWN_KEY)
+        expires_at_ms = key.credentials.expires_at_ms
+        if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
+            raise RefusedError(Reason.TOKEN_EXPIRED)
+        if key.credentials.session_token != claim.session_token:
+            raise RefusedError(Reason.TOKEN_INVALID)
+        return key
+
+    async def _prove(self, call: _Call, claim: Claim, declared: str, secret: str) -> None:
+        """A body whose hash or chunks are signed: proven now, or as it streams to an operation that streams."""
+        streams = call.routed is not None and call.route.wire.operation(call.routed.operation).streams_in
+        if declared in CHUNKED_KINDS:
+            chunking = Chunking.of(call.request.headers, claim, declared, self._verifier.signing_key(secret, claim))
+            decoded = aiter(ChunkedBody(iterate(call.request.body), chunking))
+            call.request = replace(call.request, body=decoded, headers=_without_chunking(call.request.headers))
+        elif declared != UNSIGNED and streams and not isinstance(call.request.body, bytes):
+            call.request = replace(call.request, body=checked_stream(call.request.body, declared))
+        if not streams or isinstance(call.request.body, bytes):
+            await check_body(await self._buffer(call), declared)
+
+    async def _buffer(self, call: _Call) -> bytes:
+        self._bodies.check_length(call.request)
+        body = await self._bodies.read(call.request.body)
+        call.request = replace(call.request, body=body)
+        return body
+
+    async def _perform(self, call: _Call, routed: RoutedOperation) -> Response:
+        route, request = call.route, call.request
+        assert route.table is not None
+        operation = route.table.operations.get(routed.operation)
+        if operation is None:
+            raise OperationNotImplementedError(route.wire.name, routed.operation)
+        params = route.protocol.parse(routed, request)
+        validate(route.wire, operation.name, params, route.table.validation_code)
+        ctx = Context(
+            service=route.wire.name,
+            operation=operation.name,
+            principal=call.principal,
+            account=call.principal.account,
+            region=call.claim.region if call.claim is not None else self._region,
+            request_id=call.request_id,
+            host=request.host,
+            scheme=request.scheme,
+            trace_id=request.headers.get("x-amzn-trace-id"),
+            user_agent=request.headers.get("user-agent"),
+            cancelled=call.gone,
+        )
+        if call.principal is not _ANONYMOUS:
+            await self._authorizer.authorize(call.principal, operation.requirements(ctx, params))
+        result = await operation.handler(ctx, params)
+        return route.protocol.serialize(route.wire, operation.name, result or {}, call.request_id)
+
+
+def _without_chunking(headers: Headers) -> Headers:
+    """aws-chunked is between the client and the door; what is left of Content-Encoding is the object's own."""
+    kept: list[tuple[str, str]] = []
+    for name, value in headers:
+        if name == "content-encoding":
+            value = ",".join(part for part in value.split(",") if part.strip().lower() != "aws-chunked")
+            if not value:
+                continue
+        if name != "content-length":
+            kept.append((name, value))
+    return Headers(kept)
+
+
+def _internal_failure(route: Route) -> ServiceError:
+    """Lambda's own ServiceException where the model has one, else the common error."""
+    if route.family is Family.S3:
+        return ServiceError("InternalError", "We encountered an internal error. Please try again.", status=500)
+    code = "ServiceException" if route.wire.error_shape("ServiceException") is not None else "InternalFailure"
+    return ServiceError(
+        code, "The request processing has failed because of an unknown error, exception or failure.", status=500
+    )

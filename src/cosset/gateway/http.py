@@ -1,0 +1,162 @@
+"""The door on the network: uvicorn around a Door, on sockets that are given, drained on stop.
+
+Binds nothing and owns no signals: server.py does both. More listening sockets may come and go while it serves (one in
+an environment's own network namespace). Next: connection.py for the limits, door.py for the pipeline.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+from cosset.gateway.connection import GONE, Connection, Limits
+from cosset.gateway.door import Door
+from cosset.settings import Settings
+from cosset.wire.message import Headers, Request, Response
+
+_log = logging.getLogger(__name__)
+
+
+class ClientGoneError(Exception):
+    """The client left before its body was complete."""
+
+
+class Front:
+    """Serves a Door. `start`, then `close`; in between sockets may be added and removed.
+
+    A connection that is over a limit is answered and closed (connection.Limits). `close` stops accepting, lets calls
+    under way finish for at most `drain_s`, then cuts them off.
+    """
+
+    def __init__(self, door: Door, settings: Settings, limits: Limits | None = None) -> None:
+        limits = limits or Limits(max_connections=settings.max_connections)
+        self._config = uvicorn.Config(
+            app=cast(Any, partial(_application, door)),
+            http=cast(Any, partial(Connection, limits=limits)),
+            loop="none",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=2048,
+            timeout_keep_alive=limits.keep_alive_s,
+            timeout_graceful_shutdown=settings.drain_s,
+        )
+        self._server = uvicorn.Server(self._config)
+        self._added: dict[int, asyncio.Server] = {}
+        self._ticks: asyncio.Task[None] | None = None
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        """Returns when every socket accepts. The sockets are bound already; they are the Front's from here on."""
+        self._config.load()
+        self._server.lifespan = self._config.lifespan_class(self._config)
+        await self._server.startup(sockets=sockets)
+        await self._server.on_tick(0)
+        self._ticks = asyncio.create_task(self._server.main_loop(), name="front-ticks")
+
+    async def add_listener(self, sock: socket.socket) -> None:
+        """Serves one more socket, bound and perhaps listening already."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._make_connection, sock=sock, backlog=128)
+        self._added[sock.fileno()] = server
+
+    async def remove_listener(self, sock: socket.socket) -> None:
+        """Stops accepting on the socket and closes it. Calls that came in through it go on."""
+        server = self._added.pop(sock.fileno(), None)
+        if server is not None:
+            server.close()
+
+    def _make_connection(self) -> asyncio.Protocol:
+        state = self._server.lifespan.state
+        make = cast(Any, self._config.http_protocol_class)
+        return cast(
+            asyncio.Protocol, make(config=self._config, server_state=self._server.server_state, app_state=state)
+        )
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.server_state.connections)
+
+    async def close(self) -> None:
+        """Drains and stops. Idempotent; when it returns no connection and no call is left."""
+        if self._ticks is None:
+            return
+        for server in self._added.values():
+            server.close()
+        self._added.clear()
+        self._server.should_exit = True
+        await self._ticks
+        self._ticks = None
+        await self._server.shutdown()
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+
+
+async def _application(door: Door, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    assert scope["type"] == "http"
+    gone: asyncio.Event = cast(Any, scope)["state"][GONE]
+    try:
+        response = await door.handle(await _read_request(cast(Any, scope), receive), gone)
+    except ClientGoneError:
+        return
+    await _send_response(response, scope["method"], send)
+
+
+async def _read_request(scope: dict[str, Any], receive: ASGIReceiveCallable) -> Request:
+    """A body that is there already is given as bytes, any other as an iterator: the door decides what to hold."""
+    headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+    return Request(
+        method=scope["method"],
+        path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=await _first_body(headers, receive),
+        scheme=scope["scheme"],
+        host=headers.get("host") or "localhost",
+    )
+
+
+async def _first_body(headers: Headers, receive: ASGIReceiveCallable) -> bytes | AsyncIterator[bytes]:
+    length = headers.get("content-length")
+    if "transfer-encoding" not in headers and length in (None, "0"):
+        return b""
+    return _body_chunks(receive)
+
+
+async def _body_chunks(receive: ASGIReceiveCallable) -> AsyncIterator[bytes]:
+    """uvicorn stops reading from the client while 64 KB wait here: back-pressure.
+
+    Raises:
+        ClientGoneError: the client left in the middle.
+    """
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        more = message["more_body"]
+        if message["body"]:
+            yield message["body"]
+
+
+async def _send_response(response: Response, method: str, send: ASGISendCallable) -> None:
+    body = response.body
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if isinstance(body, bytes) and not any(name.lower() == b"content-length" for name, _ in headers):
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return
+    async for chunk in body:
+        if chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

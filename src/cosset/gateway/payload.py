@@ -1,0 +1,82 @@
+"""What a signature says of the body: a hash, nothing (UNSIGNED-PAYLOAD), or that the body is signed chunk by chunk.
+
+Proves bodies against it, at once or while they stream. Decoding aws-chunked bodies is `chunked.py`.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from urllib.parse import unquote
+
+from cosset.gateway.refusals import Reason, RefusedError
+from cosset.gateway.sigv4 import Claim
+from cosset.wire.message import Request
+
+UNSIGNED = "UNSIGNED-PAYLOAD"
+CHUNKED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+CHUNKED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+CHUNKED_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+CHUNKED_KINDS = frozenset({CHUNKED, CHUNKED_TRAILER, CHUNKED_UNSIGNED_TRAILER})
+
+HASH_ON_LOOP_BYTES = 256 * 1024
+"""A body above this is hashed in a thread (6 MB take 3.3 ms)."""
+
+
+def declared_payload(request: Request, claim: Claim, *, s3: bool) -> str | None:
+    """The payload line that the client signed, where the request says it; None where it is the body's own hash.
+
+    Raises:
+        RefusedError: a kind of payload that is not known.
+    """
+    declared = request.headers.get("x-amz-content-sha256")
+    if claim.presigned:
+        declared = _from_query(request.query) or declared or (UNSIGNED if s3 else None)
+    if declared is None:
+        return None
+    if declared in CHUNKED_KINDS or declared == UNSIGNED or _is_sha256(declared):
+        return declared
+    detail = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, " + ", ".join(sorted(CHUNKED_KINDS))
+    raise RefusedError(Reason.PAYLOAD_MISMATCH, f"{detail}, or a valid sha256 value.")
+
+
+def _from_query(query: str) -> str | None:
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name == "X-Amz-Content-Sha256":
+            return unquote(value)
+    return None
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and all(character in "0123456789abcdef" for character in text)
+
+
+async def hash_body(body: bytes) -> str:
+    if len(body) <= HASH_ON_LOOP_BYTES:
+        return hashlib.sha256(body).hexdigest()
+    return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
+
+
+async def check_body(body: bytes, declared: str) -> None:
+    """Raises: RefusedError when a declared hash is not the body's."""
+    if _is_sha256(declared) and not hmac.compare_digest(await hash_body(body), declared):
+        raise RefusedError(Reason.PAYLOAD_MISMATCH)
+
+
+async def checked_stream(chunks: AsyncIterator[bytes], declared: str) -> AsyncIterator[bytes]:
+    """The same chunks; after the last one, the hash is compared. A handler that has not seen the end has not seen a
+    proven body, and commits nothing.
+
+    Raises:
+        RefusedError: at the end, when the hash is another.
+    """
+    digest = hashlib.sha256()
+    async for chunk in chunks:
+        if len(chunk) <= HASH_ON_LOOP_BYTES:
+            digest.update(chunk)
+        else:
+            await asyncio.to_thread(digest.update, chunk)
+        yield chunk
+    if not hmac.compare_digest(digest.hexdigest(), declared):
+        raise RefusedError(Reason.PAYLOAD_MISMATCH)

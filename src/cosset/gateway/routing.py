@@ -1,0 +1,144 @@
+"""Which service is meant, and in which protocol: decided from what the request says, in one order, without guessing.
+
+Host, then Smithy-Protocol, then X-Amz-Target, then the SigV4 signing name, then Action, and S3 last, explicitly. Which
+operation is meant is the protocol's to say (wire); whether the caller may is the door's. Next: door.py.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cosset.gateway.cbor import CborErrors
+from cosset.gateway.refusals import Family
+from cosset.gateway.unserved import UnservedServices
+from cosset.services.operation import Service
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Request
+from cosset.wire.models import Catalogue, WireService
+from cosset.wire.protocols import PROTOCOLS, Protocol, protocol_of
+
+_AWS_HOST = re.compile(r"([a-z0-9-]+)(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?(?::\d+)?", re.ASCII | re.IGNORECASE)
+_FORM = "application/x-www-form-urlencoded"
+
+# Whose model lends its shapes to an answer that belongs to no service: the smallest that speaks each protocol.
+_STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "s3"}
+_CBOR = CborErrors()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes. `table` is None where nobody serves it: then `wire` is a stand-in that only lends its
+    shapes to an error, and `named` is botocore's name of the service that is meant, None where there is none."""
+
+    wire: WireService
+    protocol: Protocol
+    table: Service | None
+    named: str | None
+
+    @property
+    def family(self) -> Family:
+        if self.protocol.name == "rest-xml" and self.wire.signing_name == "s3":
+            return Family.S3
+        return {"json": Family.JSON, "rest-json": Family.REST_JSON}.get(self.protocol.name, Family.QUERY)
+
+    @property
+    def reads_body(self) -> bool:
+        """The operation may stand in the body, which must therefore be read before it is known."""
+        return self.protocol.name in ("query", "ec2", "json")
+
+
+class Router:
+    """Knows the services that are served, by every name a request may use for them."""
+
+    def __init__(self, services: Sequence[Service], catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._others = UnservedServices()
+        self._tables = {service.name: service for service in services}
+        self._served = [catalogue.service(service.name) for service in services]
+        self._by_target = {wire.target_prefix: wire for wire in self._served if wire.target_prefix}
+        self._by_host = {wire.endpoint_prefix: wire for wire in self._served}
+        self._by_signing_name: dict[str, list[WireService]] = {}
+        self._s3 = next((wire for wire in self._served if wire.name == "s3"), None)
+        for wire in self._served:
+            self._by_signing_name.setdefault(wire.signing_name, []).append(wire)
+
+    def route(self, request: Request, signing_name: str | None) -> Route:
+        """Raises nothing: what is found nowhere gets a Route without a table."""
+        wire = self._served_by(request, signing_name)
+        if wire is not None:
+            return Route(wire, protocol_of(wire, request), self._tables[wire.name], wire.name)
+        return self._unserved(request, signing_name)
+
+    def _served_by(self, request: Request, signing_name: str | None) -> WireService | None:
+        host = _AWS_HOST.fullmatch(request.host)
+        if host is not None and (wire := self._by_host.get(host[1].lower())) is not None:
+            return wire
+        target = request.headers.get("x-amz-target")
+        if target is not None:
+            return self._by_target.get(target.rpartition(".")[0])
+        if signing_name is not None:
+            return self._by_path(request, self._by_signing_name.get(signing_name, []))
+        return self._by_action(request) or self._s3
+
+    def _by_path(self, request: Request, candidates: Sequence[WireService]) -> WireService | None:
+        """Services may share a signing name; then the one whose paths or operations include this request."""
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        for wire in candidates:
+            if _recognizes(wire, request):
+                return wire
+        return candidates[0]
+
+    def _by_action(self, request: Request) -> WireService | None:
+        """Unsigned requests: only a query service's Action says whose they are."""
+        action = _parameter(request, "Action")
+        if action is None:
+            return None
+        version = _parameter(request, "Version")
+        for wire in self._served:
+            if "query" in wire.protocols and action in wire.operation_names and version in (None, wire.api_version):
+                return wire
+        return None
+
+    def _unserved(self, request: Request, signing_name: str | None) -> Route:
+        """The name and protocol as botocore knows them, the shapes of a stand-in; else what the request looks like."""
+        target = request.headers.get("x-amz-target")
+        prefix = target.rpartition(".")[0] if target is not None else None
+        name, protocol = self._others.find(signing_name, prefix) or (None, None)
+        protocol = _said_protocol(request) or protocol or "rest-json"
+        if "smithy-protocol" in request.headers:
+            return Route(self._catalogue.service(_STAND_INS["query"]), _CBOR, None, name)
+        return Route(self._catalogue.service(_STAND_INS[protocol]), PROTOCOLS[protocol], None, name)
+
+    def name_operation(self, route: Route, request: Request) -> str:
+        """What the caller wants of a service that is not served. Reads the service's whole model: not for strangers."""
+        assert route.named is not None
+        return self._others.name_operation(route.named, request)
+
+
+def _recognizes(wire: WireService, request: Request) -> bool:
+    try:
+        return protocol_of(wire, request).match(wire, request) is not None
+    except ServiceError:
+        return False
+
+
+def _said_protocol(request: Request) -> str | None:
+    if request.headers.get("x-amz-target") is not None:
+        return "json"
+    if (request.headers.get("content-type") or "").startswith(_FORM) or _parameter(request, "Action") is not None:
+        return "query"
+    return None
+
+
+def _parameter(request: Request, name: str) -> str | None:
+    """A parameter of the query string, or of a form that has been read."""
+    texts = [request.query]
+    if isinstance(request.body, bytes) and (request.headers.get("content-type") or "").startswith(_FORM):
+        texts.append(request.body.decode("latin-1"))
+    for text in texts:
+        for pair in text.split("&"):
+            key, _, value = pair.partition("=")
+            if key == name:
+                return value
+    return None

@@ -1,0 +1,80 @@
+"""The services of AWS that nobody serves here: known well enough to be refused by name, in their own protocol.
+
+Reads no more of a model than its metadata until a caller has proven who they are; what is read then is not kept, so
+that asking for every service of AWS costs time and no memory. Next: routing.py.
+"""
+
+import gzip
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import botocore
+
+from cosset.gateway.cbor import operation_of
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Request
+from cosset.wire.models import Catalogue
+from cosset.wire.protocols import protocol_of
+
+_HEAD_BYTES = 8192
+_PROTOCOLS = frozenset({"json", "query", "rest-json", "rest-xml"})
+
+
+class UnservedServices:
+    """Which service a signing name or a target prefix belongs to, of all that botocore describes."""
+
+    def find(self, signing_name: str | None, target_prefix: str | None) -> tuple[str, str] | None:
+        """The name and the protocol of a service. Of several that share a signing name, the one named like it."""
+        for key in (target_prefix, signing_name):
+            if key is not None and key in self._index:
+                return self._index[key]
+        return None
+
+    @cached_property
+    def _index(self) -> dict[str, tuple[str, str]]:
+        """Read once, when first asked: the first kilobytes of some 400 files, a tenth of a second."""
+        index: dict[str, tuple[str, str]] = {}
+        for folder in sorted((Path(botocore.__file__).parent / "data").iterdir()):
+            metadata = _read_metadata(folder)
+            if metadata is None:
+                continue
+            found = folder.name, metadata.protocol
+            index[folder.name] = found
+            for key in metadata.keys:
+                index.setdefault(key, found)
+        return index
+
+    def name_operation(self, name: str, request: Request) -> str:
+        """Which operation of the service is meant; its method and path where no operation is."""
+        named = operation_of(request)
+        if named is not None:
+            return named
+        wire = Catalogue().service(name)
+        try:
+            routed = protocol_of(wire, request).match(wire, request)
+        except (ServiceError, LookupError):
+            routed = None
+        return routed.operation if routed is not None else f"{request.method} {request.path}"
+
+
+def _read_metadata(folder: Path) -> "_Metadata | None":
+    files = sorted(folder.glob("*/service-2.json.gz"))
+    if not files:
+        return None
+    with gzip.open(files[-1]) as file:
+        head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
+    _, mark, rest = head.partition('"metadata":')
+    try:
+        return _Metadata(json.JSONDecoder().raw_decode(rest)[0]) if mark else None
+    except ValueError:
+        return None
+
+
+class _Metadata:
+    def __init__(self, document: dict[str, Any]) -> None:
+        spoken = [name for name in document.get("protocols", [document["protocol"]]) if name in _PROTOCOLS]
+        self.protocol = spoken[0] if spoken else "query"
+        keys = ("signingName", "endpointPrefix", "targetPrefix")
+        self.keys = [document[key] for key in keys if key in document]
