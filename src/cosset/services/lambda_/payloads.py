@@ -6,14 +6,29 @@ are JSON too. NaN and Infinity, which Python would take, are not.
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from cosset.wire.errors import ServiceError
 
 MAX_DEPTH = 1000
 _EXPECTED = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-_TOKEN = re.compile(r"[A-Za-z0-9_$.+-]+")
-_SHOWN_TOKEN = 256
+_WORD = re.compile(r"[^\W\d][\w$]*")
+_SHOWN_BYTES = 500
+_SHOWN_WORD = 256
+# What Jackson says where Python's parser says this.
+_SENTENCES = {
+    "Expecting property name enclosed in double quotes": "was expecting double-quote to start field name",
+    "Expecting ',' delimiter": "was expecting comma to separate entries",
+    "Expecting ':' delimiter": "was expecting a colon to separate field name and value",
+}
+
+
+class _ConstantError(Exception):
+    """Python's parser met NaN or an Infinity, which are not JSON."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 def check_json(payload: bytes) -> None:
@@ -22,42 +37,52 @@ def check_json(payload: bytes) -> None:
     """
     try:
         text = payload.decode()
-        json.loads(text, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise _not_json(f"Invalid UTF-8 start byte 0x{payload[error.start]:02x}", payload[: error.start]) from error
+        what = f"Invalid UTF-8 start byte 0x{payload[error.start]:02x}"
+        raise _not_json(payload, what, payload[: error.start + 1].decode(errors="replace")) from error
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except _ConstantError as error:
+        what = f"Unrecognized token '{error.name}': was expecting {_EXPECTED}"
+        raise _not_json(payload, what, text[: text.index(error.name) + len(error.name)]) from error
     except json.JSONDecodeError as error:
-        raise _not_json(_describe(text, error.pos), text[: error.pos].encode()) from error
+        what, length = _describe(text, error)
+        raise _not_json(payload, what, text[: error.pos + length]) from error
     except RecursionError as error:
-        raise _not_json(
+        what = (
             f"Document nesting depth ({MAX_DEPTH + 1}) exceeds the maximum allowed ({MAX_DEPTH}, "
-            "from `StreamReadConstraints.getMaxNestingDepth()`)",
-            b"",
-        ) from error
+            "from `StreamReadConstraints.getMaxNestingDepth()`)"
+        )
+        raise _not_json(payload, what, "") from error
+    except ValueError as error:  # an integer of thousands of digits, which Python refuses to convert
+        raise _not_json(payload, "Number value length exceeds the maximum allowed", "") from error
 
 
-def _describe(text: str, position: int) -> str:
-    rest = text[position:]
-    if not rest.strip():
-        return "Unexpected end-of-input"
-    token = _TOKEN.match(rest)
-    if token and token[0][0].isalpha():
-        return f"Unrecognized token '{token[0][:_SHOWN_TOKEN]}': was expecting {_EXPECTED}"
-    return f"Unexpected character ('{rest[0]}' (code {ord(rest[0])})): expected a valid value {_EXPECTED}"
+def _describe(text: str, error: json.JSONDecodeError) -> tuple[str, int]:
+    """What is wrong, and how many characters of it the parser has read."""
+    rest = text[error.pos :]
+    if not rest.strip() or error.msg.startswith("Unterminated string"):
+        return "Unexpected end-of-input", len(rest)
+    sentence = _SENTENCES.get(error.msg)
+    if sentence is None and (word := _WORD.match(rest)):
+        return f"Unrecognized token '{word[0][:_SHOWN_WORD]}': was expecting {_EXPECTED}", len(word[0])
+    character = f"'{rest[0]}' (code {ord(rest[0])})" if rest[0] >= " " else f"(CTRL-CHAR, code {ord(rest[0])})"
+    return f"Unexpected character ({character}): {sentence or f'expected a valid value {_EXPECTED}'}", 1
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+    raise _ConstantError(name)
 
 
-def _not_json(what: str, before: bytes) -> ServiceError:
-    line = before.count(b"\n") + 1
-    column = len(before) - (before.rfind(b"\n") + 1) + 1
+def _not_json(payload: bytes, what: str, read: str) -> ServiceError:
+    """`read` is what the parser had read when it gave up: the position stands after it."""
+    shown = payload[:_SHOWN_BYTES].decode(errors="replace")
+    cut = f"[truncated {len(payload) - _SHOWN_BYTES} bytes]" if len(payload) > _SHOWN_BYTES else ""
+    line = read.count("\n") + 1
+    column = len(read) - read.rfind("\n")
     return ServiceError(
         "InvalidRequestContentException",
         f"Could not parse request body into json: Could not parse payload into json: {what}\n"
-        f" at [Source: (byte[]); line: {line}, column: {column}]",
-        fields=_USER,
+        f' at [Source: (byte[])"{shown}"{cut}; line: {line}, column: {column}]',
+        fields={"Type": "User"},
     )
-
-
-_USER: dict[str, Any] = {"Type": "User"}

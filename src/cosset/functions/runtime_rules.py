@@ -5,7 +5,7 @@ import asyncio
 from cosset.runtimes.catalogue import RUNTIMES, Catalogue, RuntimeNotServedError, RuntimeState, accepted
 
 
-class RuntimePolicy:
+class RuntimeRules:
     """Implements functions.ports.RuntimeCatalogue.
 
     Args:
