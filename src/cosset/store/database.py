@@ -6,7 +6,7 @@ It knows no table of its own; rooms declare theirs (`schema.py`). Two engines st
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from cosset.clock import Clock
 from cosset.store.changes import Callback, ChangeFeed
@@ -15,6 +15,9 @@ from cosset.store.errors import StoreError
 from cosset.store.sqlite import SqliteEngine
 from cosset.store.transaction import Transaction
 
+if TYPE_CHECKING:
+    from cosset.store.postgresql import PostgresqlEngine
+
 T = TypeVar("T")
 
 __all__ = ["Store", "Transaction"]
@@ -22,6 +25,11 @@ __all__ = ["Store", "Transaction"]
 
 class Engine(Protocol):
     """What a database must do for the store."""
+
+    shared: bool
+
+    @property
+    def hearing(self) -> bool: ...
 
     async def write(self, fn: Callable[[Transaction], Any], *, serializable: bool) -> Any: ...
 
@@ -45,11 +53,23 @@ class Store:
         """
         _make_folder(data)
         feed = ChangeFeed()
+        engine: SqliteEngine | PostgresqlEngine
         if database is None:
             engine = SqliteEngine(data, DiskWatch(data, min_free_mb), feed)
-            await engine.open()
-            return cls(engine, feed)
-        raise StoreError("PostgreSQL is not there yet")
+        else:
+            engine = _postgresql(database, feed, clock)
+        await engine.open()
+        return cls(engine, feed)
+
+    @property
+    def hearing(self) -> bool:
+        """Whether other nodes' announcements reach this one. While they do not, nothing cached may be trusted."""
+        return self._engine.hearing
+
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may have the same data open."""
+        return self._engine.shared
 
     async def write(self, fn: Callable[[Transaction], T], *, serializable: bool = True) -> T:
         """What `fn` returns, once it is committed and every callback of this node has heard of it.
@@ -74,6 +94,14 @@ class Store:
     async def close(self) -> None:
         """Finishes what was submitted. Nothing else may be called afterwards."""
         await self._engine.close()
+
+
+def _postgresql(url: str, feed: ChangeFeed, clock: Clock) -> "PostgresqlEngine":
+    try:
+        from cosset.store.postgresql import PostgresqlEngine  # only who names a database pays for its driver
+    except ImportError as error:
+        raise StoreError("PostgreSQL needs its driver: pip install 'cosset[postgresql]'") from error
+    return PostgresqlEngine(url, feed, clock)
 
 
 def _make_folder(folder: Path) -> None:

@@ -28,3 +28,12 @@ class OverloadedError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("ThrottlingException", "Rate exceeded", status=429)
+
+
+class UnavailableError(ServiceError):
+    """The database cannot be reached. A write that was being committed may or may not have happened: try it again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ServiceUnavailableException", "Cosset's database cannot be reached. Try again in a moment.", status=503
+        )

@@ -98,6 +98,9 @@ def explain(error: sqlite3.Error, path: Path) -> Exception:
 class SqliteEngine:
     """Where `Store` keeps its rows when no database server is named."""
 
+    shared = False
+    hearing = True  # there is nobody else
+
     def __init__(self, folder: Path, watch: DiskWatch, feed: ChangeFeed, *, readers: int = 4) -> None:
         self._path = folder / FILE_NAME
         self._watch = watch

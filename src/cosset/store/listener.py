@@ -1,0 +1,88 @@
+"""Hears what other nodes announce through PostgreSQL, and knows when it does not.
+
+While it is deaf, and once it hears again, every callback is told that anything may have changed.
+"""
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+
+import psycopg
+from psycopg import AsyncConnection, Notify
+
+from cosset.clock import Clock
+from cosset.store.changes import ChangeFeed
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "cosset"
+BEAT_S = 0.4
+"""How often the connection is asked whether it lives; with one more for the answer, deafness shows within a second."""
+RETRY_S = 0.5
+
+
+class Listener:
+    """One connection that only listens, on the event loop."""
+
+    def __init__(self, conninfo: str, node: str, feed: ChangeFeed, clock: Clock) -> None:
+        self._conninfo = conninfo
+        self._node = node
+        self._feed = feed
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+        self.hearing = False
+
+    async def start(self) -> None:
+        """Returns when it hears, or has failed to for the first time."""
+        self._task = asyncio.create_task(self._run(), name="store-listener")
+        await self._tried.wait()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        self.hearing = False
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                if self.hearing or not self._tried.is_set():
+                    why = " ".join(str(error).split()) or "no answer"
+                    logger.warning("this node hears no changes of other nodes: %s", why)
+                    self._feed.deliver_everything()
+            finally:
+                self.hearing = False
+                self._tried.set()
+            await self._clock.sleep(RETRY_S)
+
+    async def _listen(self) -> None:
+        async with asyncio.timeout(10):
+            connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self.hearing = True
+            if self._tried.is_set():
+                logger.warning("this node hears the changes of other nodes again")
+                self._feed.deliver_everything()
+            self._tried.set()
+            while True:
+                async for notify in connection.notifies(timeout=BEAT_S):
+                    self._heard(notify)
+                async with asyncio.timeout(BEAT_S):
+                    await connection.execute("SELECT 1")
+        finally:
+            await connection.close()
+
+    def _heard(self, notify: Notify) -> None:
+        try:
+            node, topic, key = json.loads(notify.payload)
+        except ValueError:
+            logger.warning("something else speaks on the channel %s: %.100s", CHANNEL, notify.payload)
+            return
+        if node != self._node:
+            self._feed.deliver([(topic, key)])
