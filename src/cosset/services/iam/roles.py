@@ -1,0 +1,154 @@
+"""The role operations: make, show, change and delete roles, and the trust policy that says who may assume them."""
+
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from cosset.clock import Clock
+from cosset.identity.key_material import RandomBytes, new_unique_id
+from cosset.identity.policy_document import MalformedPolicyError, parse_trust_policy
+from cosset.services.iam.errors import already_exists, malformed_policy, not_attachable
+from cosset.services.iam.owners import need_role, refuse_while_it_carries_policies
+from cosset.services.iam.paging import page
+from cosset.services.iam.policy_book import PolicyBook
+from cosset.services.iam.records import CHANGES, Role, find_role, role_of
+from cosset.services.iam.requirements import on_everything, on_new_role, on_role
+from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full, role_in_list, tags_shown
+from cosset.services.iam.tables import roles
+from cosset.services.operation import Context, Params, Result, operation
+from cosset.store.database import Store, Transaction
+
+
+class Roles:
+    def __init__(self, store: Store, policies: PolicyBook, clock: Clock, random_bytes: RandomBytes) -> None:
+        self._store = store
+        self._policies = policies
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    @operation("CreateRole", on_new_role("CreateRole"))
+    async def create_role(self, ctx: Context, params: Params) -> Result:
+        role = Role(
+            account=ctx.account,
+            name=params["RoleName"],
+            path=params.get("Path", "/"),
+            unique_id=new_unique_id("AROA", self._random_bytes),
+            trust_policy=_checked_trust(params["AssumeRolePolicyDocument"]),
+            description=params.get("Description"),
+            max_session_s=params.get("MaxSessionDuration", 3600),
+            permissions_boundary=params.get("PermissionsBoundary"),
+            tags=read_tags(params.get("Tags", [])),
+            created_ms=self._clock.now_ms(),
+        )
+        await self._store.write(lambda tx: self._add(tx, role))
+        return {"Role": role_as_created(role) | tags_shown(role.tags)}
+
+    @operation("GetRole", on_role("GetRole"))
+    async def get_role(self, ctx: Context, params: Params) -> Result:
+        role = await self._store.read(lambda tx: need_role(tx, ctx.account, params["RoleName"]))
+        return {"Role": role_in_full(role)}
+
+    @operation("ListRoles", on_everything("ListRoles", "role/"))
+    async def list_roles(self, ctx: Context, params: Params) -> Result:
+        prefix = params.get("PathPrefix", "/")
+        query = select(roles).where(roles.c.account == ctx.account)
+        found = await self._store.read(lambda tx: [role_of(row) for row in tx.execute(query)])
+        matching = [role for role in found if role.path.startswith(prefix)]
+        return page("Roles", matching, lambda role: role.name.lower(), role_in_list, params)
+
+    @operation("UpdateRole", on_role("UpdateRole"))
+    async def update_role(self, ctx: Context, params: Params) -> Result:
+        changes: dict[str, Any] = {}
+        if "Description" in params:
+            changes["description"] = params["Description"]
+        if "MaxSessionDuration" in params:
+            changes["max_session_s"] = params["MaxSessionDuration"]
+        await self._change(ctx, params, changes)
+        return {}
+
+    @operation("UpdateRoleDescription", on_role("UpdateRoleDescription"))
+    async def update_role_description(self, ctx: Context, params: Params) -> Result:
+        role = await self._change(ctx, params, {"description": params["Description"]})
+        return {"Role": role_in_full(role)}
+
+    @operation("UpdateAssumeRolePolicy", on_role("UpdateAssumeRolePolicy"))
+    async def update_assume_role_policy(self, ctx: Context, params: Params) -> None:
+        await self._change(ctx, params, {"trust_policy": _checked_trust(params["PolicyDocument"])})
+
+    @operation("PutRolePermissionsBoundary", on_role("PutRolePermissionsBoundary"))
+    async def put_role_permissions_boundary(self, ctx: Context, params: Params) -> None:
+        arn = params["PermissionsBoundary"]
+        await self._store.read(lambda tx: self._need_boundary(tx, ctx.account, arn))
+        await self._change(ctx, params, {"permissions_boundary": arn})
+
+    @operation("DeleteRolePermissionsBoundary", on_role("DeleteRolePermissionsBoundary"))
+    async def delete_role_permissions_boundary(self, ctx: Context, params: Params) -> None:
+        await self._change(ctx, params, {"permissions_boundary": None})
+
+    @operation("DeleteRole", on_role("DeleteRole"))
+    async def delete_role(self, ctx: Context, params: Params) -> None:
+        def work(tx: Transaction) -> None:
+            role = need_role(tx, ctx.account, params["RoleName"])
+            refuse_while_it_carries_policies(tx, ctx.account, "role", role.name)
+            tx.execute(delete(roles).where(roles.c.account == ctx.account, roles.c.name_key == role.name.lower()))
+            tx.announce(CHANGES, ctx.account)
+
+        await self._store.write(work)
+
+    @operation("ListInstanceProfilesForRole", on_role("ListInstanceProfilesForRole"))
+    async def list_instance_profiles_for_role(self, ctx: Context, params: Params) -> Result:
+        """None ever, as long as instance profiles cannot be made. Terraform asks before it deletes a role."""
+        await self._store.read(lambda tx: need_role(tx, ctx.account, params["RoleName"]))
+        return {"InstanceProfiles": [], "IsTruncated": False}
+
+    def _add(self, tx: Transaction, role: Role) -> None:
+        if _name_is_taken(tx, role.account, role.name):
+            raise already_exists(f"Role with name {role.name} already exists.")
+        if role.permissions_boundary is not None:
+            self._need_boundary(tx, role.account, role.permissions_boundary)
+        tx.execute(
+            insert(roles).values(
+                account=role.account,
+                name_key=role.name.lower(),
+                name=role.name,
+                path=role.path,
+                role_id=role.unique_id,
+                trust_policy=role.trust_policy,
+                description=role.description,
+                max_session_s=role.max_session_s,
+                permissions_boundary=role.permissions_boundary,
+                tags=dict(role.tags),
+                created_ms=role.created_ms,
+            )
+        )
+        tx.announce(CHANGES, role.account)
+
+    def _need_boundary(self, tx: Transaction, account: str, arn: str) -> None:
+        if self._policies.find(tx, account, arn) is None:
+            raise not_attachable(arn)
+
+    async def _change(self, ctx: Context, params: Params, changes: dict[str, Any]) -> Role:
+        def work(tx: Transaction) -> Role:
+            role = need_role(tx, ctx.account, params["RoleName"])
+            mine = (roles.c.account == ctx.account, roles.c.name_key == role.name.lower())
+            if changes:
+                tx.execute(update(roles).where(*mine).values(**changes))
+                tx.announce(CHANGES, ctx.account)
+            changed = find_role(tx, ctx.account, role.name)
+            assert changed is not None
+            return changed
+
+        return await self._store.write(work)
+
+
+def _name_is_taken(tx: Transaction, account: str, name: str) -> bool:
+    query = select(roles.c.name).where(roles.c.account == account, roles.c.name_key == name.lower())
+    return tx.execute(query).first() is not None
+
+
+def _checked_trust(document: str) -> str:
+    try:
+        parse_trust_policy(document)
+    except MalformedPolicyError as error:
+        raise malformed_policy(str(error)) from None
+    return document
