@@ -1,99 +1,131 @@
-"""Functions written on the spot and run through a tier, for tests of environments."""
+"""The functions room on a real store in a folder, with a clock that tests move, and the Lambda service on top of it."""
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from cosset.clock import SystemClock
-from cosset.environments.api import Answer, Environment, EnvironmentSpec, Event, Tier
-from cosset.identity.principal import Credentials
+from cosset.functions.code import CodeStore
+from cosset.functions.registry import Functions
+from cosset.functions.runtime_rules import RuntimeRules
+from cosset.identity.ports import Requirement
+from cosset.identity.principal import Principal, PrincipalKind
+from cosset.invocation.api import Invocation, InvocationResult
+from cosset.runtimes.catalogue import Catalogue
+from cosset.services.lambda_.code_links import CodeLinks
+from cosset.services.lambda_.service import lambda_service
+from cosset.services.operation import Context, Service
+from cosset.store.blobs import Blobs
+from cosset.store.database import Store
+from support.clock import ManualClock
+from support.zip import make_zip
 
-
-class Lines:
-    """A LogSink that keeps everything."""
-
-    def __init__(self):
-        self.events = []
-
-    def write(self, timestamp_ms, message):
-        self.events.append((timestamp_ms, message))
-
-    @property
-    def messages(self):
-        return [message for _, message in self.events]
-
-    @property
-    def text(self):
-        return "".join(self.messages)
-
-
-def spec_for(code_dir: Path, runtime: str = "python3.11", handler: str = "app.handler", **changes) -> EnvironmentSpec:
-    fields = {
-        "id": uuid.uuid4().hex,
-        "account": "000000000000",
-        "region": "us-east-1",
-        "function_name": "greetingsOnDemand",
-        "function_arn": "arn:aws:lambda:us-east-1:000000000000:function:greetingsOnDemand",
-        "version": "$LATEST",
-        "runtime": runtime,
-        "handler": handler,
-        "memory_mb": 256,
-        "timeout_s": 10,
-        "ephemeral_storage_mb": 512,
-        "code_dir": code_dir,
-        "log_group": "/aws/lambda/greetingsOnDemand",
-        "log_stream": "2026/11/21/[$LATEST]" + uuid.uuid4().hex,
-        "credentials": Credentials("AKIAEXAMPLE", "secret", "token"),
-    }
-    return EnvironmentSpec(**{**fields, **changes})
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/basic"
+HANDLER_ZIP = make_zip({"index.py": "def handler(event, context):\n    return event\n"})
+ADMINISTRATOR = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDAEXAMPLE", True)
 
 
-def event_for(payload: bytes = b"{}", timeout_s: float = 10.0, **changes) -> Event:
-    fields = {
-        "request_id": str(uuid.uuid4()),
-        "payload": payload,
-        "deadline_ms": SystemClock().now_ms() + int(timeout_s * 1000),
-        "invoked_arn": "arn:aws:lambda:us-east-1:000000000000:function:greetingsOnDemand",
-        "trace_id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
-    }
-    return Event(**{**fields, **changes})
+class KnownRoles:
+    """Every role can be assumed but those called `stranger`."""
+
+    async def assumable_by_lambda(self, role_arn: str) -> bool:
+        return not role_arn.endswith("/stranger")
+
+
+@dataclass
+class FakeInvoker:
+    """Keeps what it was asked for, and answers `result`."""
+
+    result: InvocationResult = field(
+        default_factory=lambda: InvocationResult(payload=b'{"a": 1}', executed_version="$LATEST")
+    )
+    invoked: list[Invocation] = field(default_factory=list)
+    accepted: list[Invocation] = field(default_factory=list)
+
+    async def invoke(self, invocation: Invocation) -> InvocationResult:
+        self.invoked.append(invocation)
+        return self.result
+
+    async def invoke_async(self, invocation: Invocation) -> None:
+        self.accepted.append(invocation)
+
+
+@dataclass
+class Room:
+    """What tests hold in their hands."""
+
+    store: Store
+    code: CodeStore
+    functions: Functions
+    links: CodeLinks
+    service: Service
+    clock: ManualClock
+    invoker: FakeInvoker
+    draws: list[float]
+
+    async def call(self, operation: str, **params: Any) -> Any:
+        """As the gateway calls a handler, past authentication, validation and authorization."""
+        return await self.service.operations[operation].handler(self.context(operation), params)
+
+    def needs(self, operation: str, **params: Any) -> Sequence[Requirement]:
+        return self.service.operations[operation].requirements(self.context(operation), params)
+
+    def context(self, operation: str) -> Context:
+        return Context(
+            service="lambda",
+            operation=operation,
+            principal=ADMINISTRATOR,
+            account=ACCOUNT,
+            region=REGION,
+            request_id="00000000-0000-4000-8000-000000000000",
+            host="127.0.0.1:4566",
+        )
+
+    async def create(self, name: str, **params: Any) -> Any:
+        """A function that is Active when this returns."""
+        given = {"Runtime": "python3.12", "Role": ROLE, "Handler": "index.handler", "Code": {"ZipFile": HANDLER_ZIP}}
+        created = await self.call("CreateFunction", FunctionName=name, **{**given, **params})
+        await self.functions.resolve(ACCOUNT, REGION, name, None)
+        return created
+
+    async def settle(self) -> None:
+        """Time passes until every update has succeeded."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.clock.advance(1.0)
+        while any(task.get_name().startswith("settle") for task in asyncio.all_tasks()):
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def running(tier: Tier, spec: EnvironmentSpec, sink: Lines):
-    """An environment that is certainly gone afterwards. The tier is not closed."""
-    environment = await tier.start(spec, sink)
+async def functions_room(folder: Path, **settings: Any) -> AsyncIterator[Room]:
+    """`settings` are further arguments of Functions. `draws` is what the random source will give, then 0.999."""
+    clock = ManualClock()
+    numbers = itertools.count(1)
+    draws: list[float] = []
+    store = await Store.open(data=folder, database=None, clock=clock, min_free_mb=1)
+    code = CodeStore(store, Blobs(folder / "blobs"), folder / "code", clock)
+    functions = Functions(
+        store=store,
+        code=code,
+        roles=KnownRoles(),
+        runtimes=RuntimeRules(Catalogue()),
+        clock=clock,
+        new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012d}",
+        random=lambda: draws.pop(0) if draws else 0.999,
+        **settings,
+    )
+    invoker = FakeInvoker()
+    links = CodeLinks(store, code, clock)
+    await functions.start()
     try:
-        yield environment
+        service = lambda_service(functions, invoker, links)
+        yield Room(store, code, functions, links, service, clock, invoker, draws)
     finally:
-        await environment.shutdown()
-
-
-def run(tier_factory: Callable[[], Tier], body: Callable[[Tier], Awaitable[object]]) -> object:
-    """`body(tier)` in a loop of its own, the tier closed at the end whatever happens."""
-
-    async def main():
-        tier = tier_factory()
-        try:
-            return await asyncio.wait_for(body(tier), 60)
-        finally:
-            await tier.close()
-
-    return asyncio.run(main())
-
-
-def invoke_once(tier_factory: Callable[[], Tier], spec: EnvironmentSpec, *events: Event) -> tuple[list[Answer], Lines]:
-    """The answers of one environment to these events, one after the other, and everything it printed."""
-    lines = Lines()
-
-    async def body(tier: Tier) -> list[Answer]:
-        async with running(tier, spec, lines) as environment:
-            return [await _invoke(environment, event) for event in events]
-
-    return run(tier_factory, body), lines
-
-
-async def _invoke(environment: Environment, event: Event) -> Answer:
-    return await environment.invoke(event)
+        await functions.close()
+        await store.close()

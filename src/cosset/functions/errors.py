@@ -4,13 +4,17 @@ Most carry `Type: User`; the few that AWS answers without it say so (recorded: t
 test_function_concurrency_limits, TestLambdaSizeLimits).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from cosset.wire.errors import ServiceError
 
-_USER = {"Type": "User"}
+_USER: Mapping[str, Any] = {"Type": "User"}
+_UNTYPED: Mapping[str, Any] = {"Type": None}
 
 
 def invalid_parameter(message: str, *, typed: bool = True) -> ServiceError:
-    return ServiceError("InvalidParameterValueException", message, fields=_USER if typed else None)
+    return ServiceError("InvalidParameterValueException", message, fields=_USER if typed else _UNTYPED)
 
 
 def not_found(message: str) -> ServiceError:
