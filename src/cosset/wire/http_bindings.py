@@ -14,7 +14,7 @@ from botocore.model import Shape
 from cosset.wire import scalars
 from cosset.wire.errors import SerializationError
 from cosset.wire.message import Headers
-from cosset.wire.timestamps import ISO8601, RFC822
+from cosset.wire.timestamps import RFC822
 
 _QUOTED_OR_PLAIN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
 _BREAKS = re.compile(r"[\r\n\x00]+")
@@ -50,7 +50,6 @@ class InputBindings:
                 bind(name, member.serialization.get("name", name), member)
             elif name != payload:
                 self.body_members[name] = member
-        self._named_in_query = frozenset(name for _, name, _ in self._query)
         self.has_query = bool(self._query or self._query_maps)
 
     def _bind_header(self, name: str, wire_name: str, member: Any) -> None:
@@ -102,9 +101,7 @@ class InputBindings:
             if values is not None:
                 params[name] = read(values)
         for name, read in self._query_maps:
-            rest = {key: read(values) for key, values in query.items() if key not in self._named_in_query}
-            if rest:
-                params[name] = rest
+            params[name] = {key: read(values) for key, values in query.items()}
 
 
 class OutputBindings:
@@ -209,6 +206,3 @@ def _one_reader(shape: Shape) -> Callable[[list[str]], Any]:
 def _many_reader(shape: Shape) -> Callable[[list[str]], Any]:
     read = scalars.text_reader(shape)
     return lambda values: [read(value) for value in values]
-
-
-QUERY_TIMESTAMPS = ISO8601

@@ -92,8 +92,6 @@ class JsonReaders:
                 table[name] = lambda value: table[name](value)
                 known = table[name] = getattr(self, f"_{kind}")(shape)
             return known
-        if shape.serialization.get("jsonvalue"):
-            return _json_value
         return _scalar_reader(kind)
 
     def _structure(self, shape: Any) -> JsonReader:
@@ -198,12 +196,6 @@ def _read_moment(value: Any) -> Any:
     raise _mismatch(value, "Date")
 
 
-def _json_value(value: Any) -> Any:
-    if value.__class__ is str:
-        return scalars.read_json_value(value)
-    raise _mismatch(value, "String")
-
-
 _SCALARS: dict[str, JsonReader] = {
     "float": _read_float,
     "double": _read_float,
@@ -232,8 +224,6 @@ class JsonWriters:
                 table[name] = lambda value: table[name](value)
                 known = table[name] = getattr(self, f"_{kind}")(shape)
             return known
-        if shape.serialization.get("jsonvalue"):
-            return lambda value: json.dumps(value, separators=(",", ":"))
         return self._scalar(shape)
 
     def _structure(self, shape: Any) -> JsonWriter:

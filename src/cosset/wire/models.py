@@ -35,10 +35,16 @@ class WireOperation:
     def __init__(self, model: OperationModel) -> None:
         self.model = model
         self.name: str = model.name
-        self.streams_in: bool = model.has_streaming_input
+        self.streams_in: bool = _streams(model.input_shape)
         self.event_stream_out: bool = model.has_event_stream_output
         self.auth_type: str | None = model.auth_type
         self.unsigned_payload: bool = bool(model.unsigned_payload)
+
+
+def _streams(shape: Any) -> bool:
+    """botocore calls every blob payload streaming; only the trait makes it one (Lambda's Invoke is not)."""
+    payload = shape.serialization.get("payload") if shape is not None else None
+    return payload is not None and bool(shape.members[payload].serialization.get("streaming"))
 
 
 class WireService:

@@ -102,16 +102,12 @@ def write_base64(value: bytes | str) -> str:
     return base64.b64encode(value.encode() if isinstance(value, str) else value).decode("ascii")
 
 
-def read_json_value(text: str) -> Any:
-    """A `jsonvalue` member of a body: JSON inside a string."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise SerializationError("Invalid JSON in a member that holds JSON") from None
-
-
 def read_json_header(text: str) -> Any:
-    return read_json_value(read_base64(text).decode("utf-8", "replace"))
+    """A `jsonvalue` member bound to a header: JSON in base64."""
+    try:
+        return json.loads(read_base64(text))
+    except (ValueError, RecursionError):
+        raise SerializationError("Invalid JSON in a header that holds JSON") from None
 
 
 def write_json_header(value: Any) -> str:

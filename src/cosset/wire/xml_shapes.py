@@ -84,6 +84,14 @@ def flat_name(shape: Any, name: str) -> str:
     return str(shape.serialization.get("name", name))
 
 
+def root_name(shape: Any, member: str) -> str:
+    """The root element of the payload that `member` holds: the name that the member was given, where it is another
+    than its own, else that of the structure."""
+    given = shape.serialization.get("name", member)
+    own = shape._shape_resolver.get_shape_by_name(shape.name).serialization.get("name", shape.name)
+    return str(own if given == member else given)
+
+
 def _wire_name(shape: Shape, name: str) -> str:
     return str(shape.serialization.get("name", name))
 
@@ -241,8 +249,7 @@ class XmlWriters:
         if member.type_name == "list":
             item = self.element(member.member, tag)
             return lambda value, out: _write_items(value, out, item, tag)
-        entry = self._entries(member, tag)
-        return lambda value, out: entry(value, out)
+        return self._entries(member, tag, _declared_namespace(member))
 
     def _list(self, shape: Any, tag: str, namespace: str) -> XmlWriter:
         item_tag = _wire_name(shape.member, "member")
@@ -265,13 +272,13 @@ class XmlWriters:
 
         return write
 
-    def _entries(self, shape: Any, tag: str) -> XmlWriter:
+    def _entries(self, shape: Any, tag: str, namespace: str = "") -> XmlWriter:
         write_key = self.element(shape.key, _wire_name(shape.key, "key"))
         write_value = self.element(shape.value, _wire_name(shape.value, "value"))
 
         def write(value: Any, out: list[str]) -> None:
             for key, item in value.items():
-                out.append(f"<{tag}>")
+                out.append(f"<{tag}{namespace}>")
                 write_key(key, out)
                 write_value(item, out)
                 out.append(f"</{tag}>")

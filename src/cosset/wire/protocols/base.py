@@ -3,15 +3,17 @@
 Protocols hold no state; what they compile is kept with the service (models.py), once per operation.
 """
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from botocore.model import Shape
-
-from cosset.wire.errors import ServiceError
+from cosset.wire.errors import SerializationError, ServiceError
 from cosset.wire.message import Request, Response
 from cosset.wire.models import WireService
+from cosset.wire.xml_shapes import escape
+
+MAX_DECOMPRESSED_BYTES = 64 * 1024 * 1024
 
 
 class RoutedOperation(NamedTuple):
@@ -63,15 +65,30 @@ class Protocol(ABC):
         """The error as the service's model shapes it, or plain where the model does not know its code."""
 
 
-def body_bytes(request: Request) -> bytes:
-    if not isinstance(request.body, bytes):
+def body_bytes(request: Request, *, may_be_compressed: bool = False) -> bytes:
+    """The whole body. `may_be_compressed`: the operation's model allows clients to send it gzipped."""
+    body = request.body
+    if not isinstance(body, bytes):
         raise TypeError("The body must be read whole before an operation without a streaming input is parsed")
-    return request.body
+    encoding = request.headers.get("content-encoding", "") if may_be_compressed else ""
+    if not encoding or encoding.rpartition(",")[2].strip().lower() != "gzip":
+        return body
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        plain = unpacker.decompress(body, MAX_DECOMPRESSED_BYTES)
+    except zlib.error:
+        raise SerializationError("The body is not gzip") from None
+    if not unpacker.eof:
+        raise SerializationError("The body is cut short or too large when decompressed")
+    return plain
 
 
-def error_status(error: ServiceError, shape: Shape | None) -> int:
-    modelled = shape.metadata.get("error", {}).get("httpStatusCode") if shape is not None else None
-    return int(modelled or error.status)
+def error_status(error: ServiceError, shape: Any) -> int:
+    if shape is None:
+        return error.status
+    # `fault` is an attribute that botocore reads from no shape, so it is looked up in the description itself.
+    is_fault = shape._shape_model.get("fault")
+    return int(shape.metadata.get("error", {}).get("httpStatusCode") or (500 if is_fault else error.status))
 
 
 def error_members(service: WireService, error: ServiceError, shape: Any) -> dict[str, Any]:
@@ -92,6 +109,10 @@ def with_message(content: dict[str, Any], error: ServiceError) -> dict[str, Any]
 
 # AWS's framework answers these with a capital letter; every other error outside a model has `message`.
 _CAPITAL_MESSAGE = frozenset({"SerializationException", "AccessDeniedException", "AccessDenied"})
+
+
+def message_element(error: ServiceError) -> str:
+    return f"<Message>{escape(error.message)}</Message>" if error.message else ""
 
 
 def query_error_code(shape: Any, error: ServiceError) -> str:

@@ -24,6 +24,7 @@ class _Codec(NamedTuple):
     read: JsonReader
     write: JsonWriter
     event_stream: tuple[str, EventStreamWriter] | None
+    may_be_compressed: bool
 
 
 def _compile(operation: WireOperation) -> _Codec:
@@ -32,15 +33,17 @@ def _compile(operation: WireOperation) -> _Codec:
     write: Callable[[Any], Any] = lambda value: {}  # noqa: E731
     if model.input_shape is not None:
         read = JsonReaders().reader(model.input_shape)
+    compressed = bool(model.request_compression)
     if model.output_shape is None:
-        return _Codec(read, write, None)
+        return _Codec(read, write, None, compressed)
     writers = JsonWriters()
     if not operation.event_stream_out:
-        return _Codec(read, writers.writer(model.output_shape), None)
+        return _Codec(read, writers.writer(model.output_shape), None, compressed)
     shape: Any = model.output_shape
     name = shape.event_stream_name
     others = {member: value for member, value in shape.members.items() if member != name}
-    return _Codec(read, writers.members(shape, others), (name, EventStreamWriter.json(shape.members[name])))
+    events = (name, EventStreamWriter.json(shape.members[name]))
+    return _Codec(read, writers.members(shape, others), events, compressed)
 
 
 class JsonRpc(Protocol):
@@ -57,7 +60,7 @@ class JsonRpc(Protocol):
 
     def parse(self, routed: RoutedOperation, request: Request) -> dict[str, Any]:
         codec = routed.service.compiled(self.name, routed.operation, _compile)
-        body = body_bytes(request)
+        body = body_bytes(request, may_be_compressed=codec.may_be_compressed)
         if not body:
             return {}
         value = load_json(body)
@@ -84,6 +87,9 @@ class JsonRpc(Protocol):
     ) -> Response:
         shape: Any = service.error_shape(error.code)
         status = error_status(error, shape)
+        if service.query_compatible and shape is not None:
+            # The model's status is that of the query protocol; in JSON it only says whose fault it was.
+            status = 400 if is_senders_fault(status) else 500
         headers = self._headers(service, request_id)
         content: dict[str, Any] = {"__type": _type_name(service, error, shape)}
         if shape is not None:

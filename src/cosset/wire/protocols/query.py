@@ -14,6 +14,7 @@ from cosset.wire.protocols.base import (
     error_members,
     error_status,
     is_senders_fault,
+    message_element,
     query_error_code,
 )
 from cosset.wire.xml_shapes import XmlWriter, XmlWriters, escape, namespace_text
@@ -67,7 +68,7 @@ class Query(Protocol):
         fields = form_fields(request.query) if request.query else []
         content_type = request.headers.get("content-type", "")
         if request.method == "POST" and (not content_type or "x-www-form-urlencoded" in str(content_type)):
-            fields += form_fields(body_bytes(request).decode("utf-8", "replace"))
+            fields += form_fields(body_bytes(request, may_be_compressed=True).decode("utf-8", "replace"))
         return fields
 
     def parse(self, routed: RoutedOperation, request: Request) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Query(Protocol):
         code = query_error_code(shape, error)
         out = [
             f"<ErrorResponse{self._namespace(service)}><Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
-            f"<Message>{escape(error.message)}</Message>"
+            f"{message_element(error)}"
         ]
         if shape is not None:
             write: Callable[[Any, list[str]], None] = XmlWriters().members(shape, shape.members)[0]

@@ -40,15 +40,19 @@ class RestProtocol(Protocol):
         """A reader of a body that is one value of `shape`: a structured payload."""
 
     @abstractmethod
-    def compile_members_writer(self, shape: Any, members: Mapping[str, Any]) -> Callable[[Any], bytes]: ...
+    def compile_members_writer(self, shape: Any, members: Mapping[str, Any]) -> Callable[[Any], bytes]:
+        """A writer of a body that holds `members`."""
 
     @abstractmethod
-    def compile_value_writer(self, shape: Any) -> Callable[[Any], bytes]: ...
+    def compile_value_writer(self, shape: Any, member: str) -> Callable[[Any], bytes]:
+        """A writer of a body that is the one value of `member`."""
 
     @abstractmethod
-    def compile_events(self, shape: Any) -> EventStreamWriter: ...
+    def compile_events(self, shape: Any) -> EventStreamWriter:
+        """A writer of the events of a stream."""
 
     content_type: str
+    empty_body: bytes = b""
 
     def match(self, service: WireService, request: Request) -> RoutedOperation | None:
         if self.name not in service.protocols:
@@ -78,35 +82,38 @@ class RestProtocol(Protocol):
         codec = service.compiled(self.name, operation, self._compile)
         body, content_type = codec.write_body(result)
         headers = [(self.request_id_header, request_id)]
-        status = codec.output.write(result, headers) if codec.output is not None else None
+        status = (codec.output.write(result, headers) if codec.output is not None else None) or codec.status
+        if status in (204, 304):
+            return Response(status, headers)
         if content_type is not None and not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", service.overlay.payload_types.get(operation, content_type)))
-        return Response(status or codec.status, headers, body)
+        return Response(status, headers, body)
 
     def _compile(self, operation: WireOperation) -> _Codec:
         model = operation.model
         bindings = InputBindings(model.input_shape) if model.input_shape is not None else None
-        read_body = self._compile_input(model.input_shape, bindings) if bindings is not None else None
+        compressed = bool(model.request_compression)
+        read_body = self._compile_input(model.input_shape, bindings, compressed) if bindings is not None else None
         output = OutputBindings(model.output_shape) if model.output_shape is not None else None
         write_body = self._compile_output(model.output_shape, output) if output is not None else _no_body
         return _Codec(bindings, read_body, output, write_body, int(model.http.get("responseCode", 200)))
 
-    def _compile_input(self, shape: Any, bindings: InputBindings) -> BodyReader | None:
+    def _compile_input(self, shape: Any, bindings: InputBindings, compressed: bool) -> BodyReader | None:
         name = shape.serialization.get("payload")
         if name is not None:
-            return self._compile_payload(name, shape.members[name])
+            return self._compile_payload(name, shape.members[name], compressed)
         if not bindings.body_members:
             return None
         read = self.compile_members_reader(shape, bindings.body_members)
 
         def read_members(params: dict[str, Any], request: Request) -> None:
-            body = body_bytes(request)
+            body = body_bytes(request, may_be_compressed=compressed)
             if body:
                 params.update(read(body))
 
         return read_members
 
-    def _compile_payload(self, name: str, shape: Any) -> BodyReader:
+    def _compile_payload(self, name: str, shape: Any, compressed: bool) -> BodyReader:
         if shape.serialization.get("streaming"):
             return lambda params, request: params.__setitem__(name, _stream(request.body))
         if shape.serialization.get("eventstream"):
@@ -120,7 +127,7 @@ class RestProtocol(Protocol):
             read = self.compile_value_reader(shape)
 
         def read_payload(params: dict[str, Any], request: Request) -> None:
-            body = body_bytes(request)
+            body = body_bytes(request, may_be_compressed=compressed)
             if body:
                 params[name] = read(body)
 
@@ -131,7 +138,8 @@ class RestProtocol(Protocol):
         if name is not None:
             return _only_known(shape, self._compile_payload_output(name, shape.members[name]))
         if not output.body_members:
-            return _only_known(shape, _no_body)
+            empty = (self.empty_body, self.content_type if self.empty_body else None)
+            return _only_known(shape, lambda result: empty)
         write = self.compile_members_writer(shape, output.body_members)
         content_type = self.content_type
 
@@ -148,7 +156,7 @@ class RestProtocol(Protocol):
             return lambda result: (_blob(result.get(name)), "application/octet-stream")
         if shape.type_name == "string":
             return lambda result: ((result.get(name) or "").encode(), "text/plain")
-        write = self.compile_value_writer(shape)
+        write = self.compile_value_writer(shape, name)
         content_type = self.content_type
 
         def write_payload(result: Mapping[str, Any]) -> tuple[Body, str | None]:

@@ -17,6 +17,7 @@ class RestJson(RestProtocol):
     name = "rest-json"
     content_type = "application/json"
     request_id_header = "x-amzn-RequestId"
+    empty_body = b"{}"
 
     def compile_members_reader(self, shape: Any, members: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
         read = JsonReaders().members(shape, members)
@@ -36,7 +37,7 @@ class RestJson(RestProtocol):
         write = JsonWriters().members(shape, members)
         return lambda value: dump_json(write(value))
 
-    def compile_value_writer(self, shape: Any) -> Callable[[Any], bytes]:
+    def compile_value_writer(self, shape: Any, member: str) -> Callable[[Any], bytes]:
         write = JsonWriters().writer(shape)
         return lambda value: dump_json(write(value))
 

@@ -8,9 +8,9 @@ from cosset.wire.eventstream import EventStreamWriter
 from cosset.wire.http_bindings import OutputBindings
 from cosset.wire.message import Response
 from cosset.wire.models import WireService
-from cosset.wire.protocols.base import error_members, error_status, is_senders_fault
+from cosset.wire.protocols.base import error_members, error_status, is_senders_fault, message_element
 from cosset.wire.protocols.rest import RestProtocol
-from cosset.wire.xml_shapes import XmlReaders, XmlWriter, XmlWriters, escape, load_xml, namespace_text
+from cosset.wire.xml_shapes import XmlReaders, XmlWriter, XmlWriters, escape, load_xml, namespace_text, root_name
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -44,8 +44,8 @@ class RestXml(RestProtocol):
 
         return write
 
-    def compile_value_writer(self, shape: Any) -> Callable[[Any], bytes]:
-        write = XmlWriters().element(shape, shape.serialization.get("name", shape.name))
+    def compile_value_writer(self, shape: Any, member: str) -> Callable[[Any], bytes]:
+        write = XmlWriters().element(shape, root_name(shape, member))
         return lambda value: _document(write, value)
 
     def compile_events(self, shape: Any) -> EventStreamWriter:
@@ -60,7 +60,7 @@ class RestXml(RestProtocol):
         bare = service.overlay.bare_errors
         fault = "" if bare else f"<Type>{'Sender' if is_senders_fault(status) else 'Receiver'}</Type>"
         code = (shape.error_code or shape.name) if shape is not None else error.code
-        out = [f"<Error>{fault}<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>"]
+        out = [f"<Error>{fault}<Code>{escape(code)}</Code>{message_element(error)}"]
         self._write_fields(service, error, shape, headers, out)
         identity = f"<RequestId>{escape(request_id)}</RequestId>"
         if bare:
