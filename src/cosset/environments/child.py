@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cosset.clock import Clock
@@ -97,36 +98,60 @@ class ChildProcess:
             os.killpg(self._popen.pid, signal.SIGKILL)
 
 
-def spawn(
-    command: Sequence[str | Path], variables: Mapping[str, str], *, cwd: Path, folder: Path, name: str, clock: Clock
-) -> tuple[ChildProcess, int]:
-    """Starts it in a session of its own; returns it with the read end of the pipe that stdout and stderr are tied to.
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A child and the read ends of its pipes."""
 
-    On Linux it dies with this process, even by `kill -9`.
+    process: ChildProcess
+    output: int
+    telemetry: int | None
+
+
+def spawn(
+    command: Sequence[str | Path],
+    variables: Mapping[str, str],
+    *,
+    cwd: Path,
+    folder: Path,
+    name: str,
+    clock: Clock,
+    telemetry: bool,
+) -> Spawned:
+    """Starts it in a session of its own. On Linux it dies with this process, even by `kill -9`.
+
+    Args:
+        telemetry: offer AWS's runtime clients a pipe for whole log records.
 
     Raises: OSError, when it cannot be executed.
     """
     setpriv = shutil.which("setpriv")
     prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv and sys.platform == "linux" else []
     mark = f"{os.getpid()}:{name}"
-    output, child_output = os.pipe()
+    own = {**variables, MARK: mark}
+    pipes = [os.pipe() for _ in range(2 if telemetry else 1)]
+    child_ends = [child for _, child in pipes]
+    if telemetry:
+        own["_LAMBDA_TELEMETRY_LOG_FD"] = str(child_ends[1])
     try:
         popen = subprocess.Popen(
             [*prefix, *command],
             cwd=cwd,
-            env={**variables, MARK: mark},
+            env=own,
             stdin=subprocess.DEVNULL,
-            stdout=child_output,
-            stderr=child_output,
+            stdout=child_ends[0],
+            stderr=child_ends[0],
+            pass_fds=child_ends[1:],
             start_new_session=True,
         )
     except BaseException:
-        os.close(output)
+        for read_end, _ in pipes:
+            os.close(read_end)
         raise
     finally:
-        os.close(child_output)
+        for child_end in child_ends:
+            os.close(child_end)
     _limit(popen.pid)
-    return ChildProcess(popen, folder, mark, clock), output
+    return Spawned(ChildProcess(popen, folder, mark, clock), pipes[0][0], pipes[1][0] if telemetry else None)
 
 
 def _limit(pid: int) -> None:

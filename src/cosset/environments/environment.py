@@ -74,6 +74,7 @@ class RunningEnvironment:
         self._timed_out = False
         self._over = asyncio.Event()
         self._deadline_s = 0.0
+        self._ended_s = 0.0
         self._timer: asyncio.Task[None] | None = None
         self._timer_due_s = 0.0
         self._watcher = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {spec.id}")
@@ -122,6 +123,7 @@ class RunningEnvironment:
     async def shutdown(self) -> None:
         if self._ending is None:
             self.state = EnvironmentState.SHUTDOWN
+            self._ended_s = self._ended_s or self._clock.monotonic_s()
             self._ending = asyncio.get_running_loop().create_task(self._end(), name=f"end {self.spec.id}")
         await asyncio.shield(self._ending)
 
@@ -143,7 +145,7 @@ class RunningEnvironment:
 
     async def _ended(self, event: Event, began_s: float, *, delivered: bool) -> Answer:
         await self._over.wait()
-        duration_ms = (self._deadline_s - began_s) * 1000 if self._timed_out else self._since_ms(began_s)
+        duration_ms = (self._ended_s - began_s) * 1000
         max_memory_mb = self._process.peak_memory_mb()
         await self.shutdown()
         if not delivered and not self._timed_out:
@@ -176,6 +178,7 @@ class RunningEnvironment:
         """The end of the process ends the environment, in whatever state it is."""
         ended = await self._process.wait()
         self._process_ended = True
+        self._ended_s = self._clock.monotonic_s()
         if self.state in (EnvironmentState.INIT, EnvironmentState.BUSY):
             await self._clock.sleep(REPLY_GRACE_S)
         self._exit = ended
@@ -199,6 +202,7 @@ class RunningEnvironment:
                 return
         if self.state in (EnvironmentState.INIT, EnvironmentState.BUSY) and self._exit is None:
             self._timed_out = True
+            self._ended_s = self._deadline_s
             await self.shutdown()
 
     async def _end(self) -> None:

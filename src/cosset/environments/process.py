@@ -18,6 +18,7 @@ from cosset.environments.api import EnvironmentSpec, EnvironmentState, InitError
 from cosset.environments.child import reap_orphans, spawn
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.log_pipe import LogPipe
+from cosset.environments.notice import notice
 from cosset.environments.process_layout import Layout, command_for, link_runtime, variables_for
 from cosset.environments.runtime_api import HttpTransport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
@@ -62,7 +63,8 @@ class ProcessTier:
         started_s = self._clock.monotonic_s()
         served = await self._serve(spec)
         if served.warning:
-            sink.write(self._clock.now_ms(), f"COSSET WARNING {served.warning}\n")
+            now_ms = self._clock.now_ms()
+            sink.write(now_ms, notice(spec, served.warning, now_ms))
         environment = await self._make(spec, served, sink, started_s)
         self._environments = {e for e in self._environments if e.state is not EnvironmentState.SHUTDOWN} | {environment}
         await environment.start()
@@ -90,15 +92,22 @@ class ProcessTier:
         variables = variables_for(spec, served, layout, runtime_api=address, endpoint=self._endpoint())
         try:
             command = command_for(spec, served)
-            process, output = spawn(
-                command, variables, cwd=spec.code_dir, folder=layout.home, name=spec.id, clock=self._clock
+            child = spawn(
+                command,
+                variables,
+                cwd=spec.code_dir,
+                folder=layout.home,
+                name=spec.id,
+                clock=self._clock,
+                telemetry=served.runtime.family != "provided",
             )
         except OSError as refused:
             listener.close()
             shutil.rmtree(layout.home, ignore_errors=True)
             raise _not_executable(refused, self._since_ms(started_s)) from refused
         transport = await HttpTransport.serve(listener)
-        return RunningEnvironment(spec, process, transport, LogPipe(sink, self._clock, output), self._clock, started_s)
+        log_pipe = LogPipe(sink, self._clock, child.output, child.telemetry)
+        return RunningEnvironment(spec, child.process, transport, log_pipe, self._clock, started_s)
 
     def _since_ms(self, start_s: float) -> float:
         return (self._clock.monotonic_s() - start_s) * 1000

@@ -4,12 +4,12 @@ import json
 from functools import partial
 
 import pytest
-from support.functions import event_for, invoke_once, spec_for
 
 from cosset.clock import SystemClock
 from cosset.environments.api import Outcome
 from cosset.environments.process import ProcessTier
 from cosset.runtimes.catalogue import Catalogue
+from support.written import event_for, invoke_once, spec_for
 
 
 @pytest.fixture(scope="module")
