@@ -1,0 +1,212 @@
+"""The framed transport of managed Python: one socketpair an environment, AWS's bootstrap at its other end.
+
+What comes in is written by the function as much as by our client: every length and every field is checked, and
+whatever breaks the protocol closes the connection. Read next: runtimes/python/client.py, the other end.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+from typing import Any
+
+from cosset.environments.api import Event
+from cosset.environments.runtime_api import MAX_REPLY_BYTES
+from cosset.environments.transport import Reply, RuntimeInitError, TransportClosedError
+
+_LENGTHS = struct.Struct(">cII")
+_MAX_HEAD_BYTES = 4096
+_MAX_TEXT = 256
+_NEXT, _RESULT, _ERROR, _INIT_ERROR = b"N", b"R", b"F", b"I"
+
+
+class FramedTransport:
+    """Transport over a connected stream socket, which it owns."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._reply: asyncio.Future[Reply] | None = None
+        self._request_id = ""
+        self._connection: asyncio.Transport | None = None
+        self._closed = False
+
+    @classmethod
+    async def connect(cls, sock: socket.socket) -> "FramedTransport":
+        transport = cls()
+        sock.setblocking(False)
+        await transport._loop.create_unix_connection(lambda: _Frames(transport), sock=sock)
+        return transport
+
+    async def ready(self) -> None:
+        await asyncio.shield(self._ready)
+
+    async def exchange(self, event: Event) -> Reply:
+        if self._closed or self._connection is None:
+            raise TransportClosedError("the runtime has closed its connection", delivered=False)
+        assert self._reply is None, "one event at a time"
+        self._reply = self._loop.create_future()
+        self._request_id = event.request_id
+        self._connection.write(_event_frame(event))
+        try:
+            return await self._reply
+        finally:
+            self._reply = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+        self.disconnected()
+
+    # What the frames call.
+
+    def connected(self, connection: asyncio.Transport) -> None:
+        self._connection = connection
+
+    def disconnected(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if not self._ready.done():
+            self._ready.set_exception(TransportClosedError("the runtime did not ask for an event", delivered=False))
+            self._ready.exception()  # nobody may be waiting
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(TransportClosedError("the runtime ended before it answered", delivered=True))
+
+    def received(self, kind: bytes, head: dict[str, Any], body: bytes, body_bytes: int) -> bool:
+        """One whole frame; `body` is empty when it was too long to keep. False: it has no place here."""
+        if kind in (_NEXT, _INIT_ERROR):
+            if self._ready.done():
+                return False
+            if kind == _NEXT:
+                self._ready.set_result(None)
+            else:
+                self._ready.set_exception(RuntimeInitError(_text(head.get("error_type")), body))
+                self._ready.exception()
+            return True
+        if kind not in (_RESULT, _ERROR) or self._reply is None or self._reply.done():
+            return False
+        if head.get("request_id") != self._request_id:
+            return False
+        self._reply.set_result(_reply(kind, head, body, body_bytes))
+        return True
+
+
+class _Frames(asyncio.Protocol):
+    """Cuts the stream into frames. Keeps at most one, and of an oversize one nothing."""
+
+    def __init__(self, transport: FramedTransport) -> None:
+        self._transport = transport
+        self._connection: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._skipped: tuple[bytes, dict[str, Any], int] | None = None
+        self._to_skip = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._connection = transport
+        self._transport.connected(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport.disconnected()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while self._buffer and self._connection is not None and self._take():
+            pass
+
+    def _take(self) -> bool:
+        """One frame, or a piece of one that is not kept; False when more must come first."""
+        if self._skipped is not None:
+            return self._skip()
+        if len(self._buffer) < _LENGTHS.size:
+            return False
+        kind, head_bytes, body_bytes = _LENGTHS.unpack_from(self._buffer)
+        if head_bytes > _MAX_HEAD_BYTES:
+            return self._break()
+        start = _LENGTHS.size + head_bytes
+        if len(self._buffer) < start:
+            return False
+        if body_bytes <= MAX_REPLY_BYTES and len(self._buffer) < start + body_bytes:
+            return False
+        head = _head(bytes(self._buffer[_LENGTHS.size : start]))
+        if head is None:
+            return self._break()
+        if body_bytes > MAX_REPLY_BYTES:
+            del self._buffer[:start]
+            self._skipped, self._to_skip = (kind, head, body_bytes), body_bytes
+            return True
+        body = bytes(self._buffer[start : start + body_bytes])
+        del self._buffer[: start + body_bytes]
+        return self._transport.received(kind, head, body, body_bytes) or self._break()
+
+    def _skip(self) -> bool:
+        assert self._skipped is not None
+        skipped = min(self._to_skip, len(self._buffer))
+        del self._buffer[:skipped]
+        self._to_skip -= skipped
+        if self._to_skip:
+            return False
+        kind, head, body_bytes = self._skipped
+        self._skipped = None
+        return self._transport.received(kind, head, b"", body_bytes) or self._break()
+
+    def _break(self) -> bool:
+        """The other end does not keep the protocol: it is not ours any more."""
+        self._buffer.clear()
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        self._transport.disconnected()
+        return False
+
+
+def _event_frame(event: Event) -> bytes:
+    head: dict[str, Any] = {
+        "request_id": event.request_id,
+        "arn": event.invoked_arn,
+        "deadline_ms": event.deadline_ms,
+        "content_type": event.content_type,
+    }
+    for name, value in (
+        ("trace_id", event.trace_id or None),
+        ("client_context", event.client_context),
+        ("cognito_identity", event.cognito_identity),
+    ):
+        if value is not None:
+            head[name] = value
+    text = json.dumps(head).encode()
+    return _LENGTHS.pack(b"E", len(text), len(event.payload)) + text + event.payload
+
+
+def _reply(kind: bytes, head: dict[str, Any], body: bytes, body_bytes: int) -> Reply:
+    if body_bytes > MAX_REPLY_BYTES:
+        return _too_large(body_bytes)
+    if kind == _ERROR:
+        return Reply(body, error_type=_declared_type(body))
+    return Reply(body, _text(head.get("content_type"), "application/json"))
+
+
+def _too_large(size_bytes: int) -> Reply:
+    error_type = "Function.ResponseSizeTooLarge"
+    message = (
+        f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({MAX_REPLY_BYTES} bytes)."
+    )
+    return Reply(json.dumps({"errorMessage": message, "errorType": error_type}).encode(), error_type=error_type)
+
+
+def _declared_type(body: bytes) -> str:
+    head = _head(body)
+    return _text(head.get("errorType")) if head is not None else "Runtime.Unknown"
+
+
+def _head(data: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: object, otherwise: str = "Runtime.Unknown") -> str:
+    return value[:_MAX_TEXT] if isinstance(value, str) and value else otherwise

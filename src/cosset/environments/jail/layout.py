@@ -1,0 +1,52 @@
+"""What runs inside a jail, by the names things have there: command and variables.
+
+Refuses to look into the jail: whether a bootstrap is there is seen from the host's side, before anything is started.
+Read next: tier.py.
+"""
+
+import os
+from pathlib import Path
+
+from cosset.environments.api import EnvironmentSpec
+from cosset.environments.variables import Folders, function_variables
+from cosset.runtimes.catalogue import Served
+
+ENDPOINT = "http://127.0.0.1:4566"
+RUNTIME_API = "127.0.0.1:9001"
+NODE_BOOTSTRAP = "/var/runtime/bootstrap.mjs"
+
+
+def command(spec: EnvironmentSpec, served: Served) -> list[str]:
+    """Of everything but Python, whose bootstrap is in its zygote.
+
+    Raises: OSError, when a provided runtime's bootstrap is missing or cannot be executed.
+    """
+    if served.runtime.family == "nodejs":
+        assert served.interpreter is not None
+        return [os.path.realpath(served.interpreter), NODE_BOOTSTRAP]
+    for folder, inside in ((spec.code_dir, "/var/task"), *((layer, "/opt") for layer in reversed(spec.layer_dirs))):
+        bootstrap = folder / "bootstrap"
+        if bootstrap.is_file():
+            _check_executable(bootstrap, f"{inside}/bootstrap")
+            return [f"{inside}/bootstrap"]
+    raise FileNotFoundError("bootstrap")
+
+
+def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool) -> dict[str, str]:
+    interpreter = served.interpreter
+    return function_variables(
+        spec,
+        folders=Folders(language_bin=str(Path(os.path.realpath(interpreter)).parent) if interpreter else None),
+        language_version=served.runtime.version,
+        runtime_api=None if served.runtime.family == "python" else RUNTIME_API,
+        endpoint=ENDPOINT if has_endpoint else None,
+    )
+
+
+def _check_executable(path: Path, name: str) -> None:
+    if not path.stat().st_mode & 0o111:
+        raise PermissionError(13, "permission denied", name)
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if not magic.startswith(b"#!") and magic != b"\x7fELF":
+        raise OSError(8, "exec format error", name)

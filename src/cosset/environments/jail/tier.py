@@ -1,0 +1,145 @@
+"""The default tier on Linux: every environment sealed by the launcher, joined here to its transport and its log.
+
+Managed Python speaks in frames over a socketpair; everything else speaks the HTTP Runtime API over a socket that
+listens inside the environment's own network namespace. Read next: ../launcher/client.py, ../environment.py.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from cosset.clock import Clock
+from cosset.environments.api import EnvironmentSpec, InitError, LogSink, TierUnavailableError
+from cosset.environments.environment import RunningEnvironment
+from cosset.environments.framed import FramedTransport
+from cosset.environments.jail import layout
+from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
+from cosset.environments.log_pipe import LogPipe
+from cosset.environments.runtime_api import HttpTransport
+from cosset.environments.transport import Transport
+from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
+
+OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
+"""Serves Cosset on a listening socket inside an environment; what it answers is called when the environment is gone."""
+
+
+class JailTier:
+    """Tier over the launcher.
+
+    Args:
+        on_endpoint: given the socket that listens at 127.0.0.1:4566 inside each environment, which it then owns. None:
+            Cosset cannot be reached from inside, and AWS_ENDPOINT_URL is not set.
+        node_modules: folder in the data folder with the AWS SDK for Node, where it is installed.
+        has_cpu_quota: CPU in proportion to memory after Init, as on AWS; otherwise only shares.
+    """
+
+    name = "jail"
+
+    def __init__(
+        self,
+        launcher: LauncherClient,
+        catalogue: Catalogue,
+        clock: Clock,
+        *,
+        on_endpoint: OnEndpoint | None = None,
+        node_modules: Path | None = None,
+        has_cpu_quota: bool = True,
+    ) -> None:
+        self._launcher = launcher
+        self._catalogue = catalogue
+        self._clock = clock
+        self._on_endpoint = on_endpoint
+        self._node_modules = node_modules
+        self._has_cpu_quota = has_cpu_quota
+        self._environments: dict[RunningEnvironment, JailProcess] = {}
+
+    async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
+        started_s = self._clock.monotonic_s()
+        served = await self._serve(spec)
+        if served.warning:
+            sink.write(self._clock.now_ms(), f"COSSET WARNING {served.warning}\n")
+        try:
+            request = self._request(spec, served)
+        except OSError as refused:
+            raise _invalid_entrypoint(refused, (self._clock.monotonic_s() - started_s) * 1000) from refused
+        try:
+            process, environment = await self._make(spec, request, sink, started_s)
+        except SpawnFailedError as failed:
+            raise TierUnavailableError(f"no environment could be made: {failed}") from failed
+        self._environments = {each: its for each, its in self._environments.items() if not its.is_gone}
+        self._environments[environment] = process
+        await environment.start()
+        if self._has_cpu_quota:
+            process.throttle()
+        return environment
+
+    async def close(self) -> None:
+        await asyncio.gather(*(environment.shutdown() for environment in list(self._environments)))
+        self._environments.clear()
+
+    async def _serve(self, spec: EnvironmentSpec) -> Served:
+        remembered = self._catalogue.remembered(spec.runtime, spec.architecture)
+        if remembered is not None:
+            return remembered
+        try:
+            return await asyncio.to_thread(self._catalogue.serve, spec.runtime, spec.architecture)
+        except RuntimeNotServedError as missing:
+            raise TierUnavailableError(str(missing)) from missing
+
+    def _request(self, spec: EnvironmentSpec, served: Served) -> Request:
+        is_python = served.runtime.family == "python"
+        return Request(
+            id=spec.id,
+            kind="python" if is_python else "program",
+            interpreter=served.interpreter,
+            code=spec.code_dir,
+            layers=spec.layer_dirs,
+            modules=self._node_modules if served.runtime.family == "nodejs" else None,
+            memory_mb=spec.memory_mb,
+            environment=layout.variables(spec, served, has_endpoint=self._on_endpoint is not None),
+            command=() if is_python else layout.command(spec, served),
+        )
+
+    async def _make(
+        self, spec: EnvironmentSpec, request: Request, sink: LogSink, started_s: float
+    ) -> tuple[JailProcess, RunningEnvironment]:
+        output, output_inside = os.pipe()
+        telemetry, telemetry_inside = os.pipe() if request.kind == "python" else (None, None)
+        ours, theirs = socket.socketpair() if request.kind == "python" else (None, None)
+        inside = [output_inside]
+        if telemetry_inside is not None and theirs is not None:
+            inside += [telemetry_inside, theirs.detach()]
+        log_pipe = LogPipe(sink, self._clock, output, telemetry)
+        try:
+            process, listeners = await self._launcher.spawn(request, inside)
+        except BaseException:
+            log_pipe.close()
+            if ours is not None:
+                ours.close()
+            raise
+        transport: Transport
+        if ours is not None:
+            transport = await FramedTransport.connect(ours)
+        else:
+            transport = await HttpTransport.serve(listeners.pop())
+        self._offer_endpoint(spec, process, listeners.pop())
+        return process, RunningEnvironment(spec, process, transport, log_pipe, self._clock, started_s)
+
+    def _offer_endpoint(self, spec: EnvironmentSpec, process: JailProcess, listener: socket.socket) -> None:
+        if self._on_endpoint is None:
+            listener.close()
+        else:
+            process.on_end(self._on_endpoint(spec, listener))
+
+
+def _invalid_entrypoint(refused: OSError, phase_ms: float) -> InitError:
+    """AWS's words when a provided runtime's bootstrap is missing or cannot be executed."""
+    if isinstance(refused, FileNotFoundError):
+        message = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
+    else:
+        message = f"fork/exec {refused.filename}: {(refused.strerror or '').lower()}"
+    payload = json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": message}).encode()
+    return InitError("Runtime.InvalidEntrypoint", message, payload, phase_ms)

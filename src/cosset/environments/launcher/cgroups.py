@@ -1,0 +1,232 @@
+"""Control groups, version 1 or 2, whichever carries the controllers on this host: one group an environment.
+
+Groups are made below the launcher's own, named after the data folder, so that a later launcher knows whose they are.
+Attaching may take some milliseconds on version 1 after idling (an RCU grace period). Read next: launcher.py.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTROLLERS = ("memory", "pids", "cpu")
+MAX_PROCESSES = 1024
+FULL_CPU_MB = 1769
+"""Memory at which AWS gives one vCPU."""
+CPU_PERIOD_US = 20_000
+_MIN_QUOTA_US = 1_000
+_MIN_SHARES = 2
+_REMOVAL_WAIT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """One mounted hierarchy: the folder of the launcher's own group in it, and which controllers it carries."""
+
+    version: int
+    parent: Path
+    controllers: frozenset[str]
+
+
+def detect(root: Path = Path("/proc/self")) -> tuple[Hierarchy, ...]:
+    """The hierarchies where this process may make groups that limit something."""
+    found = []
+    for version, controllers, mount, mounted_root in _mounts((root / "mountinfo").read_text()):
+        own = _own_group((root / "cgroup").read_text(), version, controllers)
+        if own is None:
+            continue
+        parent = mount / os.path.relpath(own, mounted_root) if own.startswith(mounted_root) else mount
+        if version == 2:
+            # Version 2 lets no group with processes of its own limit others below it.
+            parent, controllers = mount, _enabled(mount)
+        wanted = controllers & frozenset(CONTROLLERS)
+        if wanted and os.access(parent, os.W_OK):
+            found.append(Hierarchy(version, parent, wanted))
+    return tuple(found)
+
+
+def _enabled(mount: Path) -> frozenset[str]:
+    try:
+        return frozenset((mount / "cgroup.subtree_control").read_text().split())
+    except OSError:
+        return frozenset()
+
+
+def _mounts(text: str) -> list[tuple[int, frozenset[str], Path, str]]:
+    """(version, controllers, mount point, root of the mount) of every cgroup mount in a mountinfo text."""
+    found = []
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, kinds = left.split(), right.split()
+        if kinds and kinds[0] == "cgroup2":
+            found.append((2, frozenset[str](), Path(fields[4]), fields[3]))
+        elif kinds and kinds[0] == "cgroup":
+            found.append((1, frozenset(kinds[2].split(",")) & frozenset(CONTROLLERS), Path(fields[4]), fields[3]))
+    return found
+
+
+def _own_group(text: str, version: int, controllers: frozenset[str]) -> str | None:
+    for line in text.splitlines():
+        _, names, path = line.split(":", 2)
+        if (version == 2 and not names) or (version == 1 and controllers & set(names.split(","))):
+            return path
+    return None
+
+
+class Cgroup:
+    """The groups of one environment, one in each hierarchy. Empty when the host gives none."""
+
+    def __init__(self, folders: dict[str, Path], versions: dict[str, int]) -> None:
+        self._folders = folders
+        self._versions = versions
+
+    def attach(self, pid: int) -> None:
+        for folder in set(self._folders.values()):
+            _write(folder / "cgroup.procs", str(pid))
+
+    def limit(self, memory_mb: int) -> None:
+        """Memory and the number of processes, hard; CPU as a share until `throttle`."""
+        size = str(memory_mb * 1024 * 1024)
+        if folder := self._folders.get("memory"):
+            if self._versions["memory"] == 1:
+                _write(folder / "memory.limit_in_bytes", size)
+                _write_if_there(folder / "memory.memsw.limit_in_bytes", size)
+            else:
+                _write(folder / "memory.max", size)
+                _write_if_there(folder / "memory.swap.max", "0")
+        if folder := self._folders.get("pids"):
+            _write(folder / "pids.max", str(MAX_PROCESSES))
+        if folder := self._folders.get("cpu"):
+            share = max(_MIN_SHARES, 1024 * memory_mb // FULL_CPU_MB)
+            if self._versions["cpu"] == 1:
+                _write(folder / "cpu.shares", str(share))
+            else:
+                _write(folder / "cpu.weight", str(min(10_000, max(1, 100 * memory_mb // FULL_CPU_MB))))
+
+    def throttle(self, memory_mb: int) -> None:
+        """CPU as a quota in proportion to memory, as on AWS, which gives a full share only to Init."""
+        if folder := self._folders.get("cpu"):
+            quota_us = max(_MIN_QUOTA_US, CPU_PERIOD_US * memory_mb // FULL_CPU_MB)
+            if self._versions["cpu"] == 1:
+                _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
+                _write(folder / "cpu.cfs_quota_us", str(quota_us))
+            else:
+                _write(folder / "cpu.max", f"{quota_us} {CPU_PERIOD_US}")
+
+    def open_peak(self) -> int | None:
+        """A descriptor from which the peak of the memory in bytes can be read at any time, at offset 0."""
+        if folder := self._folders.get("memory"):
+            name = "memory.max_usage_in_bytes" if self._versions["memory"] == 1 else "memory.peak"
+            try:
+                return os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return None  # memory.peak came with Linux 5.19
+        return None
+
+    def had_oom(self) -> bool:
+        """Whether the kernel has killed something in here for want of memory."""
+        if folder := self._folders.get("memory"):
+            name = "memory.oom_control" if self._versions["memory"] == 1 else "memory.events"
+            try:
+                pairs = (line.split() for line in (folder / name).read_text().splitlines())
+                return any(pair[0] == "oom_kill" and pair[1] != "0" for pair in pairs)
+            except OSError:
+                return False
+        return False
+
+    def remove(self) -> bool:
+        """Removes the groups, which must be empty of processes. False: not all would go yet; try again."""
+        left = [folder for folder in set(self._folders.values()) if not _remove(folder)]
+        return not left
+
+
+class Cgroups:
+    """Makes the groups of one launcher.
+
+    Args:
+        name: of the group above all of this launcher's, the same for every launcher of one data folder.
+    """
+
+    def __init__(self, hierarchies: tuple[Hierarchy, ...], name: str) -> None:
+        self._hierarchies = hierarchies
+        self.folders = tuple(hierarchy.parent / name for hierarchy in hierarchies)
+        for hierarchy, folder in zip(hierarchies, self.folders, strict=True):
+            folder.mkdir(exist_ok=True)
+            if hierarchy.version == 2:
+                _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in hierarchy.controllers))
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        return frozenset(name for hierarchy in self._hierarchies for name in hierarchy.controllers)
+
+    def make(self, name: str) -> Cgroup:
+        folders: dict[str, Path] = {}
+        versions: dict[str, int] = {}
+        for hierarchy, above in zip(self._hierarchies, self.folders, strict=True):
+            folder = above / name
+            folder.mkdir()
+            for controller in hierarchy.controllers:
+                folders[controller] = folder
+                versions[controller] = hierarchy.version
+        return Cgroup(folders, versions)
+
+    def close(self) -> None:
+        for folder in self.folders:
+            reap(folder)
+
+
+def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Kills what is in a group and in those right below it, and removes them. Only ever given groups that a launcher
+    of the same data folder made: whatever is in them is ours."""
+    if not folder.is_dir():
+        return
+    waited_s = 0.0
+    while waited_s < _REMOVAL_WAIT_S:
+        groups = [entry for entry in folder.iterdir() if entry.is_dir()]
+        for group in (*groups, folder):
+            _kill_members(group)
+        left = [group for group in groups if not _remove(group)]
+        if not left and _remove(folder):
+            return
+        sleep(0.01)
+        waited_s += 0.01
+
+
+def _kill_members(group: Path) -> None:
+    try:
+        members = (group / "cgroup.procs").read_text().split()
+    except OSError:
+        return
+    for member in members:
+        try:
+            os.kill(int(member), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _remove(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _write(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _write_if_there(path: Path, text: str) -> None:
+    """Swap accounting is off on many hosts; then there is no such file."""
+    try:
+        _write(path, text)
+    except OSError:
+        return

@@ -1,0 +1,266 @@
+"""The server's end of the launcher: asks for environments, and is told when they end.
+
+One socket, callbacks of the event loop; nothing here blocks. When the launcher goes, every environment goes with it,
+and so does the server. Read next: launcher.py (the other end), ../jail/tier.py (who asks).
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosset.environments.transport import Exit
+from cosset.runtimes.sealing import channel
+
+logger = logging.getLogger(__name__)
+
+MAX_QUEUED = 4096
+"""Requests that wait for the launcher to read; beyond, `spawn` fails."""
+_MIB = 1024 * 1024
+
+
+class SpawnFailedError(Exception):
+    """No environment came of it. `unavailable`: this host cannot seal anything at all."""
+
+    def __init__(self, reason: str, *, unavailable: bool) -> None:
+        super().__init__(reason)
+        self.unavailable = unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to start. `kind` is `python` (framed) or `program` (HTTP Runtime API, `command`). Paths are the host's;
+    code, layers and modules lie in the data folder."""
+
+    id: str
+    kind: str
+    code: Path
+    memory_mb: int
+    environment: Mapping[str, str]
+    interpreter: Path | None = None
+    layers: Sequence[Path] = ()
+    modules: Path | None = None
+    command: Sequence[str] = ()
+
+    def message(self) -> dict[str, Any]:
+        return {
+            "op": "spawn",
+            "id": self.id,
+            "kind": self.kind,
+            "interpreter": None if self.interpreter is None else str(self.interpreter),
+            "code": str(self.code),
+            "layers": [str(layer) for layer in self.layers],
+            "modules": None if self.modules is None else str(self.modules),
+            "memory_mb": self.memory_mb,
+            "environment": dict(self.environment),
+            "command": list(self.command),
+        }
+
+
+class JailProcess:
+    """Process over the launcher. See environments/transport.py for the contract."""
+
+    def __init__(self, client: "LauncherClient", name: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._client = client
+        self._name = name
+        self._peak_fd: int | None = None
+        self._peak_mb = 0
+        self.started: asyncio.Future[list[socket.socket]] = loop.create_future()
+        self._ended: asyncio.Future[Exit] = loop.create_future()
+        self._gone = asyncio.Event()
+        self._on_end: Callable[[], None] = lambda: None
+
+    @property
+    def is_gone(self) -> bool:
+        """Nothing of it is left."""
+        return self._gone.is_set()
+
+    async def wait(self) -> Exit:
+        return await asyncio.shield(self._ended)
+
+    async def kill(self) -> None:
+        if not self._gone.is_set():
+            self._client.ask({"op": "kill", "id": self._name})
+        await self._gone.wait()
+
+    def throttle(self) -> None:
+        """From now on CPU in proportion to memory; Init had all it could get."""
+        self._client.ask({"op": "throttle", "id": self._name})
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Called once when the process has ended; at once when it has already."""
+        if self._ended.done():
+            callback()
+        else:
+            self._on_end = callback
+
+    def peak_memory_mb(self) -> int:
+        if self._peak_fd is not None:
+            with contextlib.suppress(OSError):  # the group has gone: the last figure stands
+                self._peak_mb = -(-int(os.pread(self._peak_fd, 32, 0)) // _MIB)
+        return self._peak_mb
+
+    # What the client calls.
+
+    def on_started(self, fds: list[int], has_peak: bool) -> None:
+        if has_peak:
+            self._peak_fd = fds.pop()
+        listeners = [socket.socket(fileno=fd) for fd in fds]
+        if self.started.done():  # whoever asked has given up
+            for listener in listeners:
+                listener.close()
+            return
+        self.started.set_result(listeners)
+
+    def on_failed(self, reason: str, unavailable: bool) -> None:
+        if not self.started.done():
+            self.started.set_exception(SpawnFailedError(reason, unavailable=unavailable))
+            self.started.exception()
+        self.on_exit(Exit(signal=9))
+
+    def on_exit(self, ended: Exit) -> None:
+        self.peak_memory_mb()
+        if not self._ended.done():
+            self._ended.set_result(ended)
+            self._on_end()
+
+    def on_gone(self) -> None:
+        self.on_exit(Exit(signal=9))
+        self._gone.set()
+        if self._peak_fd is not None:
+            os.close(self._peak_fd)
+            self._peak_fd = None
+
+
+class LauncherClient:
+    """One for the server.
+
+    Args:
+        on_drain: called when the owner wants the server to finish and end.
+        on_closed: called when the launcher has gone.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        *,
+        on_drain: Callable[[], None] = lambda: None,
+        on_closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._control = control
+        self._on_drain = on_drain
+        self._on_closed = on_closed
+        self._processes: dict[str, JailProcess] = {}
+        self._queue: deque[tuple[dict[str, Any], list[int]]] = deque()
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        control.setblocking(False)
+        self._loop.add_reader(control.fileno(), self._on_readable)
+
+    async def spawn(self, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
+        """The running environment and its listening sockets: the platform's endpoint, then (for programs) the Runtime
+        API. `fds` become the launcher's: the output pipe, and for Python the telemetry pipe and the transport.
+
+        Raises: SpawnFailedError, with nothing left behind.
+        """
+        process = JailProcess(self, request.id)
+        if self._closed or len(self._queue) >= MAX_QUEUED:
+            for fd in fds:
+                os.close(fd)
+            raise SpawnFailedError("the launcher has gone" if self._closed else "too many requests", unavailable=False)
+        self._processes[request.id] = process
+        self.ask(request.message(), fds)
+        try:
+            return process, await process.started
+        except (SpawnFailedError, asyncio.CancelledError):
+            await process.kill()
+            raise
+
+    def tell_owner(self, message: Mapping[str, Any]) -> None:
+        """To the owner's `on_message`."""
+        self.ask({"op": "message", "body": dict(message)})
+
+    def close(self) -> None:
+        """Idempotent. The launcher then ends every environment."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._control.fileno())
+        self._loop.remove_writer(self._control.fileno())
+        self._control.close()
+        for process in self._processes.values():
+            process.on_failed("the launcher has gone", False)
+            process.on_gone()
+        self._processes.clear()
+
+    def ask(self, message: dict[str, Any], fds: list[int] | None = None) -> None:
+        self._queue.append((message, fds or []))
+        if len(self._queue) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._queue and not self._closed:
+            message, fds = self._queue[0]
+            try:
+                channel.send(self._control, message, fds)
+            except BlockingIOError:
+                self._loop.add_writer(self._control.fileno(), self._flush)
+                return
+            except channel.ChannelError as error:
+                self._fail(message, str(error))
+            except OSError:
+                self._lost()
+                return
+            self._queue.popleft()
+            for fd in fds:
+                os.close(fd)
+        if not self._closed:
+            self._loop.remove_writer(self._control.fileno())
+
+    def _fail(self, message: dict[str, Any], reason: str) -> None:
+        process = self._processes.pop(message.get("id", ""), None)
+        if process is not None:
+            process.on_failed(reason, False)
+            process.on_gone()
+
+    def _on_readable(self) -> None:
+        while not self._closed:
+            try:
+                received = channel.receive(self._control)
+            except BlockingIOError:
+                return
+            except (OSError, channel.ChannelError):
+                received = None
+            if received is None:
+                self._lost()
+                return
+            self._take(*received)
+
+    def _take(self, message: dict[str, Any], fds: list[int]) -> None:
+        event, process = message["event"], self._processes.get(message.get("id", ""))
+        if event == "drain":
+            self._on_drain()
+        elif process is None:
+            logger.warning("the launcher speaks of an unknown environment: %s", message)
+            for fd in fds:
+                os.close(fd)
+        elif event == "started":
+            process.on_started(fds, message["has_peak"])
+        elif event == "failed":
+            process.on_failed(message["error"], message["unavailable"])
+        elif event == "exit":
+            process.on_exit(Exit(message["code"], message["signal"], message["oom"]))
+        elif event == "gone":
+            process.on_gone()
+            del self._processes[message["id"]]
+
+    def _lost(self) -> None:
+        self.close()
+        self._on_closed()

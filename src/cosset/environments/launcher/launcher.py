@@ -1,0 +1,492 @@
+"""The launcher's loop: takes requests from the server, keeps every environment's processes, groups and folders in step.
+
+An environment goes through: forked by a spawner, attached to its cgroups, prepared (namespaces are there), assigned (a
+function's), started, dead, cleared away. One environment a spawner is kept prepared in advance, because attaching to a
+cgroup is slow after idling. Nothing here waits but for the kernel. Read next: requests.py, spawners.py, ../client.py.
+"""
+
+import heapq
+import itertools
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from cosset.environments.launcher import cgroups, requests, spawners
+from cosset.environments.launcher.run_folder import RunFolder, group_name
+from cosset.environments.launcher.scratch import Scratch
+from cosset.runtimes.sealing import channel
+
+MAX_ENVIRONMENTS = 2000
+SPARE_DELAY_S = 0.05
+"""How long after a start the next environment is prepared: not while the new one needs the CPU most."""
+_REMOVAL_PATIENCE_S = 5.0
+_CLOSE_PATIENCE_S = 5.0
+_SEND_TIMEOUT_S = 5.0
+
+
+class Stage(IntEnum):
+    FORKING = 0
+    FORKED = 1
+    PREPARED = 2
+    ASSIGNED = 3
+    STARTED = 4
+    DEAD = 5
+
+
+@dataclass(slots=True, eq=False)
+class Cell:
+    """One environment as the launcher knows it. `request` is None for a spare that nobody has asked for yet."""
+
+    name: str
+    spawner: spawners.Spawner
+    uid: int
+    channel: socket.socket
+    cgroup: cgroups.Cgroup
+    stage: Stage = Stage.FORKING
+    request: requests.Spawn | None = None
+    request_fds: list[int] = field(default_factory=list)
+    listener_fds: list[int] = field(default_factory=list)
+    pidfd: int = -1
+    ending: dict[str, Any] | None = None
+    failure: str | None = None
+    is_killed: bool = False
+
+
+class Launcher:
+    """Single-threaded owner of every environment of one data folder.
+
+    Args:
+        server: the control channel to the server.
+        first_uid: of the block for environments; 0 where there is only one uid.
+        on_message: called with what the server sends to the owner beyond requests (`ready`).
+        unavailable: why this host can seal nothing; every spawn is answered with it.
+    """
+
+    def __init__(
+        self,
+        server: socket.socket,
+        *,
+        data: Path,
+        run_folder: RunFolder,
+        groups: cgroups.Cgroups,
+        first_uid: int,
+        server_uid: int,
+        on_message: Callable[[dict[str, Any]], None],
+        unavailable: str | None = None,
+    ) -> None:
+        self._server = server
+        self._data = data
+        self._run_folder = run_folder
+        self._groups = groups
+        self._scratch = Scratch(data)
+        self._first_uid = first_uid
+        self._server_uid = server_uid
+        self._on_message = on_message
+        self._unavailable = unavailable
+        self._free_slots = list(range(MAX_ENVIRONMENTS, 0, -1))
+        self._names = itertools.count(1)
+        self._spawners: dict[requests.RootKey, spawners.Spawner] = {}
+        self._spares: dict[requests.RootKey, Cell] = {}
+        self._cells: dict[str, Cell] = {}
+        self._by_id: dict[str, Cell] = {}
+        self._removals = 0
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._selector = selectors.DefaultSelector()
+        self._server_gone = False
+        server.settimeout(_SEND_TIMEOUT_S)
+        self._scratch.reap()
+        self._watch(server.fileno(), self._on_server)
+
+    def run(self) -> None:
+        """Until the server has closed its end; then ends and clears away everything."""
+        while not self._server_gone:
+            self.turn()
+        self.close()
+
+    def turn(self, limit_s: float | None = None) -> None:
+        """One round of the loop."""
+        if self._timers:
+            due_s = max(0.0, self._timers[0][0] - time.monotonic())
+            limit_s = due_s if limit_s is None else min(limit_s, due_s)
+        for key, _ in self._selector.select(limit_s):
+            if key.fileobj in self._selector.get_map():  # an earlier callback may have let it go
+                key.data()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """For the owner: another descriptor that ends the waiting."""
+        self._watch(fd, callback)
+
+    def tell_server(self, message: dict[str, Any], fds: list[int] | None = None) -> None:
+        if self._server_gone:
+            return
+        try:
+            channel.send(self._server, message, fds or [])
+        except (OSError, channel.ChannelError):
+            self._server_gone = True
+
+    def close(self) -> None:
+        """Kills everything; returns when it has gone, or after some seconds with a word to stderr."""
+        self._server_gone = True
+        for cell in list(self._cells.values()):
+            self._kill(cell)
+        patience_s = time.monotonic() + _CLOSE_PATIENCE_S
+        while (self._cells or self._removals) and time.monotonic() < patience_s:
+            self.turn(0.1)
+        for spawner in list(self._spawners.values()):
+            self._end_spawner(spawner)
+        self._groups.close()
+        if self._cells:
+            sys.stderr.write(f"cosset: {len(self._cells)} environments would not end\n")
+        self._selector.close()
+        self._run_folder.close()
+
+    # Requests of the server.
+
+    def _on_server(self) -> None:
+        try:
+            received = channel.receive(self._server)
+        except (OSError, channel.ChannelError):
+            received = None
+        if received is None:
+            self._server_gone = True
+            return
+        message, fds = received
+        try:
+            self._act(message, fds)
+        except requests.RequestError as error:
+            self._refuse(message.get("id"), f"refused: {error}", fds)
+
+    def _act(self, message: dict[str, Any], fds: list[int]) -> None:
+        operation = message.get("op")
+        if operation == "spawn":
+            self._spawn(message, fds)
+        elif operation == "kill":
+            cell = self._by_id.get(requests.parse_id(message))
+            if cell is not None:
+                self._kill(cell)
+        elif operation == "throttle":
+            cell = self._by_id.get(requests.parse_id(message))
+            if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
+                cell.cgroup.throttle(cell.request.memory_mb)
+        elif operation == "message":
+            self._on_message(dict(message.get("body", {})))
+        else:
+            raise requests.RequestError(f"op is {operation!r}")
+
+    def _spawn(self, message: dict[str, Any], fds: list[int]) -> None:
+        request = requests.parse_spawn(message, self._data, self._server_uid)
+        if len(fds) != len(request.fd_names) or request.id in self._by_id:
+            raise requests.RequestError("descriptors or id")
+        if self._unavailable is not None:
+            self._refuse(request.id, self._unavailable, fds, unavailable=True)
+            return
+        cell = self._spares.pop(request.root, None)
+        try:
+            cell = cell or self._fork(request.root)
+        except OSError as error:
+            self._refuse(request.id, str(error), fds)
+            return
+        cell.request, cell.request_fds = request, fds
+        self._by_id[request.id] = cell
+        if cell.stage is Stage.PREPARED:
+            self._assign(cell)
+
+    def _refuse(self, name: object, reason: str, fds: list[int], *, unavailable: bool = False) -> None:
+        _close_all(fds)
+        self.tell_server({"event": "failed", "id": name, "error": reason, "unavailable": unavailable})
+        self.tell_server({"event": "gone", "id": name})
+
+    # The life of an environment.
+
+    def _fork(self, key: requests.RootKey) -> Cell:
+        if not self._free_slots:
+            raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
+        spawner = self._spawners.get(key) or self._start_spawner(key)
+        slot = self._free_slots.pop()
+        name = f"{next(self._names)}-{slot}"
+        try:
+            cgroup = self._groups.make(name)
+        except OSError:
+            self._free_slots.append(slot)
+            raise
+        ours, theirs = channel.pair()
+        uid = self._first_uid + slot if self._first_uid else 0
+        cell = Cell(name, spawner, uid, ours, cgroup)
+        self._cells[name] = cell
+        spawner.waiting.append(cell)
+        self._watch(ours.fileno(), lambda: self._on_cell(cell))
+        try:
+            channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
+        except OSError as error:
+            self._fail(cell, f"the spawner has gone: {error}")
+        finally:
+            theirs.close()
+        return cell
+
+    def _start_spawner(self, key: requests.RootKey) -> spawners.Spawner:
+        spawner = spawners.start(key, mount_point=self._run_folder.mount_point, data=self._data, scratch=self._scratch)
+        self._spawners[key] = spawner
+        self._watch(spawner.control.fileno(), lambda: self._on_spawner(spawner))
+        return spawner
+
+    def _on_spawner(self, spawner: spawners.Spawner) -> None:
+        try:
+            received = channel.receive(spawner.control)
+        except (OSError, channel.ChannelError):
+            received = None
+        if received is None:
+            waiting, spawner.waiting = list(spawner.waiting), type(spawner.waiting)()
+            self._end_spawner(spawner)
+            for cell in waiting:
+                self._fail(cell, "the spawner ended; its reason is in Cosset's own output")
+            return
+        message, fds = received
+        cell = spawner.waiting.popleft()
+        if "error" in message:
+            self._fail(cell, str(message["error"]))
+            return
+        self._on_forked(cell, message["pid"], fds[0])
+
+    def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
+        cell.pidfd = pidfd
+        self._watch(pidfd, lambda: self._on_dead(cell))
+        if cell.is_killed:
+            _kill_pidfd(pidfd)
+            return
+        try:
+            cell.cgroup.attach(pid)
+        except OSError as error:
+            self._fail(cell, f"cgroup: {error}")
+            return
+        self._advance(cell)
+
+    def _advance(self, cell: Cell) -> None:
+        """Attached and prepared come in either order; an environment is prepared when it is both."""
+        if cell.stage is Stage.FORKING:
+            cell.stage = Stage.FORKED
+        elif cell.stage is Stage.FORKED:
+            cell.stage = Stage.PREPARED
+            if cell.request is not None:
+                self._assign(cell)
+
+    def _assign(self, cell: Cell) -> None:
+        request = cell.request
+        assert request is not None
+        try:
+            cell.cgroup.limit(request.memory_mb)
+            self._scratch.make(cell.name, cell.uid)
+            assignment = {
+                "code": request.code,
+                "layers": request.layers,
+                "scratch": cell.name,
+                "uid": cell.uid,
+                "environment": request.environment,
+                "command": request.command,
+                "fds": request.fd_names,
+            }
+            channel.send(cell.channel, assignment, cell.request_fds)
+        except (OSError, channel.ChannelError) as error:
+            self._fail(cell, str(error))
+            return
+        cell.stage = Stage.ASSIGNED
+        _close_all(cell.request_fds)
+        cell.request_fds = []
+
+    def _on_cell(self, cell: Cell) -> None:
+        """From the init of an environment. After the start it is not to be trusted more than the function."""
+        try:
+            received = channel.receive(cell.channel)
+        except (OSError, channel.ChannelError):
+            received = None
+        if received is None:
+            self._unwatch(cell.channel.fileno())
+            if cell.pidfd >= 0:
+                _kill_pidfd(cell.pidfd)
+            return
+        message, fds = received
+        event = message.get("event")
+        if event == "prepared" and not cell.listener_fds:
+            cell.listener_fds = fds
+            self._advance(cell)
+            return
+        _close_all(fds)
+        if event == "started" and cell.stage is Stage.ASSIGNED:
+            self._on_started(cell)
+        elif event == "exit" and cell.ending is None:
+            cell.ending = message
+        elif event == "failed":
+            cell.failure = str(message.get("error"))[:500]
+
+    def _on_started(self, cell: Cell) -> None:
+        assert cell.request is not None
+        cell.stage = Stage.STARTED
+        peak = cell.cgroup.open_peak()
+        fds = [*cell.listener_fds, *([peak] if peak is not None else [])]
+        message = {"event": "started", "id": cell.request.id, "has_peak": peak is not None}
+        self.tell_server(message, fds)
+        _close_all(fds)
+        cell.listener_fds = []
+        key = cell.spawner.key
+        self._after(SPARE_DELAY_S, lambda: self._keep_spare(key))
+
+    def _keep_spare(self, key: requests.RootKey) -> None:
+        spawner = self._spawners.get(key)
+        if spawner is None or key in self._spares or self._server_gone:
+            return
+        try:
+            self._spares[key] = self._fork(key)
+        except OSError:
+            return  # the next start will say why
+
+    def _kill(self, cell: Cell) -> None:
+        cell.is_killed = True
+        if cell.pidfd >= 0:
+            _kill_pidfd(cell.pidfd)
+
+    def _fail(self, cell: Cell, reason: str) -> None:
+        """It will not start. Where there is a process it dies first."""
+        cell.failure = cell.failure or reason
+        if cell.pidfd >= 0:
+            self._kill(cell)
+        else:
+            self._on_dead(cell)
+
+    def _on_dead(self, cell: Cell) -> None:
+        """The init has ended, and with it, the kernel sees to that, everything in its pid namespace."""
+        if cell.stage is Stage.DEAD:
+            return
+        was_started = cell.stage is Stage.STARTED
+        self._hear_last(cell)
+        cell.stage = Stage.DEAD
+        if self._spares.get(cell.spawner.key) is cell:
+            del self._spares[cell.spawner.key]
+        if cell.pidfd >= 0:
+            self._unwatch(cell.pidfd)
+            os.close(cell.pidfd)
+            cell.pidfd = -1
+        self._unwatch(cell.channel.fileno())
+        cell.channel.close()
+        _close_all(cell.listener_fds + cell.request_fds)
+        self._tell_end(cell, was_started)
+        self._removals += 1
+        self._clear_away(cell, time.monotonic() + _REMOVAL_PATIENCE_S, 0.001)
+
+    def _hear_last(self, cell: Cell) -> None:
+        """What it said before it died may still lie in the socket."""
+        for _ in range(3):
+            try:
+                received = channel.receive(cell.channel, socket.MSG_DONTWAIT)
+            except (OSError, channel.ChannelError):
+                return
+            if received is None:
+                return
+            _close_all(received[1])
+            if received[0].get("event") == "exit" and cell.ending is None:
+                cell.ending = received[0]
+            elif received[0].get("event") == "failed":
+                cell.failure = str(received[0].get("error"))[:500]
+
+    def _tell_end(self, cell: Cell, was_started: bool) -> None:
+        if cell.request is None:
+            return
+        if not was_started and cell.ending is None:
+            reason = cell.failure or "it was killed before it had started"
+            self.tell_server({"event": "failed", "id": cell.request.id, "error": reason, "unavailable": False})
+            return
+        ending = cell.ending or {"code": None, "signal": int(signal.SIGKILL)}
+        code, number = ending.get("code"), ending.get("signal")
+        self.tell_server(
+            {
+                "event": "exit",
+                "id": cell.request.id,
+                "code": code if isinstance(code, int) else None,
+                "signal": number if isinstance(number, int) else None,
+                "oom": cell.cgroup.had_oom(),
+            }
+        )
+
+    def _clear_away(self, cell: Cell, patience_s: float, delay_s: float) -> None:
+        if not cell.cgroup.remove():
+            if time.monotonic() < patience_s:
+                self._after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
+                return
+            sys.stderr.write(f"cosset: cgroup {cell.name} stays until the next start\n")
+        eraser = self._scratch.erase(cell.name)
+        if eraser is None:
+            self._forget(cell)
+            return
+        pidfd = os.pidfd_open(eraser)
+
+        def erased() -> None:
+            self._unwatch(pidfd)
+            os.close(pidfd)
+            os.waitpid(eraser, 0)
+            self._forget(cell)
+
+        self._watch(pidfd, erased)
+
+    def _forget(self, cell: Cell) -> None:
+        self._removals -= 1
+        del self._cells[cell.name]
+        self._free_slots.insert(0, int(cell.name.partition("-")[2]))  # the longest unused uid is given out next
+        if cell.request is not None:
+            del self._by_id[cell.request.id]
+            self.tell_server({"event": "gone", "id": cell.request.id})
+
+    # Plumbing.
+
+    def _end_spawner(self, spawner: spawners.Spawner) -> None:
+        """Its environments die with it, by their parent-death signal."""
+        if self._spawners.get(spawner.key) is not spawner:
+            return
+        del self._spawners[spawner.key]
+        self._unwatch(spawner.control.fileno())
+        spawner.control.close()
+        _kill_pidfd(spawner.pidfd)
+        os.close(spawner.pidfd)
+        os.waitpid(spawner.pid, 0)
+
+    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+        self._selector.register(fd, selectors.EVENT_READ, callback)
+
+    def _unwatch(self, fd: int) -> None:
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+
+    def _after(self, delay_s: float, callback: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._names), callback))
+
+
+def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
+    """Reaps what an owner before left, and makes this owner's groups where the host allows."""
+    run_folder.reap()
+    hierarchies = cgroups.detect()
+    name = group_name(run_folder.key)
+    try:
+        groups = cgroups.Cgroups(hierarchies, name)
+    except OSError:
+        groups = cgroups.Cgroups((), name)  # not ours to make, as without root: doctor says what that costs
+    run_folder.record(groups.folders)
+    return groups
+
+
+def _kill_pidfd(pidfd: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,0 +1,186 @@
+"""The two processes of a node: forks the server, drops its privileges, stays behind as the launcher.
+
+To be called before anything heavy is imported and before any thread is started. The server ends with the launcher,
+however that ends; the launcher ends with the server, and clears everything away first. Read next: launcher.py.
+"""
+
+import os
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cosset.environments.launcher import run_folder
+from cosset.environments.launcher.launcher import Launcher, make_groups
+from cosset.environments.launcher.run_folder import OwnerError, RunFolder
+from cosset.runtimes.sealing import channel, filesystem, kernel
+
+__all__ = ["OwnerError", "run", "serve_launcher"]
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(
+    data: Path,
+    serve: Callable[[socket.socket], int],
+    on_message: Callable[[dict[str, Any]], None],
+    *,
+    readable: Sequence[Path] = (),
+) -> int:
+    """Runs the server until it ends; its exit code.
+
+    Args:
+        data: the data folder; made when missing, and with root given to a uid of Cosset's own.
+        serve: the server, in the child: gets its end of the control socket, returns its exit code.
+        on_message: in this process, for each message of `LauncherClient.tell_owner`. Without root this process has
+            entered a user namespace by then, where it seems to be root: look up the user's home before `run`.
+        readable: further files that the server needs, beyond Python, Cosset and the data folder.
+
+    Raises: OwnerError, when another Cosset has the data folder.
+    """
+    data = _make_data(data)
+    folder = RunFolder(data)
+    ours, theirs = channel.pair()
+    launcher_pid = os.getpid()
+    server = os.fork()
+    if server == 0:
+        ours.close()
+        _live_as_server(launcher_pid, data, theirs, serve, readable)
+    theirs.close()
+    return _live_as_launcher(server, ours, data, folder, on_message)
+
+
+def serve_launcher(control: socket.socket, data: Path, on_message: Callable[[dict[str, Any]], None]) -> None:
+    """The launcher alone, for a server that is there already (tests). Ends when the control socket is closed."""
+    data = _make_data(data)
+    _launcher(control, data, RunFolder(data), on_message).run()
+
+
+def _make_data(data: Path) -> Path:
+    data.mkdir(parents=True, exist_ok=True)
+    data = data.resolve()
+    if os.geteuid() == 0:
+        uid = run_folder.server_uid(data)
+        if data.stat().st_uid != uid:
+            _give(data, uid)
+    data.chmod(0o700)
+    return data
+
+
+def _give(data: Path, uid: int) -> None:
+    """Top folder last: were it cut short, the next start would begin again."""
+    for place, folders, files in os.walk(data):
+        if Path(place) == data and "scratch" in folders:
+            folders.remove("scratch")  # the launcher's own
+        for name in (*folders, *files):
+            os.chown(os.path.join(place, name), uid, uid, follow_symlinks=False)
+    os.chown(data, uid, uid)
+
+
+def _live_as_server(
+    launcher_pid: int,
+    data: Path,
+    control: socket.socket,
+    serve: Callable[[socket.socket], int],
+    readable: Sequence[Path],
+) -> NoReturn:
+    code = 1
+    try:
+        os.setsid()  # Ctrl-C reaches the launcher, which asks for a drain
+        if os.geteuid() == 0:
+            _drop_privileges(data, readable)
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        kernel.die_with_parent(signal.SIGKILL)
+        if os.getppid() == launcher_pid:
+            code = serve(control)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:  # noqa: BLE001 - the boundary of this process
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _drop_privileges(data: Path, readable: Sequence[Path]) -> None:
+    here = Path(__file__).resolve().parents[3]
+    own = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), here, data]
+    libraries = [Path(path) for path in sysconfig.get_paths().values()]
+    wanted = [path for path in (*own, *libraries, *readable) if path.exists()]
+    filesystem.unveil([str(path) for path in wanted])
+    uid = run_folder.server_uid(data)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    kernel.drop_capabilities()
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+
+
+def _live_as_launcher(
+    server: int, control: socket.socket, data: Path, folder: RunFolder, on_message: Callable[[dict[str, Any]], None]
+) -> int:
+    launcher = _launcher(control, data, folder, on_message)
+    server_fd = os.pidfd_open(server)
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker)
+    ended = False
+
+    def on_signal() -> None:
+        os.read(woken, 512)
+        launcher.tell_server({"event": "drain"})
+
+    def on_server_end() -> None:
+        nonlocal ended
+        ended = True
+
+    for number in _STOPPING:
+        signal.signal(number, lambda *_: None)
+    launcher.watch(woken, on_signal)
+    launcher.watch(server_fd, on_server_end)
+    while not ended:
+        launcher.turn()
+    signal.set_wakeup_fd(-1)
+    launcher.close()
+    _, status = os.waitpid(server, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _launcher(
+    control: socket.socket, data: Path, folder: RunFolder, on_message: Callable[[dict[str, Any]], None]
+) -> Launcher:
+    has_uids = os.geteuid() == 0
+    server_uid = run_folder.server_uid(data) if has_uids else os.geteuid()
+    first_uid = folder.reserve_uids() if has_uids else 0
+    unavailable = None if has_uids else _enter_user_namespace()
+    return Launcher(
+        control,
+        data=data,
+        run_folder=folder,
+        groups=make_groups(folder),
+        first_uid=first_uid,
+        server_uid=server_uid,
+        on_message=on_message,
+        unavailable=unavailable,
+    )
+
+
+def _enter_user_namespace() -> str | None:
+    """Without root: becomes root of a user namespace of its own, which holds nothing but this one user. Why not,
+    when the host allows none."""
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        for name, value in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            Path("/proc/self", name).write_text(value)
+        kernel.unshare(kernel.CLONE_NEWNS)
+    except OSError as error:
+        return f"tier jail needs root or user namespaces, and this host gives neither ({error}): see `cosset doctor`"
+    return None

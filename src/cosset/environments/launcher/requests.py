@@ -1,0 +1,142 @@
+"""What the server may ask of the launcher, checked as input from someone who may have been taken over.
+
+A path of the server's must lie in the data folder; an interpreter must be one that the server cannot have written.
+Read next: launcher.py, which acts on these.
+"""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_MEMORY_MB = 64 * 1024
+MAX_LAYERS = 16
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_PATH = re.compile(r"[A-Za-z0-9._/@+-]{1,1024}")
+"""Of folders that are handed to mount: no comma, colon or backslash, which mean something there."""
+_PYTHON = re.compile(r"python3\.\d+")
+
+
+class RequestError(Exception):
+    """The request is not one that the server may make."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootKey:
+    """Environments with equal keys start from the same root, and are forked by the same spawner.
+
+    `interpreter` is a host path, None for programs that bring all they need. `modules` is a folder below the data
+    folder that is shown as /var/runtime/node_modules.
+    """
+
+    kind: str
+    interpreter: str | None = None
+    modules: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """One environment. `code` and `layers` are relative to the data folder."""
+
+    id: str
+    root: RootKey
+    code: str
+    layers: tuple[str, ...]
+    memory_mb: int
+    environment: dict[str, str]
+    command: tuple[str, ...]
+    fd_names: tuple[str, ...]
+
+
+def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
+    """Raises: RequestError."""
+    kind = message.get("kind")
+    if kind not in ("python", "program"):
+        raise RequestError(f"kind is {kind!r}")
+    interpreter = message.get("interpreter")
+    if interpreter is not None:
+        interpreter = checked_interpreter(_text(interpreter), server_uid)
+    if kind == "python" and (interpreter is None or not _PYTHON.fullmatch(os.path.basename(interpreter))):
+        raise RequestError(f"no Python interpreter: {interpreter}")
+    layers = message.get("layers", [])
+    memory_mb = message.get("memory_mb")
+    if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
+        raise RequestError("layers")
+    if not isinstance(memory_mb, int) or not 1 <= memory_mb <= MAX_MEMORY_MB:
+        raise RequestError("memory_mb")
+    modules = message.get("modules")
+    return Spawn(
+        parse_id(message),
+        RootKey(kind, interpreter, None if modules is None else below(data, modules)),
+        below(data, message.get("code")),
+        tuple(below(data, layer) for layer in layers),
+        memory_mb,
+        _environment(message.get("environment")),
+        _command(message.get("command"), kind),
+        ("output", "telemetry", "transport") if kind == "python" else ("output",),
+    )
+
+
+def parse_id(message: dict[str, Any]) -> str:
+    name = _text(message.get("id"))
+    if not _ID.fullmatch(name):
+        raise RequestError("id")
+    return name
+
+
+def below(data: Path, path: object) -> str:
+    """The path relative to the data folder. Symbolic links are no way out: the launcher follows them only inside the
+    root of a spawner, where the host's other folders are not."""
+    text = _text(path)
+    if not _PATH.fullmatch(text) or os.path.normpath(text) != text:
+        raise RequestError(f"path {text!r}")
+    relative = os.path.relpath(text, data)
+    if relative.startswith("..") or relative == "." or not os.path.isabs(text):
+        raise RequestError(f"{text} is not in the data folder")
+    return relative
+
+
+def checked_interpreter(path: str, server_uid: int) -> str:
+    """The real path of an interpreter that neither the server nor an environment can have put there or changed."""
+    real = os.path.realpath(path)
+    if os.path.basename(real) != "node" and not _PYTHON.fullmatch(os.path.basename(real)):
+        raise RequestError(f"{path} is neither python3.N nor node")
+    place = real
+    while True:
+        try:
+            status = os.stat(place)
+        except OSError as error:
+            raise RequestError(str(error)) from None
+        is_ours = status.st_uid == server_uid != os.geteuid()
+        if is_ours or (status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX):
+            raise RequestError(f"{place} could be changed by others")
+        if place == "/":
+            return real
+        place = os.path.dirname(place)
+
+
+def _environment(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise RequestError("environment")
+    for name, text in value.items():
+        if not isinstance(text, str) or "\0" in text or "\0" in name or "=" in name or not name:
+            raise RequestError("environment")
+    return value
+
+
+def _command(value: object, kind: str) -> tuple[str, ...]:
+    if kind == "python":
+        return ()
+    if not isinstance(value, list) or not value or not all(isinstance(part, str) for part in value):
+        raise RequestError("command")
+    if not value[0].startswith("/") or any("\0" in part for part in value):
+        raise RequestError("command")
+    return tuple(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise RequestError(f"not a text: {value!r:.60}")
+    return value

@@ -1,0 +1,120 @@
+"""The launcher's own folder in /run, one a data folder: the lock that keeps a second owner out, and the record of what
+to clear away when an owner has died. The server cannot write to it.
+
+A dead owner's processes die with it; what stays are its cgroups, its temporary folders, and, where the kernel was
+slow, processes still in those cgroups. Nothing is killed by pid: only by being in a group that we made.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from cosset.environments.launcher import cgroups
+
+_BLOCK = 4096
+_BLOCKS = 1024
+FIRST_SERVER_UID = 1_880_000_000
+FIRST_ENVIRONMENT_UID = 1_881_000_000
+"""Cosset's own host uids: one of 65,536 for the server of a data folder; above, blocks of 4,096 for environments, one
+block a launcher. No distribution gives these out; see docs/decisions/0006-launcher-and-jail.md."""
+
+
+class OwnerError(Exception):
+    """This data folder cannot be owned now; the message says why."""
+
+
+class RunFolder:
+    """Held for the life of the launcher; the locks go with the process, however it ends."""
+
+    def __init__(self, data: Path) -> None:
+        base = _base()
+        self.key = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+        self.path = base / self.key
+        self.path.mkdir(exist_ok=True)
+        self._lock = _locked(self.path / "lock")
+        if self._lock is None:
+            raise OwnerError(f"another Cosset is running on {data} (pid {_read_pid(self.path / 'lock')})")
+        self.mount_point = self.path / "root"
+        self.mount_point.mkdir(exist_ok=True)
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, str(os.getpid()).encode())
+        self._base = base
+        self._block_lock: int | None = None
+
+    def reserve_uids(self) -> int:
+        """The first uid of a block that no other launcher on this host has."""
+        folder = self._base / "uids"
+        folder.mkdir(exist_ok=True)
+        for block in range(_BLOCKS):
+            self._block_lock = _locked(folder / str(block))
+            if self._block_lock is not None:
+                return FIRST_ENVIRONMENT_UID + block * _BLOCK
+        raise OwnerError(f"{_BLOCKS} Cossets are running on this host")
+
+    def record(self, groups: tuple[Path, ...]) -> None:
+        (self.path / "cgroups.json").write_text(json.dumps([str(group) for group in groups]))
+
+    def reap(self) -> None:
+        """Clears away the cgroups of the owner before."""
+        try:
+            recorded = json.loads((self.path / "cgroups.json").read_text())
+        except (OSError, ValueError):
+            return
+        for group in recorded:
+            if Path(group).name == group_name(self.key):
+                cgroups.reap(Path(group))
+
+    def close(self) -> None:
+        """Clears the folder away. The last thing that an owner does."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def group_name(key: str) -> str:
+    return f"cosset-{key}"
+
+
+def server_uid(data: Path) -> int:
+    """The same for the same folder at every start, so that its files need not change hands."""
+    return FIRST_SERVER_UID + int(hashlib.sha256(os.fsencode(data)).hexdigest()[:4], 16)
+
+
+def _base() -> Path:
+    if os.geteuid() == 0:
+        base = Path("/run/cosset")
+    elif runtime_dir := os.environ.get("XDG_RUNTIME_DIR"):
+        base = Path(runtime_dir) / "cosset"
+    else:
+        base = Path(f"/tmp/cosset-{os.geteuid()}")
+    base.mkdir(mode=0o711, exist_ok=True)
+    found = base.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise OwnerError(f"{base} does not belong to us alone: remove it")
+    return base
+
+
+def _locked(path: Path) -> int | None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    try:
+        is_current = os.stat(path).st_ino == os.fstat(fd).st_ino
+    except FileNotFoundError:
+        is_current = False
+    if not is_current:  # its owner has just cleared it away
+        os.close(fd)
+        return _locked(path)
+    return fd
+
+
+def _read_pid(path: Path) -> str:
+    try:
+        return path.read_text() or "unknown"
+    except OSError:
+        return "unknown"

@@ -1,0 +1,67 @@
+"""The folders behind every environment's /tmp, on the data disk: empty at start, erased after.
+
+They lie in `scratch` in the data folder, which the server owns: this one belongs to the launcher, is only ever reached
+through its descriptor, and is refused when it is not what we made. The size is not capped yet; docs/decisions/0006.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+NAME = "scratch"
+
+
+class ScratchError(Exception):
+    """The folder is not ours."""
+
+
+class Scratch:
+    """Owner of all scratch folders of one data folder."""
+
+    def __init__(self, data: Path) -> None:
+        above = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(NAME, 0o711, dir_fd=above)
+            self._fd = os.open(NAME, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        finally:
+            os.close(above)
+        if os.fstat(self._fd).st_uid != os.geteuid():
+            raise ScratchError(f"{data / NAME} does not belong to the launcher: remove it")
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode: whoever mounts the folder by its name makes sure that it is this one."""
+        status = os.fstat(self._fd)
+        return status.st_dev, status.st_ino
+
+    def make(self, name: str, uid: int) -> None:
+        os.mkdir(name, 0o700, dir_fd=self._fd)
+        if uid:
+            os.chown(name, uid, uid, dir_fd=self._fd, follow_symlinks=False)
+
+    def erase(self, name: str) -> int | None:
+        """Removes one folder; when that may take long, in a process of its own, whose pid is the answer."""
+        try:
+            os.rmdir(name, dir_fd=self._fd)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=self._fd)
+                finally:
+                    os._exit(0)
+            return pid
+        return None
+
+    def reap(self) -> None:
+        """Removes whatever an owner before has left."""
+        for name in os.listdir(self._fd):
+            if stat.S_ISDIR(os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode):
+                shutil.rmtree(name, ignore_errors=True, dir_fd=self._fd)
+            else:
+                os.unlink(name, dir_fd=self._fd)

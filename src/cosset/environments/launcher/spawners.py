@@ -1,0 +1,121 @@
+"""Starts the processes that fork environments: one a root, made when it is first asked for.
+
+A Python spawner is an interpreter with AWS's bootstrap loaded (runtimes/python/zygote.py); any other is a fork of the
+launcher itself. Read next: runtimes/sealing/spawner.py, what such a process does; launcher.py, who talks to it.
+"""
+
+import importlib.util
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cosset.environments.launcher.requests import RootKey
+from cosset.environments.launcher.scratch import NAME as SCRATCH_NAME
+from cosset.environments.launcher.scratch import Scratch
+from cosset.runtimes.sealing import channel, filesystem, kernel, seal, spawner
+from cosset.runtimes.sealing import filter as seccomp
+
+RUNTIME_API_PORT = 9001
+ENDPOINT_PORT = 4566
+_RUNTIME_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
+_SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+_CONTROL_FD = 3
+
+
+@dataclass(slots=True, eq=False)
+class Spawner:
+    """A running spawner. `waiting` are the environments whose fork it has been asked for, in order."""
+
+    key: RootKey
+    pid: int
+    pidfd: int
+    control: socket.socket
+    waiting: deque[Any] = field(default_factory=deque)
+
+
+def ports(key: RootKey) -> tuple[int, ...]:
+    """What is listened on inside, in the order in which the sockets come out."""
+    return (ENDPOINT_PORT,) if key.kind == "python" else (ENDPOINT_PORT, RUNTIME_API_PORT)
+
+
+def start(key: RootKey, *, mount_point: Path, data: Path, scratch: Scratch) -> Spawner:
+    """Forks it; whether it could make its root shows when it is first asked to fork."""
+    ours, theirs = channel.pair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _live(key, theirs, mount_point, data, scratch)
+    theirs.close()
+    return Spawner(key, pid, os.pidfd_open(pid), ours)
+
+
+def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, scratch: Scratch) -> NoReturn:
+    try:
+        kernel.die_with_parent(signal.SIGKILL)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        filesystem.enter_root(str(mount_point), _folders(key, data))
+        if _identity(filesystem.SCRATCH) != scratch.identity:
+            raise PermissionError("the scratch folder has been replaced")
+        os.dup2(control.fileno(), _CONTROL_FD, inheritable=key.kind == "python")
+        kernel.close_fds_from(_CONTROL_FD + 1)
+        if key.kind == "python":
+            _become_zygote(key)
+        cell = seal.Cell(ports(key), seccomp.program(kernel.MACHINE), spawner.run_program)
+        spawner.serve(socket.socket(fileno=_CONTROL_FD), cell)
+    except BaseException as error:  # noqa: BLE001 - the boundary of this process
+        sys.stderr.write(f"cosset: spawner for {key.interpreter or key.kind}: {type(error).__name__}: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _become_zygote(key: RootKey) -> None:
+    assert key.interpreter is not None
+    program = f"{filesystem.RUNTIMES}/python/zygote.py"
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    os.execve(key.interpreter, [key.interpreter, "-S", program, str(_CONTROL_FD)], environment)
+
+
+def _folders(key: RootKey, data: Path) -> dict[str, str]:
+    """Host path to place inside."""
+    folders = {str(data): filesystem.DATA, str(data / SCRATCH_NAME): filesystem.SCRATCH}
+    if key.interpreter is not None and not key.interpreter.startswith("/usr/"):
+        prefix = _prefix(key)
+        folders[prefix] = prefix
+    if key.kind == "python":
+        folders[str(Path(filesystem.__file__).parents[1])] = filesystem.RUNTIMES
+        for name in (*_RUNTIME_PACKAGES, *_SDK_PACKAGES):
+            if (source := _package(name)) is not None:
+                folders[source] = f"/var/runtime/{os.path.basename(source)}"
+    if key.modules is not None:
+        folders[str(data / key.modules)] = "/var/runtime/node_modules"
+    return folders
+
+
+def _prefix(key: RootKey) -> str:
+    """What must be seen besides the interpreter itself: a Python's whole prefix; Node carries its library in itself."""
+    assert key.interpreter is not None
+    folder = os.path.dirname(key.interpreter)
+    return os.path.dirname(folder) if key.kind == "python" else folder
+
+
+def _package(name: str) -> str | None:
+    """Where a package of Cosset's own site-packages lies; None when it is not installed (snapshot_restore_py)."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return None
+    return os.path.dirname(spec.origin) if spec.submodule_search_locations else spec.origin

@@ -1,0 +1,65 @@
+"""One interpreter with AWS's runtime client loaded, from which every environment of its Python version is forked.
+
+Run as `python -S zygote.py FD` inside the root that its children will have, so that lazy imports find the same files.
+Loads what AWS's bootstrap loads and nothing more: a module loaded here would win over the function's own. Never
+loads boto3. Runs inside environments, Python 3.9 syntax. Read next: ../sealing/spawner.py, client.py.
+"""
+
+import gc
+import importlib
+import os
+import socket
+import sys
+import time
+
+RUNTIMES = "/.cosset/runtimes"
+RUNTIME_DIR = "/var/runtime"
+
+
+def main(control_fd):
+    import site
+
+    site.setquit()  # `exit()` and `quit()`, which -S leaves out and functions use
+    own_path = list(sys.path[1:])
+    sys.path[:] = [RUNTIMES, os.path.join(RUNTIMES, "python"), RUNTIME_DIR, *own_path]
+    import client
+    from awslambdaric import bootstrap
+    from sealing import filter as seccomp
+    from sealing import kernel, seal, spawner
+
+    def run(assignment, fds):
+        _run_function(assignment, fds, own_path, bootstrap, client.FramedRuntimeClient)
+
+    cell = seal.Cell([4566], seccomp.program(kernel.MACHINE), run)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("sealing", "client")]:
+        del sys.modules[name]
+    gc.collect()
+    gc.freeze()
+    spawner.serve(socket.socket(fileno=control_fd), cell)
+
+
+def _run_function(assignment, fds, own_path, bootstrap, client_class):
+    """In the sealed child: what was fixed when the zygote started is set again, then AWS's bootstrap takes over."""
+    os.environ.clear()
+    os.environ.update(assignment["environment"])
+    os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(fds["telemetry"])
+    time.tzset()
+    sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
+    sys.path[:] = _search_path(own_path)
+    sys.path_importer_cache.clear()
+    importlib.invalidate_caches()
+    if assignment["environment"].get("AWS_LAMBDA_LOG_FORMAT") or assignment["environment"].get("AWS_LAMBDA_LOG_LEVEL"):
+        importlib.reload(bootstrap)  # it reads both when it is imported
+    runtime_client = client_class(socket.socket(fileno=fds["transport"]))
+    bootstrap.run(assignment["environment"]["_HANDLER"], runtime_client)
+
+
+def _search_path(own_path):
+    """AWS's order: the function, its layers, then the runtime. The interpreter's own site-packages are not in it."""
+    site_packages = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return ["/var/task", site_packages, "/opt/python", *given, *own_path]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,63 @@
+"""One JSON object a message, with descriptors beside it, over a SOCK_SEQPACKET socket.
+
+Bounded on both sides: a longer message, or one that is not an object, ends the conversation. Read next: spawner.py.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+MAX_MESSAGE_BYTES = 128 * 1024
+MAX_FDS = 16
+
+Message = Dict[str, Any]
+
+
+class ChannelError(Exception):
+    """The other side broke the protocol."""
+
+
+def pair() -> Tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_MESSAGE_BYTES)
+    return ours, theirs
+
+
+def send(channel: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
+    """Raises: ChannelError when the message is too long, OSError when the other side has gone."""
+    data = json.dumps(message, separators=(",", ":")).encode()
+    if len(data) > MAX_MESSAGE_BYTES or len(fds) > MAX_FDS:
+        raise ChannelError("message of %d bytes and %d descriptors" % (len(data), len(fds)))
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    channel.sendmsg([data], rights, socket.MSG_NOSIGNAL)
+
+
+def receive(channel: socket.socket, flags: int = 0) -> Optional[Tuple[Message, List[int]]]:
+    """The next message and its descriptors, which are then the caller's; None when the other side has gone.
+
+    Raises: ChannelError; BlockingIOError when asked not to wait.
+    """
+    space = socket.CMSG_SPACE(MAX_FDS * 4)
+    data, rights, received, _ = channel.recvmsg(MAX_MESSAGE_BYTES, space, flags | socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, payload in rights:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+    if not data and not fds:
+        return None
+    try:
+        if received & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise ChannelError("message too long")
+        message = json.loads(data)
+        if not isinstance(message, dict):
+            raise ChannelError("not an object")
+    except (ValueError, RecursionError, ChannelError) as error:
+        for fd in fds:
+            os.close(fd)
+        raise ChannelError(str(error)) from None
+    return message, list(fds)

@@ -1,0 +1,182 @@
+"""What an environment sees of the disk: a read-only root made of named paths, and its own few folders on top.
+
+A spawner enters its root once; every environment it forks takes a private copy and adds /var/task, /opt, /tmp and
+/proc. The folders these come from lie under HIDDEN, which is gone before any code of the function runs.
+Refuses nothing: the launcher has checked every path. Read next: seal.py.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Dict, List, Sequence
+
+from . import kernel
+
+HIDDEN = "/.cosset"
+DATA = HIDDEN + "/data"
+SCRATCH = HIDDEN + "/scratch"
+RUNTIMES = HIDDEN + "/runtimes"
+_NEW_PROC = HIDDEN + "/proc"
+_OLD_ROOT = HIDDEN + "/old"
+
+SANDBOX_UID = 993
+SANDBOX_GID = 990
+"""The user inside, by the numbers AWS gives its own (sbx_user1051)."""
+
+_SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr")
+_SHARED_CONFIGURATION = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/alternatives")
+_COPIED_CONFIGURATION = ("/etc/ld.so.cache", "/etc/mime.types", "/etc/protocols", "/etc/services")
+_OWN_CONFIGURATION = {
+    "/etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\n"
+    "sbx_user1051:x:%d:%d::/home/sbx_user1051:/sbin/nologin\n"
+    "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n" % (SANDBOX_UID, SANDBOX_GID),
+    "/etc/group": "root:x:0:\nsbx_group:x:%d:\nnogroup:x:65534:\n" % SANDBOX_GID,
+    "/etc/hosts": "127.0.0.1 localhost\n",
+    "/etc/resolv.conf": "",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", DATA, SCRATCH, _NEW_PROC, _OLD_ROOT)
+
+_READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
+# What statvfs says of a mount, and the flag that says the same when mounting. A user namespace may not clear them.
+_KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: kernel.MS_RELATIME}
+
+
+def enter_root(mount_point: str, folders: Dict[str, str]) -> None:
+    """Gives this process, in a mount namespace of its own, the read-only root that its environments start from.
+
+    `folders` maps further host folders or files to their places inside; DATA and SCRATCH stay writable.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("cosset", mount_point, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=8m")
+    for folder in _EMPTY_FOLDERS:
+        os.makedirs(mount_point + folder, 0o755)
+    _add_system(mount_point)
+    _add_configuration(mount_point)
+    _add_devices(mount_point)
+    for source, target in sorted(folders.items(), key=lambda item: item[1]):
+        bind(source, mount_point + target, 0 if target in (DATA, SCRATCH) else _READ_ONLY)
+    bind("/proc", mount_point + "/proc", 0)
+    kernel.pivot_root(mount_point, mount_point + _OLD_ROOT)
+    os.chdir("/")
+    kernel.unmount(_OLD_ROOT)
+    kernel.mount("none", "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | _READ_ONLY)
+
+
+def bind(source: str, target: str, flags: int) -> None:
+    """Shows `source` at `target` too, making the place when it is missing."""
+    _make_place(source, target)
+    try:
+        kernel.mount(source, target, None, kernel.MS_BIND)
+    except OSError:
+        # In a user namespace a mount with others below it can only be taken whole.
+        kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    if flags:
+        present = os.statvfs(target).f_flag
+        kept = sum(flag for seen, flag in _KEPT_FLAGS.items() if present & seen)
+        kernel.mount("none", target, None, kernel.MS_REMOUNT | kernel.MS_BIND | kept | flags)
+
+
+def add_own_proc() -> None:
+    """A /proc of this process's pid namespace instead of the host's."""
+    # Mounted beside the old one first: in a user namespace the kernel gives no new proc where none is seen.
+    kernel.mount("proc", _NEW_PROC, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    kernel.unmount("/proc")
+    kernel.mount(_NEW_PROC, "/proc", None, kernel.MS_MOVE)
+
+
+def add_own_folders(code: str, layers: Sequence[str], scratch: str) -> None:
+    """/var/task, /opt and /tmp of one environment; then nothing under HIDDEN is left.
+
+    `code` and `layers` are paths below DATA, `scratch` the name of a folder in SCRATCH. Of several layers the later
+    covers the earlier, as on AWS.
+    """
+    bind(os.path.join(DATA, code), "/var/task", _READ_ONLY)
+    paths = [os.path.join(DATA, layer) for layer in layers]
+    if len(paths) == 1:
+        bind(paths[0], "/opt", _READ_ONLY)
+    elif paths:
+        kernel.mount("layers", "/opt", "overlay", _READ_ONLY, "lowerdir=" + ":".join(reversed(paths)))
+    bind(os.path.join(SCRATCH, scratch), "/tmp", kernel.MS_NOSUID | kernel.MS_NODEV)
+    for folder in (DATA, SCRATCH, RUNTIMES):
+        if os.path.ismount(folder):
+            kernel.unmount(folder)
+
+
+def _make_place(source: str, target: str) -> None:
+    if os.path.lexists(target):
+        return
+    if os.path.isdir(source):
+        os.makedirs(target, 0o755)
+        return
+    os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+    os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def _add_system(root: str) -> None:
+    for folder in _SYSTEM_FOLDERS:
+        if os.path.islink(folder):
+            os.symlink(os.readlink(folder), root + folder)
+        elif os.path.isdir(folder):
+            bind(folder, root + folder, _READ_ONLY)
+
+
+def _add_configuration(root: str) -> None:
+    os.makedirs(root + "/etc", 0o755)
+    for folder in _SHARED_CONFIGURATION:
+        if os.path.isdir(folder):
+            bind(folder, root + folder, _READ_ONLY)
+    contents: Dict[str, Any] = dict(_OWN_CONFIGURATION)
+    for path in _COPIED_CONFIGURATION:
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                contents[path] = file.read()
+    for path, content in contents.items():
+        with open(root + path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+
+
+def _add_devices(root: str) -> None:
+    os.makedirs(root + "/dev", 0o755)
+    for name in _DEVICES:
+        bind("/dev/" + name, root + "/dev/" + name, kernel.MS_NOSUID | kernel.MS_NOEXEC)
+    for name, target in {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}.items():
+        os.symlink(target, root + "/dev/" + name)
+
+
+def unveil(paths: Sequence[str]) -> None:
+    """Makes `paths` reachable for a process without privileges, in a mount namespace of its own.
+
+    A folder on the way that others may not enter is covered by an empty one that they may, with the paths bound
+    below it: nothing else of it shows, and the host's own permissions stay as they are.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    for cover, below in _closed_folders(paths).items():
+        handles = {path: os.open(path, os.O_PATH) for path in below}
+        kernel.mount("cosset", cover, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=1m")
+        for path, handle in handles.items():
+            _make_place("/proc/self/fd/%d" % handle, path)
+            kernel.mount("/proc/self/fd/%d" % handle, path, None, kernel.MS_BIND)
+            os.close(handle)
+        kernel.mount("none", cover, None, kernel.MS_REMOUNT | kernel.MS_BIND | _READ_ONLY)
+
+
+def _closed_folders(paths: Sequence[str]) -> Dict[str, List[str]]:
+    """For each path its topmost ancestor that others may not enter; a path below another of them is left out."""
+    found: Dict[str, List[str]] = {}
+    kept: List[str] = []
+    for path in sorted(set(map(os.path.realpath, paths))):
+        if any(path == other or path.startswith(other + "/") for other in kept):
+            continue
+        kept.append(path)
+        parts = path.split("/")
+        for length in range(2, len(parts)):
+            ancestor = "/".join(parts[:length])
+            if not os.stat(ancestor).st_mode & stat.S_IXOTH:
+                found.setdefault(ancestor, []).append(path)
+                break
+    return found

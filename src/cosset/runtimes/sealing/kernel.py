@@ -1,0 +1,161 @@
+"""The Linux calls that Python has no names for. Each raises OSError with what it was asked to do.
+
+Refuses nothing by itself: it is the caller who knows what a call is for. Read next: filesystem.py and seal.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import platform
+import socket
+import struct
+from typing import Optional
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_MOVE = 8192
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MS_RELATIME = 1 << 21
+MNT_DETACH = 2
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_SECCOMP_MODE_FILTER = 2
+
+_SYS_PIDFD_OPEN = 434
+_SYS_CLOSE_RANGE = 436
+_SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
+MACHINE = platform.machine()
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, "%s: %s" % (what, os.strerror(code)))
+    return result
+
+
+def unshare(flags: int) -> None:
+    _check(_libc.unshare(ctypes.c_int(flags)), "unshare(%#x)" % flags)
+
+
+def enter_namespace(fd: int, kind: int) -> None:
+    _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
+
+
+def mount(source: str, target: str, kind: Optional[str] = None, flags: int = 0, options: str = "") -> None:
+    result = _libc.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode() if kind else None,
+        ctypes.c_ulong(flags),
+        options.encode() if options else None,
+    )
+    _check(result, "mount %s on %s" % (source, target))
+
+
+def unmount(target: str) -> None:
+    """Takes the mount out of the tree at once; it ends when its last user does."""
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), "unmount %s" % target)
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    number = _SYS_PIVOT_ROOT[MACHINE]
+    _check(_libc.syscall(ctypes.c_long(number), os.fsencode(new_root), os.fsencode(put_old)), "pivot_root " + new_root)
+
+
+def prctl(option: int, second: int = 0, third: int = 0) -> None:
+    result = _libc.prctl(
+        ctypes.c_int(option), ctypes.c_ulong(second), ctypes.c_ulong(third), ctypes.c_ulong(0), ctypes.c_ulong(0)
+    )
+    _check(result, "prctl(%d, %d)" % (option, second))
+
+
+def die_with_parent(signal_number: int) -> None:
+    """The kernel sends the signal when the parent ends. A change of credentials undoes this."""
+    prctl(PR_SET_PDEATHSIG, signal_number)
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability, for this process and all that it will ever start.
+
+    All five sets: with a single-uid map a change of uid drops none of them.
+    """
+    for capability in range(64):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            break  # past the last one that this kernel knows
+    with contextlib.suppress(OSError):  # kernels before 4.3 have none
+        prctl(PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    _check(_libc.syscall(ctypes.c_long(_SYS_CAPSET[MACHINE]), header, bytes(24)), "capset")
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def install_filter(program: bytes) -> None:
+    """Puts a seccomp program (packed sock_filter instructions) on this process, for good."""
+    wrapped = _FilterProgram(len(program) // 8, program)
+    result = _libc.prctl(
+        ctypes.c_int(PR_SET_SECCOMP),
+        ctypes.c_ulong(_SECCOMP_MODE_FILTER),
+        ctypes.byref(wrapped),
+        ctypes.c_ulong(0),
+        ctypes.c_ulong(0),
+    )
+    _check(result, "seccomp filter")
+
+
+def open_pidfd(pid: int) -> int:
+    return _check(_libc.syscall(ctypes.c_long(_SYS_PIDFD_OPEN), ctypes.c_int(pid), ctypes.c_uint(0)), "pidfd_open")
+
+
+def close_fds_from(first: int) -> None:
+    """Closes every descriptor from `first` on."""
+    last = ctypes.c_uint(0xFFFFFFFF)
+    if _libc.syscall(ctypes.c_long(_SYS_CLOSE_RANGE), ctypes.c_uint(first), last, ctypes.c_uint(0)) < 0:
+        for name in os.listdir("/proc/self/fd"):  # kernels before 5.9
+            if int(name) >= first:
+                with contextlib.suppress(OSError):
+                    os.close(int(name))
+
+
+def raise_loopback() -> None:
+    """Brings `lo` up in this network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        request = struct.pack("16sH22x", b"lo", 0)
+        flags = struct.unpack_from("H", fcntl.ioctl(probe, _SIOCGIFFLAGS, request), 16)[0]
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))

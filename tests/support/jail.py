@@ -1,0 +1,131 @@
+"""A launcher of one's own around a test: the test process is its server. Clears everything away at the end."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cosset.clock import SystemClock
+from cosset.environments.api import Answer, Environment, EnvironmentSpec, Event
+from cosset.environments.jail.tier import JailTier
+from cosset.environments.launcher.client import LauncherClient
+from cosset.identity.principal import Credentials
+from cosset.runtimes.catalogue import Catalogue
+from cosset.runtimes.sealing import channel
+
+_LAUNCHER = """
+import socket, sys
+from pathlib import Path
+from cosset.environments.launcher import owner
+owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print)
+"""
+
+
+@dataclass
+class Lines:
+    """A LogSink that keeps what it is given."""
+
+    events: list[str] = field(default_factory=list)
+
+    def write(self, timestamp_ms: int, message: str) -> None:
+        self.events.append(message)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.events)
+
+
+class Jail:
+    """A tier and a place for code. `data` is the data folder."""
+
+    def __init__(self, tier: JailTier, data: Path, launcher: LauncherClient) -> None:
+        self.tier = tier
+        self.data = data
+        self.launcher = launcher
+        self.lines = Lines()
+
+    def spec(self, files: Mapping[str, str | bytes], **changes: object) -> EnvironmentSpec:
+        """A Python function of these files; `changes` are fields of EnvironmentSpec."""
+        code = self.folder(files)
+        spec = EnvironmentSpec(
+            id=uuid.uuid4().hex,
+            account="123456789012",
+            region="us-east-1",
+            function_name="greetingsOnDemand",
+            function_arn="arn:aws:lambda:us-east-1:123456789012:function:greetingsOnDemand",
+            version="$LATEST",
+            runtime="python{}.{}".format(*sys.version_info[:2]),
+            handler="app.handler",
+            memory_mb=256,
+            timeout_s=10,
+            ephemeral_storage_mb=512,
+            code_dir=code,
+            log_group="/aws/lambda/greetingsOnDemand",
+            log_stream="2026/11/21/[$LATEST]0123456789abcdef",
+            credentials=Credentials("ASIAEXAMPLE", "secret", "token", 0),
+        )
+        return replace(spec, **changes)  # type: ignore[arg-type]
+
+    def folder(self, files: Mapping[str, str | bytes]) -> Path:
+        """A new folder in the data folder, as code or layer."""
+        folder = self.data / "code" / uuid.uuid4().hex
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            path.chmod(0o755)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    async def start(self, files: Mapping[str, str | bytes], **changes: object) -> Environment:
+        return await self.tier.start(self.spec(files, **changes), self.lines)
+
+    async def run(self, source: str, payload: bytes = b"{}", **changes: object) -> Answer:
+        """One cold invocation of a Python source, then the end of its environment."""
+        environment = await self.start({"app.py": source}, **changes)
+        try:
+            return await environment.invoke(event(payload))
+        finally:
+            await environment.shutdown()
+
+
+def event(payload: bytes = b"{}", timeout_s: float = 10, **changes: object) -> Event:
+    deadline_ms = SystemClock().now_ms() + int(timeout_s * 1000)
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:greetingsOnDemand"
+    made = Event(request_id=str(uuid.uuid4()), payload=payload, deadline_ms=deadline_ms, invoked_arn=arn)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def jail(data: Path | None = None, user: int | None = None, **options: object) -> AsyncIterator[Jail]:
+    """Args: user: the uid to start the launcher as; None: the test's own."""
+    with _data_folder(data) as folder:
+        ours, theirs = channel.pair()
+        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder)]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220
+        theirs.close()
+        clock = SystemClock()
+        launcher = LauncherClient(ours)
+        tier = JailTier(launcher, Catalogue(), clock, **options)  # type: ignore[arg-type]
+        try:
+            yield Jail(tier, folder, launcher)
+        finally:
+            await tier.close()
+            launcher.close()
+            await asyncio.to_thread(process.wait, 15)
+
+
+@contextlib.contextmanager
+def _data_folder(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="cosset-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder).resolve()
