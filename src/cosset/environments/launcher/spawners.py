@@ -25,6 +25,7 @@ ENDPOINT_PORT = 4566
 _RUNTIME_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
 _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 _CONTROL_FD = 3
+_RUNTIMES = Path(filesystem.__file__).parents[1]
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +63,7 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         signal.set_wakeup_fd(-1)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
-        filesystem.enter_root(str(mount_point), _folders(key, data))
+        filesystem.enter_root(str(mount_point), _folders(key, data), _copies(key))
         if _identity(filesystem.SCRATCH) != scratch.identity:
             raise PermissionError("the scratch folder has been replaced")
         os.dup2(control.fileno(), _CONTROL_FD, inheritable=key.kind == "python")
@@ -97,13 +98,20 @@ def _folders(key: RootKey, data: Path) -> dict[str, str]:
         prefix = _prefix(key)
         folders[prefix] = prefix
     if key.kind == "python":
-        folders[str(Path(filesystem.__file__).parents[1])] = filesystem.RUNTIMES
+        folders[str(_RUNTIMES)] = filesystem.RUNTIMES
         for name in (*_RUNTIME_PACKAGES, *_SDK_PACKAGES):
             if (source := _package(name)) is not None:
                 folders[source] = f"/var/runtime/{os.path.basename(source)}"
     if key.modules is not None:
         folders[str(data / key.modules)] = "/var/runtime/node_modules"
     return folders
+
+
+def _copies(key: RootKey) -> dict[str, str]:
+    """The Node bootstrap's few files, beside which the SDK may be shown as node_modules."""
+    if key.kind == "python" or key.interpreter is None:
+        return {}
+    return {str(path): f"/var/runtime/{path.name}" for path in (_RUNTIMES / "node").glob("*.mjs")}
 
 
 def _prefix(key: RootKey) -> str:

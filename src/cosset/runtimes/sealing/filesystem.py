@@ -8,6 +8,7 @@ Refuses nothing: the launcher has checked every path. Read next: seal.py.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from typing import Any, Dict, List, Sequence
 
@@ -44,10 +45,11 @@ _READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: kernel.MS_RELATIME}
 
 
-def enter_root(mount_point: str, folders: Dict[str, str]) -> None:
+def enter_root(mount_point: str, folders: Dict[str, str], copies: Dict[str, str]) -> None:
     """Gives this process, in a mount namespace of its own, the read-only root that its environments start from.
 
-    `folders` maps further host folders or files to their places inside; DATA and SCRATCH stay writable.
+    `folders` maps further host folders or files to their places inside; DATA and SCRATCH stay writable. `copies` maps
+    small files.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -59,6 +61,8 @@ def enter_root(mount_point: str, folders: Dict[str, str]) -> None:
     _add_devices(mount_point)
     for source, target in sorted(folders.items(), key=lambda item: item[1]):
         bind(source, mount_point + target, 0 if target in (DATA, SCRATCH) else _READ_ONLY)
+    for source, target in copies.items():
+        shutil.copyfile(source, mount_point + target)
     bind("/proc", mount_point + "/proc", 0)
     kernel.pivot_root(mount_point, mount_point + _OLD_ROOT)
     os.chdir("/")
