@@ -40,6 +40,8 @@ def up(as_json: bool, **flags: Any) -> None:
 
 def _keep_profile(ready: "Ready", *, for_user: bool) -> str:
     """Writes the profile where it is wanted; answers the sentence that says how clients find us."""
+    if ready.access_key_id is None or ready.secret_access_key is None:
+        return "the administrator has no access key any more: use a key of your own"
     found = profile.Profile(ready.endpoint, ready.access_key_id, ready.secret_access_key, ready.region)
     by_hand = f"eval $(cosset env --data {ready.data})"
     try:

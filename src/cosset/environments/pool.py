@@ -128,11 +128,6 @@ class Pool:
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
-    def retire(self, function_arn: str) -> None:
-        """Lets the idle environments of a function go: it was changed or deleted."""
-        for resident in [r for r in self._idle_residents() if r.key.function_arn == function_arn]:
-            self._remove_idle(resident)
-
     def sweep(self) -> None:
         """Lets environments go that have been idle too long. The server calls it every few seconds."""
         now_s = self._clock.monotonic_s()

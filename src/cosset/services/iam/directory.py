@@ -18,7 +18,13 @@ from cosset.identity.principal import Credentials, Principal, PrincipalKind
 from cosset.identity.sessions import AssumableRole, SessionClaims, Sessions, expired_token, invalid_token
 from cosset.identity.trust import trusts_principal, trusts_service
 from cosset.services.iam.cache import ChangeCache
-from cosset.services.iam.first_start import DEVELOPMENT_ACCOUNT, SESSION_SECRET, draw_seed, plant
+from cosset.services.iam.first_start import (
+    DEVELOPMENT_ACCOUNT,
+    SESSION_SECRET,
+    draw_seed,
+    find_administrator_key,
+    plant,
+)
 from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user, is_administrator
 from cosset.services.iam.tables import server_secrets
 from cosset.store.database import Store
@@ -55,13 +61,18 @@ class IamDirectory:
     async def ensure_first_start(self) -> Credentials | None:
         """Makes the account, the administrator and the starter role where there are none yet.
 
-        Gives the administrator's key when it was made just now, the only time that it is told. A crash before the
-        answer leaves either nothing or everything; in the latter case the key is in the database only.
+        Gives the administrator's key when it was made just now. A crash before the answer leaves either nothing or
+        everything; `administrator_key` tells it again.
         """
         seed = draw_seed(self._random_bytes, dev=self._dev)
         now_ms = self._clock.now_ms()
         self._account, made = await self._store.write(lambda tx: plant(tx, seed, now_ms))
         return seed.credentials if made else None
+
+    async def administrator_key(self) -> Credentials | None:
+        """The administrator's oldest active key; None when the owner of this installation has taken them all away."""
+        account = self.account
+        return await self._store.read(lambda tx: find_administrator_key(tx, account))
 
     @property
     def account(self) -> str:
@@ -148,7 +159,14 @@ class IamDirectory:
         user, administrator = found
         if user is None or user.unique_id != claims.owner_id:
             raise invalid_token()
-        return Principal(PrincipalKind.USER, user.account, user.arn, user.unique_id, is_administrator=administrator)
+        return Principal(
+            PrincipalKind.USER,
+            user.account,
+            user.arn,
+            user.unique_id,
+            is_administrator=administrator,
+            is_temporary=True,
+        )
 
     async def _role_session(self, claims: SessionClaims) -> Principal:
         role = await self.role(claims.owner)
@@ -162,6 +180,7 @@ class IamDirectory:
             f"arn:aws:sts::{claims.account}:assumed-role/{name}/{claims.session_name}",
             f"{claims.owner_id}:{claims.session_name}",
             role_arn=claims.owner,
+            is_temporary=True,
         )
 
     async def _read_role(self, role_arn: str) -> Role | None:

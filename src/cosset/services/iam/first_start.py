@@ -104,6 +104,20 @@ def _plant_administrator(tx: Transaction, seed: Seed, now_ms: int) -> None:
     )
 
 
+def find_administrator_key(tx: Transaction, account: str) -> Credentials | None:
+    """The administrator's oldest active access key."""
+    row = tx.execute(
+        select(access_keys.c.access_key_id, access_keys.c.secret)
+        .where(
+            access_keys.c.account == account,
+            access_keys.c.user_key == ADMINISTRATOR,
+            access_keys.c.status == "Active",
+        )
+        .order_by(access_keys.c.created_ms, access_keys.c.access_key_id)
+    ).first()
+    return None if row is None else Credentials(row.access_key_id, row.secret)
+
+
 def _plant_starter_role(tx: Transaction, seed: Seed, now_ms: int) -> None:
     tx.execute(
         insert(roles).values(

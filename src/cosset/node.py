@@ -1,0 +1,301 @@
+"""The composition root: one node, made of every room. The one place that knows them all.
+
+Opens in dependency order, serves, and closes in reverse. Runs in the server process, without privileges; what needs
+them is asked of the launcher over `control`. Read next: `open_node`, which is the list of the rooms.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from cosset.clock import Clock, SystemClock
+from cosset.environments.api import EnvironmentSpec, Tier
+from cosset.environments.jail.tier import JailTier
+from cosset.environments.launcher.client import LauncherClient
+from cosset.environments.pool import Pool
+from cosset.environments.process import ProcessTier
+from cosset.functions.code import CodeStore
+from cosset.functions.registry import Functions
+from cosset.functions.runtime_rules import RuntimeRules
+from cosset.gateway.door import Door
+from cosset.gateway.health import PATH as HEALTH_PATH
+from cosset.gateway.health import Health
+from cosset.gateway.http import Front
+from cosset.gateway.plain import PlainRoute
+from cosset.identity.authorizer import MinimumAuthorizer
+from cosset.invocation.admission import Admission
+from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
+from cosset.invocation.dispatcher import Dispatcher
+from cosset.invocation.execution import Execution
+from cosset.observe.log_buffer import LogBuffer
+from cosset.runtimes.catalogue import Catalogue
+from cosset.server import Ready, configure_logging, ready_message
+from cosset.services.iam.directory import IamDirectory
+from cosset.services.iam.service import iam_service
+from cosset.services.lambda_.code_links import PATH as CODE_PATH
+from cosset.services.lambda_.code_links import CodeLinks
+from cosset.services.lambda_.service import lambda_service
+from cosset.services.logs.group_book import LogGroupBook
+from cosset.services.logs.service import logs_service
+from cosset.services.sts.service import sts_service
+from cosset.settings import Settings
+from cosset.store.blobs import Blobs
+from cosset.store.database import Store
+from cosset.store.errors import StoreError
+from cosset.store.queue import DurableQueue
+from cosset.store.segments import SegmentStore
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S = 5.0
+ASYNC_QUEUE = "async-invoke"
+
+
+class NodeError(Exception):
+    """The node cannot start; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A node that is open and serves."""
+
+    ready: Ready
+    health: Health
+    front: Front
+    dispatcher: Dispatcher
+    worker: AsyncWorker
+
+    async def drain(self, drain_s: float) -> None:
+        """Takes nothing new and lets what is under way end."""
+        self.health.is_draining = True
+        await self.front.close()
+        await self.worker.stop(drain_s)
+        if not await self.dispatcher.drain(drain_s):
+            logger.warning("stopped with invocations under way")
+
+
+def serve(settings: Settings, control: socket.socket) -> int:
+    """The server process, from start to end; its exit code."""
+    configure_logging(settings.log_level)
+    # The launcher gets the terminal's signals and asks for the drain.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_serve(settings, control))
+        except (NodeError, StoreError) as error:
+            print(f"cosset: {error}", file=sys.stderr)
+            return 1
+
+
+async def _serve(settings: Settings, control: socket.socket) -> int:
+    stop, lost = asyncio.Event(), asyncio.Event()
+
+    def on_closed() -> None:
+        lost.set()
+        stop.set()
+
+    launcher = LauncherClient(control, on_drain=stop.set, on_closed=on_closed)
+    try:
+        async with open_node(settings, launcher, SystemClock()) as node:
+            launcher.tell_owner(ready_message(node.ready))
+            await stop.wait()
+            await node.drain(settings.drain_s)
+    finally:
+        launcher.close()
+    return 1 if lost.is_set() else 0
+
+
+@asynccontextmanager
+async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) -> AsyncIterator[Node]:
+    """Every room in order of dependency; closed in reverse when the block ends.
+
+    Raises: StoreError, NodeError.
+    """
+    assert settings.data is not None
+    data = settings.data
+    async with AsyncExitStack() as stack:
+        listening = _bind(settings)
+        stack.callback(listening.close)
+        store = await Store.open(data=data, database=settings.database, clock=clock, min_free_mb=settings.min_free_mb)
+        stack.push_async_callback(store.close)
+        segments = await SegmentStore.open(data / "logs", clock, min_free_mb=settings.min_free_mb)
+        stack.push_async_callback(segments.close)
+
+        directory = IamDirectory(store, clock, dev=settings.dev)
+        made_now = await directory.ensure_first_start() is not None
+
+        groups = LogGroupBook(store, clock)
+        logs = LogBuffer(segments, groups, clock)
+        logs.start()
+        stack.push_async_callback(logs.close)
+
+        catalogue = Catalogue(strict=settings.strict_runtimes)
+        code = CodeStore(store, Blobs(data / "blobs", min_free_mb=settings.min_free_mb), data / "code", clock)
+        functions = Functions(
+            store=store,
+            code=code,
+            roles=directory,
+            runtimes=RuntimeRules(catalogue, legacy=settings.legacy_runtimes, strict=settings.strict_runtimes),
+            clock=clock,
+            concurrency=settings.concurrency,
+        )
+        await functions.start()
+        stack.push_async_callback(functions.close)
+
+        endpoints = Endpoints()
+        tier = _make_tier(settings, data, catalogue, launcher, clock, endpoints, _url(listening))
+        pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
+        stack.push_async_callback(pool.close)
+
+        queue = DurableQueue(store, ASYNC_QUEUE, clock)
+        execution = Execution(pool, directory.sessions, logs, clock)
+        events = AsyncEvents(store, queue, clock)
+        dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events)
+        worker = AsyncWorker(store, queue, dispatcher.invoke, logs, clock)
+
+        health = Health(store, pool, tier.name)
+        links = CodeLinks(store, code, clock)
+        services = [
+            lambda_service(functions, dispatcher, links),
+            iam_service(store, clock),
+            sts_service(directory, directory.sessions),
+            logs_service(store, segments, groups, clock),
+        ]
+        door = Door(
+            services=services,
+            keys=directory,
+            authorizer=MinimumAuthorizer(audit=settings.dev),
+            settings=settings,
+            clock=clock,
+            routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
+        )
+        front = Front(door, settings)
+        endpoints.front = front
+        await front.start([listening])
+        stack.push_async_callback(front.close)
+
+        for name, work in (
+            ("async-worker", worker.serve()),
+            ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
+        ):
+            stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
+        ready = await _ready(settings, data, listening, directory, tier, made_now)
+        yield Node(ready, health, front, dispatcher, worker)
+
+
+class Endpoints:
+    """Cosset's own endpoint inside environments: each one's listening socket joins the front while it lives."""
+
+    def __init__(self) -> None:
+        self.front: Front | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def offer(self, spec: EnvironmentSpec, listener: socket.socket) -> Callable[[], None]:
+        """A JailTier's OnEndpoint."""
+        assert self.front is not None
+        front = self.front
+        joining = self._keep(front.add_listener(listener))
+
+        async def leave() -> None:
+            await joining
+            await front.remove_listener(listener)
+
+        def on_end() -> None:
+            self._keep(leave())
+
+        return on_end
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _make_tier(
+    settings: Settings,
+    data: Path,
+    catalogue: Catalogue,
+    launcher: LauncherClient,
+    clock: Clock,
+    endpoints: Endpoints,
+    url: str,
+) -> Tier:
+    modules = data / "runtimes" / "nodejs" / "node_modules"
+    node_modules = modules if modules.is_dir() else None
+    if settings.tier == "jail":
+        return JailTier(
+            launcher,
+            catalogue,
+            clock,
+            on_endpoint=endpoints.offer,
+            node_modules=node_modules,
+            has_cpu_quota=not settings.dev,
+        )
+    if settings.tier == "process":
+        return ProcessTier(catalogue, clock, endpoint=lambda: url, node_modules=node_modules)
+    raise NodeError(f"There is no tier `{settings.tier}`: `jail`, or by name only `process`.")
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """The door's socket, bound before anything is opened: a taken port is said at once.
+
+    Raises: NodeError.
+    """
+    if settings.dev and not ipaddress.ip_address(settings.host).is_loopback:
+        raise NodeError(f"--dev serves loopback only, not {settings.host}: its key is known to everyone.")
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NodeError(f"Cannot serve on {settings.host}:{settings.port}: {reason}. Try --port 0.") from error
+
+
+async def _ready(
+    settings: Settings, data: Path, listening: socket.socket, directory: IamDirectory, tier: Tier, made_now: bool
+) -> Ready:
+    key = await directory.administrator_key()
+    return Ready(
+        endpoint=_url(listening),
+        access_key_id=key.access_key_id if key else None,
+        secret_access_key=key.secret_access_key if key else None,
+        account=directory.account,
+        region=settings.region,
+        tier=tier.name,
+        iam_mode="audit" if settings.dev else "enforce",
+        data=data,
+        first_start=made_now,
+    )
+
+
+def _url(listening: socket.socket) -> str:
+    """How a client on this machine addresses the door."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _every(period_s: float, clock: Clock, work: Callable[[], None]) -> None:
+    while True:
+        await clock.sleep(period_s)
+        work()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+    except Exception:  # the task boundary of the node's background work
+        logger.exception("%s failed", task.get_name())
