@@ -54,6 +54,14 @@ def entity_too_large(message: str) -> ServiceError:
     return ServiceError("RequestEntityTooLargeException", message, status=413)
 
 
+def policy_too_large(limit_bytes: int) -> ServiceError:
+    return ServiceError(
+        "PolicyLengthExceededException",
+        f"The final policy size is bigger than the limit ({limit_bytes}).",
+        fields=_USER,
+    )
+
+
 def access_denied(message: str) -> ServiceError:
     return ServiceError("AccessDeniedException", message, status=403)
 

@@ -217,6 +217,14 @@ def read_statements(tx: Transaction, key: FunctionKey, qualifier: str) -> list[d
     return [json.loads(row.statement) for row in tx.execute(query)]
 
 
+def policy_size(tx: Transaction, key: FunctionKey, qualifier: str) -> int:
+    """Characters of all statements together."""
+    query = select(func.sum(func.length(statements.c.statement))).where(
+        _of(statements, key), statements.c.qualifier == qualifier
+    )
+    return int(tx.execute(query).scalar() or 0)
+
+
 def insert_statement(tx: Transaction, key: FunctionKey, qualifier: str, statement: Mapping[str, Any]) -> None:
     last = select(func.max(statements.c.position)).where(_of(statements, key), statements.c.qualifier == qualifier)
     tx.execute(

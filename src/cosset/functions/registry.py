@@ -23,6 +23,7 @@ from cosset.functions.model import (
     FunctionVersion,
 )
 from cosset.functions.names import FunctionReference
+from cosset.functions.policies import Policies
 from cosset.functions.ports import RoleDirectory, RuntimeCatalogue
 from cosset.functions.resolver import Resolver
 from cosset.functions.settling import UPDATE_S, Settling
@@ -71,6 +72,7 @@ class Functions:
         self.aliases = Aliases(store, new_id)
         self.tags = Tags(store, new_id)
         self.concurrency = Concurrency(store, concurrency)
+        self.policies = Policies(store, new_id)
 
     async def start(self) -> None:
         """Call once the store is open, before anything is served: finishes what a stop left half way."""

@@ -88,8 +88,7 @@ def test_an_update_is_in_progress_for_a_moment_and_refuses_another(tmp_path):
                     await again
                 assert caught.value.code == "ResourceConflictException"
                 assert caught.value.message == (
-                    "The operation cannot be performed at this time. "
-                    f"An update is in progress for resource: {KEY.arn}"
+                    f"The operation cannot be performed at this time. An update is in progress for resource: {KEY.arn}"
                 )
             await room.settle()
             settled = await latest(room)

@@ -1,0 +1,173 @@
+"""Resource-based policies: who else may call a function, a version or an alias, one statement a grant.
+
+Kept and shown as AWS does. Who a statement lets in is for the policy evaluator to say; until it is there, a statement
+opens nothing (see the identity room).
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cosset.functions import errors, names, records
+from cosset.functions.model import LATEST, FunctionKey
+from cosset.functions.names import FunctionReference
+from cosset.store.database import Store, Transaction
+
+MAX_POLICY_BYTES = 20_480
+
+_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?|[a-z0-9-]+\.amazon\.com")
+_ARN = re.compile(r"arn:aws[a-zA-Z-]*:(iam|sts)::\d{12}:.+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What AddPermission was asked for."""
+
+    sid: str
+    action: str
+    principal: str
+    source_arn: str | None = None
+    source_account: str | None = None
+    event_source_token: str | None = None
+    organization: str | None = None
+    url_auth_type: str | None = None
+    via_url: bool | None = None
+
+
+class Policies:
+    """AddPermission, RemovePermission and GetPolicy. Each change gives what it is about a new revision
+    (recorded: TestLambdaPermissions::test_lambda_permission_revisions)."""
+
+    def __init__(self, store: Store, new_id: Callable[[], str]) -> None:
+        self._store = store
+        self._new_id = new_id
+
+    async def add(self, reference: FunctionReference, grant: Grant, *, revision_id: str | None) -> dict[str, Any]:
+        """The statement.
+
+        Raises:
+            ServiceError: not found, the statement id is taken, the principal makes no sense, another revision.
+        """
+        key, qualifier = reference.key, reference.qualifier or ""
+        if qualifier == LATEST:
+            raise errors.invalid_parameter("We currently do not support adding policies for $LATEST.")
+        statement = make_statement(grant, reference.arn)
+
+        def write(tx: Transaction) -> dict[str, Any]:
+            _check_revision(tx, key, qualifier, revision_id)
+            present = records.read_statements(tx, key, qualifier)
+            if any(other["Sid"] == grant.sid for other in present):
+                raise errors.conflict(
+                    f"The statement id ({grant.sid}) provided already exists. Please provide a new statement id, or "
+                    "remove the existing statement."
+                )
+            records.insert_statement(tx, key, qualifier, statement)
+            if records.policy_size(tx, key, qualifier) > MAX_POLICY_BYTES:
+                raise errors.policy_too_large(MAX_POLICY_BYTES)
+            self._touch(tx, key, qualifier)
+            return statement
+
+        return await self._store.write(write)
+
+    async def remove(self, reference: FunctionReference, sid: str, *, revision_id: str | None) -> None:
+        """Raises:
+        ServiceError: there is no such statement, or another revision.
+        """
+        key, qualifier = reference.key, reference.qualifier or ""
+
+        def write(tx: Transaction) -> None:
+            _read_revision(tx, key, qualifier)
+            if not records.read_statements(tx, key, qualifier):
+                raise errors.not_found("No policy is associated with the given resource.")
+            _check_revision(tx, key, qualifier, revision_id)
+            if not records.delete_statement(tx, key, qualifier, sid):
+                raise errors.not_found(f"Statement {sid} is not found in resource policy.")
+            self._touch(tx, key, qualifier)
+
+        await self._store.write(write)
+
+    async def get(self, reference: FunctionReference) -> tuple[dict[str, Any], str]:
+        """The policy document, and its revision.
+
+        Raises:
+            ServiceError: there is none.
+        """
+        key, qualifier = reference.key, reference.qualifier or ""
+
+        def read(tx: Transaction) -> tuple[dict[str, Any], str]:
+            revision_id = _read_revision(tx, key, qualifier)
+            statements = records.read_statements(tx, key, qualifier)
+            if not statements:
+                raise errors.not_found("The resource you requested does not exist.")
+            return {"Version": "2012-10-17", "Id": "default", "Statement": statements}, revision_id
+
+        return await self._store.read(read)
+
+    def _touch(self, tx: Transaction, key: FunctionKey, qualifier: str) -> None:
+        alias = records.read_alias(tx, key, qualifier) if names.is_alias(qualifier) else None
+        version = None if alias else records.read_version(tx, key, qualifier or LATEST)
+        if alias is not None:
+            records.write_alias(tx, dataclasses.replace(alias, revision_id=self._new_id()))
+        if version is not None:
+            records.write_version(tx, dataclasses.replace(version, revision_id=self._new_id()))
+        records.announce(tx, key)
+
+
+def make_statement(grant: Grant, resource: str) -> dict[str, Any]:
+    """As AWS writes it (recorded: test_lambda_permission_revisions, test_lambda_url_invocation_exception)."""
+    statement: dict[str, Any] = {
+        "Sid": grant.sid,
+        "Effect": "Allow",
+        "Principal": _principal(grant.principal),
+        "Action": grant.action,
+        "Resource": resource,
+    }
+    equal = {
+        "AWS:SourceAccount": grant.source_account,
+        "lambda:EventSourceToken": grant.event_source_token,
+        "lambda:FunctionUrlAuthType": grant.url_auth_type,
+        "aws:PrincipalOrgID": grant.organization,
+    }
+    condition: dict[str, dict[str, str]] = {}
+    if any(equal.values()):
+        condition["StringEquals"] = {name: value for name, value in equal.items() if value}
+    if grant.source_arn:
+        condition["ArnLike"] = {"AWS:SourceArn": grant.source_arn}
+    if grant.via_url is not None:
+        condition["Bool"] = {"lambda:InvokedViaFunctionUrl": str(grant.via_url).lower()}
+    if condition:
+        statement["Condition"] = condition
+    return statement
+
+
+def _principal(given: str) -> str | dict[str, str]:
+    if given == "*":
+        return given
+    if given.isdecimal() and len(given) == 12:
+        return {"AWS": f"arn:aws:iam::{given}:root"}
+    if _ARN.fullmatch(given):
+        return {"AWS": given}
+    if _SERVICE.fullmatch(given):
+        return {"Service": given}
+    raise errors.invalid_parameter("The provided principal was invalid. Please check the principal and try again.")
+
+
+def _check_revision(tx: Transaction, key: FunctionKey, qualifier: str, revision_id: str | None) -> None:
+    current = _read_revision(tx, key, qualifier)
+    if revision_id is not None and revision_id != current:
+        raise errors.stale_revision("GetPolicy")
+
+
+def _read_revision(tx: Transaction, key: FunctionKey, qualifier: str) -> str:
+    """The revision of the function, version or alias that the policy belongs to."""
+    if names.is_alias(qualifier):
+        alias = records.read_alias(tx, key, qualifier)
+        if alias is None:
+            raise errors.not_found(f"Cannot find alias arn: {key.qualified_arn(qualifier)}")
+        return alias.revision_id
+    version = records.read_version(tx, key, qualifier or LATEST)
+    if version is None:
+        raise errors.function_not_found(key.qualified_arn(qualifier) if qualifier else key.arn)
+    return version.revision_id

@@ -1,0 +1,379 @@
+import asyncio
+
+import pytest
+
+from cosset.services.lambda_.code_links import LASTS_S, PATH
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Headers, Request
+from support.functions import ACCOUNT, HANDLER_ZIP, REGION, ROLE, functions_room
+from support.zip import make_zip
+
+ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:fn"
+
+
+def in_room(tmp_path, test, **settings):
+    async def run():
+        async with functions_room(tmp_path, **settings) as room:
+            await test(room)
+
+    asyncio.run(run())
+
+
+async def refusal(call):
+    with pytest.raises(ServiceError) as caught:
+        await call
+    return caught.value.code, caught.value.message
+
+
+def test_create_answers_what_aws_answers(tmp_path):
+    # recorded: TestLambdaAlias::test_alias_lifecycle, create_response
+    async def test(room):
+        created = await room.create("fn", Environment={"Variables": {"testenv": "staging"}})
+        assert created.pop("RevisionId")
+        assert created.pop("RuntimeVersionConfig")["RuntimeVersionArn"].startswith(f"arn:aws:lambda:{REGION}::runtime:")
+        assert len(created.pop("CodeSha256")) == 44
+        assert created == {
+            "Architectures": ["x86_64"],
+            "CodeSize": len(HANDLER_ZIP),
+            "Description": "",
+            "Environment": {"Variables": {"testenv": "staging"}},
+            "EphemeralStorage": {"Size": 512},
+            "FunctionArn": ARN,
+            "FunctionName": "fn",
+            "Handler": "index.handler",
+            "LastModified": "2025-11-21T04:40:00.000+0000",
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/fn"},
+            "MemorySize": 128,
+            "PackageType": "Zip",
+            "Role": ROLE,
+            "Runtime": "python3.12",
+            "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+            "State": "Pending",
+            "StateReason": "The function is being created.",
+            "StateReasonCode": "Creating",
+            "Timeout": 3,
+            "TracingConfig": {"Mode": "PassThrough"},
+            "Version": "$LATEST",
+        }
+
+    in_room(tmp_path, test)
+
+
+def test_no_environment_is_no_member_and_an_empty_one_is_empty(tmp_path):
+    async def test(room):
+        assert "Environment" not in await room.create("without")
+        assert (await room.create("empty", Environment={}))["Environment"] == {"Variables": {}}
+
+    in_room(tmp_path, test)
+
+
+def test_create_with_publish_answers_version_1(tmp_path):
+    # recorded: TestLambdaFeatures::test_invocation_with_qualifier, creation-response
+    async def test(room):
+        created = await room.create("fn", Publish=True)
+        assert (created["Version"], created["FunctionArn"], created["State"]) == ("1", f"{ARN}:1", "Pending")
+        assert "LastUpdateStatus" not in created
+        version = await room.call("GetFunctionConfiguration", FunctionName="fn", Qualifier="1")
+        assert (version["State"], version["LastUpdateStatus"]) == ("Active", "Successful")
+
+    in_room(tmp_path, test)
+
+
+def test_update_code_with_publish_answers_the_pending_version(tmp_path):
+    # recorded: TestLambdaVersions::test_lambda_versions_with_code_changes, update_lambda_response_with_publish
+    async def test(room):
+        await room.create("fn")
+        package = make_zip({"index.py": "handler = None"})
+        updated = await room.call("UpdateFunctionCode", FunctionName="fn", ZipFile=package, Publish=True)
+        assert (updated["Version"], updated["FunctionArn"], updated["State"]) == ("1", f"{ARN}:1", "Pending")
+        assert "LastUpdateStatus" not in updated
+        latest = await room.call("GetFunctionConfiguration", FunctionName="fn")
+        assert (latest["State"], latest["LastUpdateStatus"]) == ("Active", "InProgress")
+        assert latest["LastUpdateStatusReason"] == "The function is being created."
+
+    in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize("qualifier", [None, "$LATEST", "1", "Prod"])
+def test_the_arn_repeats_the_qualifier(tmp_path, qualifier):
+    async def test(room):
+        await room.create("fn", Publish=True)
+        await room.call("CreateAlias", FunctionName="fn", Name="Prod", FunctionVersion="1")
+        named = {"FunctionName": "fn", **({"Qualifier": qualifier} if qualifier else {})}
+        answered = await room.call("GetFunctionConfiguration", **named)
+        assert answered["FunctionArn"] == (f"{ARN}:{qualifier}" if qualifier else ARN)
+        assert answered["Version"] == {"1": "1", "Prod": "1"}.get(qualifier, "$LATEST")
+
+    in_room(tmp_path, test)
+
+
+def test_get_function_shows_tags_and_concurrency_only_when_there_are_any(tmp_path):
+    async def test(room):
+        await room.create("fn")
+        assert (await room.call("GetFunction", FunctionName="fn")).keys() == {"Configuration", "Code"}
+        await room.call("TagResource", Resource=ARN, Tags={"a": "b"})
+        await room.call("PutFunctionConcurrency", FunctionName="fn", ReservedConcurrentExecutions=0)
+        answered = await room.call("GetFunction", FunctionName="fn")
+        assert answered["Tags"] == {"a": "b"}
+        assert answered["Concurrency"] == {"ReservedConcurrentExecutions": 0}
+        assert answered["Code"]["RepositoryType"] == "S3"
+
+    in_room(tmp_path, test)
+
+
+def test_the_code_location_gives_the_package_until_it_expires(tmp_path):
+    async def test(room):
+        await room.create("fn")
+        location = (await room.call("GetFunction", FunctionName="fn"))["Code"]["Location"]
+        assert location.startswith(f"http://127.0.0.1:4566{PATH}")
+        path, query = location.removeprefix("http://127.0.0.1:4566").split("?")
+
+        async def get(path, query):
+            response = await room.links.answer(Request("GET", path, query, Headers()))
+            if isinstance(response.body, bytes):
+                return response.status, response.body
+            return response.status, b"".join([chunk async for chunk in response.body])
+
+        assert await get(path, query) == (200, HANDLER_ZIP)
+        for bad_path, bad_query in [
+            (path, query.replace("Expires=1", "Expires=2")),
+            (path, query[:-1] + ("0" if query[-1] != "0" else "1")),
+            (path, query + "0"),
+            (path, ""),
+            (path, "Expires=9999999999&Signature="),
+            (path, "Expires=" + "9" * 5000),
+            (path[:-1] + ("0" if path[-1] != "0" else "1"), query),
+            (PATH + "../../cosset.db", query),
+            (PATH, query),
+        ]:
+            assert (await get(bad_path, bad_query))[0] == 403
+        room.clock.advance(LASTS_S + 1)
+        assert (await get(path, query))[0] == 403
+
+    in_room(tmp_path, test)
+
+
+def test_a_code_location_outlives_a_restart(tmp_path):
+    async def run():
+        async with functions_room(tmp_path) as room:
+            await room.create("fn")
+            location = (await room.call("GetFunction", FunctionName="fn"))["Code"]["Location"]
+        path, query = location.removeprefix("http://127.0.0.1:4566").split("?")
+        async with functions_room(tmp_path) as room:
+            assert (await room.links.answer(Request("GET", path, query, Headers()))).status == 200
+
+    asyncio.run(run())
+
+
+def test_lists_are_paged_and_carry_no_states(tmp_path):
+    # recorded: TestLambdaVersions::test_version_lifecycle, list_versions_result
+    async def test(room):
+        for name in ("b", "a", "c"):
+            await room.create(name, Publish=name == "a")
+        listed, marker = [], None
+        while True:
+            page = await room.call("ListFunctions", MaxItems=2, FunctionVersion="ALL", Marker=marker)
+            listed += page["Functions"]
+            marker = page.get("NextMarker")
+            if marker is None:
+                break
+            assert len(page["Functions"]) == 2
+        assert [(item["FunctionName"], item["FunctionArn"].split(":")[7]) for item in listed] == [
+            ("a", "$LATEST"),
+            ("a", "1"),
+            ("b", "$LATEST"),
+            ("c", "$LATEST"),
+        ]
+        assert not {"State", "LastUpdateStatus", "RuntimeVersionConfig"} & listed[0].keys()
+        plain = await room.call("ListFunctions")
+        assert [item["FunctionArn"].split(":")[-1] for item in plain["Functions"]] == ["a", "b", "c"]
+        assert "NextMarker" not in plain
+        assert await refusal(room.call("ListFunctions", Marker="nonsense")) == (
+            "InvalidParameterValueException",
+            "Invalid Marker: nonsense",
+        )
+
+    in_room(tmp_path, test)
+
+
+def test_versions_are_listed_with_their_numbers(tmp_path):
+    async def test(room):
+        await room.create("fn", Publish=True)
+        first = await room.call("ListVersionsByFunction", FunctionName="fn", MaxItems=1)
+        second = await room.call("ListVersionsByFunction", FunctionName="fn", Marker=first["NextMarker"])
+        assert [item["FunctionArn"] for item in first["Versions"] + second["Versions"]] == [
+            f"{ARN}:$LATEST",
+            f"{ARN}:1",
+        ]
+        assert "NextMarker" not in second
+        assert await refusal(room.call("ListVersionsByFunction", FunctionName="none")) == (
+            "ResourceNotFoundException",
+            f"Function not found: {ARN[:-2]}none",
+        )
+
+    in_room(tmp_path, test)
+
+
+def test_delete(tmp_path):
+    # recorded: test_ops_with_arn_qualifier_mismatch, test_function_name_and_qualifier_validation[...-delete_function]
+    async def test(room):
+        for qualifier, message in [
+            ("$LATEST", "$LATEST version cannot be deleted without deleting the function."),
+            ("a" * 65, "Deletion of aliases is not currently supported."),
+        ]:
+            assert await refusal(room.call("DeleteFunction", FunctionName="fn", Qualifier=qualifier)) == (
+                "InvalidParameterValueException",
+                message,
+            )
+        assert await refusal(room.call("DeleteFunction", FunctionName="fn", Qualifier="$latest")) == (
+            "ResourceNotFoundException",
+            f"Function not found: {ARN}",
+        )
+        await room.create("fn", Publish=True)
+        await room.call("CreateAlias", FunctionName="fn", Name="Prod", FunctionVersion="1")
+        code, _ = await refusal(room.call("DeleteFunction", FunctionName="fn", Qualifier="1"))
+        assert code == "ResourceConflictException"
+        await room.call("DeleteAlias", FunctionName="fn", Name="Prod")
+        assert await room.call("DeleteFunction", FunctionName="fn:1") == {"StatusCode": 204}
+        assert await room.call("DeleteFunction", FunctionName="fn") == {"StatusCode": 204}
+        assert await refusal(room.call("GetFunction", FunctionName="fn")) == (
+            "ResourceNotFoundException",
+            f"Function not found: {ARN}",
+        )
+
+    in_room(tmp_path, test)
+
+
+def test_a_revision_guards_updates(tmp_path):
+    async def test(room):
+        await room.create("fn")
+        stale = (
+            "PreconditionFailedException",
+            "The Revision Id provided does not match the latest Revision Id. "
+            "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        )
+        call = room.call("UpdateFunctionCode", FunctionName="fn", ZipFile=HANDLER_ZIP, RevisionId="other")
+        assert await refusal(call) == stale
+        call = room.call("UpdateFunctionConfiguration", FunctionName="fn", Timeout=9, RevisionId="other")
+        assert await refusal(call) == stale
+        current = (await room.call("GetFunctionConfiguration", FunctionName="fn"))["RevisionId"]
+        updated = await room.call("UpdateFunctionConfiguration", FunctionName="fn", Timeout=9, RevisionId=current)
+        assert updated["Timeout"] == 9
+
+    in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("given", "answered"),
+    [
+        ({"LogFormat": "JSON"}, {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogFormat": "JSON"}),
+        (
+            {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG"},
+            {"ApplicationLogLevel": "DEBUG", "SystemLogLevel": "INFO", "LogFormat": "JSON"},
+        ),
+        ({"LogGroup": "cool_lambda"}, {"LogFormat": "Text", "LogGroup": "cool_lambda"}),
+    ],
+)
+def test_a_partial_logging_configuration_is_completed(tmp_path, given, answered):
+    # recorded: TestLoggingConfig::test_function_partial_advanced_logging_configuration_update
+    async def test(room):
+        await room.create("fn")
+        updated = await room.call("UpdateFunctionConfiguration", FunctionName="fn", LoggingConfig=given)
+        assert updated["LoggingConfig"] == {"LogGroup": "/aws/lambda/fn", **answered}
+
+    in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:l:1"]},
+        {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
+        {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:111111111111:q"}},
+        {"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/k"},
+        {"FileSystemConfigs": [{"Arn": "arn", "LocalMountPath": "/mnt/x"}]},
+        {"PackageType": "Image"},
+        {"Code": {"ImageUri": "image"}},
+        {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
+    ],
+)
+def test_what_would_have_no_effect_is_refused_by_name(tmp_path, given):
+    async def test(room):
+        with pytest.raises(ServiceError) as caught:
+            await room.create("fn", **given)
+        assert (caught.value.code, caught.value.status) == ("NotImplementedException", 501)
+        (member, _), *_ = given.items()
+        assert member in caught.value.message or "S3" in caught.value.message or "Image" in caught.value.message
+
+    in_room(tmp_path, test)
+
+
+def test_what_asks_for_nothing_is_taken(tmp_path):
+    async def test(room):
+        created = await room.create(
+            "fn", Layers=[], VpcConfig={"SubnetIds": [], "SecurityGroupIds": []}, DeadLetterConfig={"TargetArn": ""}
+        )
+        assert created["VpcConfig"]["SubnetIds"] == []
+        assert "Layers" not in created
+
+    in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ({}, "Please provide a source for function code."),
+        ({"ZipFile": b"x"}, "Could not unzip uploaded file. Please check your file, then try to upload again."),
+        (
+            {"ZipFile": b"x", "S3Bucket": "b"},
+            "Please do not provide other FunctionCode parameters when providing a ZipFile.",
+        ),
+    ],
+)
+def test_code_that_cannot_be_taken(tmp_path, code, message):
+    async def test(room):
+        assert await refusal(room.create("fn", Code=code)) == ("InvalidParameterValueException", message)
+        assert await refusal(room.call("GetFunction", FunctionName="fn")) == (
+            "ResourceNotFoundException",
+            f"Function not found: {ARN}",
+        )
+
+    in_room(tmp_path, test)
+
+
+def test_another_account_is_out_of_reach(tmp_path):
+    async def test(room):
+        code, message = await refusal(room.call("GetFunction", FunctionName="222222222222:function:fn"))
+        assert code == "AccessDeniedException"
+        assert "is not authorized to perform: lambda:GetFunction on resource: " in message
+
+    in_room(tmp_path, test)
+
+
+def test_what_iam_must_allow(tmp_path):
+    async def test(room):
+        function, role = room.needs("CreateFunction", FunctionName="fn", Role=ROLE)
+        assert (function.action, function.resource) == ("lambda:CreateFunction", ARN)
+        assert (role.action, role.resource) == ("iam:PassRole", ROLE)
+        assert role.context == {"iam:PassedToService": "lambda.amazonaws.com"}
+        (invoke,) = room.needs("Invoke", FunctionName="fn", Qualifier="Prod")
+        assert (invoke.action, invoke.resource) == ("lambda:InvokeFunction", f"{ARN}:Prod")
+        (update,) = room.needs("UpdateFunctionConfiguration", FunctionName="fn")
+        assert update.action == "lambda:UpdateFunctionConfiguration"
+        (lists,) = room.needs("ListFunctions")
+        assert lists.resource == "*"
+
+    in_room(tmp_path, test)
+
+
+def test_account_settings_count_what_is_there(tmp_path):
+    # recorded: TestLambdaAccountSettings::test_account_settings_total_code_size
+    async def test(room):
+        await room.create("fn", Publish=True)
+        await room.call("PutFunctionConcurrency", FunctionName="fn", ReservedConcurrentExecutions=300)
+        settings = await room.call("GetAccountSettings")
+        assert settings["AccountUsage"] == {"FunctionCount": 1, "TotalCodeSize": 2 * len(HANDLER_ZIP)}
+        assert settings["AccountLimit"]["ConcurrentExecutions"] == 1000
+        assert settings["AccountLimit"]["UnreservedConcurrentExecutions"] == 700
+
+    in_room(tmp_path, test)
