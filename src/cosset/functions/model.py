@@ -4,6 +4,7 @@ The field names are AWS's (FunctionConfiguration), in snake case, with units las
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -105,6 +106,14 @@ class FunctionVersion:
     @property
     def qualified_arn(self) -> str:
         return self.key.qualified_arn(self.version)
+
+    @property
+    def runtime_version(self) -> str:
+        """As INIT_START names it: `python:3.13.v1`. AWS counts its own patches behind the `v`; here there is one."""
+        parts = re.match(r"([a-z]+)([0-9.]*)(\w*)", self.runtime or "none")
+        assert parts is not None
+        language, digits, rest = parts.groups()
+        return f"{language}:{digits.rstrip('.') or rest}.v1"
 
     @property
     def runtime_version_arn(self) -> str:

@@ -124,6 +124,7 @@ class Resolver:
             architecture=version.architectures[0],
             tracing_mode=version.tracing_mode,
             reserved_concurrency=reserved,
+            runtime_version=version.runtime_version,
             runtime_version_arn=version.runtime_version_arn,
         )
 
