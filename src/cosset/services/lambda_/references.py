@@ -3,22 +3,24 @@
 from collections.abc import Sequence
 
 from cosset.functions import errors
-from cosset.functions.model import FunctionKey
+from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference, parse_reference, resource_arn
 from cosset.identity.ports import Requirement
 from cosset.services.operation import Context, Params, Requirements
 
 
-def reference_of(ctx: Context, params: Params, *, qualifier: str | None = None) -> FunctionReference:
+def reference_of(ctx: Context, params: Params) -> FunctionReference:
     """What `FunctionName` and `Qualifier` name together.
 
     Raises:
         ServiceError: they contradict each other, another region, another account. Functions of other accounts can be
             reached on AWS through resource-based policies, which nothing evaluates here yet: so they stay shut.
     """
-    reference = parse_reference(
-        params["FunctionName"], qualifier or params.get("Qualifier"), account=ctx.account, region=ctx.region
-    )
+    reference = parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
+    return _own(ctx, reference)
+
+
+def _own(ctx: Context, reference: FunctionReference) -> FunctionReference:
     if reference.key.account != ctx.account:
         action = f"lambda:{ctx.operation}"
         raise errors.access_denied(
@@ -29,8 +31,18 @@ def reference_of(ctx: Context, params: Params, *, qualifier: str | None = None) 
 
 
 def key_of(ctx: Context, params: Params) -> FunctionKey:
-    """The function, for operations that take no qualifier: one in the name is not looked at."""
-    return reference_of(ctx, params).key
+    """The function, for operations that are about all of it.
+
+    Raises:
+        ServiceError: the name is one of a version or an alias.
+    """
+    reference = parse_reference(params["FunctionName"], None, account=ctx.account, region=ctx.region)
+    if reference.qualifier not in (None, LATEST):
+        raise errors.invalid_parameter(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
+            "operation. Please specify either a function name or an unqualified function ARN."
+        )
+    return _own(ctx, reference).key
 
 
 def on_function(action: str) -> Requirements:

@@ -1,6 +1,7 @@
 """The operations on tags. They name the function by its ARN alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 from cosset.functions import errors
 from cosset.functions.model import FunctionKey
@@ -8,6 +9,8 @@ from cosset.functions.registry import Functions
 from cosset.identity.ports import Requirement
 from cosset.services.lambda_.references import reference_of
 from cosset.services.operation import Context, Params, Requirements, Result, operation
+
+_Given = TypeVar("_Given", bound=Collection[str])
 
 
 def _on_resource(action: str) -> Requirements:
@@ -25,15 +28,21 @@ class TagOperations:
 
     @operation("TagResource", _on_resource("TagResource"))
     async def tag_resource(self, ctx: Context, params: Params) -> None:
-        await self._tags.add(_function_of(ctx, params), params["Tags"])
+        await self._tags.add(_function_of(ctx, params), _some(params["Tags"]))
 
     @operation("UntagResource", _on_resource("UntagResource"))
     async def untag_resource(self, ctx: Context, params: Params) -> None:
-        await self._tags.remove(_function_of(ctx, params), params["TagKeys"])
+        await self._tags.remove(_function_of(ctx, params), _some(params["TagKeys"]))
 
     @operation("ListTags", _on_resource("ListTags"))
     async def list_tags(self, ctx: Context, params: Params) -> Result:
         return {"Tags": dict(await self._tags.get(_function_of(ctx, params)))}
+
+
+def _some(given: _Given) -> _Given:
+    if not given:
+        raise errors.invalid_parameter("An error occurred and the request cannot be processed.")
+    return given
 
 
 def _function_of(ctx: Context, params: Params) -> FunctionKey:
