@@ -20,6 +20,7 @@ JsonReader = Callable[[Any], Any]
 JsonWriter = Callable[[Any], Any]
 
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_EXPECTED = {"structure": "Expected null", "map": "Expected map or null", "list": "Expected list or null"}
 _JAVA_NAMES = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double", "boolean": "Boolean"}
 
 
@@ -59,19 +60,20 @@ def _without_lone_surrogates(value: Any) -> Any:
 
 
 def _mismatch(value: Any, wanted: str) -> SerializationError:
-    """The sentences of AWS's own deserializer, which names the token that it found."""
+    """The sentences of AWS's own deserializer, which names the token that it found (Lambda, SES, Athena, DynamoDB say
+    the same; API Gateway still has an older wording, `class java.lang.Boolean can not be converted to an String`)."""
     if isinstance(value, dict):
         return SerializationError("Start of structure or map found where not expected.")
     if isinstance(value, list):
         return SerializationError("Start of list found where not expected")
-    if wanted in ("structure", "map", "list"):
-        return SerializationError("Unexpected field type")
+    if wanted in _EXPECTED:
+        return SerializationError(_EXPECTED[wanted])
     if isinstance(value, bool):
         token = "TRUE_VALUE" if value else "FALSE_VALUE"
     elif isinstance(value, str):
         token = "STRING_VALUE"
     else:
-        token = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
+        token = "NUMBER_VALUE"
     article = "an" if wanted[0] in "AEIOU" else "a"
     return SerializationError(f"{token} can not be converted to {article} {wanted}")
 

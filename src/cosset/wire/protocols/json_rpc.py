@@ -87,7 +87,7 @@ class JsonRpc(Protocol):
     ) -> Response:
         shape: Any = service.error_shape(error.code)
         status = error_status(error, shape)
-        if service.query_compatible and shape is not None:
+        if service.query_compatible and shape is not None and shape.metadata.get("error"):
             # The model's status is that of the query protocol; in JSON it only says whose fault it was.
             status = 400 if is_senders_fault(status) else 500
         headers = self._headers(service, request_id)
