@@ -72,8 +72,7 @@ class JailTier:
         self._environments = {each: its for each, its in self._environments.items() if not its.is_gone}
         self._environments[environment] = process
         await environment.start()
-        if self._has_cpu_quota:
-            process.throttle()
+        process.settle(has_cpu_quota=self._has_cpu_quota)
         return environment
 
     async def close(self) -> None:
@@ -99,6 +98,7 @@ class JailTier:
             layers=spec.layer_dirs,
             modules=self._node_modules if served.runtime.family == "nodejs" else None,
             memory_mb=spec.memory_mb,
+            disk_mb=spec.ephemeral_storage_mb,
             environment=layout.variables(spec, served, has_endpoint=self._on_endpoint is not None),
             command=() if is_python else layout.command(spec, served),
         )

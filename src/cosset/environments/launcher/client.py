@@ -5,7 +5,6 @@ and so does the server. Read next: launcher.py (the other end), ../jail/tier.py 
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cosset.environments.launcher.memory import MemoryGauge
 from cosset.environments.transport import Exit
 from cosset.runtimes.sealing import channel
 
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 MAX_QUEUED = 4096
 """Requests that wait for the launcher to read; beyond, `spawn` fails."""
-_MIB = 1024 * 1024
 
 
 class SpawnFailedError(Exception):
@@ -42,6 +41,7 @@ class Request:
     kind: str
     code: Path
     memory_mb: int
+    disk_mb: int
     environment: Mapping[str, str]
     interpreter: Path | None = None
     layers: Sequence[Path] = ()
@@ -58,6 +58,7 @@ class Request:
             "layers": [str(layer) for layer in self.layers],
             "modules": None if self.modules is None else str(self.modules),
             "memory_mb": self.memory_mb,
+            "disk_mb": self.disk_mb,
             "environment": dict(self.environment),
             "command": list(self.command),
         }
@@ -70,8 +71,7 @@ class JailProcess:
         loop = asyncio.get_running_loop()
         self._client = client
         self._name = name
-        self._peak_fd: int | None = None
-        self._peak_mb = 0
+        self._memory: MemoryGauge | None = None
         self.started: asyncio.Future[list[socket.socket]] = loop.create_future()
         self._ended: asyncio.Future[Exit] = loop.create_future()
         self._gone = asyncio.Event()
@@ -90,9 +90,13 @@ class JailProcess:
             self._client.ask({"op": "kill", "id": self._name})
         await self._gone.wait()
 
-    def throttle(self) -> None:
-        """From now on CPU in proportion to memory; Init had all it could get."""
-        self._client.ask({"op": "throttle", "id": self._name})
+    def settle(self, *, has_cpu_quota: bool) -> None:
+        """Init is over: memory is measured from here, and with a quota CPU is in proportion to memory; Init had all it
+        could get."""
+        if self._memory is not None:
+            self._memory.settle()
+        if has_cpu_quota:
+            self._client.ask({"op": "throttle", "id": self._name})
 
     def on_end(self, callback: Callable[[], None]) -> None:
         """Called once when the process has ended; at once when it has already."""
@@ -102,16 +106,12 @@ class JailProcess:
             self._on_end = callback
 
     def peak_memory_mb(self) -> int:
-        if self._peak_fd is not None:
-            with contextlib.suppress(OSError):  # the group has gone: the last figure stands
-                self._peak_mb = -(-int(os.pread(self._peak_fd, 32, 0)) // _MIB)
-        return self._peak_mb
+        return 0 if self._memory is None else self._memory.peak_mb()
 
     # What the client calls.
 
-    def on_started(self, fds: list[int], has_peak: bool) -> None:
-        if has_peak:
-            self._peak_fd = fds.pop()
+    def on_started(self, fds: list[int], pid: int, has_peak: bool) -> None:
+        self._memory = MemoryGauge(pid, fds.pop() if has_peak else None)
         listeners = [socket.socket(fileno=fd) for fd in fds]
         if self.started.done():  # whoever asked has given up
             for listener in listeners:
@@ -134,9 +134,8 @@ class JailProcess:
     def on_gone(self) -> None:
         self.on_exit(Exit(signal=9))
         self._gone.set()
-        if self._peak_fd is not None:
-            os.close(self._peak_fd)
-            self._peak_fd = None
+        if self._memory is not None:
+            self._memory.close()
 
 
 class LauncherClient:
@@ -252,7 +251,7 @@ class LauncherClient:
             for fd in fds:
                 os.close(fd)
         elif event == "started":
-            process.on_started(fds, message["has_peak"])
+            process.on_started(fds, message["pid"], message["has_peak"])
         elif event == "failed":
             process.on_failed(message["error"], message["unavailable"])
         elif event == "exit":

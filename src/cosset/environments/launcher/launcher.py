@@ -54,6 +54,7 @@ class Cell:
     request: requests.Spawn | None = None
     request_fds: list[int] = field(default_factory=list)
     listener_fds: list[int] = field(default_factory=list)
+    pid: int = 0
     pidfd: int = -1
     ending: dict[str, Any] | None = None
     failure: str | None = None
@@ -223,7 +224,7 @@ class Launcher:
         uid = self._first_uid + slot if self._first_uid else 0
         cell = Cell(name, spawner, uid, ours, cgroup)
         self._cells[name] = cell
-        spawner.waiting.append(cell)
+        spawner.waiting[name] = cell
         self._watch(ours.fileno(), lambda: self._on_cell(cell))
         try:
             channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
@@ -245,20 +246,21 @@ class Launcher:
         except (OSError, channel.ChannelError):
             received = None
         if received is None:
-            waiting, spawner.waiting = list(spawner.waiting), type(spawner.waiting)()
+            waiting = list(spawner.waiting.values())
+            spawner.waiting.clear()
             self._end_spawner(spawner)
             for cell in waiting:
                 self._fail(cell, "the spawner ended; its reason is in Cosset's own output")
             return
         message, fds = received
-        cell = spawner.waiting.popleft()
+        cell = spawner.waiting.pop(message["fork"])
         if "error" in message:
             self._fail(cell, str(message["error"]))
             return
         self._on_forked(cell, message["pid"], fds[0])
 
     def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
-        cell.pidfd = pidfd
+        cell.pid, cell.pidfd = pid, pidfd
         self._watch(pidfd, lambda: self._on_dead(cell))
         if cell.is_killed:
             _kill_pidfd(pidfd)
@@ -290,6 +292,7 @@ class Launcher:
                 "layers": request.layers,
                 "scratch": cell.name,
                 "uid": cell.uid,
+                "disk_bytes": request.disk_mb * 1024 * 1024,
                 "environment": request.environment,
                 "command": request.command,
                 "fds": request.fd_names,
@@ -332,7 +335,7 @@ class Launcher:
         cell.stage = Stage.STARTED
         peak = cell.cgroup.open_peak()
         fds = [*cell.listener_fds, *([peak] if peak is not None else [])]
-        message = {"event": "started", "id": cell.request.id, "has_peak": peak is not None}
+        message = {"event": "started", "id": cell.request.id, "pid": cell.pid, "has_peak": peak is not None}
         self.tell_server(message, fds)
         _close_all(fds)
         cell.listener_fds = []

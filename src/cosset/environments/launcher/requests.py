@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_MEMORY_MB = 64 * 1024
+MAX_DISK_MB = 1024 * 1024
 MAX_LAYERS = 16
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PATH = re.compile(r"[A-Za-z0-9._/@+-]{1,1024}")
@@ -45,6 +46,7 @@ class Spawn:
     code: str
     layers: tuple[str, ...]
     memory_mb: int
+    disk_mb: int
     environment: dict[str, str]
     command: tuple[str, ...]
     fd_names: tuple[str, ...]
@@ -61,18 +63,16 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
     if kind == "python" and (interpreter is None or not _PYTHON.fullmatch(os.path.basename(interpreter))):
         raise RequestError(f"no Python interpreter: {interpreter}")
     layers = message.get("layers", [])
-    memory_mb = message.get("memory_mb")
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise RequestError("layers")
-    if not isinstance(memory_mb, int) or not 1 <= memory_mb <= MAX_MEMORY_MB:
-        raise RequestError("memory_mb")
     modules = message.get("modules")
     return Spawn(
         parse_id(message),
         RootKey(kind, interpreter, None if modules is None else below(data, modules)),
         below(data, message.get("code")),
         tuple(below(data, layer) for layer in layers),
-        memory_mb,
+        _number(message, "memory_mb", MAX_MEMORY_MB),
+        _number(message, "disk_mb", MAX_DISK_MB),
         _environment(message.get("environment")),
         _command(message.get("command"), kind),
         ("output", "telemetry", "transport") if kind == "python" else ("output",),
@@ -134,6 +134,13 @@ def _command(value: object, kind: str) -> tuple[str, ...]:
     if not value[0].startswith("/") or any("\0" in part for part in value):
         raise RequestError("command")
     return tuple(value)
+
+
+def _number(message: dict[str, Any], name: str, highest: int) -> int:
+    value = message.get(name)
+    if not isinstance(value, int) or not 1 <= value <= highest:
+        raise RequestError(name)
+    return value
 
 
 def _text(value: object) -> str:

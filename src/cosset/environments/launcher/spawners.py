@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,13 +29,13 @@ _RUNTIMES = Path(filesystem.__file__).parents[1]
 
 @dataclass(slots=True, eq=False)
 class Spawner:
-    """A running spawner. `waiting` are the environments whose fork it has been asked for, in order."""
+    """A running spawner. `waiting` are the environments whose fork it has been asked for, by name."""
 
     key: RootKey
     pid: int
     pidfd: int
     control: socket.socket
-    waiting: deque[Any] = field(default_factory=deque)
+    waiting: dict[str, Any] = field(default_factory=dict)
 
 
 def ports(key: RootKey) -> tuple[int, ...]:

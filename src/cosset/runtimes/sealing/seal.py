@@ -89,6 +89,8 @@ def assign(assignment: Dict[str, Any], filter_program: bytes) -> None:
     # After the launcher has put this process into its cgroups, so that they look like the root from inside.
     kernel.unshare(kernel.CLONE_NEWCGROUP)
     os.umask(0o022)
+    # One file can be no longer than /tmp should be; the sum of them is not capped yet (docs/decisions/0006).
+    resource.setrlimit(resource.RLIMIT_FSIZE, (assignment["disk_bytes"], assignment["disk_bytes"]))
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     _enter_user_namespace(assignment["uid"])
@@ -123,8 +125,9 @@ def _become_runtime(run: Runtime, assignment: Dict[str, Any], fds: Dict[str, int
         os.setsid()
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         kernel.die_with_parent(signal.SIGKILL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(-1)
         kept = _arrange(fds)
         os.chdir("/var/task")

@@ -1,0 +1,66 @@
+"""How much memory an environment has used, as AWS reports it: what it has itself, and what it shares with the host.
+
+The cgroup counts only what the environment was the first to touch; an interpreter that others use too is paid for by
+them. So what is shared is measured once, when it is Ready, and added to the group's peak. Without a cgroup the peak is
+that of the runtime's own process. The limit is on the group's figure alone.
+"""
+
+import contextlib
+import os
+
+_MIB = 1024 * 1024
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class MemoryGauge:
+    """Owner of `peak_fd`, from which the group's peak can be read; None where there is no group.
+
+    Args:
+        init_pid: of the environment's first process, whose only child is the runtime.
+    """
+
+    def __init__(self, init_pid: int, peak_fd: int | None) -> None:
+        self._init_pid = init_pid
+        self._peak_fd = peak_fd
+        self._runtime_pid: int | None = None
+        self._shared_bytes = 0
+        self._peak_mb = 0
+
+    def settle(self) -> None:
+        """To be called when the environment is Ready."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/{self._init_pid}/task/{self._init_pid}/children") as file:
+                self._runtime_pid = int(file.read().split()[0])
+            with open(f"/proc/{self._runtime_pid}/statm") as file:
+                resident_bytes = int(file.read().split()[1]) * _PAGE_BYTES
+            if self._peak_fd is not None:
+                self._shared_bytes = max(0, resident_bytes - self._group_peak_bytes(self._peak_fd))
+
+    def peak_mb(self) -> int:
+        """Rounded up. The last figure stands when the environment has gone."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._peak_fd is not None:
+                peak_bytes = self._group_peak_bytes(self._peak_fd) + self._shared_bytes
+            else:
+                peak_bytes = self._process_peak_bytes()
+            self._peak_mb = max(self._peak_mb, -(-peak_bytes // _MIB))
+        return self._peak_mb
+
+    def close(self) -> None:
+        self.peak_mb()
+        if self._peak_fd is not None:
+            os.close(self._peak_fd)
+            self._peak_fd = None
+        self._runtime_pid = None
+
+    def _group_peak_bytes(self, fd: int) -> int:
+        return int(os.pread(fd, 32, 0))
+
+    def _process_peak_bytes(self) -> int:
+        if self._runtime_pid is None:
+            return 0
+        with open(f"/proc/{self._runtime_pid}/status") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        return 0
