@@ -34,6 +34,7 @@ from cosset.gateway.http import Front
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.authorizer import MinimumAuthorizer
 from cosset.invocation.admission import Admission
+from cosset.invocation.api import Invoker
 from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
@@ -46,6 +47,7 @@ from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.service import lambda_service
 from cosset.services.logs.group_book import LogGroupBook
+from cosset.services.logs.retention import LogRetention
 from cosset.services.logs.service import logs_service
 from cosset.services.sts.service import sts_service
 from cosset.settings import Settings
@@ -122,75 +124,101 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
     Raises: StoreError, NodeError.
     """
     assert settings.data is not None
-    data = settings.data
     async with AsyncExitStack() as stack:
         listening = _bind(settings)
         stack.callback(listening.close)
-        store = await Store.open(data=data, database=settings.database, clock=clock, min_free_mb=settings.min_free_mb)
-        stack.push_async_callback(store.close)
-        segments = await SegmentStore.open(data / "logs", clock, min_free_mb=settings.min_free_mb)
-        stack.push_async_callback(segments.close)
-
-        directory = IamDirectory(store, clock, dev=settings.dev)
-        made_now = await directory.ensure_first_start() is not None
-
-        groups = LogGroupBook(store, clock)
-        logs = LogBuffer(segments, groups, clock)
-        logs.start()
-        stack.push_async_callback(logs.close)
-
-        catalogue = Catalogue(strict=settings.strict_runtimes)
-        code = CodeStore(store, Blobs(data / "blobs", min_free_mb=settings.min_free_mb), data / "code", clock)
-        functions = Functions(
-            store=store,
-            code=code,
-            roles=directory,
-            runtimes=RuntimeRules(catalogue, legacy=settings.legacy_runtimes, strict=settings.strict_runtimes),
-            clock=clock,
-            concurrency=settings.concurrency,
-        )
-        await functions.start()
-        stack.push_async_callback(functions.close)
-
+        ground = await _open_ground(stack, settings, settings.data, clock)
+        made_now = await ground.directory.ensure_first_start() is not None
+        functions, catalogue = await _open_functions(stack, settings, ground, clock)
         endpoints = Endpoints()
-        tier = _make_tier(settings, data, catalogue, launcher, clock, endpoints, _url(listening))
+        tier = _make_tier(settings, ground.data, catalogue, launcher, clock, endpoints, _url(listening))
         pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
         stack.push_async_callback(pool.close)
-
-        queue = DurableQueue(store, ASYNC_QUEUE, clock)
-        execution = Execution(pool, directory.sessions, logs, clock)
-        events = AsyncEvents(store, queue, clock)
-        dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events)
-        worker = AsyncWorker(store, queue, dispatcher.invoke, logs, clock)
-
-        health = Health(store, pool, tier.name)
-        links = CodeLinks(store, code, clock)
-        services = [
-            lambda_service(functions, dispatcher, links),
-            iam_service(store, clock),
-            sts_service(directory, directory.sessions),
-            logs_service(store, segments, groups, clock),
-        ]
-        door = Door(
-            services=services,
-            keys=directory,
-            authorizer=MinimumAuthorizer(audit=settings.dev),
-            settings=settings,
-            clock=clock,
-            routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
-        )
-        front = Front(door, settings)
+        dispatcher, worker = _make_invocation(settings, ground, functions, pool, clock)
+        health = Health(ground.store, pool, tier.name)
+        front = Front(_make_door(settings, ground, functions, dispatcher, health, clock), settings)
         endpoints.front = front
         await front.start([listening])
         stack.push_async_callback(front.close)
-
         for name, work in (
             ("async-worker", worker.serve()),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
-        ready = await _ready(settings, data, listening, directory, tier, made_now)
+        ready = await _ready(settings, ground, listening, tier, made_now)
         yield Node(ready, health, front, dispatcher, worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every room stands on: what is kept, who is who, where logs go."""
+
+    data: Path
+    store: Store
+    segments: SegmentStore
+    directory: IamDirectory
+    logs: LogBuffer
+
+
+async def _open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
+    store = await Store.open(data=data, database=settings.database, clock=clock, min_free_mb=settings.min_free_mb)
+    stack.push_async_callback(store.close)
+    segments = await SegmentStore.open(data / "logs", clock, min_free_mb=settings.min_free_mb)
+    stack.push_async_callback(segments.close)
+    logs = LogBuffer(segments, LogGroupBook(store, clock), clock)
+    logs.start()
+    stack.push_async_callback(logs.close)
+    retention = LogRetention(store, segments, clock)
+    retention.start()
+    stack.push_async_callback(retention.close)
+    return Ground(data, store, segments, IamDirectory(store, clock, dev=settings.dev), logs)
+
+
+async def _open_functions(
+    stack: AsyncExitStack, settings: Settings, ground: Ground, clock: Clock
+) -> tuple[Functions, Catalogue]:
+    catalogue = Catalogue(strict=settings.strict_runtimes)
+    blobs = Blobs(ground.data / "blobs", min_free_mb=settings.min_free_mb)
+    functions = Functions(
+        store=ground.store,
+        code=CodeStore(ground.store, blobs, ground.data / "code", clock),
+        roles=ground.directory,
+        runtimes=RuntimeRules(catalogue, legacy=settings.legacy_runtimes, strict=settings.strict_runtimes),
+        clock=clock,
+        concurrency=settings.concurrency,
+    )
+    await functions.start()
+    stack.push_async_callback(functions.close)
+    return functions, catalogue
+
+
+def _make_invocation(
+    settings: Settings, ground: Ground, functions: Functions, pool: Pool, clock: Clock
+) -> tuple[Dispatcher, AsyncWorker]:
+    queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
+    execution = Execution(pool, ground.directory.sessions, ground.logs, clock)
+    events = AsyncEvents(ground.store, queue, clock)
+    dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events)
+    return dispatcher, AsyncWorker(ground.store, queue, dispatcher.invoke, ground.logs, clock)
+
+
+def _make_door(
+    settings: Settings, ground: Ground, functions: Functions, invoker: Invoker, health: Health, clock: Clock
+) -> Door:
+    links = CodeLinks(ground.store, functions.code, clock)
+    return Door(
+        services=[
+            lambda_service(functions, invoker, links),
+            iam_service(ground.store, clock),
+            sts_service(ground.directory, ground.directory.sessions),
+            logs_service(ground.store, ground.segments, clock),
+        ],
+        keys=ground.directory,
+        authorizer=MinimumAuthorizer(audit=settings.dev),
+        settings=settings,
+        clock=clock,
+        routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
+    )
 
 
 class Endpoints:
@@ -261,19 +289,17 @@ def _bind(settings: Settings) -> socket.socket:
         raise NodeError(f"Cannot serve on {settings.host}:{settings.port}: {reason}. Try --port 0.") from error
 
 
-async def _ready(
-    settings: Settings, data: Path, listening: socket.socket, directory: IamDirectory, tier: Tier, made_now: bool
-) -> Ready:
-    key = await directory.administrator_key()
+async def _ready(settings: Settings, ground: Ground, listening: socket.socket, tier: Tier, made_now: bool) -> Ready:
+    key = await ground.directory.administrator_key()
     return Ready(
         endpoint=_url(listening),
         access_key_id=key.access_key_id if key else None,
         secret_access_key=key.secret_access_key if key else None,
-        account=directory.account,
+        account=ground.directory.account,
         region=settings.region,
         tier=tier.name,
         iam_mode="audit" if settings.dev else "enforce",
-        data=data,
+        data=ground.data,
         first_start=made_now,
     )
 
