@@ -14,7 +14,8 @@ class Overlay:
     service carries. `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them. `malformed_body`: the
     code and sentence for a body that cannot be read, where it is not SerializationException. `sensitive`: shapes whose
     values no message may show. `null_elements_named`: constraints of elements end with "Member must not be null".
-    `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream."""
+    `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream.
+    `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence."""
 
     protocols: tuple[str, ...] = ()
     error_defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -23,6 +24,7 @@ class Overlay:
     sensitive: frozenset[str] = frozenset()
     null_elements_named: bool = False
     payload_types: Mapping[str, str] = field(default_factory=dict)
+    checked_by_hand: frozenset[str] = frozenset()
 
 
 NOTHING = Overlay()
@@ -31,7 +33,11 @@ OVERLAYS: Mapping[str, Overlay] = {
     # Every modelled error of Lambda has a member Type, and AWS answers User in each (recorded for 400 to 429).
     # Its lists and maps refuse null by name (recorded: routing_config_exc_subzero), API Gateway's do not.
     "lambda": Overlay(
-        error_defaults={"Type": "User"}, null_elements_named=True, payload_types={"Invoke": "application/json"}
+        error_defaults={"Type": "User"},
+        null_elements_named=True,
+        payload_types={"Invoke": "application/json"},
+        # An unknown runtime is an InvalidParameterValueException that names what there is.
+        checked_by_hand=frozenset({"Runtime"}),
     ),
     # Recorded: IAM hides the credential's id in a violation (test_user_match_id_mismatch), the model does not say so.
     "iam": Overlay(sensitive=frozenset({"serviceSpecificCredentialId"})),

@@ -42,16 +42,19 @@ def _compile(service: WireService, operation: WireOperation) -> Check:
     if operation.model.input_shape is None:
         return lambda params, path, violations: None
     overlay = service.overlay
-    checks = _Checks(names_null=overlay.null_elements_named, sensitive=overlay.sensitive)
+    checks = _Checks(
+        names_null=overlay.null_elements_named, sensitive=overlay.sensitive, by_hand=overlay.checked_by_hand
+    )
     return checks.of(operation.model.input_shape) or (lambda params, path, violations: None)
 
 
 class _Checks:
     """Compiles the check of a shape; None where the model constrains nothing."""
 
-    def __init__(self, *, names_null: bool, sensitive: frozenset[str]) -> None:
+    def __init__(self, *, names_null: bool, sensitive: frozenset[str], by_hand: frozenset[str]) -> None:
         self._names_null = names_null
         self._sensitive = sensitive
+        self._by_hand = by_hand
         self._by_name: dict[str, Check | None] = {}
 
     def of(self, shape: Shape) -> Check | None:
@@ -91,7 +94,7 @@ class _Checks:
     def _own(self, shape: Any) -> Check | None:
         """The constraints on the value itself."""
         constraints = _constraints(shape)
-        if not constraints:
+        if not constraints or shape.name in self._by_hand:
             return None
         hidden = self._is_sensitive(shape)
 
