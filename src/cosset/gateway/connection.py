@@ -9,12 +9,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 GONE = "cosset.gone"
 """Key in an ASGI scope: an asyncio.Event, set when the client has left."""
+
+
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Limits:
     head_bytes: int = 64 * 1024
     head_s: float = 20.0
     stall_s: float = 30.0
-    keep_alive_s: int = 75
+    keep_alive_s: float = 75.0
     discard_bytes: int = 256 * 1024 * 1024
 
 
@@ -46,6 +50,7 @@ class Connection(HttpToolsProtocol):
         limits: Limits,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.timeout_keep_alive = limits.keep_alive_s  # type: ignore[assignment]  # call_later takes fractions
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -76,15 +81,41 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes == 0:
                 self._watch(self._limits.head_s)
             self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > self._limits.head_bytes:
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self._in_head and self._head_bytes > self._limits.head_bytes and not self._refused:
             self._refuse(431)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(400)
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Nothing here upgrades. The parser gives up the body of a request that offers to, so it reads the head once
+        more, without the offer (uvicorn issue 2722: the JDK's HttpClient offers h2c, and its signatures failed)."""
+        if self.parser.get_method() == b"CONNECT":
+            self._refuse(400)
+            return
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(token for token in value.split(b",") if token.strip().lower() not in _OFFERS)
+            if name not in _OFFERS and (value or name != b"connection"):
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = _make_parser(self)
+        self._feed(b"".join([*head, b"\r\n"]) + rest)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_head = False
         self._head_bytes = 0
         self._discarded_bytes = 0
@@ -107,7 +138,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._refused:
+        if self._refused or self.parser.should_upgrade():
             return
         self._unwatch()
         self._in_head = True
@@ -136,3 +167,10 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
+
+
+def _make_parser(protocol: HttpToolsProtocol) -> Any:
+    """As uvicorn makes it: lenient where a client pipelines after `Connection: close`."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser

@@ -19,7 +19,7 @@ from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_
 from cosset.gateway.plain import PlainRoute
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
-from cosset.gateway.sigv4 import Claim, Verifier, read_claim
+from cosset.gateway.sigv4 import Claim, Verifier, guess_service, read_claim
 from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import Context, Service
@@ -114,16 +114,15 @@ class Door:
     async def _answer(self, request: Request, gone: asyncio.Event) -> Response:
         """The task boundary of a call: whatever goes wrong below is answered in the caller's protocol."""
         request_id = self._new_request_id()
-        claim, refusal = None, None
+        claim, refusal, signing_name = None, None, None
         try:
             claim = read_claim(request)
+            signing_name = claim.service if claim is not None else None
         except RefusedError as error:
-            refusal = error
+            refusal, signing_name = error, guess_service(request)
         if refusal is None and claim is None:
             request = await self._read_unsigned(request)
-        call = _Call(
-            request, request_id, gone, self._router.route(request, claim.service if claim is not None else None), claim
-        )
+        call = _Call(request, request_id, gone, self._router.route(request, signing_name), claim)
         try:
             if refusal is not None:
                 raise refusal

@@ -47,7 +47,6 @@ class Front:
             proxy_headers=False,
             server_header=False,
             backlog=2048,
-            timeout_keep_alive=limits.keep_alive_s,
             timeout_graceful_shutdown=settings.drain_s,
         )
         self._server = uvicorn.Server(self._config)

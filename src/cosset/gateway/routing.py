@@ -73,12 +73,16 @@ class Router:
         host = _AWS_HOST.fullmatch(request.host)
         if host is not None and (wire := self._by_host.get(host[1].lower())) is not None:
             return wire
+        if "smithy-protocol" in request.headers:
+            return None  # rpc-v2-cbor: nobody here speaks it
         target = request.headers.get("x-amz-target")
         if target is not None:
             return self._by_target.get(target.rpartition(".")[0])
         if signing_name is not None:
             return self._by_path(request, self._by_signing_name.get(signing_name, []))
-        return self._by_action(request) or self._s3
+        if _said_protocol(request) is not None:
+            return self._by_action(request)
+        return self._s3
 
     def _by_path(self, request: Request, candidates: Sequence[WireService]) -> WireService | None:
         """Services may share a signing name; then the one whose paths or operations include this request."""

@@ -28,6 +28,7 @@ PRESIGN_MAX_S = 604_800
 KEYS_CACHED = 1024
 
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_SCOPE = re.compile(r"/\d{8}/[a-z0-9-]+/([a-z0-9-]+)/" + TERMINATOR, re.ASCII)
 _ONCE_ONLY = (
     "host",
     "x-amz-date",
@@ -75,6 +76,12 @@ def read_claim(request: Request) -> Claim | None:
     if len(authorizations) > 1 or in_query:
         raise RefusedError(Reason.INCOMPLETE, "Only one auth mechanism allowed")
     return _claim_of_header(authorizations[0], headers)
+
+
+def guess_service(request: Request) -> str | None:
+    """The signing name in a claim that cannot be read: only good for the words in which it is refused."""
+    found = _SCOPE.search(request.headers.get("authorization") or unquote(request.query))
+    return found[1] if found is not None else None
 
 
 def _claim_of_header(authorization: str, headers: Headers) -> Claim:
