@@ -5,9 +5,10 @@ connection that has gone is dropped (and said so), never raised. Read next: runt
 """
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -16,6 +17,7 @@ MAX_HEAD_BYTES = 2 * 1024 * 1024
 _MAX_PATH_BYTES = 2048
 _MAX_CHUNK_OVERHEAD = 16
 """Bytes of framing that a body sent one byte a chunk may cost, for each byte."""
+_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._open = False
         self._answering = False
+        self._chunk_bytes = 0
         self._reset()
 
     def answer(self, answered: Answered) -> bool:
@@ -84,14 +87,17 @@ class HttpConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are none by name
         self._transport = transport
         self._open = self._handler.connected(self)
         if not self._open:
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._chunk_bytes = len(data)
         self._fed_bytes += len(data)
+        if not self._in_body:
+            data = _without_upgrade(data)
         try:
             self._parser.feed_data(data)
             self._check_overhead()
@@ -110,6 +116,7 @@ class HttpConnection(asyncio.Protocol):
         if self._answering:
             raise ConnectionAbortedError
         self._reset()
+        self._fed_bytes = self._chunk_bytes
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -140,6 +147,7 @@ class HttpConnection(asyncio.Protocol):
         request.body = bytes(self._body)
         self._body.clear()
         self._answering = True
+        self._in_body = False
         answered = self._handler.handle(self, request)
         if answered is not None:
             self.answer(answered)
@@ -148,7 +156,7 @@ class HttpConnection(asyncio.Protocol):
         self._request = HttpRequest()
         self._url = b""
         self._fed_bytes = 0
-        self._in_body = False
+        self._in_body = False  # what comes after the head: the body, its trailers
         self._body = bytearray()
 
     def _check_overhead(self) -> None:
@@ -156,6 +164,12 @@ class HttpConnection(asyncio.Protocol):
         body_bytes = self._request.body_bytes
         if self._fed_bytes - body_bytes > MAX_HEAD_BYTES + body_bytes * _MAX_CHUNK_OVERHEAD:
             raise ConnectionAbortedError
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """An offer to upgrade (the JDK's HttpClient makes one each time) is not taken; the parser would drop the body."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\\1X-Offer:", head) + end + body
 
 
 def _head(answered: Answered, keep_alive: bool) -> bytes:

@@ -1,0 +1,377 @@
+"""The HTTP Runtime API on a real socket: the protocol as AWS documents it, and what hostile code may send."""
+
+import asyncio
+import base64
+import json
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosset.environments.http_connection import MAX_HEAD_BYTES
+from cosset.environments.runtime_api import MAX_CONNECTIONS, MAX_REPLY_BYTES, HttpTransport
+from cosset.environments.transport import RuntimeInitError, TransportClosedError
+from support.written import event_for
+
+NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Client:
+    """A runtime, byte by byte."""
+
+    def __init__(self, address):
+        self._address = address
+
+    async def __aenter__(self):
+        self.reader, self.writer = await asyncio.open_connection(*self._address)
+        return self
+
+    async def __aexit__(self, *_):
+        self.writer.close()
+
+    async def send(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self):
+        """(status, headers, body)"""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = dict(line.split(": ", 1) for line in head[1:] if line)
+        return int(head[0].split()[1]), headers, await self.reader.readexactly(int(headers["Content-Length"]))
+
+    async def post(self, path, body=b"{}", headers=""):
+        head = f"POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+        await self.send(head.encode() + body)
+        status, _, answered = await self.answer()
+        return status, json.loads(answered)
+
+    async def closed(self):
+        try:
+            return await self.reader.read() == b""
+        except ConnectionResetError:
+            return True
+
+
+@asynccontextmanager
+async def api():
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    transport = await HttpTransport.serve(listener)
+    try:
+        yield transport, lambda: Client(address)
+    finally:
+        transport.close()
+
+
+def run(body):
+    asyncio.run(asyncio.wait_for(body(), 30))
+
+
+async def begin(transport, client, event):
+    """An event handed over; returns the exchange under way and what the runtime received."""
+    await client.send(NEXT)
+    await transport.ready()
+    exchange = asyncio.create_task(transport.exchange(event))
+    return exchange, await client.answer()
+
+
+def test_an_event_goes_out_with_awss_headers_and_the_answer_comes_back():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for(b'{"a":1}', client_context='{"k": "ü\\n"}', cognito_identity='{"i":1}')
+            exchange, (status, headers, payload) = await begin(transport, client, event)
+            assert (status, payload) == (200, b'{"a":1}')
+            assert headers == {
+                "Lambda-Runtime-Aws-Request-Id": event.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(event.deadline_ms),
+                "Lambda-Runtime-Invoked-Function-Arn": event.invoked_arn,
+                "Lambda-Runtime-Trace-Id": event.trace_id,
+                "Lambda-Runtime-Client-Context": '{"k":"\\u00fc\\n"}',
+                "Lambda-Runtime-Cognito-Identity": '{"i":1}',
+                "Content-Type": "application/json",
+                "Content-Length": "7",
+            }
+            answered = await client.post(f"invocation/{event.request_id}/response", b"[1]", "Content-Type: text/x\r\n")
+            assert answered == (202, {"status": "OK"})
+            reply = await exchange
+            assert (reply.payload, reply.content_type, reply.error_type) == (b"[1]", "text/x", None)
+
+    run(body)
+
+
+def test_a_client_context_cannot_make_headers():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for(client_context="not json\r\nLambda-Runtime-Aws-Request-Id: forged")
+            _, (_, headers, _) = await begin(transport, client, event)
+            assert headers["Lambda-Runtime-Aws-Request-Id"] == event.request_id
+            assert "\r\n" in json.loads(headers["Lambda-Runtime-Client-Context"])
+
+    run(body)
+
+
+def test_an_event_waits_for_the_runtime_to_ask():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event, later = event_for(), event_for()
+            exchange, _ = await begin(transport, client, event)
+            await client.post(f"invocation/{event.request_id}/response")
+            await exchange
+            second = asyncio.create_task(transport.exchange(later))
+            await asyncio.sleep(0)
+            await client.send(NEXT)
+            _, headers, _ = await client.answer()
+            assert headers["Lambda-Runtime-Aws-Request-Id"] == later.request_id
+            await client.post(f"invocation/{later.request_id}/response")
+            await second
+
+    run(body)
+
+
+def test_an_error_comes_back_with_its_type():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            for body_, header, expected in (
+                (b'{"errorType":"A"}', "Lambda-Runtime-Function-Error-Type: B\r\n", "B"),
+                (b'{"errorType":"A"}', "", "A"),
+                (b"not json", "", "Runtime.Unknown"),
+                (b"[" * 100_000, "", "Runtime.Unknown"),
+                (b'{"errorType":7}', "", "Runtime.Unknown"),
+            ):
+                event = event_for()
+                exchange, _ = await begin(transport, client, event)
+                assert (await client.post(f"invocation/{event.request_id}/error", body_, header))[0] == 202
+                reply = await exchange
+                assert (reply.error_type, reply.payload) == (expected, body_)
+
+    run(body)
+
+
+def test_wrong_ids_and_wrong_states_get_awss_errors():
+    async def body():
+        async with api() as (transport, connect), connect() as client, connect() as other:
+            event = event_for()
+            assert await client.post("invocation/nope/response") == (
+                400,
+                {"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"},
+            )
+            exchange, _ = await begin(transport, client, event)
+            assert (await client.post("invocation/nope/error"))[0] == 400
+            assert (await client.post("init/error"))[1]["errorType"] == "InvalidStateTransition"
+            await other.send(NEXT)
+            status, _, answered = await other.answer()
+            assert (status, json.loads(answered)["errorType"]) == (403, "InvalidStateTransition")
+            await client.post(f"invocation/{event.request_id}/response")
+            assert (await client.post(f"invocation/{event.request_id}/response"))[0] in (400, 403)
+            await exchange
+            assert (await client.post(f"invocation/{event.request_id}/response"))[0] == 400
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/2020-01-01/extension/register", 501),
+        ("/2022-07-01/telemetry", 501),
+        ("/2018-06-01/runtime/restore/next", 501),
+        ("/2018-06-01/runtime/invocation/next/", 404),
+        ("/", 404),
+    ],
+)
+def test_what_is_not_there_says_so(path, status):
+    async def body():
+        async with api() as (_, connect), connect() as client:
+            await client.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+            assert (await client.answer())[0] == status
+
+    run(body)
+
+
+def test_an_init_error_ends_init():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            header = "Lambda-Runtime-Function-Error-Type: Runtime.HandlerNotFound\r\n"
+            assert (await client.post("init/error", b'{"errorMessage":"m"}', header))[0] == 202
+            with pytest.raises(RuntimeInitError) as raised:
+                await transport.ready()
+            assert (raised.value.error_type, raised.value.payload) == (
+                "Runtime.HandlerNotFound",
+                b'{"errorMessage":"m"}',
+            )
+            await client.send(NEXT)
+            assert (await client.answer())[0] == 403
+
+    run(body)
+
+
+def test_chunked_answers_and_errors_in_their_trailers():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            shown = base64.b64encode(b'{"errorType":"Late"}').decode()
+            for trailers, payload, error_type in (
+                ("", b"one two", None),
+                (
+                    f"Lambda-Runtime-Function-Error-Type: Late\r\nLambda-Runtime-Function-Error-Body: {shown}\r\n",
+                    b'{"errorType":"Late"}',
+                    "Late",
+                ),
+                ("Lambda-Runtime-Function-Error-Type: Late\r\n", b'{"errorType": "Late", "errorMessage": ""}', "Late"),
+            ):
+                event = event_for()
+                exchange, _ = await begin(transport, client, event)
+                head = (
+                    f"POST /2018-06-01/runtime/invocation/{event.request_id}/response HTTP/1.1\r\nHost: x\r\n"
+                    "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n"
+                )
+                await client.send(head.encode() + b"4\r\none \r\n")
+                await client.send(b"3\r\ntwo\r\n0\r\n" + trailers.encode() + b"\r\n")
+                assert (await client.answer())[0] == 202
+                reply = await exchange
+                assert (reply.payload, reply.error_type) == (payload, error_type)
+
+    run(body)
+
+
+def test_an_answer_that_is_too_large_is_counted_and_not_kept():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for()
+            exchange, _ = await begin(transport, client, event)
+            size = MAX_REPLY_BYTES + 1
+            status, answered = await client.post(f"invocation/{event.request_id}/response", b"x" * size)
+            assert (status, answered["errorType"]) == (413, "RequestEntityTooLarge")
+            reply = await exchange
+            assert reply.error_type == "Function.ResponseSizeTooLarge"
+            assert f"({size} bytes)" in json.loads(reply.payload)["errorMessage"]
+
+    run(body)
+
+
+def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body():
+    """The JDK's HttpClient offers h2c with every request."""
+
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for()
+            exchange, _ = await begin(transport, client, event)
+            offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
+            assert (await client.post(f"invocation/{event.request_id}/response", b"[1]", offer))[0] == 202
+            assert (await exchange).payload == b"[1]"
+
+    run(body)
+
+
+def test_expect_100_continue():
+    async def body():
+        async with api() as (_, connect), connect() as client:
+            await client.send(
+                b"POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                b"Content-Length: 2\r\n\r\n"
+            )
+            assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await client.send(b"{}")
+            assert (await client.answer())[0] == 202
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"\x00" * 100,
+        b"GET " + b"/" * 5000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * (MAX_HEAD_BYTES + 100_000),
+        b"".join(b"GET / HTTP/1.1\r\n" for _ in range(1)) + b"".join(b"X%d: y\r\n" % n for n in range(400_000)),
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;" + b"e" * (MAX_HEAD_BYTES + 100_000),
+        NEXT + NEXT,
+    ],
+)
+def test_malformed_and_endless_requests_are_cut_off(data):
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            try:
+                await client.send(data)
+                assert await client.closed()
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+            async with connect() as other:
+                await other.send(NEXT)
+                await transport.ready()
+
+    run(body)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([NEXT, NEXT[:20], b"POST / HTTP/1.1\r\n", b"\r\n\r\n",
+       b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n\r\n", b"0\r\n\r\n"])), max_size=8))  # fmt: skip
+def test_no_bytes_harm_the_next_connection(pieces):
+    async def body():
+        async with api() as (transport, connect):
+            async with connect() as client:
+                for piece in pieces:
+                    client.writer.write(piece)
+                    await asyncio.sleep(0)
+            async with connect() as client:
+                event = event_for()
+                exchange = asyncio.create_task(transport.exchange(event))
+                while not exchange.done():
+                    await client.send(NEXT)
+                    status, headers, _ = await client.answer()
+                    assert status == 200
+                    await client.post(f"invocation/{headers['Lambda-Runtime-Aws-Request-Id']}/response")
+                    await asyncio.sleep(0)
+
+    run(body)
+
+
+def test_a_runtime_that_left_gets_nothing_and_the_event_waits_for_the_next():
+    async def body():
+        async with api() as (transport, connect):
+            async with connect() as client:
+                await client.send(NEXT)
+                await transport.ready()
+            while transport._waiting:
+                await asyncio.sleep(0)
+            event = event_for()
+            async with connect() as client:
+                exchange, _ = await begin(transport, client, event)
+                await client.post(f"invocation/{event.request_id}/response")
+                await exchange
+
+    run(body)
+
+
+def test_closing_tells_whether_the_event_was_handed_over():
+    async def body():
+        for hand_over in (False, True):
+            async with api() as (transport, connect), connect() as client:
+                if hand_over:
+                    exchange, _ = await begin(transport, client, event_for())
+                else:
+                    exchange = asyncio.create_task(transport.exchange(event_for()))
+                    await asyncio.sleep(0)
+                transport.close()
+                transport.close()
+                with pytest.raises(TransportClosedError) as raised:
+                    await exchange
+                assert raised.value.delivered is hand_over
+                with pytest.raises(TransportClosedError):
+                    await transport.exchange(event_for())
+
+    run(body)
+
+
+def test_connections_are_bounded():
+    async def body():
+        async with api() as (_, connect):
+            clients = [await connect().__aenter__() for _ in range(MAX_CONNECTIONS)]
+            async with connect() as one_too_many:
+                assert await one_too_many.closed()
+            for client in clients:
+                client.writer.close()
+
+    run(body)
