@@ -6,6 +6,7 @@ names any more is collected later, when no environment can still be running from
 
 import asyncio
 import base64
+import errno
 import hashlib
 import logging
 import shutil
@@ -16,6 +17,7 @@ from cosset.functions import archive, records
 from cosset.functions.model import Code
 from cosset.store.blobs import Blobs
 from cosset.store.database import Store
+from cosset.store.errors import DiskFullError
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ class CodeStore:
         """Makes the package durable, unpacked and ready to run. The same package twice is kept once.
 
         Raises:
-            ServiceError: the package is refused, in AWS's words; nothing was kept.
+            ServiceError: the package is refused, in AWS's words; what is left of it is collected later.
+            DiskFullError: there is no room.
         """
         async with self._unpacking:
             code = await self.check(package)
@@ -62,8 +65,8 @@ class CodeStore:
                 now_ms = self._clock.now_ms()
                 await self._store.write(lambda tx: records.want_package(tx, code.digest, now_ms))
             # From here on `collect` leaves the files alone for an hour.
-            await asyncio.to_thread(archive.unpack, package, self.folder(code.digest))
             await self._blobs.put(package)
+            await asyncio.to_thread(self._unpack, package, code.digest)
         return code
 
     def folder(self, digest: str) -> Path:
@@ -85,6 +88,14 @@ class CodeStore:
         if digests:
             logger.info("collected %d packages that no function holds", len(digests))
         return len(digests)
+
+    def _unpack(self, package: bytes, digest: str) -> None:
+        try:
+            archive.unpack(package, self.folder(digest))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError(self._folder) from error
+            raise
 
     def _prepare_folder(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o755)

@@ -54,6 +54,10 @@ def entity_too_large(message: str) -> ServiceError:
     return ServiceError("RequestEntityTooLargeException", message, status=413)
 
 
+def code_storage_exceeded() -> ServiceError:
+    return ServiceError("CodeStorageExceededException", "Code storage limit exceeded.", fields=_USER)
+
+
 def policy_too_large(limit_bytes: int) -> ServiceError:
     return ServiceError(
         "PolicyLengthExceededException",

@@ -4,7 +4,9 @@ The front of this room. What belongs to versions, aliases and so on is in the pa
 `aliases`, `tags`, `concurrency`, `policies`); what runs is the resolver's to say. Knows no wire and no HTTP.
 """
 
+import asyncio
 import dataclasses
+import logging
 import random as system_random
 from collections.abc import Callable, Mapping
 from uuid import uuid4
@@ -32,6 +34,12 @@ from cosset.functions.timestamps import format_timestamp
 from cosset.functions.versions import Versions, changeable_latest, publish
 from cosset.invocation.api import Target
 from cosset.store.database import Store, Transaction
+
+logger = logging.getLogger(__name__)
+
+MAX_CODE_BYTES = 80_530_636_800
+"""All packages of an account in a region, versions counted each (AWS's own limit, 75 GB)."""
+COLLECT_S = 1800
 
 
 def random_id() -> str:
@@ -61,6 +69,7 @@ class Functions:
         random: Callable[[], float] = system_random.random,
     ) -> None:
         self.code = code
+        self._collecting: asyncio.Task[None] | None = None
         self._store = store
         self._roles = roles
         self._runtimes = runtimes
@@ -78,9 +87,13 @@ class Functions:
         """Call once the store is open, before anything is served: finishes what a stop left half way."""
         await self.code.start()
         await self._settling.start()
+        self._collecting = asyncio.create_task(self._collect_for_ever(), name="collect packages")
 
     async def close(self) -> None:
         """States still on their way are settled at the next start."""
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.gather(self._collecting, return_exceptions=True)
         await self._settling.close()
 
     async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
@@ -109,6 +122,7 @@ class Functions:
         def insert(tx: Transaction) -> FunctionVersion:
             if records.read_settings(tx, key) is not None:
                 raise errors.conflict(f"Function already exist: {key.name}")
+            check_storage(tx, key, code)
             records.insert_function(tx, key, tags)
             records.insert_version(tx, latest)
             records.announce(tx, key)
@@ -165,6 +179,7 @@ class Functions:
         change = Change(architectures=architectures)
 
         def write(tx: Transaction) -> FunctionVersion:
+            check_storage(tx, key, code)
             latest = self._change(tx, key, revision_id, change, code)
             if not publish_it:
                 return latest
@@ -214,6 +229,14 @@ class Functions:
 
         await self._store.write(delete)
 
+    async def _collect_for_ever(self) -> None:
+        while True:
+            await self._clock.sleep(COLLECT_S)
+            try:
+                await self.code.collect()
+            except Exception:  # the boundary of this task: a full disk passes
+                logger.exception("collecting packages failed; the next try is in %s s", COLLECT_S)
+
     def _change(
         self, tx: Transaction, key: FunctionKey, revision_id: str | None, change: Change, code: Code | None
     ) -> FunctionVersion:
@@ -258,6 +281,13 @@ def find_version(tx: Transaction, reference: FunctionReference) -> FunctionVersi
     if version is None:
         raise errors.function_not_found(reference.arn)
     return version
+
+
+def check_storage(tx: Transaction, key: FunctionKey, code: Code) -> None:
+    """Raises CodeStorageExceededException when the package is one too many."""
+    _, used = records.count_functions(tx, key.account, key.region)
+    if used + code.size_bytes > MAX_CODE_BYTES:
+        raise errors.code_storage_exceeded()
 
 
 def refuse_referenced_version(tx: Transaction, key: FunctionKey, version: str) -> None:

@@ -1,11 +1,13 @@
 import asyncio
+import errno
 from collections import Counter
 
 import pytest
 
-from cosset.functions import checks
+from cosset.functions import archive, checks, registry
 from cosset.functions.model import Change, FunctionKey, FunctionState, UpdateStatus
 from cosset.functions.names import FunctionReference
+from cosset.store.errors import DiskFullError
 from cosset.wire.errors import ServiceError
 from support.functions import ACCOUNT, HANDLER_ZIP, REGION, ROLE, functions_room
 from support.zip import make_zip
@@ -272,9 +274,10 @@ def test_code_that_no_version_holds_is_collected_after_an_hour(tmp_path):
             new = (await resolve(room)).code_dir
             await room.functions.delete(FunctionReference(KEY, "1"))
             room.clock.advance(3590)
-            assert await room.code.collect() == 0
+            await room.code.collect()
+            assert old.exists()
             room.clock.advance(20)
-            assert await room.code.collect() == 1
+            await room.code.collect()
             assert not old.exists()
             assert not room.code.zip_path(old.name).exists()
             assert new.exists()
@@ -289,8 +292,10 @@ def test_code_shared_by_functions_stays_while_one_holds_it(tmp_path):
             await create(room)
             await create(room, FunctionKey(ACCOUNT, REGION, "other"))
             await room.functions.delete(FunctionReference(KEY))
+            folder = (await room.functions.resolve(ACCOUNT, REGION, "other", None)).code_dir
             room.clock.advance(7200)
-            assert await room.code.collect() == 0
+            await room.code.collect()
+            assert folder.exists()
 
     asyncio.run(run())
 
@@ -353,3 +358,46 @@ def test_reserved_concurrency_leaves_a_hundred_to_the_others(tmp_path):
             assert await room.functions.concurrency.unreserved(ACCOUNT, REGION) == 100
 
     asyncio.run(run())
+
+
+def test_a_full_disk_refuses_the_function_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(package, folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def run():
+        async with functions_room(tmp_path) as room:
+            monkeypatch.setattr(archive, "unpack", full)
+            with pytest.raises(DiskFullError):
+                await create(room)
+            with pytest.raises(ServiceError) as caught:
+                await latest(room)
+            assert caught.value.code == "ResourceNotFoundException"
+
+    asyncio.run(run())
+
+
+def test_the_account_has_a_limit_of_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "MAX_CODE_BYTES", len(HANDLER_ZIP) * 2)
+
+    async def run():
+        async with functions_room(tmp_path) as room:
+            await create(room)
+            await create(room, FunctionKey(ACCOUNT, REGION, "other"))
+            with pytest.raises(ServiceError) as caught:
+                await create(room, FunctionKey(ACCOUNT, REGION, "one-too-many"))
+            assert caught.value.code == "CodeStorageExceededException"
+
+    asyncio.run(run())
+
+
+def test_packages_are_collected_now_and_then(tmp_path):
+    async def run():
+        async with functions_room(tmp_path) as room:
+            await create(room)
+            folder = (await resolve(room)).code_dir
+            await room.functions.delete(FunctionReference(KEY))
+            room.clock.advance(2 * 3600)
+            while folder.exists():
+                await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(run(), 30))

@@ -1,12 +1,9 @@
 """The account's limits, and what of them is used."""
 
 from cosset.functions.archive import MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES
-from cosset.functions.registry import Functions
+from cosset.functions.registry import MAX_CODE_BYTES, Functions
 from cosset.services.lambda_.references import on_everything
 from cosset.services.operation import Context, Params, Result, operation
-
-TOTAL_CODE_BYTES = 80_530_636_800
-"""What AWS tells every account; here the disk is the limit."""
 
 
 class AccountOperations:
@@ -19,7 +16,7 @@ class AccountOperations:
         concurrency = self._functions.concurrency
         return {
             "AccountLimit": {
-                "TotalCodeSize": TOTAL_CODE_BYTES,
+                "TotalCodeSize": MAX_CODE_BYTES,
                 "CodeSizeUnzipped": MAX_UNZIPPED_BYTES,
                 "CodeSizeZipped": MAX_ZIPPED_BYTES,
                 "ConcurrentExecutions": concurrency.limit,
