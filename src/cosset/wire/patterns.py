@@ -26,13 +26,15 @@ _POSIX = {
     "Space": " \\t\\n\\x0b\\f\\r",
 }
 _PROPERTY = re.compile(r"\\([pP])(?:\{\^?(?:Is|general_category=|gc=)?(\w+)\}|(\w))", re.ASCII)
+# Every character outside the basic plane, as Java writes it in surrogates.
+_BEYOND_BMP = ("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\U00010000-\\U0010ffff")
 _CODE_POINT = re.compile(r"\\x\{([0-9a-fA-F]{1,6})\}")
 
 
 def compile_java_pattern(pattern: str) -> re.Pattern[str] | None:
     """To be used with `fullmatch`, as AWS does. Cached by the caller."""
     try:
-        return re.compile(_translate(pattern), re.ASCII)
+        return re.compile(_translate(pattern.replace(*_BEYOND_BMP)), re.ASCII)
     except (re.error, KeyError, OverflowError):
         return None
 
