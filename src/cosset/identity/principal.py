@@ -17,6 +17,7 @@ class Principal:
     """A caller. `arn` is what GetCallerIdentity shows (for a role: the assumed-role session's ARN).
 
     `user_id` is AWS's unique id (`AIDA...`, or `AROA...:session`), `role_arn` the role behind a session.
+    `is_temporary`: calls with a session's credentials, a role's or a user's own.
     """
 
     kind: PrincipalKind
@@ -25,6 +26,7 @@ class Principal:
     user_id: str
     is_administrator: bool = False
     role_arn: str | None = None
+    is_temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

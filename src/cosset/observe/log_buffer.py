@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 _EVENT_OVERHEAD_BYTES = 26
 """What AWS counts for an event besides its message."""
+_MAX_AHEAD_MS = 2 * 3600 * 1000
+"""How far in the future CloudWatch Logs accepts an event."""
 _FIRST_RETRY_S = 0.2
 _LONGEST_RETRY_S = 5.0
 
@@ -67,9 +69,9 @@ def _size(event: LogEvent) -> int:
     return len(event.message) + _EVENT_OVERHEAD_BYTES
 
 
-def _storable(message: str) -> str:
-    """A half of a surrogate pair cannot be stored as UTF-8, and would hold up the whole batch for ever."""
-    return message if message.isascii() else message.encode("utf-8", "replace").decode("utf-8")
+def _plausible(timestamp_ms: int, now_ms: int) -> int:
+    """A function chooses the times of its own records. One that the store would refuse must not hold up the rest."""
+    return timestamp_ms if 0 <= timestamp_ms <= now_ms + _MAX_AHEAD_MS else now_ms
 
 
 class LogBuffer:
@@ -215,12 +217,16 @@ class LogBuffer:
         count = size = 0
         for key, pending in self._pending.items():
             events = [
-                replace(event, message=_storable(event.message), ingested_ms=event.ingested_ms or now_ms)
+                replace(
+                    event,
+                    timestamp_ms=_plausible(event.timestamp_ms, now_ms),
+                    ingested_ms=event.ingested_ms or now_ms,
+                )
                 for event in pending.events
             ]
             if pending.dropped:
                 sentence = f"[cosset] {pending.dropped} log events were dropped here: the log buffer was full."
-                events.insert(0, LogEvent(pending.last_dropped_ms, sentence, now_ms))
+                events.insert(0, LogEvent(_plausible(pending.last_dropped_ms, now_ms), sentence, now_ms))
             batch.append((key, events))
             count += len(pending.events)
             size += pending.size

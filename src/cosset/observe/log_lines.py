@@ -14,21 +14,20 @@ from typing import Any
 
 JSON_FORMAT = "JSON"
 
-# AWS's table of what each system log level keeps.
+# AWS's table of levels (Lambda developer guide, "System log level event mapping"); what did not succeed is WARN.
 _LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2}
 _LEVEL_OF_TYPE = {
     "platform.initStart": "INFO",
-    "platform.initRuntimeDone": "DEBUG",
-    "platform.initReport": "INFO",
+    "platform.initReport": "DEBUG",
     "platform.start": "INFO",
-    "platform.runtimeDone": "DEBUG",
     "platform.report": "INFO",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitStart:
-    """An environment begins its initialization. `runtime_version` is `python:3.13.v10`; `time_ms` epoch."""
+    """An environment begins its initialization. `runtime_version` is `python:3.13.v10`, `instance_id` names the
+    environment; `time_ms` is epoch."""
 
     time_ms: int
     runtime_version: str
@@ -87,9 +86,7 @@ Record = InitStart | InitReport | Start | Report
 
 
 def init_start_line(record: InitStart) -> str:
-    return (
-        f"INIT_START Runtime Version: {record.runtime_version}\tRuntime Version ARN: {record.runtime_version_arn}\n"
-    )
+    return f"INIT_START Runtime Version: {record.runtime_version}\tRuntime Version ARN: {record.runtime_version_arn}\n"
 
 
 def init_report_line(record: InitReport) -> str:
@@ -126,7 +123,7 @@ def report_line(record: Report) -> str:
 
 
 def timeout_line(time_ms: int, request_id: str, timeout_s: float) -> str:
-    """The line between END and REPORT of an invocation that ran out of time; also its error message's tail."""
+    """The line before END of an invocation that ran out of time, with the empty line that AWS leaves after it."""
     return f"{iso_time(time_ms)} {request_id} Task timed out after {timeout_s:.2f} seconds\n\n"
 
 

@@ -142,6 +142,7 @@ def test_a_session_of_the_starter_role(tmp_path: Path) -> None:
                 f"arn:aws:sts::{iam.directory.account}:assumed-role/cosset-basic/greetings",
                 f"{role.unique_id}:greetings",
                 role_arn=role_arn,
+                is_temporary=True,
             )
 
     asyncio.run(scenario())

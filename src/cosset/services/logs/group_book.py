@@ -48,12 +48,13 @@ def group_of(row: Any) -> LogGroup:
     )
 
 
+def own(account: str, region: str, name: str) -> tuple[Any, ...]:
+    """The condition that picks one group's row."""
+    return log_groups.c.account == account, log_groups.c.region == region, log_groups.c.name == name
+
+
 def find_group(tx: Transaction, account: str, region: str, name: str) -> LogGroup | None:
-    row = tx.execute(
-        select(log_groups).where(
-            log_groups.c.account == account, log_groups.c.region == region, log_groups.c.name == name
-        )
-    ).one_or_none()
+    row = tx.execute(select(log_groups).where(*own(account, region, name))).one_or_none()
     return None if row is None else group_of(row)
 
 

@@ -1,0 +1,207 @@
+"""JSON filter patterns: `{ ($.status = 4* && $.user.name != "x") || $.items[0] EXISTS }` over JSON messages.
+
+A recursive descent over about ten rules. A message that is no JSON object or array never matches, and a comparison
+with a property that is missing is false. Regular expressions (`%...%`) are not there yet.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from cosset.identity.matching import matches
+from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
+
+_Condition = Callable[[Any], bool]
+
+_MAX_DEPTH = 50
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<paren>[()])
+      | (?P<join>&&|\|\|)
+      | (?P<compare>!=|>=|<=|=|>|<)
+      | (?P<selector>\$(?:\.(?:[A-Za-z0-9_\-]+|"[^"]*")|\[(?:\d{1,9}|"[^"]*")\])*)
+      | (?P<string>"(?:[^"\\]|\\.)*")
+      | (?P<regex>%[^%]*%)
+      | (?P<word>[^\s()&|=<>!"$%]+)
+    )""",
+    re.VERBOSE,
+)
+_STEP = re.compile(r'\.([A-Za-z0-9_\-]+)|\."([^"]*)"|\[(\d+)\]|\["([^"]*)"\]')
+_MISSING = object()
+
+
+def parse_json_pattern(text: str) -> Callable[[str], bool]:
+    """Raises InvalidPatternError, UnsupportedPatternError."""
+    if not text.endswith("}"):
+        raise InvalidPatternError("Invalid JSON filter pattern: it does not end with '}'")
+    condition = _Parser(_tokens(text[1:-1])).parse()
+
+    def matcher(message: str) -> bool:
+        if message.lstrip()[:1] not in ("{", "["):
+            return False
+        try:
+            document = json.loads(message)
+        except (ValueError, RecursionError):
+            return False
+        return condition(document)
+
+    return matcher
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    position, text = 0, text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            raise InvalidPatternError(f"Invalid character(s) in JSON filter pattern at '{text[position:].strip()}'")
+        if match.lastgroup == "regex":
+            raise UnsupportedPatternError("a regular expression")
+        found.append((match.lastgroup, match[match.lastgroup]))
+        position = match.end()
+    return found
+
+
+class _Parser:
+    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._depth = 0
+
+    def parse(self) -> _Condition:
+        condition = self._either()
+        if self._at < len(self._tokens):
+            raise self._unexpected()
+        return condition
+
+    def _either(self) -> _Condition:
+        parts = [self._all()]
+        while self._take("join", "||"):
+            parts.append(self._all())
+        return parts[0] if len(parts) == 1 else lambda document: any(part(document) for part in parts)
+
+    def _all(self) -> _Condition:
+        parts = [self._single()]
+        while self._take("join", "&&"):
+            parts.append(self._single())
+        return parts[0] if len(parts) == 1 else lambda document: all(part(document) for part in parts)
+
+    def _single(self) -> _Condition:
+        if not self._take("paren", "("):
+            return self._comparison()
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise InvalidPatternError("Invalid JSON filter pattern: nested too deep")
+        inside = self._either()
+        if not self._take("paren", ")"):
+            raise self._unexpected()
+        self._depth -= 1
+        return inside
+
+    def _comparison(self) -> _Condition:
+        select = _selector(self._need("selector"))
+        kind, operator = self._next()
+        if kind == "word":
+            return self._keyword(operator.upper(), select)
+        if kind != "compare":
+            self._at -= 1
+            raise self._unexpected()
+        kind, value = self._next()
+        if kind not in ("string", "word"):
+            self._at -= 1
+            raise self._unexpected()
+        return _compare(select, operator, value, quoted=kind == "string")
+
+    def _keyword(self, word: str, select: Callable[[Any], Any]) -> _Condition:
+        if word == "EXISTS":
+            return lambda document: select(document) is not _MISSING
+        if word == "NOT" and self._need("word").upper() == "EXISTS":
+            return lambda document: select(document) is _MISSING
+        if word == "IS":
+            expected = {"TRUE": True, "FALSE": False, "NULL": None}
+            value = self._need("word").upper()
+            if value in expected:
+                return lambda document: select(document) is expected[value]
+        raise self._unexpected()
+
+    def _take(self, kind: str, text: str) -> bool:
+        if self._at < len(self._tokens) and self._tokens[self._at] == (kind, text):
+            self._at += 1
+            return True
+        return False
+
+    def _next(self) -> tuple[str, str]:
+        if self._at >= len(self._tokens):
+            raise self._unexpected()
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _need(self, kind: str) -> str:
+        found, text = self._next()
+        if found != kind:
+            self._at -= 1
+            raise self._unexpected()
+        return text
+
+    def _unexpected(self) -> InvalidPatternError:
+        where = self._tokens[self._at][1] if self._at < len(self._tokens) else "the end"
+        return InvalidPatternError(f"Invalid JSON filter pattern: unexpected {where}")
+
+
+def _selector(text: str) -> Callable[[Any], Any]:
+    steps: list[str | int] = []
+    for name, quoted, index, bracketed in _STEP.findall(text[1:]):
+        steps.append(int(index) if index else name or quoted or bracketed)
+
+    def select(document: Any) -> Any:
+        value = document
+        for step in steps:
+            if isinstance(step, int):
+                value = value[step] if isinstance(value, list) and step < len(value) else _MISSING
+            else:
+                value = value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
+        return value
+
+    return select
+
+
+def _compare(select: Callable[[Any], Any], operator: str, text: str, *, quoted: bool) -> _Condition:
+    number = None if quoted else _number(text)
+    if operator in ("=", "!="):
+        expected = re.sub(r"\\(.)", r"\1", text[1:-1]) if quoted else text
+        wanted = operator == "="
+
+        def equals(document: Any) -> bool:
+            value = select(document)
+            if value is _MISSING or isinstance(value, dict | list):
+                return False
+            if number is not None and _is_number(value):
+                return bool(value == number) is wanted
+            return matches(_as_text(value), expected) is wanted
+
+        return equals
+    if number is None:
+        raise InvalidPatternError(f"Invalid JSON filter pattern: {operator} needs a number")
+    order: dict[str, Callable[[float], bool]] = {
+        ">": lambda value: value > number,
+        ">=": lambda value: value >= number,
+        "<": lambda value: value < number,
+        "<=": lambda value: value <= number,
+    }
+    holds = order[operator]
+    return lambda document: _is_number(value := select(document)) and holds(value)
+
+
+def _number(text: str) -> float | None:
+    if not re.fullmatch(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?", text):
+        return None
+    return float(text)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,23 @@
+"""CloudWatch Logs as this installation serves it. Groups are rows of the main store, events are segments.
+
+What functions print comes through `observe/log_buffer.py`, which makes their groups through `group_book.py`.
+"""
+
+from cosset.clock import Clock
+from cosset.services.logs.events import LogEvents
+from cosset.services.logs.groups import LogGroups
+from cosset.services.logs.streams import LogStreams
+from cosset.services.logs.tags import LogTags
+from cosset.services.operation import Service
+from cosset.store.database import Store
+from cosset.store.segments import SegmentStore
+
+
+def logs_service(store: Store, segments: SegmentStore, clock: Clock) -> Service:
+    parts = [
+        LogGroups(store, segments, clock),
+        LogStreams(store, segments),
+        LogEvents(store, segments, clock),
+        LogTags(store),
+    ]
+    return Service.of("logs", parts, validation_code="InvalidParameterException")

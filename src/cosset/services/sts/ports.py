@@ -1,0 +1,22 @@
+"""What STS asks of IAM. `services/iam/directory.py` and `identity/sessions.py` are behind it; server.py wires them."""
+
+from typing import Protocol
+
+from cosset.identity.principal import Credentials, Principal, PrincipalKind
+from cosset.identity.sessions import AssumableRole
+
+
+class RoleDirectory(Protocol):
+    async def role_for_principal(self, role_arn: str, principal: Principal) -> tuple[AssumableRole, int] | None:
+        """The role, if it is there and trusts this caller, and its longest session in seconds."""
+        ...
+
+    async def account_of_key(self, access_key_id: str) -> str | None: ...
+
+
+class SessionMaker(Protocol):
+    async def issue_for_role(self, role: AssumableRole, session_name: str, duration_s: int) -> Credentials: ...
+
+    async def issue_for_user(
+        self, kind: PrincipalKind, account: str, user_name: str, user_id: str, duration_s: int
+    ) -> Credentials: ...

@@ -1,0 +1,107 @@
+"""Sealed session tokens: nothing but what this server sealed is believed."""
+
+import asyncio
+import base64
+import secrets
+
+import pytest
+
+from cosset.identity.principal import Credentials, PrincipalKind
+from cosset.identity.sessions import AssumableRole, Sessions
+from cosset.wire.errors import ServiceError
+from support.clock import ManualClock
+
+ROLE = AssumableRole("111111111111", "arn:aws:iam::111111111111:role/r", "AROAROLE")
+
+
+class Keeper:
+    """The server's secret and its one role."""
+
+    def __init__(self, secret: bytes = b"s" * 32) -> None:
+        self.secret = secret
+
+    async def session_secret(self) -> bytes:
+        return self.secret
+
+    async def role_for_lambda(self, role_arn: str) -> AssumableRole | None:
+        return ROLE if role_arn == ROLE.arn else None
+
+
+def sessions(clock: ManualClock | None = None, keeper: Keeper | None = None) -> Sessions:
+    keeper = keeper or Keeper()
+    return Sessions(keeper, keeper, clock or ManualClock(), secrets.token_bytes)
+
+
+def refused(maker: Sessions, key_id: str, token: str | None) -> str:
+    with pytest.raises(ServiceError) as caught:
+        asyncio.run(maker.open(key_id, token or ""))
+    assert caught.value.status == 403
+    return caught.value.code
+
+
+def issue(maker: Sessions, duration_s: int = 900) -> Credentials:
+    return asyncio.run(maker.issue(ROLE.arn, "session", duration_s))
+
+
+def test_what_was_sealed_is_read_back() -> None:
+    clock = ManualClock(1_763_700_000_999)
+    session = issue(sessions(clock))
+    assert session.expires_at_ms == 1_763_700_900_000
+    assert len(session.secret_access_key) == 40
+    # Another node with the same secret believes it.
+    claims, credentials = asyncio.run(sessions(clock).open(session.access_key_id, session.session_token or ""))
+    assert credentials == session
+    assert (claims.kind, claims.account, claims.owner) == (PrincipalKind.ROLE, ROLE.account, ROLE.arn)
+    assert (claims.owner_id, claims.session_name) == (ROLE.unique_id, "session")
+
+
+def test_no_two_sessions_share_a_key() -> None:
+    maker = sessions()
+    issued = [issue(maker) for _ in range(20)]
+    assert len({each.access_key_id for each in issued}) == 20
+    assert len({each.secret_access_key for each in issued}) == 20
+
+
+def test_a_token_belongs_to_its_key() -> None:
+    maker = sessions()
+    one, two = issue(maker), issue(maker)
+    assert refused(maker, one.access_key_id, two.session_token) == "InvalidClientTokenId"
+    assert refused(maker, "ÄSIA", one.session_token) == "InvalidClientTokenId"
+
+
+def test_every_changed_bit_breaks_the_seal() -> None:
+    maker = sessions()
+    session = issue(maker)
+    sealed = base64.b64decode(session.session_token or "")
+    for position in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[position] ^= 1
+        token = base64.b64encode(bytes(changed)).decode()
+        assert refused(maker, session.access_key_id, token) == "InvalidClientTokenId"
+
+
+@pytest.mark.parametrize("token", ["", "x", "====", "ünlaut", "A" * 5000, base64.b64encode(b"short").decode()])
+def test_what_is_no_token_is_refused(token: str) -> None:
+    assert refused(sessions(), "ASIAX", token) == "InvalidClientTokenId"
+
+
+def test_another_servers_token_is_refused() -> None:
+    session = issue(sessions())
+    other = sessions(keeper=Keeper(b"t" * 32))
+    assert refused(other, session.access_key_id, session.session_token) == "InvalidClientTokenId"
+
+
+def test_a_session_ends() -> None:
+    clock = ManualClock()
+    maker = sessions(clock)
+    session = issue(maker)
+    clock.advance(899)
+    asyncio.run(maker.open(session.access_key_id, session.session_token or ""))
+    clock.advance(1)
+    assert refused(maker, session.access_key_id, session.session_token) == "ExpiredToken"
+
+
+def test_an_unknown_role_has_no_session() -> None:
+    with pytest.raises(ServiceError) as caught:
+        asyncio.run(sessions().issue("arn:aws:iam::111111111111:role/none", "s", 900))
+    assert caught.value.message == "The role defined for the function cannot be assumed by Lambda."

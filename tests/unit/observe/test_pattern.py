@@ -1,0 +1,129 @@
+"""Filter patterns, from the examples of "Filter pattern syntax" in the CloudWatch Logs user guide and around them."""
+
+import pytest
+
+from cosset.observe.pattern import compile_pattern
+from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
+
+LINES = [
+    "[ERROR 400] BAD REQUEST",
+    "[ERROR 401] UNAUTHORIZED REQUEST",
+    "[ERROR 419] MISSING ARGUMENTS",
+    "[WARN 420] slow",
+    "[INFO] error in lower case",
+]
+
+
+def matching(pattern: str) -> list[int]:
+    matcher = compile_pattern(pattern)
+    return [number for number, line in enumerate(LINES) if matcher(line)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("", [0, 1, 2, 3, 4]),
+        (" ", [0, 1, 2, 3, 4]),
+        ("ERROR", [0, 1, 2]),
+        ("error", [4]),
+        ("ERROR ARGUMENTS", [2]),
+        ('"BAD REQUEST"', [0]),
+        ("?BAD ?MISSING", [0, 2]),
+        ("ERROR -REQUEST", [2]),
+        ('ERROR -"UNAUTHORIZED REQUEST"', [0, 2]),
+        ("-ERROR", [3, 4]),
+        ("?ERROR ?WARN slow", [3]),
+        ('?"BAD REQUEST" ?slow', [0, 3]),
+        ("ERROR WARN", []),
+    ],
+)
+def test_terms(pattern: str, expected: list[int]) -> None:
+    assert matching(pattern) == expected
+
+
+def test_quotes_keep_what_is_special() -> None:
+    assert compile_pattern('"-x"')("a -x b")
+    assert compile_pattern(r'"say \"hi\""')('they say "hi" there')
+    assert not compile_pattern('"a  b"')("a b")
+
+
+JSON_LINE = (
+    '{"level": "error", "status": 404, "latency": 12.5, "ok": false, "none": null, "user": {"name": "Ada Lovelace", '
+    '"id.with.dots": "x"}, "items": [{"sku": "a1"}, {"sku": "b2"}], "text": "404"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ('{ $.level = "error" }', True),
+        ("{ $.level = error }", True),
+        ('{$.level="warn"}', False),
+        ('{ $.level != "warn" }', True),
+        ('{ $.missing != "warn" }', False),
+        ("{ $.status = 404 }", True),
+        ("{ $.status = 4* }", True),
+        ("{ $.status = 5* }", False),
+        ("{ $.status != 500 }", True),
+        ("{ $.status >= 404 && $.status < 500 }", True),
+        ("{ $.status > 404 }", False),
+        ("{ $.latency > 12 }", True),
+        ("{ $.latency <= 1.25e1 }", True),
+        ("{ $.text > 1 }", False),
+        ("{ $.text = 404 }", True),
+        ('{ $.user.name = "Ada*" }', True),
+        ('{ $.user.name = "*Love*" }', True),
+        ('{ $.user["id.with.dots"] = "x" }', True),
+        ('{ $.items[1].sku = "b2" }', True),
+        ('{ $.items[7].sku = "b2" }', False),
+        ("{ $.ok IS FALSE }", True),
+        ("{ $.ok IS TRUE }", False),
+        ("{ $.none IS NULL }", True),
+        ("{ $.missing IS NULL }", False),
+        ("{ $.missing NOT EXISTS }", True),
+        ("{ $.user NOT EXISTS }", False),
+        ("{ $.user EXISTS }", True),
+        ('{ ($.status = 1 || $.level = "error") && $.ok IS FALSE }', True),
+        ('{ $.status = 1 || $.level = "error" && $.ok IS TRUE }', False),
+    ],
+)
+def test_json_patterns(pattern: str, expected: bool) -> None:
+    assert compile_pattern(pattern)(JSON_LINE) is expected
+
+
+def test_json_patterns_pass_over_what_is_not_json() -> None:
+    matcher = compile_pattern("{ $.a NOT EXISTS }")
+    assert not matcher("plain")
+    assert not matcher("{ broken")
+    assert not matcher("[" * 100_000)
+    assert matcher("{}")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        '"unclosed',
+        "{ $.a = }",
+        "{ $.a }",
+        "{ }",
+        "{ $.a = 1",
+        "{ $.a = 1 && }",
+        "{ $.a > x }",
+        "{ ($.a = 1 }",
+        "{ $.a = 1) }",
+        "{ $.a IS MAYBE }",
+        "{ $.a NOT }",
+        "{ a = 1 }",
+        "{ " + "(" * 1000 + " }",
+        "{ $.a = 1 & $.b = 2 }",
+    ],
+)
+def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidPatternError):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["[ip, user]", "%ERROR|WARN%", "{ $.a = %x% }"])
+def test_what_is_not_there_yet_says_so(pattern: str) -> None:
+    with pytest.raises(UnsupportedPatternError):
+        compile_pattern(pattern)
