@@ -5,6 +5,7 @@ node.py, the composition root; what the launcher may do is environments/launcher
 """
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cosset.environments.launcher import owner
+from cosset.runtimes.catalogue import homes_of_interpreters
 from cosset.settings import Settings
 
 
@@ -47,7 +49,8 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
     def on_message(message: dict[str, Any]) -> None:
         on_ready(Ready(**{**message, "data": Path(message["data"])}))
 
-    return owner.run(data=settings.data, serve=serve, on_message=on_message)
+    readable = homes_of_interpreters(os.environ)
+    return owner.run(data=settings.data, serve=serve, on_message=on_message, readable=readable)
 
 
 def ready_message(ready: Ready) -> dict[str, Any]:

