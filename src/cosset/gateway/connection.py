@@ -23,18 +23,28 @@ _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Of one connection, but for `max_connections`. At each limit the connection is answered and closed.
+    """Of one connection, but for `max_connections` and `max_inner_connections`: so many at once through the public
+    sockets together, and through each socket added later. At each limit the connection is answered and closed.
 
     `head_s` runs from the first byte of a request, or from connecting, to the end of its head; `stall_s` between two
     pieces of a body; `discard_bytes` is what a client may go on sending after it has had its answer.
     """
 
     max_connections: int
+    max_inner_connections: int = 64
     head_bytes: int = 64 * 1024
     head_s: float = 20.0
     stall_s: float = 30.0
     keep_alive_s: float = 75.0
     discard_bytes: int = 256 * 1024 * 1024
+
+
+class Quota:
+    """Connections at once through one door: what comes in by one socket cannot use up another's."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
 
 
 class Connection(HttpToolsProtocol):
@@ -48,10 +58,12 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
+        quota: Quota,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.timeout_keep_alive = limits.keep_alive_s  # type: ignore[assignment]  # call_later takes fractions
         self._limits = limits
+        self._quota = quota
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
@@ -60,13 +72,15 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > self._limits.max_connections:
+        self._quota.used += 1
+        if self._quota.used > self._quota.limit:
             self._refuse(503)
         else:
             self._watch(self._limits.head_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._quota.used -= 1
         for cycle in (self.cycle, *(queued for queued, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True

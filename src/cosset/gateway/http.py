@@ -14,7 +14,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from cosset.gateway.connection import GONE, Connection, Limits
+from cosset.gateway.connection import GONE, Connection, Limits, Quota
 from cosset.gateway.door import Door
 from cosset.settings import Settings
 from cosset.wire.message import Headers, Request, Response
@@ -34,10 +34,10 @@ class Front:
     """
 
     def __init__(self, door: Door, settings: Settings, limits: Limits | None = None) -> None:
-        limits = limits or Limits(max_connections=settings.max_connections)
+        self._limits = limits or Limits(max_connections=settings.max_connections)
         self._config = uvicorn.Config(
             app=cast(Any, partial(_application, door)),
-            http=cast(Any, partial(Connection, limits=limits)),
+            http=cast(Any, partial(Connection, limits=self._limits, quota=Quota(self._limits.max_connections))),
             loop="none",
             ws="none",
             lifespan="off",
@@ -50,7 +50,7 @@ class Front:
             timeout_graceful_shutdown=settings.drain_s,
         )
         self._server = uvicorn.Server(self._config)
-        self._added: dict[int, asyncio.Server] = {}
+        self._added: dict[socket.socket, asyncio.Server] = {}
         self._ticks: asyncio.Task[None] | None = None
 
     async def start(self, sockets: list[socket.socket]) -> None:
@@ -62,23 +62,28 @@ class Front:
         self._ticks = asyncio.create_task(self._server.main_loop(), name="front-ticks")
 
     async def add_listener(self, sock: socket.socket) -> None:
-        """Serves one more socket, bound and perhaps listening already."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._make_connection, sock=sock, backlog=128)
-        self._added[sock.fileno()] = server
+        """Serves one more socket, bound and perhaps listening already. Its connections have a quota of their own.
+
+        Raises:
+            RuntimeError: the Front is closed.
+        """
+        if self._ticks is None:
+            raise RuntimeError("The front is closed")
+        make = partial(
+            Connection,
+            config=self._config,
+            server_state=self._server.server_state,
+            app_state=self._server.lifespan.state,
+            limits=self._limits,
+            quota=Quota(self._limits.max_inner_connections),
+        )
+        self._added[sock] = await asyncio.get_running_loop().create_server(make, sock=sock, backlog=128)
 
     async def remove_listener(self, sock: socket.socket) -> None:
-        """Stops accepting on the socket and closes it. Calls that came in through it go on."""
-        server = self._added.pop(sock.fileno(), None)
+        """Stops accepting on the socket and closes it. Calls that came in through it go on. Idempotent."""
+        server = self._added.pop(sock, None)
         if server is not None:
             server.close()
-
-    def _make_connection(self) -> asyncio.Protocol:
-        state = self._server.lifespan.state
-        make = cast(Any, self._config.http_protocol_class)
-        return cast(
-            asyncio.Protocol, make(config=self._config, server_state=self._server.server_state, app_state=state)
-        )
 
     @property
     def connections(self) -> int:

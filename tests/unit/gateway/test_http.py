@@ -1,0 +1,223 @@
+"""The Front: streams both ways with back-pressure, sockets that come and go, a drain that lets calls end."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from cosset.gateway.connection import Limits
+from cosset.gateway.http import Front
+from cosset.gateway.plain import PlainRoute
+from cosset.settings import Settings
+from cosset.wire.message import Request, Response
+from support.front import make_door
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def listening() -> socket.socket:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+async def with_front(
+    handler: Handler, work: Callable[[Front, int], Awaitable[Any]], *, drain_s: int = 1, **limits: Any
+) -> Any:
+    routes = [PlainRoute("POST", "/", handler), PlainRoute("GET", "/", handler)]
+    settings = Settings(drain_s=drain_s)
+    front = Front(make_door([], routes=routes), settings, Limits(max_connections=50, **limits))
+    sock = listening()
+    port = sock.getsockname()[1]
+    await front.start([sock])
+    try:
+        return await work(front, port)
+    finally:
+        await front.close()
+
+
+async def exchange(port: int, data: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+GET = b"GET /x HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+
+
+def test_an_answer_is_sent_no_faster_than_it_is_read() -> None:
+    made = 0
+
+    async def handler(request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal made
+            for _ in range(2000):
+                made += 1
+                yield bytes(65536)
+
+        return Response(200, [], body())
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65536)
+        writer.write(GET)
+        before = -1
+        while made != before:  # until both sides' buffers are full and nothing moves
+            before = made
+            await asyncio.sleep(0.1)
+        assert made < 1000
+        size = 0
+        while piece := await reader.read(1 << 20):
+            size += len(piece)
+        assert size > 2000 * 65536
+        writer.close()
+
+    asyncio.run(with_front(handler, work))
+
+
+def test_a_body_is_taken_no_faster_than_it_is_read() -> None:
+    gate = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        assert not isinstance(request.body, bytes)
+        chunks = aiter(request.body)
+        await anext(chunks)
+        await gate.wait()
+        size = sum([len(chunk) async for chunk in chunks])
+        return Response(200, [], str(size).encode())
+
+    async def work(front: Front, port: int) -> None:
+        total = 64 << 20
+        loop = asyncio.get_running_loop()
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setblocking(False)
+        await loop.sock_sendall(sock, b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % total)
+        sent, quiet = 0, 0
+        while quiet < 3:  # until the kernel takes no more
+            try:
+                sent += sock.send(bytes(1 << 20))
+                quiet = 0
+            except BlockingIOError:
+                quiet += 1
+                await asyncio.sleep(0.05)
+        assert sent < total
+        gate.set()
+        while sent < total:
+            piece = min(1 << 20, total - sent)
+            await loop.sock_sendall(sock, bytes(piece))
+            sent += piece
+        answer = await loop.sock_recv(sock, 1000)
+        assert int(answer.rpartition(b"\r\n\r\n")[2]) > total - (1 << 20)
+        sock.close()
+
+    asyncio.run(with_front(handler, work))
+
+
+async def hello(request: Request) -> Response:
+    return Response(200, [("content-type", "text/plain")], b"hello")
+
+
+def test_sockets_come_and_go_while_it_serves() -> None:
+    async def work(front: Front, port: int) -> None:
+        added = listening()
+        added.listen(5)
+        other = added.getsockname()[1]
+        await front.add_listener(added)
+        assert (await exchange(other, GET)).endswith(b"hello")
+        await front.remove_listener(added)
+        await front.remove_listener(added)
+        with pytest.raises(ConnectionError):
+            await exchange(other, GET)
+        assert (await exchange(port, GET)).endswith(b"hello")
+
+    asyncio.run(with_front(hello, work))
+
+
+def test_an_added_socket_has_a_quota_of_its_own() -> None:
+    async def work(front: Front, port: int) -> None:
+        added = listening()
+        other = added.getsockname()[1]
+        await front.add_listener(added)
+        held = [await asyncio.open_connection("127.0.0.1", other) for _ in range(2)]
+        assert (await exchange(other, b"")).startswith(b"HTTP/1.1 503")
+        assert (await exchange(port, GET)).endswith(b"hello")
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(with_front(hello, work, max_inner_connections=2))
+
+
+def test_a_closed_front_takes_no_sockets() -> None:
+    async def work(front: Front, port: int) -> None:
+        await front.close()
+        with listening() as sock, pytest.raises(RuntimeError):
+            await front.add_listener(sock)
+
+    asyncio.run(with_front(hello, work))
+
+
+def test_a_drain_lets_calls_end_and_cuts_off_what_does_not() -> None:
+    started, release, ended = asyncio.Event(), asyncio.Event(), []
+
+    async def handler(request: Request) -> Response:
+        started.set()
+        try:
+            await (release.wait() if request.path == "/short" else asyncio.Event().wait())
+        except asyncio.CancelledError:
+            ended.append(request.path)
+            raise
+        return Response(200, [], b"done")
+
+    async def work(front: Front, port: int) -> None:
+        short = asyncio.create_task(exchange(port, GET.replace(b"/x", b"/short")))
+        endless = asyncio.create_task(exchange(port, GET.replace(b"/x", b"/endless")))
+        await started.wait()
+        closing = asyncio.create_task(front.close())
+        await asyncio.sleep(0.3)
+        with pytest.raises(ConnectionError):
+            await exchange(port, GET)
+        release.set()
+        assert (await short).endswith(b"done")
+        await closing
+        assert b"200" not in await endless
+        assert ended == ["/endless"]
+        assert front.connections == 0
+
+    asyncio.run(with_front(handler, work))
+
+
+def test_nothing_is_left_open() -> None:
+    async def work(front: Front, port: int) -> None:
+        for _ in range(20):
+            await exchange(port, GET)
+
+    before = len(os.listdir("/proc/self/fd"))
+    asyncio.run(with_front(hello, work))
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_head_is_answered_with_the_headers_of_get() -> None:
+    async def work(front: Front, port: int) -> None:
+        answer = await exchange(port, GET.replace(b"GET", b"HEAD"))
+        assert b"content-length: 5" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+    asyncio.run(with_front(hello, work))
+
+
+def test_a_broken_plain_route_is_told_with_a_request_id(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(request: Request) -> Response:
+        raise RuntimeError("a bug")
+
+    async def work(front: Front, port: int) -> None:
+        answer = await exchange(port, GET)
+        assert answer.startswith(b"HTTP/1.1 500")
+        request_id = answer.split(b"x-amzn-requestid: ")[1].split(b"\r\n")[0].decode()
+        assert request_id in caplog.text
+
+    asyncio.run(with_front(handler, work))
