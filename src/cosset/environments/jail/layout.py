@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from cosset.environments.api import EnvironmentSpec
+from cosset.environments.launcher.spawners import inside
 from cosset.environments.variables import Folders, function_variables
 from cosset.runtimes.catalogue import Served
 
@@ -24,23 +25,29 @@ def command(spec: EnvironmentSpec, served: Served) -> list[str]:
     if served.runtime.family == "nodejs":
         assert served.interpreter is not None
         return [os.path.realpath(served.interpreter), NODE_BOOTSTRAP]
-    for folder, inside in ((spec.code_dir, "/var/task"), *((layer, "/opt") for layer in reversed(spec.layer_dirs))):
+    for folder, place in ((spec.code_dir, "/var/task"), *((layer, "/opt") for layer in reversed(spec.layer_dirs))):
         bootstrap = folder / "bootstrap"
         if bootstrap.is_file():
-            _check_executable(bootstrap, f"{inside}/bootstrap")
-            return [f"{inside}/bootstrap"]
+            _check_executable(bootstrap, f"{place}/bootstrap")
+            return [f"{place}/bootstrap"]
     raise FileNotFoundError("bootstrap")
 
 
 def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool) -> dict[str, str]:
-    interpreter = served.interpreter
     return function_variables(
         spec,
-        folders=Folders(language_bin=str(Path(os.path.realpath(interpreter)).parent) if interpreter else None),
+        folders=Folders(language_bin=_language_bin(served)),
         language_version=served.runtime.version,
         runtime_api=None if served.runtime.family == "python" else RUNTIME_API,
         endpoint=ENDPOINT if has_endpoint else None,
     )
+
+
+def _language_bin(served: Served) -> str | None:
+    if served.interpreter is None:
+        return None
+    interpreter = os.path.realpath(served.interpreter)
+    return os.path.dirname(inside(interpreter) if served.runtime.family == "python" else interpreter)
 
 
 def _check_executable(path: Path, name: str) -> None:

@@ -115,6 +115,11 @@ class Cgroup:
             else:
                 _write(folder / "cpu.max", f"{quota_us} {CPU_PERIOD_US}")
 
+    def unthrottle(self) -> None:
+        """Before a kill: a thousand processes under a quota would take minutes to die."""
+        if folder := self._folders.get("cpu"):
+            _unthrottle(folder)
+
     def open_peak(self) -> int | None:
         """A descriptor from which the peak of the memory in bytes can be read at any time, at offset 0."""
         if folder := self._folders.get("memory"):
@@ -124,6 +129,18 @@ class Cgroup:
             except OSError:
                 return None  # memory.peak came with Linux 5.19
         return None
+
+    def peak_bytes(self) -> int | None:
+        """The last word on it, before the groups are removed."""
+        fd = self.open_peak()
+        if fd is None:
+            return None
+        try:
+            return int(os.pread(fd, 32, 0))
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
 
     def had_oom(self) -> bool:
         """Whether the kernel has killed something in here for want of memory."""
@@ -172,26 +189,37 @@ class Cgroups:
                 versions[controller] = hierarchy.version
         return Cgroup(folders, versions)
 
-    def close(self) -> None:
-        for folder in self.folders:
-            reap(folder)
+    def close(self) -> bool:
+        """Whether all went."""
+        left = [folder for folder in self.folders if not reap(folder)]
+        return not left
 
 
-def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Kills what is in a group and in those right below it, and removes them. Only ever given groups that a launcher
-    of the same data folder made: whatever is in them is ours."""
+def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Kills what is in a group and in those right below it, and removes them; whether all went.
+
+    Only ever given groups that a launcher of the same data folder made: whatever is in them is ours."""
     if not folder.is_dir():
-        return
+        return True
     waited_s = 0.0
     while waited_s < _REMOVAL_WAIT_S:
         groups = [entry for entry in folder.iterdir() if entry.is_dir()]
         for group in (*groups, folder):
+            _unthrottle(group)
             _kill_members(group)
         left = [group for group in groups if not _remove(group)]
         if not left and _remove(folder):
-            return
+            return True
         sleep(0.01)
         waited_s += 0.01
+    return False
+
+
+def _unthrottle(folder: Path) -> None:
+    """Whichever version, and whether it has the controller or not."""
+    for name, text in (("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")):
+        if (folder / name).exists():
+            _write_if_there(folder / name, text)
 
 
 def _kill_members(group: Path) -> None:

@@ -125,8 +125,9 @@ class JailProcess:
             self.started.exception()
         self.on_exit(Exit(signal=9))
 
-    def on_exit(self, ended: Exit) -> None:
-        self.peak_memory_mb()
+    def on_exit(self, ended: Exit, peak_bytes: int | None = None) -> None:
+        if self._memory is not None:
+            self._memory.close(peak_bytes)
         if not self._ended.done():
             self._ended.set_result(ended)
             self._on_end()
@@ -134,8 +135,6 @@ class JailProcess:
     def on_gone(self) -> None:
         self.on_exit(Exit(signal=9))
         self._gone.set()
-        if self._memory is not None:
-            self._memory.close()
 
 
 class LauncherClient:
@@ -255,7 +254,7 @@ class LauncherClient:
         elif event == "failed":
             process.on_failed(message["error"], message["unavailable"])
         elif event == "exit":
-            process.on_exit(Exit(message["code"], message["signal"], message["oom"]))
+            process.on_exit(Exit(message["code"], message["signal"], message["oom"]), message["peak_bytes"])
         elif event == "gone":
             process.on_gone()
             del self._processes[message["id"]]

@@ -108,9 +108,11 @@ class Launcher:
 
     def run(self) -> None:
         """Until the server has closed its end; then ends and clears away everything."""
-        while not self._server_gone:
-            self.turn()
-        self.close()
+        try:
+            while not self._server_gone:
+                self.turn()
+        finally:
+            self.close()
 
     def turn(self, limit_s: float | None = None) -> None:
         """One round of the loop."""
@@ -145,11 +147,11 @@ class Launcher:
             self.turn(0.1)
         for spawner in list(self._spawners.values()):
             self._end_spawner(spawner)
-        self._groups.close()
-        if self._cells:
-            sys.stderr.write(f"cosset: {len(self._cells)} environments would not end\n")
         self._selector.close()
-        self._run_folder.close()
+        if self._groups.close() and not self._cells:
+            self._run_folder.close()
+        else:  # the record of the groups stays, for the next start
+            sys.stderr.write(f"cosset: {len(self._cells)} environments would not end\n")
 
     # Requests of the server.
 
@@ -180,7 +182,7 @@ class Launcher:
             if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
                 cell.cgroup.throttle(cell.request.memory_mb)
         elif operation == "message":
-            self._on_message(dict(message.get("body", {})))
+            self._on_message(requests.parse_body(message))
         else:
             raise requests.RequestError(f"op is {operation!r}")
 
@@ -313,8 +315,7 @@ class Launcher:
             received = None
         if received is None:
             self._unwatch(cell.channel.fileno())
-            if cell.pidfd >= 0:
-                _kill_pidfd(cell.pidfd)
+            self._kill(cell)
             return
         message, fds = received
         event = message.get("event")
@@ -327,6 +328,7 @@ class Launcher:
             self._on_started(cell)
         elif event == "exit" and cell.ending is None:
             cell.ending = message
+            cell.cgroup.unthrottle()  # the rest of it is being killed by the kernel
         elif event == "failed":
             cell.failure = str(message.get("error"))[:500]
 
@@ -354,6 +356,7 @@ class Launcher:
     def _kill(self, cell: Cell) -> None:
         cell.is_killed = True
         if cell.pidfd >= 0:
+            cell.cgroup.unthrottle()
             _kill_pidfd(cell.pidfd)
 
     def _fail(self, cell: Cell, reason: str) -> None:
@@ -415,6 +418,7 @@ class Launcher:
                 "code": code if isinstance(code, int) else None,
                 "signal": number if isinstance(number, int) else None,
                 "oom": cell.cgroup.had_oom(),
+                "peak_bytes": cell.cgroup.peak_bytes(),
             }
         )
 

@@ -40,18 +40,22 @@ class MemoryGauge:
         """Rounded up. The last figure stands when the environment has gone."""
         with contextlib.suppress(OSError, ValueError):
             if self._peak_fd is not None:
-                peak_bytes = self._group_peak_bytes(self._peak_fd) + self._shared_bytes
+                self._keep(self._group_peak_bytes(self._peak_fd) + self._shared_bytes)
             else:
-                peak_bytes = self._process_peak_bytes()
-            self._peak_mb = max(self._peak_mb, -(-peak_bytes // _MIB))
+                self._keep(self._process_peak_bytes())
         return self._peak_mb
 
-    def close(self) -> None:
-        self.peak_mb()
+    def close(self, group_peak_bytes: int | None) -> None:
+        """The environment has ended, with this peak of its group."""
+        if group_peak_bytes is not None:
+            self._keep(group_peak_bytes + self._shared_bytes)
         if self._peak_fd is not None:
             os.close(self._peak_fd)
             self._peak_fd = None
         self._runtime_pid = None
+
+    def _keep(self, peak_bytes: int) -> None:
+        self._peak_mb = max(self._peak_mb, -(-peak_bytes // _MIB))
 
     def _group_peak_bytes(self, fd: int) -> int:
         return int(os.pread(fd, 32, 0))

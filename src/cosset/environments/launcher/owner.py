@@ -144,10 +144,12 @@ def _live_as_launcher(
         signal.signal(number, lambda *_: None)
     launcher.watch(woken, on_signal)
     launcher.watch(server_fd, on_server_end)
-    while not ended:
-        launcher.turn()
-    signal.set_wakeup_fd(-1)
-    launcher.close()
+    try:
+        while not ended:
+            launcher.turn()
+    finally:
+        signal.set_wakeup_fd(-1)
+        launcher.close()
     _, status = os.waitpid(server, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code

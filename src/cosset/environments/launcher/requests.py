@@ -86,6 +86,14 @@ def parse_id(message: dict[str, Any]) -> str:
     return name
 
 
+def parse_body(message: dict[str, Any]) -> dict[str, Any]:
+    """Of a message to the owner."""
+    body = message.get("body")
+    if not isinstance(body, dict):
+        raise RequestError("body")
+    return body
+
+
 def below(data: Path, path: object) -> str:
     """The path relative to the data folder. Symbolic links are no way out: the launcher follows them only inside the
     root of a spawner, where the host's other folders are not."""

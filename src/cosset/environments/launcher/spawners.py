@@ -24,6 +24,7 @@ ENDPOINT_PORT = 4566
 _RUNTIME_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
 _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 _CONTROL_FD = 3
+LANGUAGE = "/var/lang"
 _RUNTIMES = Path(filesystem.__file__).parents[1]
 
 
@@ -86,23 +87,38 @@ def _identity(path: str) -> tuple[int, int]:
 def _become_zygote(key: RootKey) -> None:
     assert key.interpreter is not None
     program = f"{filesystem.RUNTIMES}/python/zygote.py"
-    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    os.execve(key.interpreter, [key.interpreter, "-S", program, str(_CONTROL_FD)], environment)
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    interpreter = inside(key.interpreter)
+    os.execve(interpreter, [interpreter, "-S", program, str(_CONTROL_FD)], environment)
+
+
+def inside(interpreter: str) -> str:
+    """A Python's path in its jail: under /var/lang, where AWS has it and stack traces show it; its own place is there
+    too, for what it was built with. One of the system's packages is where it always is."""
+    if _is_of_the_system(interpreter):
+        return interpreter
+    return f"{LANGUAGE}/bin/{os.path.basename(interpreter)}"
+
+
+def _is_of_the_system(interpreter: str) -> bool:
+    return interpreter.startswith("/usr/")
 
 
 def _folders(key: RootKey, data: Path) -> dict[str, str]:
-    """Host path to place inside."""
-    folders = {str(data): filesystem.DATA, str(data / SCRATCH_NAME): filesystem.SCRATCH}
-    if key.interpreter is not None and not key.interpreter.startswith("/usr/"):
+    """Place inside to host path."""
+    folders = {filesystem.DATA: str(data), filesystem.SCRATCH: str(data / SCRATCH_NAME)}
+    if key.interpreter is not None and not _is_of_the_system(key.interpreter):
         prefix = _prefix(key)
         folders[prefix] = prefix
+        if key.kind == "python":
+            folders[LANGUAGE] = prefix
     if key.kind == "python":
-        folders[str(_RUNTIMES)] = filesystem.RUNTIMES
+        folders[filesystem.RUNTIMES] = str(_RUNTIMES)
         for name in (*_RUNTIME_PACKAGES, *_SDK_PACKAGES):
             if (source := _package(name)) is not None:
-                folders[source] = f"/var/runtime/{os.path.basename(source)}"
+                folders[f"/var/runtime/{os.path.basename(source)}"] = source
     if key.modules is not None:
-        folders[str(data / key.modules)] = "/var/runtime/node_modules"
+        folders["/var/runtime/node_modules"] = str(data / key.modules)
     return folders
 
 

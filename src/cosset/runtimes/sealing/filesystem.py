@@ -48,7 +48,7 @@ _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: kernel.MS_RELATIM
 def enter_root(mount_point: str, folders: Dict[str, str], copies: Dict[str, str]) -> None:
     """Gives this process, in a mount namespace of its own, the read-only root that its environments start from.
 
-    `folders` maps further host folders or files to their places inside; DATA and SCRATCH stay writable. `copies` maps
+    `folders` maps places inside to further host folders or files; DATA and SCRATCH stay writable. `copies` maps
     small files.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
@@ -59,7 +59,7 @@ def enter_root(mount_point: str, folders: Dict[str, str], copies: Dict[str, str]
     _add_system(mount_point)
     _add_configuration(mount_point)
     _add_devices(mount_point)
-    for source, target in sorted(folders.items(), key=lambda item: item[1]):
+    for target, source in sorted(folders.items()):
         bind(source, mount_point + target, 0 if target in (DATA, SCRATCH) else _READ_ONLY)
     for source, target in copies.items():
         shutil.copyfile(source, mount_point + target)

@@ -1,0 +1,161 @@
+"""What this host can give the jail, as findings for `cosset doctor`: what is there, what is weaker, how to get it.
+
+Tries what it can in a child process instead of guessing from versions, and changes nothing. Read next: tier.py.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from cosset.environments.launcher import cgroups
+from cosset.runtimes.sealing import filter as seccomp
+from cosset.runtimes.sealing import kernel
+
+
+class Level(Enum):
+    """OK; WEAKER: the jail works with less; MISSING: there is no jail here."""
+
+    OK = "ok"
+    WEAKER = "weaker"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about the host. `detail` is a sentence; `fix` says how to get more, empty when all is well."""
+
+    name: str
+    level: Level
+    detail: str
+    fix: str = ""
+
+
+_NAMESPACES = (
+    kernel.CLONE_NEWNS
+    | kernel.CLONE_NEWNET
+    | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWUTS
+    | kernel.CLONE_NEWPID
+    | kernel.CLONE_NEWCGROUP
+)
+_APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
+
+
+def inspect() -> list[Finding]:
+    """Everything that matters to the jail, the worst things first."""
+    if sys.platform != "linux":
+        return [_no_linux()]
+    findings = [_privileges(), _namespaces(), _seccomp(), _cgroups(), _layers(), _kernel()]
+    order = [Level.MISSING, Level.WEAKER, Level.OK]
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def is_available(findings: list[Finding]) -> bool:
+    """Whether there is a jail here at all."""
+    return all(finding.level is not Level.MISSING for finding in findings)
+
+
+def _no_linux() -> Finding:
+    fix = "Run Cosset in a Linux machine, or with --tier process, which isolates nothing."
+    return Finding("system", Level.MISSING, f"The jail needs Linux; this is {platform.system()}.", fix)
+
+
+def _privileges() -> Finding:
+    if os.geteuid() == 0:
+        return Finding(
+            "root", Level.OK, "Each environment has a host uid of its own; the server runs without privileges."
+        )
+    detail = "Not root: all environments share this user's uid, and the server has the launcher's privileges."
+    return Finding("root", Level.WEAKER, detail, "Start Cosset as root: it keeps root only for its launcher.")
+
+
+def _namespaces() -> Finding:
+    if os.geteuid() == 0:
+        if _succeeds(lambda: kernel.unshare(_NAMESPACES | kernel.CLONE_NEWUSER)):
+            return Finding("namespaces", Level.OK, "user, pid, mount, net, ipc, uts and cgroup.")
+        fix = "In a container: start it privileged, or with a seccomp profile that allows unshare, clone and mount."
+        return Finding("namespaces", Level.MISSING, "This root may not make namespaces.", fix)
+    if _succeeds(_enter_user_namespace):
+        return Finding("namespaces", Level.OK, "user, pid, mount, net, ipc, uts and cgroup, as this user.")
+    return Finding("namespaces", Level.MISSING, "This user may not make namespaces.", _how_to_allow())
+
+
+def _how_to_allow() -> str:
+    if _is(_APPARMOR_SWITCH, "1"):
+        return "AppArmor forbids it: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start as root."
+    if _is(_DEBIAN_SWITCH, "0"):
+        return "sudo sysctl kernel.unprivileged_userns_clone=1, or start as root."
+    return "Start as root; in a container, with a seccomp profile that allows unshare, clone and mount."
+
+
+def _seccomp() -> Finding:
+    if not seccomp.supported(kernel.MACHINE):
+        detail = f"The list of system calls knows no {kernel.MACHINE}."
+        return Finding("seccomp", Level.MISSING, detail, "Use a machine with x86_64 or aarch64.")
+
+    def install() -> None:
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        kernel.install_filter(seccomp.program(kernel.MACHINE))
+
+    if _succeeds(install):
+        return Finding("seccomp", Level.OK, "System calls are on an allow-list.")
+    return Finding("seccomp", Level.MISSING, "The kernel takes no filter.", "Use a kernel with CONFIG_SECCOMP_FILTER.")
+
+
+def _cgroups() -> Finding:
+    hierarchies = cgroups.detect()
+    found = {name for hierarchy in hierarchies for name in hierarchy.controllers}
+    missing = [name for name in cgroups.CONTROLLERS if name not in found]
+    versions = "/".join(sorted({f"v{hierarchy.version}" for hierarchy in hierarchies}))
+    if not missing:
+        return Finding("cgroups", Level.OK, f"{versions}: memory, processes and CPU of an environment are capped.")
+    words = {"memory": "the sum of its memory", "pids": "its processes beyond the user's limit", "cpu": "its CPU share"}
+    detail = f"No control of {', '.join(missing)}: nothing caps {', '.join(words[name] for name in missing)}."
+    return Finding("cgroups", Level.WEAKER, detail, "Start as root on a host whose cgroups carry these controllers.")
+
+
+def _layers() -> Finding:
+    if "overlay" in Path("/proc/filesystems").read_text().split():
+        return Finding("overlay", Level.OK, "A function may have several layers.")
+    fix = "sudo modprobe overlay"
+    return Finding("overlay", Level.WEAKER, "No overlay file system: functions with several layers do not start.", fix)
+
+
+def _kernel() -> Finding:
+    release = platform.release()
+    major, minor = (int(part) for part in release.split("-")[0].split(".")[:2])
+    if (major, minor) >= (5, 3):
+        return Finding("kernel", Level.OK, f"Linux {release}.")
+    return Finding("kernel", Level.MISSING, f"Linux {release} has no pidfd_open.", "Use Linux 5.3 or newer.")
+
+
+def _enter_user_namespace() -> None:
+    """And makes use of it: where AppArmor restricts it, the namespace comes without its capabilities."""
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    kernel.unshare(_NAMESPACES)
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+
+
+def _succeeds(action: Callable[[], None]) -> bool:
+    """In a child, which takes whatever it did with it."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            action()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _is(path: Path, text: str) -> bool:
+    try:
+        return path.read_text().strip() == text
+    except OSError:
+        return False
