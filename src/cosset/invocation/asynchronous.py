@@ -28,6 +28,7 @@ MAX_AGE_MS = 6 * 3600 * 1000
 RETRY_DELAYS_MS = (60_000, 120_000)
 BACKOFF_MS = (1_000, 300_000)
 LEASE_MS = 60_000
+WAIT_S = 5.0
 KEEP_ENDS_MS = 7 * 24 * 3600 * 1000
 SYSTEM_ERROR_STATUS = 500
 
@@ -122,7 +123,8 @@ class AsyncWorker:
         self._stopping = False
 
     async def serve(self) -> None:
-        """Runs until `stop`, or until it is cancelled."""
+        """Runs until it is cancelled, after `stop`. What a killed process had under way comes first."""
+        await self._queue.recover()
         while not self._stopping:
             room = self._width - len(self._tasks)
             messages = await self._receive(room) if room else []
@@ -133,7 +135,8 @@ class AsyncWorker:
             if not room:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             elif not messages:
-                await self._queue.wait(5.0)
+                while not await self._queue.wait(WAIT_S):
+                    pass  # nothing is due: an idle node writes nothing
 
     async def stop(self, timeout_s: float) -> None:
         """Takes no more events; waits for those under way, at most this long. What is left keeps its place."""

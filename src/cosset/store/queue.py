@@ -167,8 +167,9 @@ class DurableQueue:
             await self._store.write(lambda tx: self._forget_deduplications(tx, now), serializable=False)
         return leased
 
-    async def wait(self, timeout_s: float) -> None:
-        """Returns when something may be receivable (sent, released, due, a lease over), or at the timeout."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Returns when something may be receivable (sent, released, due, a lease over), or at the timeout: then False,
+        and there is no need to ask."""
         changed = asyncio.Event()
         self._waiters.add(changed)
         try:
@@ -176,6 +177,7 @@ class DurableQueue:
             delay_s = timeout_s if due is None else min(timeout_s, (due - self._clock.now_ms()) / 1000)
             if delay_s > 0 and not changed.is_set():
                 await self._first(changed, delay_s)
+            return changed.is_set() or (due is not None and due <= self._clock.now_ms())
         finally:
             self._waiters.discard(changed)
 
