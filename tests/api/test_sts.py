@@ -1,0 +1,62 @@
+"""STS through stock boto3."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cosset.testing.server import CossetServer
+
+
+@pytest.fixture
+def sts(server: CossetServer) -> Any:
+    return server.client("sts")
+
+
+def test_who_am_i(sts: Any, server: CossetServer) -> None:
+    identity = sts.get_caller_identity()
+    assert identity["Account"] == server.account
+    assert identity["Arn"] == f"arn:aws:iam::{server.account}:user/administrator"
+
+
+def test_a_roles_session_may_do_nothing_but_ask_who_it_is(sts: Any, server: CossetServer) -> None:
+    iam = server.client("iam")
+    statement = {"Effect": "Allow", "Principal": {"AWS": server.account}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = iam.create_role(RoleName="sts-role", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    try:
+        given = sts.assume_role(RoleArn=arn, RoleSessionName="me", DurationSeconds=900)["Credentials"]
+        assert given["Expiration"] <= datetime.now(UTC) + timedelta(seconds=901)
+        session = boto3.Session(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=server.region
+        )
+        me = session.client("sts", endpoint_url=server.endpoint).get_caller_identity()["Arn"]
+        assert me == f"arn:aws:sts::{server.account}:assumed-role/sts-role/me"
+        with pytest.raises(ClientError) as caught:
+            session.client("lambda", endpoint_url=server.endpoint).list_functions()
+        assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+        assert f"User: {me} is not authorized to perform: lambda:ListFunctions" in str(caught.value)
+    finally:
+        iam.delete_role(RoleName="sts-role")
+    with pytest.raises(ClientError) as caught:
+        session.client("sts", endpoint_url=server.endpoint).get_caller_identity()
+    assert caught.value.response["Error"]["Code"] == "InvalidClientTokenId"
+
+
+def test_a_forged_token_is_refused(sts: Any, server: CossetServer) -> None:
+    given = sts.get_session_token()["Credentials"]
+    token = given["SessionToken"]
+    forged = ("B" if token[0] == "A" else "A") + token[1:]
+    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], forged, region_name=server.region)
+    with pytest.raises(ClientError) as caught:
+        session.client("sts", endpoint_url=server.endpoint).get_caller_identity()
+    assert caught.value.response["Error"]["Code"] == "InvalidClientTokenId"
+
+
+def test_a_role_that_trusts_lambda_only(sts: Any, server: CossetServer) -> None:
+    with pytest.raises(ClientError) as caught:
+        sts.assume_role(RoleArn=f"arn:aws:iam::{server.account}:role/cosset-basic", RoleSessionName="me")
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
