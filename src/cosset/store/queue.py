@@ -11,67 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Index,
-    Integer,
-    LargeBinary,
-    Row,
-    String,
-    Table,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Row
 
 from cosset.clock import Clock
+from cosset.store import queue_tables as statements
 from cosset.store.database import Store
-from cosset.store.schema import Serial, metadata
 from cosset.store.transaction import Transaction
 
 DEDUPLICATION_MS = 5 * 60 * 1000
-
-# due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while it stands
-# behind the first of its group. So a receiver reads one index range, however many wait.
-messages = Table(
-    "queue_messages",
-    metadata,
-    Column("seq", Serial, primary_key=True),
-    Column("queue", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("group_id", String),
-    Column("body", LargeBinary, nullable=False),
-    Column("sent_at_ms", BigInteger, nullable=False),
-    Column("visible_at_ms", BigInteger, nullable=False),
-    Column("expires_at_ms", BigInteger),
-    Column("due_ms", BigInteger),
-    Column("attempts", Integer, nullable=False),
-    Column("lease", String),
-)
-Index("queue_messages_due", messages.c.queue, messages.c.due_ms, messages.c.seq)
-Index(
-    "queue_messages_group",
-    messages.c.queue,
-    messages.c.group_id,
-    messages.c.seq,
-    sqlite_where=messages.c.group_id.is_not(None),
-    postgresql_where=messages.c.group_id.is_not(None),
-)
-
-deduplications = Table(
-    "queue_deduplications",
-    metadata,
-    Column("queue", String, primary_key=True),
-    Column("deduplication_id", String, primary_key=True),
-    Column("message_id", String, nullable=False),
-    Column("until_ms", BigInteger, nullable=False),
-)
-Index("queue_deduplications_until", deduplications.c.queue, deduplications.c.until_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +72,18 @@ class DurableQueue:
         visible = now + delay_ms
         behind = group is not None and self._first_of(tx, group) is not None
         tx.execute(
-            insert(messages).values(
-                queue=self._name,
-                id=message_id,
-                group_id=group,
-                body=body,
-                sent_at_ms=now,
-                visible_at_ms=visible,
-                expires_at_ms=expires_at_ms,
-                due_ms=None if behind else _due(visible, expires_at_ms),
-                attempts=0,
-            )
+            statements.SEND,
+            {
+                "queue": self._name,
+                "id": message_id,
+                "group_id": group,
+                "body": body,
+                "sent_at_ms": now,
+                "visible_at_ms": visible,
+                "expires_at_ms": expires_at_ms,
+                "due_ms": None if behind else _due(visible, expires_at_ms),
+                "attempts": 0,
+            },
         )
         tx.announce(self._topic, self._name)
         return message_id
@@ -148,9 +96,8 @@ class DurableQueue:
         """
         if self._store.shared:
             return 0
-        due = {"due_ms": self._clock.now_ms(), "lease": None}
-        mine = update(messages).where(messages.c.queue == self._name, messages.c.lease.is_not(None))
-        return await self._store.write(lambda tx: tx.execute(mine.values(**due)).rowcount)
+        parameters = {"the_queue": self._name, "due": self._clock.now_ms()}
+        return await self._store.write(lambda tx: tx.execute(statements.RECOVER, parameters).rowcount)
 
     async def receive(self, *, limit: int, lease_ms: int) -> list[Message]:
         """Up to `limit` messages, those due longest first, leased for `lease_ms`. An empty list: nothing is due.
@@ -164,7 +111,7 @@ class DurableQueue:
         )
         if now - self._forgotten_at_ms >= 60_000:
             self._forgotten_at_ms = now
-            await self._store.write(lambda tx: self._forget_deduplications(tx, now), serializable=False)
+            await self._store.write(lambda tx: self._forget(tx, now), serializable=False)
         return leased
 
     async def wait(self, timeout_s: float) -> bool:
@@ -183,15 +130,11 @@ class DurableQueue:
 
     def delete(self, tx: Transaction, message: Message) -> bool:
         """Ends the message. False: the lease is lost, another receiver has it or has ended it."""
-        result = tx.execute(delete(messages).where(*_leased(message)))
-        if result.rowcount == 0:
+        if tx.execute(statements.DELETE, _held(message)).rowcount == 0:
             return False
         if message.group is not None and (first := self._first_of(tx, message.group)) is not None:
-            tx.execute(
-                update(messages)
-                .where(messages.c.seq == first.seq)
-                .values(due_ms=_due(first.visible_at_ms, first.expires_at_ms))
-            )
+            due = _due(first.visible_at_ms, first.expires_at_ms)
+            tx.execute(statements.PROMOTE, {"the_seq": first.seq, "due": due})
             tx.announce(self._topic, self._name)
         return True
 
@@ -201,82 +144,60 @@ class DurableQueue:
         Its group waits for it.
         """
         visible = self._clock.now_ms() + delay_ms
-        changes = {"due_ms": _due(visible, message.expires_at_ms), "visible_at_ms": visible, "lease": None}
-        statement = update(messages).where(*_leased(message)).values(**changes)
-        if body is not None:
-            statement = statement.values(body=body)
-        if tx.execute(statement).rowcount == 0:
+        due = _due(visible, message.expires_at_ms)
+        parameters = {**_held(message), "due": due, "visible": visible, "new_body": body}
+        if tx.execute(statements.RELEASE, parameters).rowcount == 0:
             return False
         tx.announce(self._topic, self._name)
         return True
 
     def extend(self, tx: Transaction, message: Message, lease_ms: int) -> bool:
         """Makes the lease end `lease_ms` from now. False: lease lost."""
-        due = self._clock.now_ms() + lease_ms
-        extended = tx.execute(update(messages).where(*_leased(message)).values(due_ms=due)).rowcount > 0
+        parameters = {**_held(message), "due": self._clock.now_ms() + lease_ms}
+        extended = tx.execute(statements.EXTEND, parameters).rowcount > 0
         if extended:
             tx.announce(self._topic, self._name)  # whoever waits for the old end waits for the new one
         return extended
 
     async def count(self) -> int:
         """Messages kept: waiting, delayed and leased."""
-        statement = select(func.count()).select_from(messages).where(messages.c.queue == self._name)
-        return await self._store.read(lambda tx: int(tx.execute(statement).scalar_one()))
+        parameters = {"the_queue": self._name}
+        return await self._store.read(lambda tx: int(tx.execute(statements.COUNT, parameters).scalar_one()))
 
     def _deduplicate(self, tx: Transaction, deduplication_id: str, message_id: str, now: int) -> str | None:
-        row = deduplications.c
-        mine = (row.queue == self._name, row.deduplication_id == deduplication_id)
-        earlier = tx.execute(select(row.message_id, row.until_ms).where(*mine)).first()
-        values = {"message_id": message_id, "until_ms": now + DEDUPLICATION_MS}
+        same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
+        until = now + DEDUPLICATION_MS
+        earlier = tx.execute(statements.EARLIER, same).first()
         if earlier is None:
-            tx.execute(insert(deduplications).values(queue=self._name, deduplication_id=deduplication_id, **values))
+            row = {"queue": self._name, "deduplication_id": deduplication_id, "message_id": message_id}
+            tx.execute(statements.REMEMBER, {**row, "until_ms": until})
             return None
         if earlier.until_ms > now:
             return str(earlier.message_id)
-        tx.execute(update(deduplications).where(*mine).values(**values))
+        tx.execute(statements.REMEMBER_AGAIN, {**same, "new_id": message_id, "until": until})
         return None
 
-    def _forget_deduplications(self, tx: Transaction, now: int) -> None:
-        row = deduplications.c
-        tx.execute(delete(deduplications).where(row.queue == self._name, row.until_ms <= now))
-
     def _first_of(self, tx: Transaction, group: str) -> Row[tuple[int, int, int | None]] | None:
-        row = messages.c
-        statement = (
-            select(row.seq, row.visible_at_ms, row.expires_at_ms)
-            .where(row.queue == self._name, row.group_id == group)
-            .order_by(row.seq)
-            .limit(1)
-        )
-        return tx.execute(statement).first()
+        return tx.execute(statements.FIRST_OF_GROUP, {"the_queue": self._name, "the_group": group}).first()
 
     def _lease(self, tx: Transaction, now: int, limit: int, lease_ms: int) -> list[Message]:
-        row = messages.c
-        due = (
-            select(row.seq, row.id, row.body, row.attempts, row.sent_at_ms, row.group_id, row.expires_at_ms)
-            .where(row.queue == self._name, row.due_ms <= now)
-            .order_by(row.due_ms, row.seq)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found = tx.execute(due).all()
+        found = tx.execute(statements.DUE, {"the_queue": self._name, "now": now, "at_most": limit}).all()
         if not found:
             return []
+        # The lease names the row, so that whoever holds it finds the message without another index.
         leases = [f"{each.seq}.{secrets.token_hex(8)}" for each in found]
+        due = now + lease_ms
         tx.execute(
-            update(messages)
-            .where(row.seq == bindparam("the_seq"))
-            .values(lease=bindparam("the_lease"), due_ms=now + lease_ms, attempts=row.attempts + 1),
-            [{"the_seq": each.seq, "the_lease": lease} for each, lease in zip(found, leases, strict=True)],
+            statements.LEASE,
+            [{"the_seq": each.seq, "new_lease": lease, "due": due} for each, lease in zip(found, leases, strict=True)],
         )
         return _messages(found, leases)
 
+    def _forget(self, tx: Transaction, now: int) -> None:
+        tx.execute(statements.FORGET, {"the_queue": self._name, "now": now})
+
     def _next_due(self, tx: Transaction) -> int | None:
-        row = messages.c
-        statement = (
-            select(row.due_ms).where(row.queue == self._name, row.due_ms.is_not(None)).order_by(row.due_ms).limit(1)
-        )
-        due: int | None = tx.execute(statement).scalar()
+        due: int | None = tx.execute(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
         return due
 
     async def _first(self, changed: asyncio.Event, delay_s: float) -> None:
@@ -298,9 +219,8 @@ def _due(visible_at_ms: int, expires_at_ms: int | None) -> int:
     return visible_at_ms if expires_at_ms is None else min(visible_at_ms, expires_at_ms)
 
 
-def _leased(message: Message) -> tuple[ColumnElement[bool], ...]:
-    seq = int(message.lease.partition(".")[0])
-    return messages.c.seq == seq, messages.c.lease == message.lease
+def _held(message: Message) -> dict[str, Any]:
+    return {"the_seq": int(message.lease.partition(".")[0]), "the_lease": message.lease}
 
 
 def _messages(found: Sequence[Row[Any]], leases: Sequence[str]) -> list[Message]:

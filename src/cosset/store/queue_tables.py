@@ -1,0 +1,121 @@
+"""The tables and statements of the durable queue. Each statement is built once: building costs more than running.
+
+Every parameter is bound by name. Next: `queue.py`, which says what they are for.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from cosset.store.schema import Serial, metadata
+
+# due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while it stands
+# behind the first of its group. So a receiver reads one index range, however many wait.
+messages = Table(
+    "queue_messages",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("queue", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("group_id", String),
+    Column("body", LargeBinary, nullable=False),
+    Column("sent_at_ms", BigInteger, nullable=False),
+    Column("visible_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("due_ms", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("lease", String),
+)
+Index("queue_messages_due", messages.c.queue, messages.c.due_ms, messages.c.seq)
+Index(
+    "queue_messages_group",
+    messages.c.queue,
+    messages.c.group_id,
+    messages.c.seq,
+    sqlite_where=messages.c.group_id.is_not(None),
+    postgresql_where=messages.c.group_id.is_not(None),
+)
+
+deduplications = Table(
+    "queue_deduplications",
+    metadata,
+    Column("queue", String, primary_key=True),
+    Column("deduplication_id", String, primary_key=True),
+    Column("message_id", String, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
+Index("queue_deduplications_until", deduplications.c.queue, deduplications.c.until_ms)
+
+
+_message, _deduplication = messages.c, deduplications.c
+_of_queue = _message.queue == bindparam("the_queue")
+_under_lease = (_message.seq == bindparam("the_seq"), _message.lease == bindparam("the_lease"))
+_the_same = (
+    _deduplication.queue == bindparam("the_queue"),
+    _deduplication.deduplication_id == bindparam("the_deduplication_id"),
+)
+
+SEND = insert(messages)
+FIRST_OF_GROUP = (
+    select(_message.seq, _message.visible_at_ms, _message.expires_at_ms)
+    .where(_of_queue, _message.group_id == bindparam("the_group"))
+    .order_by(_message.seq)
+    .limit(1)
+)
+PROMOTE = update(messages).where(_message.seq == bindparam("the_seq")).values(due_ms=bindparam("due"))
+DUE = (
+    select(
+        _message.seq,
+        _message.id,
+        _message.body,
+        _message.attempts,
+        _message.sent_at_ms,
+        _message.group_id,
+        _message.expires_at_ms,
+    )
+    .where(_of_queue, _message.due_ms <= bindparam("now"))
+    .order_by(_message.due_ms, _message.seq)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)  # SQLite has one writer, and leaves this out
+)
+LEASE = (
+    update(messages)
+    .where(_message.seq == bindparam("the_seq"))
+    .values(lease=bindparam("new_lease"), due_ms=bindparam("due"), attempts=_message.attempts + 1)
+)
+DELETE = delete(messages).where(*_under_lease)
+RELEASE = (
+    update(messages)
+    .where(*_under_lease)
+    .values(
+        due_ms=bindparam("due"),
+        visible_at_ms=bindparam("visible"),
+        lease=None,
+        body=func.coalesce(bindparam("new_body", type_=LargeBinary), _message.body),
+    )
+)
+EXTEND = update(messages).where(*_under_lease).values(due_ms=bindparam("due"))
+RECOVER = update(messages).where(_of_queue, _message.lease.is_not(None)).values(due_ms=bindparam("due"), lease=None)
+NEXT_DUE = select(_message.due_ms).where(_of_queue, _message.due_ms.is_not(None)).order_by(_message.due_ms).limit(1)
+COUNT = select(func.count()).select_from(messages).where(_of_queue)
+
+EARLIER = select(_deduplication.message_id, _deduplication.until_ms).where(*_the_same)
+REMEMBER = insert(deduplications)
+REMEMBER_AGAIN = (
+    update(deduplications).where(*_the_same).values(message_id=bindparam("new_id"), until_ms=bindparam("until"))
+)
+FORGET = delete(deduplications).where(
+    _deduplication.queue == bindparam("the_queue"), _deduplication.until_ms <= bindparam("now")
+)
