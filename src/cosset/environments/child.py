@@ -22,14 +22,18 @@ MAX_OPEN_FILES = 1024
 """As on AWS (recorded: test_runtime_ulimits)."""
 _KILL_POLLS = 100
 _KILL_POLL_S = 0.01
+_MEMORY_POLL_S = 0.1
 MARK = "_COSSET_ENVIRONMENT"
 """A variable of every child, `owner's pid:environment`: it finds what has left the session or lost its parent."""
 
 
 class ChildProcess:
-    """Process over a plain child. `folder` is removed with it, `mark` is the value of its MARK."""
+    """Process over a plain child. `folder` is removed with it, `mark` is the value of its MARK.
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", folder: Path, mark: str, clock: Clock) -> None:
+    Without a cgroup memory can only be watched: on Linux, ten times a second, and what grows faster gets further.
+    """
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", folder: Path, mark: str, clock: Clock, memory_mb: int) -> None:
         self._popen = popen
         self._folder = folder
         self._mark = mark
@@ -39,6 +43,8 @@ class ChildProcess:
         self._killed: asyncio.Task[None] | None = None
         self._peak_kb = 0
         self._pidfd = -1
+        self._is_over_memory = False
+        self._memory_watch = self._loop.create_task(self._watch_memory(memory_mb), name=f"memory {popen.pid}")
         self._watch()
 
     async def wait(self) -> Exit:
@@ -75,8 +81,17 @@ class ChildProcess:
         code = os.waitstatus_to_exitcode(status)
         self._popen.returncode = code  # Popen did not reap it, and would warn
         self._peak_kb = max(self._peak_kb, usage.ru_maxrss // (1 if sys.platform == "linux" else 1024))
+        self._memory_watch.cancel()
         if not self._ended.done():
-            self._ended.set_result(Exit(signal=-code) if code < 0 else Exit(code=code))
+            oom = self._is_over_memory and code == -signal.SIGKILL
+            self._ended.set_result(Exit(signal=-code, oom=oom) if code < 0 else Exit(code=code))
+
+    async def _watch_memory(self, memory_mb: int) -> None:
+        while resident_mb(self._popen.pid) <= memory_mb:
+            await self._clock.sleep(_MEMORY_POLL_S)
+        self._is_over_memory = True
+        self.peak_memory_mb()
+        self._signal_group()
 
     async def _kill(self) -> None:
         if not self._ended.done():
@@ -115,6 +130,7 @@ def spawn(
     folder: Path,
     name: str,
     clock: Clock,
+    memory_mb: int,
     telemetry: bool,
 ) -> Spawned:
     """Starts it in a session of its own. On Linux it dies with this process, even by `kill -9`.
@@ -151,7 +167,8 @@ def spawn(
         for child_end in child_ends:
             os.close(child_end)
     _limit(popen.pid)
-    return Spawned(ChildProcess(popen, folder, mark, clock), pipes[0][0], pipes[1][0] if telemetry else None)
+    process = ChildProcess(popen, folder, mark, clock, memory_mb)
+    return Spawned(process, pipes[0][0], pipes[1][0] if telemetry else None)
 
 
 def _limit(pid: int) -> None:
@@ -205,6 +222,15 @@ def _marks() -> Iterator[tuple[int, str]]:
             for variable in held:
                 if variable.startswith(prefix):
                     yield int(name), variable.removeprefix(prefix).decode("utf-8", "replace")
+
+
+def resident_mb(pid: int) -> int:
+    """Memory of a process and its descendants now; pages that several share count for each. 0 off Linux."""
+    pages = 0
+    for member in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError, IndexError):
+            pages += int(Path(f"/proc/{member}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // (1024 * 1024)
 
 
 def _peak_kb(pid: int) -> int:

@@ -99,6 +99,7 @@ class ProcessTier:
                 folder=layout.home,
                 name=spec.id,
                 clock=self._clock,
+                memory_mb=spec.memory_mb,
                 telemetry=served.runtime.family != "provided",
             )
         except OSError as refused:

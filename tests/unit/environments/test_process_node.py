@@ -234,6 +234,28 @@ def test_one_console_call_is_one_event_however_many_lines(node):
     assert lines.messages[0].endswith("INFO\tone\ntwo\n")
 
 
+@pytest.mark.parametrize("runtime", ["nodejs20.x", "nodejs24.x"])
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("index.mjs", "import {who} from 'shared'; import own from 'own';"
+         "export const handler = async () => who + own;"),
+        ("index.js", "const own = require('own'); const {who} = require('shared');"
+         "exports.handler = async () => who + own;"),
+    ],
+)  # fmt: skip
+def test_layers_are_found_along_node_path_by_import_and_require(node, tmp_path, runtime, name, source):
+    for folder, text in (
+        ("layer/nodejs/node_modules/shared", "exports.who = 'layer';"),
+        ("layer/nodejs/node_modules/own", "module.exports = '-theirs';"),
+        ("node_modules/own", "module.exports = '-mine';"),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "index.js").write_text(text)
+    answers, _ = node(source, name=name, runtime=runtime, layer_dirs=(tmp_path / "layer",))
+    assert result(answers) == "layer-mine"
+
+
 def test_streamed_answers_come_whole(node):
     source = """export const handler = awslambda.streamifyResponse(async (event, stream, context) => {
         stream.setContentType('text/plain'); stream.write('one '); stream.write('two'); stream.end(); });"""

@@ -327,6 +327,23 @@ def test_a_module_that_never_loads(python):
     }
 
 
+def test_a_function_that_outgrows_its_memory(python):
+    source = """
+import time
+def handler(event, context):
+    kept = [bytearray(b"x" * 1_000_000) for _ in range(300)]
+    time.sleep(30)
+"""
+    event = event_for()
+    answers, _ = python(source, event, memory_mb=128)
+    assert answers[0].outcome is Outcome.OUT_OF_MEMORY
+    assert answers[0].max_memory_mb > 128
+    assert json.loads(answers[0].payload) == {
+        "errorType": "Runtime.OutOfMemory",
+        "errorMessage": f"RequestId: {event.request_id} Error: Runtime exited with error: signal: killed",
+    }
+
+
 def test_temporary_files_are_the_environments_own_and_go_with_it(python):
     answers, _ = python(
         "import tempfile, os\ndef handler(event, context):\n"

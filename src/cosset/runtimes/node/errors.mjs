@@ -37,7 +37,8 @@ export class UnhandledPromiseRejection extends Error {
 export function errorObject(error) {
   try {
     if (error instanceof Error || (error && error.name && error.message && error.stack)) {
-      return { errorType: String(error.name), errorMessage: String(error.message), trace: String(error.stack).split("\n") };
+      const trace = String(error.stack).split("\n");
+      return { errorType: String(error.name), errorMessage: String(error.message), trace };
     }
     return { errorType: typeof error, errorMessage: String(error), trace: [] };
   } catch {

@@ -6,6 +6,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { errors } from "./errors.mjs";
+import { installNodePath } from "./node_path.mjs";
 import { installGlobal, STREAMING } from "./streaming.mjs";
 
 const AsyncFunction = (async () => {}).constructor;
@@ -42,7 +43,7 @@ async function loadModule(root, folder, name) {
     for (const [extension, isModule] of order(path.dirname(file))) {
       const candidate = file + extension;
       if (existsSync(candidate)) {
-        return isModule ? await import(pathToFileURL(candidate)) : require(candidate);
+        return isModule ? await importModule(candidate) : require(candidate);
       }
     }
     return require(require.resolve(name, { paths: [root, path.join(root, folder)] }));
@@ -55,6 +56,11 @@ async function loadModule(root, folder, name) {
     }
     throw error;
   }
+}
+
+async function importModule(file) {
+  installNodePath();
+  return import(pathToFileURL(file));
 }
 
 /** [extension, whether it is an ES module], in AWS's order. */

@@ -100,8 +100,9 @@ export class Invocation {
     if (this.#handler.isAsync || this.#handler.isStreaming || !this.#allowsCallbacks) {
       this.#fail(
         new errors.NodeJsExit(
-          "The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise " +
-            "that was never settled. For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes",
+          "The Lambda runtime client detected an unexpected Node.js exit code. " +
+            "This is most commonly caused by a Promise that was never settled. " +
+            "For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes",
         ),
       );
     } else {

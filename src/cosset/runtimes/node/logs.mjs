@@ -36,7 +36,9 @@ export function patchConsole(variables) {
   console.error = method("ERROR");
   console.fatal = method("FATAL");
   const error = console.error;
-  logs.error = isJson ? (_, value) => error(asError(value)) : (what, value) => error(what, "\t" + errorText(asError(value)));
+  logs.error = isJson
+    ? (_, value) => error(asError(value))
+    : (what, value) => error(what, "\t" + errorText(asError(value)));
   return logs;
 }
 

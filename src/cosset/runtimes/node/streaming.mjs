@@ -1,5 +1,5 @@
-// `awslambda.streamifyResponse` and `awslambda.HttpResponseStream`. What is streamed is kept and sent when it has ended:
-// the function sees a stream, the caller one answer.
+// `awslambda.streamifyResponse` and `awslambda.HttpResponseStream`. What is streamed is kept, and sent when it has
+// ended: the function sees a stream, the caller one answer.
 
 import { Writable } from "node:stream";
 
