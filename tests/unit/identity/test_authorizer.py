@@ -77,7 +77,13 @@ def test_audit_lets_through_and_says_so(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_audit_does_not_open_other_accounts_or_let_in_nobody() -> None:
-    foreign = Requirement("iam:PassRole", "arn:aws:iam::222222222222:role/r")
+    foreign = Requirement("lambda:GetFunction", INVOKE.resource.replace(ACCOUNT, "222222222222"))
     assert decide(ADMINISTRATOR, foreign, audit=True) is not None
     nobody = Principal(PrincipalKind.ANONYMOUS, ACCOUNT, "anonymous", "anonymous")
     assert decide(nobody, INVOKE, audit=True) is not None
+
+
+def test_audit_lets_any_role_be_passed() -> None:
+    foreign = Requirement("iam:PassRole", "arn:aws:iam::222222222222:role/r")
+    assert decide(ADMINISTRATOR, foreign, audit=True) is None
+    assert decide(ADMINISTRATOR, foreign) is not None
