@@ -111,6 +111,7 @@ class OutputBindings:
         self._headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
         self._prefixes: dict[str, str] = {}
         self._status: str | None = None
+        self._content_type: str | None = None
         self.body_members: dict[str, Shape] = {}
         payload = shape.serialization.get("payload")
         for name, member in shape.members.items():
@@ -118,6 +119,8 @@ class OutputBindings:
             wire_name = member.serialization.get("name", name)
             if location == "header":
                 self._headers[name] = (wire_name, header_writer(member))
+                if wire_name.lower() == "content-type":
+                    self._content_type = name
             elif location == "headers":
                 self._prefixes[name] = member.serialization.get("name", "")
             elif location == "statusCode":
@@ -135,6 +138,9 @@ class OutputBindings:
             for key, value in (result.get(name) or {}).items():
                 headers.append((safe_header(prefix + key), safe_header(str(value))))
         return result.get(self._status) if self._status else None
+
+    def wrote_content_type(self, result: Mapping[str, Any]) -> bool:
+        return self._content_type is not None and result.get(self._content_type) is not None
 
     def holds(self, name: str) -> bool:
         return name in self._headers or name in self._prefixes or name == self._status

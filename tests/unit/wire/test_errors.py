@@ -95,6 +95,15 @@ def test_a_member_that_the_model_does_not_have_is_a_bug_of_the_handler() -> None
             PROTOCOLS["rest-json"].serialize(CATALOGUE.service("lambda"), operation, {"Nothing": 1}, "request-1")
 
 
+def test_an_operation_that_takes_an_event_stream_in_is_said_to_be_missing() -> None:
+    wire = CATALOGUE.service("lexv2-runtime")
+    path = "/bots/b/botAliases/a/botLocales/en/sessions/s/conversation"
+    request = Request("POST", path, "", Headers(), b"")
+    found = route(wire, request)
+    with pytest.raises(OperationNotImplementedError, match="lexv2-runtime:StartConversation"):
+        found.protocol.parse(found, request)
+
+
 def test_none_is_omitted() -> None:
     response = PROTOCOLS["rest-json"].serialize(
         CATALOGUE.service("lambda"), "GetFunctionConfiguration", {"FunctionName": "f", "VpcConfig": None}, "request-1"

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
-from cosset.wire.errors import SerializationError, ServiceError
+from cosset.wire.errors import OperationNotImplementedError, SerializationError, ServiceError
 from cosset.wire.eventstream import CONTENT_TYPE as EVENT_STREAM
 from cosset.wire.eventstream import EventStreamWriter
 from cosset.wire.http_bindings import InputBindings, OutputBindings
@@ -85,7 +85,7 @@ class RestProtocol(Protocol):
         status = (codec.output.write(result, headers) if codec.output is not None else None) or codec.status
         if status in (204, 304):
             return Response(status, headers)
-        if content_type is not None and not any(name.lower() == "content-type" for name, _ in headers):
+        if content_type is not None and not (codec.output and codec.output.wrote_content_type(result)):
             headers.append(("Content-Type", service.overlay.payload_types.get(operation, content_type)))
         return Response(status, headers, body)
 
@@ -93,6 +93,8 @@ class RestProtocol(Protocol):
         model = operation.model
         bindings = InputBindings(model.input_shape) if model.input_shape is not None else None
         compressed = bool(model.request_compression)
+        if model.has_event_stream_input:
+            raise OperationNotImplementedError(model.service_model.service_name, operation.name)
         read_body = self._compile_input(model.input_shape, bindings, compressed) if bindings is not None else None
         output = OutputBindings(model.output_shape) if model.output_shape is not None else None
         write_body = self._compile_output(model.output_shape, output) if output is not None else _no_body
@@ -116,8 +118,6 @@ class RestProtocol(Protocol):
     def _compile_payload(self, name: str, shape: Any, compressed: bool) -> BodyReader:
         if shape.serialization.get("streaming"):
             return lambda params, request: params.__setitem__(name, _stream(request.body))
-        if shape.serialization.get("eventstream"):
-            raise NotImplementedError("No service here takes an event stream in")
         read: Callable[[bytes], Any]
         if shape.type_name == "blob":
             read = bytes
