@@ -1,6 +1,6 @@
 """The query protocol: a form with Action and Version goes in, XML comes out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cosset.wire.errors import SerializationError, ServiceError
@@ -101,7 +101,9 @@ class Query(Protocol):
             f"{message_element(error)}"
         ]
         if shape is not None:
-            write: Callable[[Any, list[str]], None] = XmlWriters().members(shape, shape.members)[0]
+            write: XmlWriter = service.attached(
+                f"query error {shape.name}", lambda _: XmlWriters().members(shape, shape.members)[0]
+            )
             members = error_members(service, error, shape)
             write({name: value for name, value in members.items() if name.lower() not in _IN_EVERY_ERROR}, out)
         out.append(f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>")

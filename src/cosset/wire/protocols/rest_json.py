@@ -6,7 +6,7 @@ from typing import Any
 from cosset.wire.errors import ServiceError
 from cosset.wire.eventstream import EventStreamWriter
 from cosset.wire.http_bindings import OutputBindings
-from cosset.wire.json_shapes import JsonReaders, JsonWriters, dump_json, load_json
+from cosset.wire.json_shapes import JsonReaders, JsonWriter, JsonWriters, dump_json, load_json
 from cosset.wire.message import Response
 from cosset.wire.models import WireService
 from cosset.wire.protocols.base import error_members, error_status, with_message
@@ -56,9 +56,12 @@ class RestJson(RestProtocol):
         if shape is None:
             return Response(error.status, headers, dump_json(with_message({}, error)))
         members = error_members(service, error, shape)
-        bindings = OutputBindings(shape)
+        bindings, write = service.attached(f"rest-json error {shape.name}", lambda _: _compile_error(shape))
         bindings.write(members, headers)
-        body = JsonWriters().members(shape, bindings.body_members)(
-            {name: value for name, value in members.items() if name in bindings.body_members}
-        )
+        body = write({name: value for name, value in members.items() if name in bindings.body_members})
         return Response(error_status(error, shape), headers, dump_json(with_message(body, error)))
+
+
+def _compile_error(shape: Any) -> tuple[OutputBindings, JsonWriter]:
+    bindings = OutputBindings(shape)
+    return bindings, JsonWriters().members(shape, bindings.body_members)

@@ -80,11 +80,15 @@ class RestXml(RestProtocol):
                 out.append(f"<{name}>{escape(str(value))}</{name}>")
             return
         members = error_members(service, error, shape)
-        bindings = OutputBindings(shape)
+        bindings, write = service.attached(f"rest-xml error {shape.name}", lambda _: _compile_error(shape))
         bindings.write(members, headers)
-        write = XmlWriters().members(shape, bindings.body_members)[0]
         body = {name: members[name] for name in members if name in bindings.body_members}
         write({name: value for name, value in body.items() if name.lower() not in ("type", "code", "message")}, out)
+
+
+def _compile_error(shape: Any) -> tuple[OutputBindings, XmlWriter]:
+    bindings = OutputBindings(shape)
+    return bindings, XmlWriters().members(shape, bindings.body_members)[0]
 
 
 def _document(write: XmlWriter, value: Any) -> bytes:
