@@ -44,10 +44,10 @@ class Lines:
 class Jail:
     """A tier and a place for code. `data` is the data folder."""
 
-    def __init__(self, tier: JailTier, data: Path, launcher: LauncherClient) -> None:
+    def __init__(self, tier: JailTier, data: Path, launcher_pid: int) -> None:
         self.tier = tier
         self.data = data
-        self.launcher = launcher
+        self.launcher_pid = launcher_pid
         self.lines = Lines()
 
     def spec(self, files: Mapping[str, str | bytes], **changes: object) -> EnvironmentSpec:
@@ -114,7 +114,7 @@ async def jail(data: Path | None = None, user: int | None = None, **options: obj
         launcher = LauncherClient(ours)
         tier = JailTier(launcher, Catalogue(), clock, **options)  # type: ignore[arg-type]
         try:
-            yield Jail(tier, folder, launcher)
+            yield Jail(tier, folder, process.pid)
         finally:
             await tier.close()
             launcher.close()

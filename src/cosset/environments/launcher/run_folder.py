@@ -32,7 +32,7 @@ class RunFolder:
 
     def __init__(self, data: Path) -> None:
         base = _base()
-        self.key = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+        self.key = key_of(data)
         self.path = base / self.key
         self.path.mkdir(exist_ok=True)
         self._lock = _locked(self.path / "lock")
@@ -73,13 +73,18 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def key_of(data: Path) -> str:
+    """Names everything that a launcher of this (resolved) data folder makes on the host."""
+    return hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+
+
 def group_name(key: str) -> str:
     return f"cosset-{key}"
 
 
 def server_uid(data: Path) -> int:
     """The same for the same folder at every start, so that its files need not change hands."""
-    return FIRST_SERVER_UID + int(hashlib.sha256(os.fsencode(data)).hexdigest()[:4], 16)
+    return FIRST_SERVER_UID + int(key_of(data)[:4], 16)
 
 
 def _base() -> Path:

@@ -137,7 +137,7 @@ def _become_runtime(run: Runtime, assignment: Dict[str, Any], fds: Dict[str, int
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException as error:  # noqa: BLE001 - the function's own, shown in its own log
         sys.stderr.write("%s: %s\n" % (type(error).__name__, error))
-        code = EXEC_FAILED if isinstance(error, OSError) else 1
+        code = 1
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     os._exit(code)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from typing import Any, Dict
 
 from . import channel as messages
@@ -106,4 +107,8 @@ def run_program(assignment: Dict[str, Any], fds: Dict[str, int]) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # Python ignores the first two, and what it starts would inherit that
     command = assignment["command"]
-    os.execve(command[0], command, assignment["environment"])
+    try:
+        os.execve(command[0], command, assignment["environment"])
+    except OSError as error:
+        sys.stderr.write("fork/exec %s: %s\n" % (command[0], (error.strerror or "").lower()))
+        sys.exit(seal.EXEC_FAILED)
