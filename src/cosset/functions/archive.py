@@ -62,8 +62,17 @@ class Entry:
     executable: bool
 
 
-def unpack(package: bytes, folder: Path) -> int:
-    """Unpacks `package` so that `folder` appears complete or not at all, and returns the bytes it holds.
+def measure(package: bytes) -> int:
+    """The bytes that the package says it holds, unpacked; `unpack` holds it to them.
+
+    Raises:
+        ServiceError: as `unpack`, for what can be told without unpacking.
+    """
+    return sum(entry.info.file_size for entry in read_entries(package))
+
+
+def unpack(package: bytes, folder: Path) -> None:
+    """Unpacks `package` so that `folder` appears complete or not at all.
 
     Files are 0644 or 0755, folders 0755, whatever the zip says, so that an environment's own user can read them.
     When `folder` exists it is complete already, and is left alone. A crash leaves only a `.unpacking-` folder, which
@@ -73,9 +82,8 @@ def unpack(package: bytes, folder: Path) -> int:
         ServiceError: InvalidParameterValueException, RequestEntityTooLargeException in AWS's words.
     """
     entries = read_entries(package)
-    size = sum(entry.info.file_size for entry in entries)
     if folder.is_dir():
-        return size
+        return
     work = folder.parent / f".unpacking-{uuid.uuid4().hex}"
     work.mkdir(parents=True, mode=0o755)
     try:
@@ -94,7 +102,6 @@ def unpack(package: bytes, folder: Path) -> int:
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return size
 
 
 def read_entries(package: bytes) -> list[Entry]:

@@ -49,7 +49,7 @@ class CodeStore:
         Raises:
             ServiceError: the package is refused, in AWS's words.
         """
-        await asyncio.to_thread(archive.read_entries, package)
+        await asyncio.to_thread(archive.measure, package)
         return await asyncio.to_thread(describe, package)
 
     async def keep(self, package: bytes) -> Code:
@@ -60,10 +60,11 @@ class CodeStore:
             DiskFullError: there is no room.
         """
         async with self._unpacking:
-            code = await self.check(package)
+            unzipped_bytes = await asyncio.to_thread(archive.measure, package)
+            code = await asyncio.to_thread(describe, package)
             async with self._files:
                 now_ms = self._clock.now_ms()
-                await self._store.write(lambda tx: records.want_package(tx, code.digest, now_ms))
+                await self._store.write(lambda tx: records.want_package(tx, code.digest, unzipped_bytes, now_ms))
             # From here on `collect` leaves the files alone for an hour.
             await self._blobs.put(package)
             await asyncio.to_thread(self._unpack, package, code.digest)

@@ -91,7 +91,6 @@ _CHANGED_AS_GIVEN = (
     "tracing_mode",
     "snap_start",
     "architectures",
-    "layers",
 )
 
 

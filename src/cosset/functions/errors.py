@@ -29,6 +29,13 @@ def conflict(message: str) -> ServiceError:
     return ServiceError("ResourceConflictException", message, status=409, fields=_USER)
 
 
+def statement_exists(sid: str) -> ServiceError:
+    return conflict(
+        f"The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the existing "
+        "statement."
+    )
+
+
 def still_pending(state: str) -> ServiceError:
     return conflict(
         f"The operation cannot be performed at this time. The function is currently in the following state: {state}"

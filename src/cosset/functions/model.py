@@ -62,6 +62,15 @@ class Code:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class LayerUse:
+    """A layer as a function version has it: it stays when the layer is deleted."""
+
+    arn: str
+    size_bytes: int
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionVersion:
     """One version of a function: `$LATEST`, or a published number, which never changes again.
@@ -97,7 +106,7 @@ class FunctionVersion:
     last_update_status: UpdateStatus | None = UpdateStatus.SUCCESSFUL
     last_update_status_reason: str | None = None
     last_update_status_reason_code: str | None = None
-    layers: tuple[Mapping[str, Any], ...] = ()
+    layers: tuple[LayerUse, ...] = ()
     snap_start: str = "None"
     serving_id: str = ""
     fingerprint: str = ""
@@ -153,7 +162,7 @@ class LoggingChange:
 class Change:
     """What CreateFunction and UpdateFunctionConfiguration may set. None was not given, and stays as it was.
 
-    `extra` holds members as AWS names them; a value of None takes one away.
+    `layers` are ARNs of layer versions. `extra` holds members as AWS names them; a value of None takes one away.
     """
 
     runtime: str | None = None
@@ -168,7 +177,7 @@ class Change:
     snap_start: str | None = None
     logging: LoggingChange | None = None
     architectures: tuple[str, ...] | None = None
-    layers: tuple[Mapping[str, Any], ...] | None = None
+    layers: tuple[str, ...] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -59,10 +59,7 @@ class Policies:
             _check_revision(tx, key, qualifier, revision_id)
             present = records.read_statements(tx, key, qualifier)
             if any(other["Sid"] == grant.sid for other in present):
-                raise errors.conflict(
-                    f"The statement id ({grant.sid}) provided already exists. Please provide a new statement id, or "
-                    "remove the existing statement."
-                )
+                raise errors.statement_exists(grant.sid)
             records.insert_statement(tx, key, qualifier, statement)
             if records.policy_size(tx, key, qualifier) > MAX_POLICY_BYTES:
                 raise errors.policy_too_large(MAX_POLICY_BYTES)

@@ -5,7 +5,7 @@ Decides nothing: what is allowed is the registry's to say. `announce` tells the 
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
@@ -19,18 +19,26 @@ from cosset.functions.model import (
     FunctionSettings,
     FunctionState,
     FunctionVersion,
+    LayerUse,
     LoggingConfig,
     UpdateStatus,
 )
-from cosset.functions.tables import aliases, functions, packages, statements, versions
+from cosset.functions.tables import (
+    aliases,
+    functions,
+    layer_uses,
+    layer_versions,
+    packages,
+    statements,
+    versions,
+)
 from cosset.store.database import Transaction
 
 TOPIC = "lambda.function"
 
 # Fields of FunctionVersion that have a column of their own, and so are not in the JSON text.
-_OWN_COLUMNS = frozenset({"key", "version", "state", "last_update_status", "revision_id", "code", "logging"})
+_OWN_COLUMNS = frozenset({"key", "version", "state", "last_update_status", "revision_id", "code", "logging", "layers"})
 _PLAIN_FIELDS = tuple(field.name for field in dataclasses.fields(FunctionVersion) if field.name not in _OWN_COLUMNS)
-_TUPLES = frozenset({"architectures", "layers"})
 
 
 def announce(tx: Transaction, key: FunctionKey) -> None:
@@ -76,7 +84,7 @@ def take_version_number(tx: Transaction, key: FunctionKey) -> int:
 
 def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     """With everything that belongs to it. False when there was none."""
-    for table in (versions, aliases, statements):
+    for table in (versions, aliases, statements, layer_uses):
         tx.execute(delete(table).where(_of(table, key)))
     return bool(tx.execute(delete(functions).where(_of(functions, key))).rowcount)
 
@@ -138,6 +146,7 @@ def list_versions(
 
 def insert_version(tx: Transaction, version: FunctionVersion) -> None:
     tx.execute(insert(versions).values(**_identity(version), **_values(version)))
+    _insert_layer_uses(tx, version)
 
 
 def write_version(tx: Transaction, version: FunctionVersion) -> None:
@@ -146,12 +155,33 @@ def write_version(tx: Transaction, version: FunctionVersion) -> None:
         .where(_of(versions, version.key), versions.c.version == version.version)
         .values(**_values(version))
     )
+    _delete_layer_uses(tx, version.key, version.version)
+    _insert_layer_uses(tx, version)
 
 
 def delete_version(tx: Transaction, key: FunctionKey, version: str) -> bool:
     tx.execute(delete(statements).where(_of(statements, key), statements.c.qualifier == version))
+    _delete_layer_uses(tx, key, version)
     result = tx.execute(delete(versions).where(_of(versions, key), versions.c.version == version))
     return bool(result.rowcount)
+
+
+def _insert_layer_uses(tx: Transaction, version: FunctionVersion) -> None:
+    for position, layer in enumerate(version.layers):
+        tx.execute(
+            insert(layer_uses).values(
+                account=version.key.account,
+                region=version.key.region,
+                name=version.key.name,
+                version=version.version,
+                position=position,
+                code_digest=layer.digest,
+            )
+        )
+
+
+def _delete_layer_uses(tx: Transaction, key: FunctionKey, version: str) -> None:
+    tx.execute(delete(layer_uses).where(_of(layer_uses, key), layer_uses.c.version == version))
 
 
 def unsettled_keys(tx: Transaction) -> list[FunctionKey]:
@@ -250,26 +280,34 @@ def delete_statement(tx: Transaction, key: FunctionKey, qualifier: str, sid: str
 # -- packages ----------------------------------------------------------------------------------------------------------
 
 
-def want_package(tx: Transaction, digest: str, now_ms: int) -> None:
+def want_package(tx: Transaction, digest: str, unzipped_bytes: int, now_ms: int) -> None:
     """Notes that somebody wants this package now, so that it is not collected before it is referred to."""
     result = tx.execute(update(packages).where(packages.c.digest == digest).values(wanted_at_ms=now_ms))
     if not result.rowcount:
-        tx.execute(insert(packages).values(digest=digest, wanted_at_ms=now_ms))
+        tx.execute(insert(packages).values(digest=digest, unzipped_bytes=unzipped_bytes, wanted_at_ms=now_ms))
+
+
+def sum_unzipped(tx: Transaction, digests: Sequence[str]) -> int:
+    """The bytes that these packages hold, unpacked."""
+    sizes = select(packages.c.digest, packages.c.unzipped_bytes).where(packages.c.digest.in_(digests))
+    by_digest = {row.digest: int(row.unzipped_bytes) for row in tx.execute(sizes)}
+    return sum(by_digest.get(digest, 0) for digest in digests)
 
 
 def touch_packages(tx: Transaction, key: FunctionKey, now_ms: int, version: str | None = None) -> None:
     """The clock of collection starts when the last reference goes: call before code is replaced or deleted."""
-    query = select(versions.c.code_digest).where(_of(versions, key))
-    if version is not None:
-        query = query.where(versions.c.version == version)
-    tx.execute(update(packages).where(packages.c.digest.in_(query)).values(wanted_at_ms=now_ms))
+    for table in (versions, layer_uses):
+        query = select(table.c.code_digest).where(_of(table, key))
+        if version is not None:
+            query = query.where(table.c.version == version)
+        tx.execute(update(packages).where(packages.c.digest.in_(query)).values(wanted_at_ms=now_ms))
 
 
 def take_unwanted_packages(tx: Transaction, before_ms: int) -> list[str]:
-    """Forgets the packages that no version holds and nobody wanted since `before_ms`, and says which they were."""
-    unwanted = select(packages.c.digest).where(
-        packages.c.wanted_at_ms < before_ms, packages.c.digest.not_in(select(versions.c.code_digest))
-    )
+    """Forgets the packages that nothing holds and nobody wanted since `before_ms`, and says which they were."""
+    unwanted = select(packages.c.digest).where(packages.c.wanted_at_ms < before_ms)
+    for table in (versions, layer_versions, layer_uses):
+        unwanted = unwanted.where(packages.c.digest.not_in(select(table.c.code_digest)))
     digests = [row.digest for row in tx.execute(unwanted)]
     if digests:
         tx.execute(delete(packages).where(packages.c.digest.in_(digests)))
@@ -297,6 +335,7 @@ def _values(version: FunctionVersion) -> dict[str, Any]:
     configuration: dict[str, Any] = {name: _plain(getattr(version, name)) for name in _PLAIN_FIELDS}
     configuration["code_sha256"] = version.code.sha256
     configuration["logging"] = dataclasses.asdict(version.logging)
+    configuration["layers"] = [dataclasses.asdict(layer) for layer in version.layers]
     status = version.last_update_status
     return {
         "state": version.state.value,
@@ -319,14 +358,14 @@ def _plain(value: Any) -> Any:
 def _to_version(row: Row[Any]) -> FunctionVersion:
     configuration: dict[str, Any] = json.loads(row.configuration)
     plain = {name: configuration[name] for name in _PLAIN_FIELDS if name in configuration}
-    for name in _TUPLES & plain.keys():
-        plain[name] = tuple(plain[name])
+    plain["architectures"] = tuple(plain["architectures"])
     status = row.last_update_status
     return FunctionVersion(
         key=FunctionKey(row.account, row.region, row.name),
         version=row.version,
         code=Code(row.code_digest, configuration["code_sha256"], row.code_size),
         logging=LoggingConfig(**configuration["logging"]),
+        layers=tuple(LayerUse(**layer) for layer in configuration["layers"]),
         revision_id=row.revision_id,
         state=FunctionState(row.state),
         last_update_status=None if status is None else UpdateStatus(status),

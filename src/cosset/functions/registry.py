@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from cosset.clock import Clock
-from cosset.functions import checks, configuring, errors, names, records
+from cosset.functions import checks, configuring, errors, layer_records, names, records
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
 from cosset.functions.concurrency import Concurrency
+from cosset.functions.layers import Layers, check_unzipped, use_layers
 from cosset.functions.model import (
     LATEST,
     Change,
@@ -82,6 +83,7 @@ class Functions:
         self.tags = Tags(store, new_id)
         self.concurrency = Concurrency(store, concurrency)
         self.policies = Policies(store, new_id)
+        self.layers = Layers(store, code, clock, new_id)
 
     async def start(self) -> None:
         """Call once the store is open, before anything is served: finishes what a stop left half way."""
@@ -117,12 +119,13 @@ class Functions:
         if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
             raise errors.conflict(f"Function already exist: {key.name}")
         code = await self.code.keep(package)
-        latest = configuring.new_function(key, change, code, modified=self._now(), new_id=self._new_id)
+        fresh = configuring.new_function(key, change, code, modified=self._now(), new_id=self._new_id)
 
         def insert(tx: Transaction) -> FunctionVersion:
             if records.read_settings(tx, key) is not None:
                 raise errors.conflict(f"Function already exist: {key.name}")
             check_storage(tx, key, code)
+            latest = _with_layers(tx, fresh, change)
             records.insert_function(tx, key, tags)
             records.insert_version(tx, latest)
             records.announce(tx, key)
@@ -160,7 +163,7 @@ class Functions:
 
     async def totals(self, account: str, region: str) -> tuple[int, int]:
         """How many functions, and the bytes of their packages."""
-        return await self._store.read(lambda tx: records.count_functions(tx, account, region))
+        return await self._store.read(lambda tx: count_usage(tx, account, region))
 
     async def update_code(
         self,
@@ -252,6 +255,7 @@ class Functions:
         latest = configuring.apply_change(changeable_latest(tx, key, revision_id), change)
         if code is not None:
             latest = dataclasses.replace(latest, code=code)
+        latest = _with_layers(tx, latest, change)
         return configuring.in_progress(latest, modified=self._now(), new_id=self._new_id)
 
     async def _check_runtime(self, runtime: str | None) -> None:
@@ -269,6 +273,13 @@ class Functions:
         return format_timestamp(self._clock.now_ms())
 
 
+def _with_layers(tx: Transaction, version: FunctionVersion, change: Change) -> FunctionVersion:
+    if change.layers is not None:
+        version = dataclasses.replace(version, layers=use_layers(tx, version.key, change.layers))
+    check_unzipped(tx, version)
+    return version
+
+
 def find_version(tx: Transaction, reference: FunctionReference) -> FunctionVersion:
     """What a reference names. Raises ResourceNotFoundException with the reference's own ARN."""
     qualifier = names.version_of(reference.qualifier)
@@ -283,9 +294,15 @@ def find_version(tx: Transaction, reference: FunctionReference) -> FunctionVersi
     return version
 
 
+def count_usage(tx: Transaction, account: str, region: str) -> tuple[int, int]:
+    """How many functions, and the bytes of all packages, layers included."""
+    count, size = records.count_functions(tx, account, region)
+    return count, size + layer_records.sum_sizes(tx, account, region)
+
+
 def check_storage(tx: Transaction, key: FunctionKey, code: Code) -> None:
     """Raises CodeStorageExceededException when the package is one too many."""
-    _, used = records.count_functions(tx, key.account, key.region)
+    _, used = count_usage(tx, key.account, key.region)
     if used + code.size_bytes > MAX_CODE_BYTES:
         raise errors.code_storage_exceeded()
 

@@ -117,6 +117,7 @@ class Resolver:
             ephemeral_storage_mb=version.ephemeral_storage_mb,
             code_dir=self._code_folder(version.code.digest),
             log_group=version.logging.log_group,
+            layer_dirs=tuple(self._code_folder(layer.digest) for layer in version.layers),
             variables=version.variables or {},
             log_format=version.logging.log_format,
             application_log_level=version.logging.application_log_level,

@@ -69,7 +69,57 @@ packages = Table(
     "lambda_packages",
     metadata,
     Column("digest", String(64), primary_key=True),
+    Column("unzipped_bytes", BigInteger, nullable=False),
     Column("wanted_at_ms", BigInteger, nullable=False),
+)
+
+layers = Table(
+    "lambda_layers",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(140), primary_key=True),
+    Column("next_version", Integer, nullable=False),
+)
+
+layer_versions = Table(
+    "lambda_layer_versions",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(140), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("code_digest", String(64), nullable=False),
+    Column("code_size", BigInteger, nullable=False),
+    # Of its policy; None until there was one.
+    Column("revision_id", String(36)),
+    Column("configuration", Text, nullable=False),
+)
+Index("lambda_layer_versions_by_code", layer_versions.c.code_digest)
+
+# Which packages the layers of which function versions are: a deleted layer lives on in the functions that have it.
+layer_uses = Table(
+    "lambda_layer_uses",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", String(20), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("code_digest", String(64), nullable=False),
+)
+Index("lambda_layer_uses_by_code", layer_uses.c.code_digest)
+
+layer_statements = Table(
+    "lambda_layer_statements",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(140), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("sid", String(100), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("statement", Text, nullable=False),
 )
 
 # The server's own secrets (what signs code URLs), made once.

@@ -287,7 +287,7 @@ def test_a_partial_logging_configuration_is_completed(tmp_path, given, answered)
 @pytest.mark.parametrize(
     "given",
     [
-        {"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:l:1"]},
+        {"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:111111111111:code-signing-config:csc-1"},
         {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
         {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:111111111111:q"}},
         {"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/k"},

@@ -18,7 +18,6 @@ _NOT_YET: Mapping[str, str] = {
     "FileSystemConfigs": "file systems (FileSystemConfigs)",
     "ImageConfig": "container images (ImageConfig)",
     "KMSKeyArn": "customer managed keys (KMSKeyArn)",
-    "Layers": "layers (Layers)",
     "TenancyConfig": "tenant isolation (TenancyConfig)",
     "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
     "DurableConfig": "durable functions (DurableConfig)",
@@ -47,6 +46,7 @@ def read_change(params: Params) -> Change:
         snap_start=params.get("SnapStart", {}).get("ApplyOn"),
         logging=_read_logging(params.get("LoggingConfig")),
         architectures=read_architectures(params),
+        layers=None if params.get("Layers") is None else tuple(params["Layers"]),
         extra=_read_extra(params),
     )
 
@@ -92,6 +92,8 @@ def write_configuration(version: FunctionVersion, *, qualifier: str | None = Non
         "LoggingConfig": _write_logging(version),
         **version.extra,
     }
+    if version.layers:
+        result["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.size_bytes} for layer in version.layers]
     if version.variables is not None:
         result["Environment"] = {"Variables": dict(version.variables)}
     if not listed:

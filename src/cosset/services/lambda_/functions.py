@@ -10,6 +10,7 @@ from cosset.services.lambda_.configuration import (
     write_configuration,
     write_published,
 )
+from cosset.services.lambda_.packages import package_of
 from cosset.services.lambda_.paging import page_size, read_marker, write_marker
 from cosset.services.lambda_.references import key_of, on_everything, on_function, reference_of, with_role
 from cosset.services.operation import Context, Params, Result, operation
@@ -30,7 +31,7 @@ class FunctionOperations:
         created = await self._functions.create(
             key_of(ctx, params),
             change,
-            _package_of(params["Code"]),
+            package_of(params["Code"]),
             publish_it=bool(params.get("Publish")),
             tags=params.get("Tags") or {},
         )
@@ -88,7 +89,7 @@ class FunctionOperations:
         reference = reference_of(ctx, params)
         changed = await self._functions.update_code(
             reference.key,
-            _package_of(params),
+            package_of(params),
             architectures=read_architectures(params),
             publish_it=bool(params.get("Publish")),
             dry_run=bool(params.get("DryRun")),
@@ -107,20 +108,3 @@ class FunctionOperations:
     async def delete_function(self, ctx: Context, params: Params) -> Result:
         await self._functions.delete(reference_of(ctx, params))
         return {"StatusCode": 204}
-
-
-def _package_of(code: Params) -> bytes:
-    """The zip that was sent. Where AWS would fetch it from, there is nothing here yet: said by name."""
-    if code.get("ImageUri"):
-        raise errors.not_here("container images (ImageUri)")
-    if code.get("SourceKMSKeyArn"):
-        raise errors.not_here("customer managed keys (SourceKMSKeyArn)")
-    package = code.get("ZipFile")
-    from_s3 = code.get("S3Bucket") or code.get("S3Key") or code.get("S3ObjectVersion")
-    if package is not None and from_s3:
-        raise errors.invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile.")
-    if from_s3:
-        raise errors.not_here("S3 as the source of code (S3Bucket); send the package as ZipFile")
-    if package is None:
-        raise errors.invalid_parameter("Please provide a source for function code.")
-    return bytes(package)

@@ -65,13 +65,14 @@ def on_everything(action: str) -> Requirements:
 
 
 def with_role(action: str) -> Requirements:
-    """As `on_function`, and the right to pass the role where one is given."""
+    """As `on_function`, the right to pass the role where one is given, and to read the layers that are."""
     on_the_function = on_function(action)
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
         needed = list(on_the_function(ctx, params))
         if role := params.get("Role"):
             needed.append(Requirement("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"}))
+        needed += [Requirement("lambda:GetLayerVersion", layer) for layer in params.get("Layers") or ()]
         return needed
 
     return requirements

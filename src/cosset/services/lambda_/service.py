@@ -11,6 +11,7 @@ from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.concurrency import ConcurrencyOperations
 from cosset.services.lambda_.functions import FunctionOperations
 from cosset.services.lambda_.invoke import InvokeOperations
+from cosset.services.lambda_.layers import LayerOperations
 from cosset.services.lambda_.policies import PolicyOperations
 from cosset.services.lambda_.tags import TagOperations
 from cosset.services.lambda_.versions import VersionOperations
@@ -27,6 +28,7 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> 
             AliasOperations(functions),
             TagOperations(functions),
             PolicyOperations(functions),
+            LayerOperations(functions, links),
             ConcurrencyOperations(functions),
             AccountOperations(functions),
             InvokeOperations(functions, invoker),
