@@ -82,7 +82,7 @@ def _try(action, *arguments):
         return f"done: {action(*arguments)!r:.100}"
     except OSError as error:
         return error.errno
-    except Exception as error:
+    except ValueError as error:
         return type(error).__name__
 
 

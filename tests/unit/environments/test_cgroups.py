@@ -1,0 +1,99 @@
+"""Control groups on a made-up host, version 1 and 2."""
+
+from pathlib import Path
+
+import pytest
+
+from cosset.environments.launcher import cgroups
+
+V1 = """30 25 0:26 / {0}/memory rw - cgroup cgroup rw,memory
+31 25 0:27 / {0}/cpu rw - cgroup cgroup rw,cpu,cpuacct
+32 25 0:28 / {0}/pids rw - cgroup cgroup rw,pids
+33 25 0:29 / {0}/unified rw - cgroup2 cgroup2 rw
+"""
+V1_OWN = "3:memory:/service\n2:cpu,cpuacct:/\n1:pids:/\n0::/\n"
+V2 = "30 25 0:26 / {0} rw - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+def host(folder: Path, mounts: str, own: str) -> Path:
+    (folder / "proc").mkdir()
+    (folder / "proc/mountinfo").write_text(mounts.format(folder))
+    (folder / "proc/cgroup").write_text(own)
+    return folder / "proc"
+
+
+def test_finds_version_1_below_our_own_groups(tmp_path: Path) -> None:
+    for name in ("memory/service", "cpu", "pids", "unified"):
+        (tmp_path / name).mkdir(parents=True)
+    found = {next(iter(h.controllers)): h.parent for h in cgroups.detect(host(tmp_path, V1, V1_OWN))}
+    assert found == {"memory": tmp_path / "memory/service", "cpu": tmp_path / "cpu", "pids": tmp_path / "pids"}
+
+
+def test_finds_the_controllers_that_version_2_hands_down(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.subtree_control").write_text("cpu io memory pids\n")
+    (found,) = cgroups.detect(host(tmp_path, V2, "0::/user.slice/session.scope\n"))
+    assert (found.version, found.parent) == (2, tmp_path)
+    assert found.controllers == {"cpu", "memory", "pids"}
+
+
+def test_finds_nothing_where_nothing_is_handed_down(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.subtree_control").write_text("\n")
+    assert cgroups.detect(host(tmp_path, V2, "0::/\n")) == ()
+
+
+@pytest.mark.parametrize(
+    ("version", "files"),
+    [
+        (
+            1,
+            {
+                "memory.limit_in_bytes": "134217728",
+                "memory.memsw.limit_in_bytes": "134217728",
+                "pids.max": "1024",
+                "cpu.shares": "74",
+                "cpu.cfs_period_us": "20000",
+                "cpu.cfs_quota_us": "1447",
+                "cgroup.procs": "77",
+            },
+        ),
+        (
+            2,
+            {
+                "memory.max": "134217728",
+                "memory.swap.max": "0",
+                "pids.max": "1024",
+                "cpu.weight": "7",
+                "cpu.max": "1447 20000",
+                "cgroup.procs": "77",
+            },
+        ),
+    ],
+)
+def test_limits_an_environment(tmp_path: Path, version: int, files: dict[str, str]) -> None:
+    for name in files:
+        (tmp_path / name).write_text("")
+    names = dict.fromkeys(cgroups.CONTROLLERS, tmp_path)
+    group = cgroups.Cgroup(names, dict.fromkeys(cgroups.CONTROLLERS, version))
+    group.attach(77)
+    group.limit(128)
+    group.throttle(128)
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+
+
+def test_tells_an_oom_kill_and_the_peak(tmp_path: Path) -> None:
+    (tmp_path / "memory.events").write_text("low 0\noom 1\noom_kill 0\n")
+    (tmp_path / "memory.peak").write_text("5000000\n")
+    group = cgroups.Cgroup({"memory": tmp_path}, {"memory": 2})
+    assert not group.had_oom()
+    (tmp_path / "memory.events").write_text("low 0\noom 1\noom_kill 1\n")
+    assert group.had_oom()
+    assert group.peak_bytes() == 5000000
+
+
+def test_is_content_without_any_group() -> None:
+    group = cgroups.Cgroup({}, {})
+    group.attach(1)
+    group.limit(128)
+    group.throttle(128)
+    group.unthrottle()
+    assert (group.had_oom(), group.peak_bytes(), group.remove()) == (False, None, True)

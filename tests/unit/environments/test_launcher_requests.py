@@ -1,0 +1,108 @@
+"""The launcher believes nothing that the server says."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cosset.environments.launcher.requests import RequestError, below, checked_interpreter, parse_spawn
+
+DATA = Path("/var/lib/cosset")
+SERVER_UID = 1_880_000_001
+
+
+def message(**changes: object) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "id": "e1",
+        "kind": "program",
+        "code": "/var/lib/cosset/code/abc",
+        "layers": ["/var/lib/cosset/layers/a"],
+        "memory_mb": 128,
+        "disk_mb": 512,
+        "environment": {"A": "b=c"},
+        "command": ["/var/task/bootstrap"],
+    }
+    made.update(changes)
+    return made
+
+
+def test_takes_what_is_right() -> None:
+    spawn = parse_spawn(message(), DATA, SERVER_UID)
+    assert (spawn.code, spawn.layers, spawn.memory_mb) == ("code/abc", ("layers/a",), 128)
+    assert spawn.fd_names == ("output",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "../x"},
+        {"id": "a/b"},
+        {"id": ""},
+        {"id": 5},
+        {"kind": "root"},
+        {"kind": "python"},
+        {"code": "/etc"},
+        {"code": "/var/lib/cosset"},
+        {"code": "/var/lib/cosset/../../../etc"},
+        {"code": "/var/lib/cosset-other/x"},
+        {"code": "code/abc"},
+        {"code": "/var/lib/cosset/a,upperdir=/x"},
+        {"code": "/var/lib/cosset/a:b"},
+        {"code": "/var/lib/cosset/a\0b"},
+        {"code": None},
+        {"layers": "abc"},
+        {"layers": ["/etc"]},
+        {"layers": ["/var/lib/cosset/a"] * 17},
+        {"memory_mb": 0},
+        {"memory_mb": "128"},
+        {"memory_mb": 1 << 40},
+        {"memory_mb": True, "disk_mb": -1},
+        {"environment": []},
+        {"environment": {"A": 5}},
+        {"environment": {"A=B": "x"}},
+        {"environment": {"": "x"}},
+        {"environment": {"A": "x\0"}},
+        {"command": []},
+        {"command": ["bootstrap"]},
+        {"command": ["/bin/sh", 5]},
+        {"command": "/bin/sh"},
+        {"interpreter": "/bin/sh"},
+        {"interpreter": "/nonexistent/node"},
+        {"modules": "/etc"},
+    ],
+)
+def test_refuses(change: dict[str, object]) -> None:
+    with pytest.raises(RequestError):
+        parse_spawn(message(**change), DATA, SERVER_UID)
+
+
+def test_a_data_folder_may_have_any_name_below_it_that_mount_reads_as_a_path() -> None:
+    assert below(DATA, "/var/lib/cosset/code/My_Code-1.2+x@y") == "code/My_Code-1.2+x@y"
+
+
+def test_refuses_an_interpreter_that_the_server_may_have_written(tmp_path: Path) -> None:
+    interpreter = tmp_path / "python3.11"
+    interpreter.write_text("")
+    interpreter.chmod(0o755)
+    assert checked_interpreter(str(interpreter), SERVER_UID) == str(interpreter)
+    interpreter.chmod(0o757)
+    with pytest.raises(RequestError, match="could be changed"):
+        checked_interpreter(str(interpreter), SERVER_UID)
+    interpreter.chmod(0o755)
+    tmp_path.chmod(0o777)
+    with pytest.raises(RequestError, match="could be changed"):
+        checked_interpreter(str(interpreter), SERVER_UID)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_refuses_an_interpreter_of_the_servers(tmp_path: Path) -> None:
+    interpreter = tmp_path / "node"
+    interpreter.write_text("")
+    os.chown(interpreter, SERVER_UID, SERVER_UID)
+    with pytest.raises(RequestError, match="could be changed"):
+        checked_interpreter(str(interpreter), SERVER_UID)
+    link = tmp_path / "python3.11"
+    link.symlink_to(interpreter)
+    with pytest.raises(RequestError):
+        checked_interpreter(str(link), SERVER_UID)
