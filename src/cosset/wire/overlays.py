@@ -10,15 +10,21 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """`protocols`: further protocols, by botocore's names. `error_defaults`: members that every error body of the
-    service carries. `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them. `malformed_body`: the
-    code and sentence for a body that cannot be read, where it is not SerializationException. `sensitive`: shapes whose
-    values no message may show. `null_elements_named`: constraints of elements end with "Member must not be null".
-    `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream.
-    `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence."""
+    """All of it is empty for most services.
+
+    - `protocols`: further protocols, by botocore's names.
+    - `error_defaults`: members that every error body carries; `failure_defaults`: in their place, those with status 500.
+    - `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them.
+    - `malformed_body`: code and sentence for a body that cannot be read, where it is not SerializationException.
+    - `sensitive`: shapes whose values no message may show.
+    - `null_elements_named`: the constraints of elements end with "Member must not be null".
+    - `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream.
+    - `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence.
+    """
 
     protocols: tuple[str, ...] = ()
     error_defaults: Mapping[str, Any] = field(default_factory=dict)
+    failure_defaults: Mapping[str, Any] = field(default_factory=dict)
     bare_errors: bool = False
     malformed_body: tuple[str, str] | None = None
     sensitive: frozenset[str] = frozenset()
@@ -30,10 +36,12 @@ class Overlay:
 NOTHING = Overlay()
 
 OVERLAYS: Mapping[str, Overlay] = {
-    # Every modelled error of Lambda has a member Type, and AWS answers User in each (recorded for 400 to 429).
+    # Every modelled error of Lambda has a member Type: AWS answers User (recorded for 400 to 429, seen for 502), and
+    # Service in a ServiceException.
     # Its lists and maps refuse null by name (recorded: routing_config_exc_subzero), API Gateway's do not.
     "lambda": Overlay(
         error_defaults={"Type": "User"},
+        failure_defaults={"Type": "Service"},
         null_elements_named=True,
         payload_types={"Invoke": "application/json"},
         # An unknown runtime is an InvalidParameterValueException that names what there is.

@@ -29,6 +29,11 @@ def test_a_modelled_lambda_error_has_its_status_its_members_and_its_type() -> No
     assert ("x-amzn-RequestId", "request-1") in response.headers
 
 
+def test_a_failure_of_lambda_itself_has_another_type() -> None:
+    answer = fields(answered("lambda", "rest-json", ServiceError("ServiceException", "sorry")))
+    assert answer == (500, {"Type": "Service", "Message": "sorry"})
+
+
 def test_the_message_has_the_name_that_the_model_gives_it_and_a_header_member_is_a_header() -> None:
     extra = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded", "retryAfterSeconds": "3", "Unknown": 1}
     response = answered("lambda", "rest-json", ServiceError("TooManyRequestsException", "Rate", fields=extra))

@@ -93,7 +93,9 @@ def error_status(error: ServiceError, shape: Any) -> int:
 
 def error_members(service: WireService, error: ServiceError, shape: Any) -> dict[str, Any]:
     """The members of the modelled error: its message under the name that the model gives it, and the error's fields."""
-    members = dict(service.overlay.error_defaults) | error.fields
+    overlay = service.overlay
+    members = overlay.error_defaults if error_status(error, shape) != 500 else overlay.failure_defaults
+    members = {**members, **error.fields}
     for name in shape.members:
         if name.lower() == "message":
             members[name] = error.message
