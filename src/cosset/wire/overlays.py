@@ -13,7 +13,7 @@ class Overlay:
     """All of it is empty for most services.
 
     - `protocols`: further protocols, by botocore's names.
-    - `error_defaults`: members that every error body carries; `failure_defaults`: in their place, those with status 500.
+    - `error_defaults`: members of every error body; `failure_defaults`: in their place, of those with status 500.
     - `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them.
     - `malformed_body`: code and sentence for a body that cannot be read, where it is not SerializationException.
     - `sensitive`: shapes whose values no message may show.
