@@ -1,0 +1,223 @@
+"""A whole node, through its public door: ready, idle memory, cold and warm invocations, each against a floor.
+
+Floors are measured in the same run, in turn with the figure, so that a noisy machine disturbs both alike. Cold is an
+environment that did not exist for code that has not run on this host, signature included, at 1,769 MB.
+"""
+
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from cosset.testing.server import CossetServer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.role import starter_role
+from support.zip import make_zip
+
+ROUNDS = 9
+WARM_CALLS = 2000
+HANDLER = "def handler(event, context):\n    return event\n"
+EVENT = b'{"hello": "world"}'
+
+
+class Caller:
+    """One connection to the door, and signing done before the clock starts: the client's own work is not ours."""
+
+    def __init__(self, server: CossetServer) -> None:
+        where = urllib.parse.urlsplit(server.endpoint)
+        found = server.credentials
+        self._host = where.netloc
+        self._connection = http.client.HTTPConnection(where.hostname or "", where.port)
+        self._signer = SigV4Auth(Credentials(found.access_key_id, found.secret_access_key), "lambda", found.region)
+
+    def prepare(self, name: str) -> Callable[[], bytes]:
+        path = f"/2015-03-31/functions/{name}/invocations"
+        request = AWSRequest("POST", f"http://{self._host}{path}", data=EVENT)
+        self._signer.add_auth(request)
+        headers = dict(request.headers.items())
+
+        def send() -> bytes:
+            self._connection.request("POST", path, EVENT, headers)
+            answer = self._connection.getresponse()
+            body = answer.read()
+            if answer.status != 200 or answer.headers.get("X-Amz-Function-Error"):
+                raise RuntimeError(f"{answer.status} {body!r}")
+            return body
+
+        return send
+
+
+def timed_ms(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def create(server: CossetServer, name: str, source: str) -> None:
+    client = server.client("lambda")
+    client.create_function(
+        FunctionName=name,
+        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+        Role=starter_role(server),
+        Handler="index.handler",
+        MemorySize=1769,
+        Code={"ZipFile": make_zip({"index.py": source})},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+
+class PlainRuntime:
+    """The floor of a cold start: `python -m awslambdaric` as a plain process, until its first response is here."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "index.py").write_text(HANDLER)
+        self._folder = folder
+        self._answered = threading.Event()
+        plain = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if plain._answered.is_set():
+                    self.close_connection = True  # it asked for a second event: there is none
+                    return
+                self.send_response(200)
+                for name, value in (
+                    ("Lambda-Runtime-Aws-Request-Id", "r"),
+                    ("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 3000)),
+                    ("Lambda-Runtime-Invoked-Function-Arn", "arn"),
+                    ("Content-Type", "application/json"),
+                    ("Content-Length", str(len(EVENT))),
+                ):
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(EVENT)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                plain._answered.set()
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda *arguments: None  # type: ignore[method-assign]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def run(self) -> None:
+        self._answered.clear()
+        address = "127.0.0.1:{}".format(self._server.server_address[1])
+        environ = os.environ | {"AWS_LAMBDA_RUNTIME_API": address, "PYTHONPATH": str(self._folder)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "awslambdaric", "index.handler"],
+            env=environ,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if not self._answered.wait(30):
+            raise RuntimeError("the plain runtime did not answer")
+        self._process = process
+
+    def tidy(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def cold(server: CossetServer) -> dict[str, Any]:
+    caller = Caller(server)
+    create(server, "first", HANDLER)
+    caller.prepare("first")()  # the runtime's own start, once in the life of a node, is not a cold start
+    figures, floors = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        plain = PlainRuntime(Path(folder))
+        for index in range(ROUNDS):
+            name = f"cold-{index}"
+            create(server, name, f"{HANDLER}# {index}\n")
+            floors.append(timed_ms(plain.run))
+            plain.tidy()
+            time.sleep(0.3)
+            figures.append(timed_ms(caller.prepare(name)))
+    return ratio("cold, door to answer, of a plain `python -m awslambdaric`", figures, floors, "at most 0.6")
+
+
+def warm(server: CossetServer) -> dict[str, Any]:
+    caller = Caller(server)
+    create(server, "warm", HANDLER)
+    send = caller.prepare("warm")
+    for _ in range(100):
+        send()
+    times = [timed_ms(send) for _ in range(WARM_CALLS)]
+    return {
+        "figure": "warm, concurrency 1, p50 ms",
+        "value": round(statistics.median(times), 3),
+        "p99": round(statistics.quantiles(times, n=100)[98], 3),
+        "bound": "below 1.5",
+    }
+
+
+def ready(server: CossetServer) -> dict[str, Any]:
+    figures, floors = [], []
+    for _ in range(ROUNDS):
+        server.stop()
+        floors.append(timed_ms(lambda: subprocess.run([sys.executable, "-c", "import boto3"], check=True)))
+        figures.append(timed_ms(server.start))
+    return ratio("ready, of `python -c 'import boto3'`", figures, floors, "at most 3")
+
+
+def idle_memory(server: CossetServer) -> dict[str, Any]:
+    """Proportional set size of every process, after a call to each service."""
+    server.restart()
+    server.client("lambda").list_functions()
+    server.client("iam").list_roles()
+    server.client("sts").get_caller_identity()
+    server.client("logs").describe_log_groups()
+    time.sleep(2)
+    pss_kb = 0
+    for pid in server.pids():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                pss_kb += int(line.split()[1])
+    return {"figure": "idle memory, MB", "value": round(pss_kb / 1024, 1), "bound": "below 90"}
+
+
+def ratio(name: str, figures: list[float], floors: list[float], bound: str) -> dict[str, Any]:
+    """Pair by pair, the median of the ratios."""
+    ratios = [figure / floor for figure, floor in zip(figures, floors, strict=True)]
+    return {
+        "figure": name,
+        "value": round(statistics.median(ratios), 3),
+        "range": [round(min(ratios), 3), round(max(ratios), 3)],
+        "ms": round(statistics.median(figures), 1),
+        "floor_ms": round(statistics.median(floors), 1),
+        "bound": bound,
+    }
+
+
+def main() -> None:
+    with CossetServer() as server:
+        for measure in (ready, idle_memory, cold, warm):
+            print(json.dumps(measure(server)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
