@@ -232,6 +232,11 @@ def test_attaching(run: Run) -> None:
             "DeleteConflict",
             "Cannot delete entity, must detach all policies first.",
         )
+        entities = await bench.call("ListEntitiesForPolicy", PolicyArn=made["Arn"])
+        assert [role["RoleName"] for role in entities["PolicyRoles"]] == ["worker"]
+        assert entities["PolicyUsers"] == []
+        entities = await bench.call("ListEntitiesForPolicy", PolicyArn=BASIC, EntityFilter="User")
+        assert entities["PolicyRoles"] == []
         assert (await bench.refused("DeletePolicy", PolicyArn=made["Arn"]))[:2] == (
             "DeleteConflict",
             "Cannot delete a policy attached to entities.",

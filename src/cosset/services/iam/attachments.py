@@ -1,15 +1,15 @@
 """The operations that attach managed policies to users and roles, take them off, and list them."""
 
-from sqlalchemy import delete, insert
+from sqlalchemy import Select, delete, insert, select
 
 from cosset.clock import Clock
 from cosset.services.iam.errors import limit_exceeded, no_such_policy, not_attachable
 from cosset.services.iam.owners import OwnerKind, need_owner
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import Policy, PolicyBook, attached_arns
-from cosset.services.iam.records import CHANGES
-from cosset.services.iam.requirements import on_role, on_user
-from cosset.services.iam.tables import attachments
+from cosset.services.iam.records import CHANGES, Role, User, role_of, user_of
+from cosset.services.iam.requirements import on_policy, on_role, on_user
+from cosset.services.iam.tables import attachments, roles, users
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
@@ -46,6 +46,29 @@ class Attachments:
     @operation("ListAttachedUserPolicies", on_user("ListAttachedUserPolicies"))
     async def list_attached_user_policies(self, ctx: Context, params: Params) -> Result:
         return await self._list(ctx, "user", params)
+
+    @operation("ListEntitiesForPolicy", on_policy("ListEntitiesForPolicy"))
+    async def list_entities_for_policy(self, ctx: Context, params: Params) -> Result:
+        """Everyone in one page: an installation has few. Groups cannot be made yet."""
+        arn = params["PolicyArn"]
+
+        def work(tx: Transaction) -> tuple[list[Role], list[User]]:
+            if self._book.find(tx, ctx.account, arn) is None:
+                raise no_such_policy(arn)
+            return _roles_with(tx, ctx.account, arn), _users_with(tx, ctx.account, arn)
+
+        found_roles, found_users = await self._store.read(work)
+        wanted = params.get("EntityFilter")
+        return {
+            "PolicyRoles": [
+                {"RoleName": role.name, "RoleId": role.unique_id} for role in found_roles if wanted in (None, "Role")
+            ],
+            "PolicyUsers": [
+                {"UserName": user.name, "UserId": user.unique_id} for user in found_users if wanted in (None, "User")
+            ],
+            "PolicyGroups": [],
+            "IsTruncated": False,
+        }
 
     async def _attach(self, ctx: Context, kind: OwnerKind, params: Params) -> None:
         now_ms = self._clock.now_ms()
@@ -101,3 +124,19 @@ class Attachments:
             lambda policy: {"PolicyName": policy.name, "PolicyArn": policy.arn},
             params,
         )
+
+
+def _roles_with(tx: Transaction, account: str, arn: str) -> list[Role]:
+    query = select(roles).where(roles.c.account == account, roles.c.name_key.in_(_owners_of(account, "role", arn)))
+    return [role_of(row) for row in tx.execute(query.order_by(roles.c.name_key))]
+
+
+def _users_with(tx: Transaction, account: str, arn: str) -> list[User]:
+    query = select(users).where(users.c.account == account, users.c.name_key.in_(_owners_of(account, "user", arn)))
+    return [user_of(row) for row in tx.execute(query.order_by(users.c.name_key))]
+
+
+def _owners_of(account: str, kind: OwnerKind, arn: str) -> Select[tuple[str]]:
+    return select(attachments.c.owner_key).where(
+        attachments.c.account == account, attachments.c.owner_kind == kind, attachments.c.policy_arn == arn
+    )
