@@ -13,6 +13,7 @@ from cosset.gateway.refusals import Reason, RefusedError
 from cosset.wire.message import Headers, Request
 
 _UNRESERVED = "-_.~"
+_SAFE_PATH = re.compile(r"[A-Za-z0-9._~/-]*", re.ASCII)
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._~&=-]|%[0-9A-F]{2})*", re.ASCII)
 
 
@@ -55,7 +56,8 @@ def _paths(path: str, single_encoded: bool) -> Iterator[str]:
         yield path
         yield quote(unquote_to_bytes(path), safe="/" + _UNRESERVED)
     else:
-        yield quote(normalize_path(path), safe="/" + _UNRESERVED)
+        path = normalize_path(path)
+        yield path if _SAFE_PATH.fullmatch(path) else quote(path, safe="/" + _UNRESERVED)
 
 
 def _queries(query: str) -> Iterator[str]:
@@ -84,21 +86,22 @@ def _encode_again(text: str) -> str:
 def _headers(headers: Headers, signed: Sequence[str]) -> Iterator[bytes]:
     """`name:value` lines, values trimmed and joined by commas, as the bytes that were sent (latin-1 here). botocore
     signs non-ASCII text as UTF-8 and folds Unicode space: the second form."""
-    values: dict[str, list[str]] = {}
-    wanted = frozenset(signed)
-    for name, value in headers:
-        if name in wanted:
-            values.setdefault(name, []).append(value)
-    if len(values) != len(wanted) or len(wanted) != len(signed):
+    first = headers.first_values()
+    if len(set(signed)) != len(signed) or not first.keys() >= set(signed):
         raise RefusedError(Reason.MISMATCH)
-    text = "".join([f"{name}:{','.join([_fold(value) for value in values[name]])}\n" for name in signed])
+    if len(first) == len(headers):
+        text = "".join([f"{name}:{_fold(first[name])}\n" for name in signed])
+    else:
+        text = "".join([f"{name}:{','.join([_fold(value) for value in headers.get_all(name)])}\n" for name in signed])
     yield text.encode("latin-1")
     if not text.isascii():
-        unicode = [f"{name}:{','.join([' '.join(value.split()) for value in values[name]])}\n" for name in signed]
+        unicode = [
+            f"{name}:{','.join([' '.join(value.split()) for value in headers.get_all(name)])}\n" for name in signed
+        ]
         yield "".join(unicode).encode()
 
 
 def _fold(value: str) -> str:
     if value.isascii():
-        return " ".join(value.split())
+        return " ".join(value.split()) if " " in value or "\t" in value else value
     return b" ".join(value.encode("latin-1").split()).decode("latin-1")

@@ -1,24 +1,33 @@
 """One client connection: uvicorn's HttpToolsProtocol with the limits of this door around it.
 
 What uvicorn leaves to a proxy in front is here: how long a head may be and take, how long a body may stall, how many
-connections there may be. Uses uvicorn's internals, hence the narrow version range in pyproject and the edge cases in
-tests/security/test_door.py; why a subclass, see docs/decisions/0004-the-door.md. Reads no AWS call: door.py does.
+connections there may be. A small request is answered as an Exchange, in one write; every other goes through ASGI
+(http.py), where bodies stream. Uses uvicorn's internals, hence the narrow version range in pyproject and the edge cases
+in tests/security/test_door.py; why a subclass, see docs/decisions/0004-the-door.md.
 """
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-GONE = "cosset.gone"
-"""Key in an ASGI scope: an asyncio.Event, set when the client has left."""
+from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_headers, encode_whole
+from cosset.wire.message import Request, Response
 
+GONE = "cosset.gone"
+"""Key in the state of an ASGI scope: an asyncio.Event, set when the client has left."""
+
+Answer = Callable[[Request, asyncio.Event], Awaitable[Response]]
 
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
+_MAX_PIPELINED = 64
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +35,9 @@ class Limits:
     """Of one connection, but for `max_connections` and `max_inner_connections`: so many at once through the public
     sockets together, and through each socket added later. At each limit the connection is answered and closed.
 
-    `head_s` runs from the first byte of a request, or from connecting, to the end of its head; `stall_s` between two
-    pieces of a body; `discard_bytes` is what a client may go on sending after it has had its answer.
+    `head_s` runs from the first byte of a request, or from connecting, to the end of its head; `stall_s` is how long a
+    body may stand still (seen at the latest after twice that); `discard_bytes` is what a client may go on sending
+    after it has had its answer.
     """
 
     max_connections: int
@@ -57,18 +67,22 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
+        answer: Answer,
         limits: Limits,
         quota: Quota,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.timeout_keep_alive = limits.keep_alive_s  # type: ignore[assignment]  # call_later takes fractions
+        self._answer = answer
         self._limits = limits
         self._quota = quota
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
+        self._moved = False
         self._discarded_bytes = 0
         self._refused = False
+        self._running: Exchange | RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -76,29 +90,69 @@ class Connection(HttpToolsProtocol):
         if self._quota.used > self._quota.limit:
             self._refuse(503)
         else:
-            self._watch(self._limits.head_s)
+            self._timer = self.loop.call_later(self._limits.head_s, self._on_slow_head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         self._quota.used -= 1
-        for cycle in (self.cycle, *(queued for queued, _ in self.pipeline)):
+        for cycle in (self._running, self.cycle, *(queued for queued, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.scope["state"][GONE].set()
+                _tell_gone(cycle)
         self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if self._in_head:
-            if self._head_bytes == 0:
-                self._watch(self._limits.head_s)
-            self._head_bytes += len(data)
         self._unset_keepalive_if_required()
+        if self._in_head:
+            self._head_bytes += len(data)
         self._feed(data)
-        if self._in_head and self._head_bytes > self._limits.head_bytes and not self._refused:
+        if not self._refused:
+            self._watch()
+
+    def _watch(self) -> None:
+        """A timer only while a request is incomplete; most requests are complete after one piece of data."""
+        if not self._in_head:
+            if self._timer is None:
+                self._timer = self.loop.call_later(self._limits.stall_s, self._on_stall)
+        elif self._head_bytes == 0:
+            self._unwatch()
+        elif self._head_bytes > self._limits.head_bytes:
             self._refuse(431)
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self._limits.head_s, self._on_slow_head)
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_slow_head(self) -> None:
+        self._timer = None
+        self._refuse(408)
+
+    def _on_stall(self) -> None:
+        """Only who owes us bytes stalls: not while the door itself is slow to read."""
+        if self._moved or self.flow.read_paused:
+            self._moved = False
+            self._timer = self.loop.call_later(self._limits.stall_s, self._on_stall)
+        else:
+            self._timer = None
+            self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """Says why where no other answer is owed first, and closes."""
+        self._refused = True
+        self._unwatch()
+        if self.transport.is_closing():
+            return
+        owed = self.cycle is not None and not self.cycle.response_complete
+        if not owed or not (self._in_head or self.cycle.response_started or self.pipeline):
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        if owed:
+            _tell_gone(self.cycle)
+        self.transport.close()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -125,62 +179,134 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._head_bytes = self._head_bytes or 1
 
     def on_headers_complete(self) -> None:
-        if self.parser.should_upgrade():
+        if self._refused or self.parser.should_upgrade():
             return
-        self._in_head = False
-        self._head_bytes = 0
-        self._discarded_bytes = 0
-        if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > self._limits.head_bytes:
+        size, length, chunked = len(self.url), 0, False
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"transfer-encoding":
+                chunked = True
+        if size > self._limits.head_bytes or len(self.pipeline) >= _MAX_PIPELINED:
             self._refuse(431)
             return
-        self.scope["state"][GONE] = asyncio.Event()
-        self._watch(self._limits.stall_s)
-        super().on_headers_complete()
+        self._in_head = False
+        self._head_bytes = self._discarded_bytes = 0
+        self._unwatch()
+        if chunked or length > WHOLE_BYTES or not self._may_exchange():
+            self.scope["state"][GONE] = asyncio.Event()
+            super().on_headers_complete()
+        else:
+            keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+            self._running = Exchange(self.parser.get_method(), self.url, self.headers, keep_alive=keep_alive)
+            self.cycle = cast(RequestResponseCycle, self._running)
+
+    def _may_exchange(self) -> bool:
+        """Not behind another request, not where the client waits to be asked for the body, not for odd URLs."""
+        idle = self.cycle is None or self.cycle.response_complete
+        return idle and not self.expect_100_continue and self.url.startswith(b"/")
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
             return
+        self._moved = True
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
             if self._discarded_bytes > self._limits.discard_bytes:
-                self.transport.close()
-            return
-        self._watch(self._limits.stall_s)
-        super().on_body(body)
+                self._refuse(413)
+        elif isinstance(self.cycle, Exchange):
+            self.cycle.add_body(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._refused or self.parser.should_upgrade():
             return
         self._unwatch()
         self._in_head = True
-        super().on_message_complete()
+        self._head_bytes = 0
+        if isinstance(self.cycle, Exchange):
+            task = self.loop.create_task(self._exchange(self.cycle))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            super().on_message_complete()
 
-    def _watch(self, delay_s: float) -> None:
-        self._unwatch()
-        self._timer = self.loop.call_later(delay_s, self._on_stall)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
-    def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    async def _exchange(self, exchange: Exchange) -> None:
+        """The task boundary of an Exchange. The door answers whatever happens; what still fails here ends the
+        connection, as does the end of a drain."""
+        try:
+            response = await self._answer(exchange.request(self.scheme or "http"), exchange.gone)
+            if exchange.disconnected:
+                return
+            if isinstance(response.body, bytes):
+                self._finish(exchange, response)
+            else:
+                await self._stream(exchange, response)
+        except asyncio.CancelledError:
+            self.transport.close()
+            raise
+        except Exception:  # noqa: BLE001 - the task boundary of an Exchange
+            _log.exception("An answer could not be sent")
+            self.transport.close()
 
-    def _on_stall(self) -> None:
-        """Only who owes us bytes stalls: while the door itself is slow to read, the clock starts again."""
-        if self.flow.read_paused:
-            self._watch(self._limits.stall_s)
-        elif not self.transport.is_closing():
-            self._refuse(408)
+    def _finish(self, exchange: Exchange, response: Response) -> None:
+        keep_alive = exchange.keep_alive
+        self.transport.write(
+            encode_whole(response, exchange.method, self.server_state.default_headers, keep_alive=keep_alive)
+        )
+        exchange.response_complete = True
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
-    def _refuse(self, status: int) -> None:
-        """Says why, and closes. What the client is still sending is not read; the timer ends a client that stays."""
-        self._refused = True
-        self._unwatch()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
+    async def _stream(self, exchange: Exchange, response: Response) -> None:
+        """An answer that streams is written by uvicorn's cycle, which takes the exchange's place."""
+        cycle = RequestResponseCycle(
+            scope=cast(Any, {"method": exchange.method.decode(), "state": {GONE: exchange.gone}}),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=exchange.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        self._running = cycle
+        if self.cycle is cast(Any, exchange):
+            self.cycle = cycle
+        await send_response(response, cycle.send)
+
+
+async def send_response(response: Response, send: Any) -> None:
+    """Through an ASGI `send`, which waits while the client is slow to read."""
+    body = response.body
+    headers = encode_headers(response)
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return
+    async for chunk in body:
+        if chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _tell_gone(cycle: Exchange | RequestResponseCycle) -> None:
+    cycle.disconnected = True
+    gone = cycle.gone if isinstance(cycle, Exchange) else cast(Any, cycle.scope)["state"][GONE]
+    gone.set()
 
 
 def _make_parser(protocol: HttpToolsProtocol) -> Any:

@@ -6,7 +6,7 @@ Every way in is here, and nothing gets past it without a signature except operat
 
 import asyncio
 import logging
-import uuid
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,6 +35,17 @@ UNSIGNED_BODY_BYTES = 256 * 1024
 
 _ANONYMOUS = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
 _log = logging.getLogger(__name__)
+
+
+class RequestIds:
+    """Random UUIDs (version 4), seeded by the system once: they name calls and prove nothing."""
+
+    def __init__(self) -> None:
+        self._random = random.Random()
+
+    def __call__(self) -> str:
+        text = f"{self._random.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 @dataclass(slots=True)
@@ -73,7 +84,7 @@ class Door:
         clock: Clock,
         routes: Sequence[PlainRoute] = (),
         catalogue: Catalogue | None = None,
-        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        new_request_id: Callable[[], str] | None = None,
     ) -> None:
         self._router = Router(services, catalogue or Catalogue())
         self._keys = keys
@@ -85,7 +96,7 @@ class Door:
         self._cors = Cors(settings.cors_origins)
         self._bodies = BodyReader(min(settings.max_body_mb * 1024 * 1024, AWS_MAX_REQUEST_BYTES))
         self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
-        self._new_request_id = new_request_id
+        self._new_request_id = new_request_id or RequestIds()
 
     async def handle(self, request: Request, gone: asyncio.Event | None = None) -> Response:
         """Answers every request, whatever is in it. `gone` is set when the client has left."""
@@ -142,13 +153,16 @@ class Door:
         """A small body is read, since the Action may stand in it; of a large one nothing."""
         try:
             self._unsigned_bodies.check_length(request)
-            return replace(request, body=await self._unsigned_bodies.read(request.body))
+            body = await self._unsigned_bodies.read(request.body)
+            return request if body is request.body else replace(request, body=body)
         except (TooLargeError, ServiceError):
             return replace(request, body=b"")
 
     async def _pass(self, call: _Call) -> Response:
         if call.route.family is not Family.S3:
-            call.request = replace(call.request, path=normalize_path(call.request.path))
+            path = normalize_path(call.request.path)
+            if path != call.request.path:
+                call.request = replace(call.request, path=path)
         unknown = None if call.route.reads_body else self._match(call)
         if call.claim is None:
             self._admit_unsigned(call)
@@ -241,7 +255,8 @@ class Door:
     async def _buffer(self, call: _Call) -> bytes:
         self._bodies.check_length(call.request)
         body = await self._bodies.read(call.request.body)
-        call.request = replace(call.request, body=body)
+        if body is not call.request.body:
+            call.request = replace(call.request, body=body)
         return body
 
     async def _perform(self, call: _Call, routed: RoutedOperation) -> Response:

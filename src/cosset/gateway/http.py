@@ -14,10 +14,10 @@ from typing import Any, cast
 import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from cosset.gateway.connection import GONE, Connection, Limits, Quota
+from cosset.gateway.connection import GONE, Connection, Limits, Quota, send_response
 from cosset.gateway.door import Door
 from cosset.settings import Settings
-from cosset.wire.message import Headers, Request, Response
+from cosset.wire.message import Headers, Request
 
 _log = logging.getLogger(__name__)
 
@@ -35,9 +35,10 @@ class Front:
 
     def __init__(self, door: Door, settings: Settings, limits: Limits | None = None) -> None:
         self._limits = limits or Limits(max_connections=settings.max_connections)
+        self._connection = partial(Connection, answer=door.handle, limits=self._limits)
         self._config = uvicorn.Config(
             app=cast(Any, partial(_application, door)),
-            http=cast(Any, partial(Connection, limits=self._limits, quota=Quota(self._limits.max_connections))),
+            http=cast(Any, partial(self._connection, quota=Quota(self._limits.max_connections))),
             loop="none",
             ws="none",
             lifespan="off",
@@ -70,11 +71,10 @@ class Front:
         if self._ticks is None:
             raise RuntimeError("The front is closed")
         make = partial(
-            Connection,
+            self._connection,
             config=self._config,
             server_state=self._server.server_state,
             app_state=self._server.lifespan.state,
-            limits=self._limits,
             quota=Quota(self._limits.max_inner_connections),
         )
         self._added[sock] = await asyncio.get_running_loop().create_server(make, sock=sock, backlog=128)
@@ -111,7 +111,7 @@ async def _application(door: Door, scope: Scope, receive: ASGIReceiveCallable, s
         response = await door.handle(await _read_request(cast(Any, scope), receive), gone)
     except ClientGoneError:
         return
-    await _send_response(response, scope["method"], send)
+    await send_response(response, send)
 
 
 async def _read_request(scope: dict[str, Any], receive: ASGIReceiveCallable) -> Request:
@@ -149,18 +149,3 @@ async def _body_chunks(receive: ASGIReceiveCallable) -> AsyncIterator[bytes]:
         more = message["more_body"]
         if message["body"]:
             yield message["body"]
-
-
-async def _send_response(response: Response, method: str, send: ASGISendCallable) -> None:
-    body = response.body
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    if isinstance(body, bytes) and not any(name.lower() == b"content-length" for name, _ in headers):
-        headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        return
-    async for chunk in body:
-        if chunk:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})

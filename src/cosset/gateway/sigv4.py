@@ -13,8 +13,8 @@ import re
 import time
 from base64 import b64encode
 from collections import OrderedDict
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from cosset.clock import Clock
@@ -29,6 +29,13 @@ KEYS_CACHED = 1024
 
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _SCOPE = re.compile(r"/\d{8}/[a-z0-9-]+/([a-z0-9-]+)/" + TERMINATOR, re.ASCII)
+_USUAL = re.compile(
+    ALGORITHM
+    + r" Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/"
+    + TERMINATOR
+    + r", ?SignedHeaders=([a-z0-9;_-]+), ?Signature=([0-9a-f]{64})",
+    re.ASCII,
+)
 _ONCE_ONLY = (
     "host",
     "x-amz-date",
@@ -39,8 +46,7 @@ _ONCE_ONLY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a request says of its own signature; nothing in it is true until it is verified.
 
     `timestamp` is `YYYYMMDDTHHMMSSZ`. `expires_s` is set for presigned URLs, which carry everything in the query.
@@ -68,14 +74,14 @@ def read_claim(request: Request) -> Claim | None:
     Raises:
         RefusedError: the claim is there and cannot be understood.
     """
-    headers = request.headers
-    authorizations = headers.get_all("authorization")
-    in_query = "X-Amz-Signature=" in request.query or "X-Amz-Algorithm=" in request.query
-    if not authorizations:
+    headers, query = request.headers, request.query
+    authorization = headers.get("authorization")
+    in_query = bool(query) and ("X-Amz-Signature=" in query or "X-Amz-Algorithm=" in query)
+    if authorization is None:
         return _claim_of_query(request) if in_query else None
-    if len(authorizations) > 1 or in_query:
+    if in_query or len(headers.get_all("authorization")) > 1:
         raise RefusedError(Reason.INCOMPLETE, "Only one auth mechanism allowed")
-    return _claim_of_header(authorizations[0], headers)
+    return _claim_of_header(authorization, headers)
 
 
 def guess_service(request: Request) -> str | None:
@@ -85,6 +91,16 @@ def guess_service(request: Request) -> str | None:
 
 
 def _claim_of_header(authorization: str, headers: Headers) -> Claim:
+    """The usual form at once; any other is taken apart, so that what is wrong with it can be told."""
+    usual = _USUAL.fullmatch(authorization)
+    if usual is not None and (timestamp := _timestamp_of(headers)) is not None:
+        key, date, region, service, signed, signature = usual.groups()
+        token = headers.get("x-amz-security-token")
+        return Claim(key, date, region, service, tuple(signed.split(";")), signature, timestamp, token)
+    return _claim_of_pieces(authorization, headers)
+
+
+def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
     """AWS hashes the header instead of repeating it: it may hold a secret that was sent to the wrong place."""
     algorithm, _, rest = authorization.strip().partition(" ")
     parts: dict[str, str] = {}
@@ -255,6 +271,7 @@ class Verifier:
         self._clock = clock
         self._skew_s = max_clock_skew_s
         self._keys: OrderedDict[tuple[str, str, str, str], bytes] = OrderedDict()
+        self._last_read: tuple[str, int] = ("", 0)
 
     def check_date(self, claim: Claim) -> None:
         """Raises: RefusedError when the claim is too old, from the future, or dated otherwise than its scope."""
@@ -264,10 +281,7 @@ class Verifier:
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
                 f"'{claim.date}' != '{claim.timestamp[:8]}', from '{claim.timestamp}'.",
             )
-        try:
-            signed_s = _read_timestamp(claim.timestamp)
-        except ValueError as error:
-            raise RefusedError(Reason.INCOMPLETE, f"Date must be a date. Got '{claim.timestamp}'.") from error
+        signed_s = self._read_timestamp(claim.timestamp)
         now_s = self._clock.now_ms() // 1000
         if signed_s > now_s + self._skew_s:
             raise RefusedError(
@@ -282,6 +296,15 @@ class Verifier:
                 f"Signature expired: {claim.timestamp} is now earlier than "
                 f"{format_timestamp(now_s - life_s)} ({format_timestamp(now_s)} - {_span(life_s)})",
             )
+
+    def _read_timestamp(self, timestamp: str) -> int:
+        """Remembers the last one: requests of the same second are many."""
+        if self._last_read[0] != timestamp:
+            try:
+                self._last_read = timestamp, _read_timestamp(timestamp)
+            except ValueError:
+                raise RefusedError(Reason.INCOMPLETE, f"Date must be a date. Got '{timestamp}'.") from None
+        return self._last_read[1]
 
     def signing_key(self, secret: str, claim: Claim) -> bytes:
         identity = (secret, claim.date, claim.region, claim.service)
@@ -321,12 +344,11 @@ def check_coverage(headers: Headers, claim: Claim) -> None:
     signed = claim.signed_headers
     if "host" not in signed:
         raise RefusedError(Reason.MISMATCH, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    seen: set[str] = set()
-    for name, _ in headers:
-        if name in seen:
-            if name in _ONCE_ONLY:
-                raise RefusedError(Reason.INCOMPLETE, f"The request has more than one '{name}' header.")
-            continue
-        seen.add(name)
+    first = headers.first_values()
+    for name in first:
         if name.startswith("x-amz-") and name not in signed:
             raise RefusedError(Reason.HEADERS_NOT_SIGNED, None, HeadersNotSigned=name)
+    if len(first) != len(headers):
+        for name in _ONCE_ONLY:
+            if len(headers.get_all(name)) > 1:
+                raise RefusedError(Reason.INCOMPLETE, f"The request has more than one '{name}' header.")

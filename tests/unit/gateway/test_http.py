@@ -217,7 +217,7 @@ def test_a_broken_plain_route_is_told_with_a_request_id(caplog: pytest.LogCaptur
     async def work(front: Front, port: int) -> None:
         answer = await exchange(port, GET)
         assert answer.startswith(b"HTTP/1.1 500")
-        request_id = answer.split(b"x-amzn-requestid: ")[1].split(b"\r\n")[0].decode()
+        request_id = answer.split(b"x-amzn-RequestId: ")[1].split(b"\r\n")[0].decode()
         assert request_id in caplog.text
 
     asyncio.run(with_front(handler, work))
