@@ -125,7 +125,7 @@ class PlainRuntime:
 
     def run(self) -> None:
         self._answered.clear()
-        address = "127.0.0.1:{}".format(self._server.server_address[1])
+        address = f"127.0.0.1:{self._server.server_address[1]}"
         environ = os.environ | {"AWS_LAMBDA_RUNTIME_API": address, "PYTHONPATH": str(self._folder)}
         process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", "index.handler"],
