@@ -58,7 +58,7 @@ def handler(event, context):
         "kill": [_try(os.kill, 1, number) for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV)],
         "setuid": _try(os.setuid, 0),
         "descriptors": [_target(fd) for fd in sorted(os.listdir("/proc/self/fd"), key=int)],
-        "hidden": {name: os.listdir(f"/.cosset/{name}") for name in os.listdir("/.cosset")},
+        "hidden": os.listdir("/.cosset"),
         "root home": _tree("/root"),
         "status": dict(line.split(":\t", 1) for line in _read("/proc/self/status").splitlines() if ":\t" in line),
         "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()],

@@ -217,13 +217,14 @@ class Launcher:
         spawner = self._spawners.get(key) or self._start_spawner(key)
         slot = self._free_slots.pop()
         name = f"{next(self._names)}-{slot}"
+        uid = self._first_uid + slot if self._first_uid else 0
         try:
             cgroup = self._groups.make(name)
+            self._scratch.make(name, uid)
         except OSError:
             self._free_slots.append(slot)
             raise
         ours, theirs = channel.pair()
-        uid = self._first_uid + slot if self._first_uid else 0
         cell = Cell(name, spawner, uid, ours, cgroup)
         self._cells[name] = cell
         spawner.waiting[name] = cell
@@ -288,7 +289,6 @@ class Launcher:
         assert request is not None
         try:
             cell.cgroup.limit(request.memory_mb)
-            self._scratch.make(cell.name, cell.uid)
             assignment = {
                 "code": request.code,
                 "layers": request.layers,

@@ -46,8 +46,6 @@ def _run_function(assignment, fds, own_path, bootstrap, client_class):
     time.tzset()
     sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
     sys.path[:] = _search_path(own_path)
-    sys.path_importer_cache.clear()
-    importlib.invalidate_caches()
     if assignment["environment"].get("AWS_LAMBDA_LOG_FORMAT") or assignment["environment"].get("AWS_LAMBDA_LOG_LEVEL"):
         importlib.reload(bootstrap)  # it reads both when it is imported
     runtime_client = client_class(socket.socket(fileno=fds["transport"]))

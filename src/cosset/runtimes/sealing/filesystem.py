@@ -38,7 +38,8 @@ _OWN_CONFIGURATION = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", DATA, SCRATCH, _NEW_PROC, _OLD_ROOT)
+_EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", HIDDEN)
+_HIDDEN_FOLDERS = (DATA, SCRATCH, _NEW_PROC, _OLD_ROOT)
 
 _READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 # What statvfs says of a mount, and the flag that says the same when mounting. A user namespace may not clear them.
@@ -55,6 +56,10 @@ def enter_root(mount_point: str, folders: Dict[str, str], copies: Dict[str, str]
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("cosset", mount_point, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=8m")
     for folder in _EMPTY_FOLDERS:
+        os.makedirs(mount_point + folder, 0o755)
+    # A mount of its own, so that all below it can be taken away in one stroke: each costs a grace period.
+    kernel.mount("cosset", mount_point + HIDDEN, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700,size=64k")
+    for folder in _HIDDEN_FOLDERS:
         os.makedirs(mount_point + folder, 0o755)
     _add_system(mount_point)
     _add_configuration(mount_point)
@@ -105,9 +110,7 @@ def add_own_folders(code: str, layers: Sequence[str], scratch: str) -> None:
     elif paths:
         kernel.mount("layers", "/opt", "overlay", _READ_ONLY, "lowerdir=" + ":".join(reversed(paths)))
     bind(os.path.join(SCRATCH, scratch), "/tmp", kernel.MS_NOSUID | kernel.MS_NODEV)
-    for folder in (DATA, SCRATCH, RUNTIMES):
-        if os.path.ismount(folder):
-            kernel.unmount(folder)
+    kernel.unmount(HIDDEN)
 
 
 def _make_place(source: str, target: str) -> None:
