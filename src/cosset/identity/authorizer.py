@@ -31,6 +31,7 @@ _CODES = {
     "states": ("AccessDeniedException", 400),
 }
 _DEFAULT_CODE = ("AccessDeniedException", 403)
+_SAID_LIMIT = 1_000
 
 
 def access_denied(principal: Principal, requirement: Requirement, reason: str | None) -> ServiceError:
@@ -49,6 +50,7 @@ class MinimumAuthorizer:
 
     def __init__(self, *, audit: bool = False) -> None:
         self._audit = audit
+        self._said: set[str] = set()
 
     async def authorize(self, principal: Principal, requirements: Sequence[Requirement]) -> None:
         for requirement in requirements:
@@ -58,7 +60,16 @@ class MinimumAuthorizer:
             error = access_denied(principal, requirement, reason)
             if not self._audit or not self._is_tolerable(principal, requirement):
                 raise error
-            logger.warning("IAM audit, would have been denied: %s", error.message)
+            self._say(error.message)
+
+    def _say(self, refusal: str) -> None:
+        """Each refusal once, as far as memory is worth it: a function may call a thousand times a second."""
+        if refusal in self._said:
+            return
+        if len(self._said) >= _SAID_LIMIT:
+            self._said.clear()
+        self._said.add(refusal)
+        logger.warning("IAM audit, would have been denied: %s", refusal)
 
     def _refusal(self, principal: Principal, requirement: Requirement) -> str | None:
         if self._is_stranger(principal, requirement):
