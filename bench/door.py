@@ -95,7 +95,7 @@ class _Client(asyncio.Protocol):
 async def _load(port: int, connections: int, seconds: float, pipe: Connection) -> tuple[float, float]:
     import datetime
 
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     request = sign("header", "POST", PATH, body=b'{"a":1}', host=f"127.0.0.1:{port}", at=now)
     data = to_wire(request, close=False)
     loop = asyncio.get_running_loop()

@@ -25,6 +25,10 @@ class TooLargeError(Exception):
         return ServiceError("RequestEntityTooLargeException", sentence, status=413)
 
 
+class ClientGoneError(Exception):
+    """The client left before its body was complete: there is nobody to answer."""
+
+
 class BodyReader:
     """Reads bodies whole. At its bound over all requests it refuses new ones instead of growing."""
 

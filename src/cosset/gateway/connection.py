@@ -8,7 +8,7 @@ in tests/security/test_door.py; why a subclass, see docs/decisions/0004-the-door
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -245,8 +245,6 @@ class Connection(HttpToolsProtocol):
         connection, as does the end of a drain."""
         try:
             response = await self._answer(exchange.request(self.scheme or "http"), exchange.gone)
-            if exchange.disconnected:
-                return
             if isinstance(response.body, bytes):
                 self._finish(exchange, response)
             else:
@@ -259,6 +257,8 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _finish(self, exchange: Exchange, response: Response) -> None:
+        if exchange.disconnected:
+            return
         keep_alive = exchange.keep_alive
         self.transport.write(
             encode_whole(response, exchange.method, self.server_state.default_headers, keep_alive=keep_alive)
@@ -286,21 +286,29 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         if self.cycle is cast(Any, exchange):
             self.cycle = cycle
-        await send_response(response, cycle.send)
+        cycle.disconnected = exchange.disconnected
+        await send_response(response, cycle.send, exchange.gone)
 
 
-async def send_response(response: Response, send: Any) -> None:
-    """Through an ASGI `send`, which waits while the client is slow to read."""
+async def send_response(response: Response, send: Any, gone: asyncio.Event) -> None:
+    """Through an ASGI `send`, which waits while the client is slow to read. Ends a body whose reader has left."""
     body = response.body
-    headers = encode_headers(response)
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    start = {"type": "http.response.start", "status": response.status, "headers": encode_headers(response)}
     if isinstance(body, bytes):
+        await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
         return
-    async for chunk in body:
-        if chunk:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    try:
+        await send(start)
+        async for chunk in body:
+            if gone.is_set():
+                return
+            if chunk:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()
 
 
 def _tell_gone(cycle: Exchange | RequestResponseCycle) -> None:

@@ -37,7 +37,6 @@ class Cors:
         headers = [
             ("Access-Control-Allow-Methods", _METHODS),
             ("Access-Control-Max-Age", str(_MAX_AGE_S)),
-            *_origin_headers(origin),
         ]
         asked = request.headers.get("access-control-request-headers")
         if asked is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
-from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, TooLargeError, iterate
+from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
 from cosset.gateway.cors import Cors
@@ -99,32 +99,31 @@ class Door:
         self._new_request_id = new_request_id or RequestIds()
 
     async def handle(self, request: Request, gone: asyncio.Event | None = None) -> Response:
-        """Answers every request, whatever is in it. `gone` is set when the client has left."""
-        for route in self._routes:
-            if route.takes(request):
-                response = await self._answer_plain(route, request)
-                break
-        else:
-            preflight = self._cors.preflight(request)
-            if preflight is not None:
-                return preflight
-            response = await self._answer(request, gone or asyncio.Event())
+        """Answers every request, whatever is in it. `gone` is set when the client has left.
+
+        The outermost task boundary: what goes wrong in a plain route, or in saying what went wrong, ends here.
+        """
+        request_id = self._new_request_id()
+        try:
+            response = await self._answer(request, request_id, gone or asyncio.Event())
+        except ClientGoneError:
+            raise
+        except Exception:  # noqa: BLE001 - the task boundary of a request
+            _log.exception("%s %s failed, request id %s", request.method, request.path, request_id)
+            headers = [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)]
+            response = Response(500, headers, b"Internal error\n")
         self._cors.add_headers(request, response)
         return response
 
-    async def _answer_plain(self, route: PlainRoute, request: Request) -> Response:
-        try:
-            return await route.handler(request)
-        except Exception:  # noqa: BLE001 - the task boundary of a plain route
-            request_id = self._new_request_id()
-            _log.exception("%s %s failed, request id %s", request.method, route.path_prefix, request_id)
-            return Response(
-                500, [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)], b"Internal error\n"
-            )
+    async def _answer(self, request: Request, request_id: str, gone: asyncio.Event) -> Response:
+        for route in self._routes:
+            if route.takes(request):
+                return await route.handler(request)
+        preflight = self._cors.preflight(request)
+        return preflight or await self._answer_call(request, request_id, gone)
 
-    async def _answer(self, request: Request, gone: asyncio.Event) -> Response:
+    async def _answer_call(self, request: Request, request_id: str, gone: asyncio.Event) -> Response:
         """The task boundary of a call: whatever goes wrong below is answered in the caller's protocol."""
-        request_id = self._new_request_id()
         claim, refusal, signing_name = None, None, None
         try:
             claim = read_claim(request)
@@ -144,6 +143,8 @@ class Door:
             failure = error.answer(call.operation or "requested")
         except ServiceError as error:
             failure = error
+        except ClientGoneError:
+            raise
         except Exception:  # noqa: BLE001 - the task boundary of a call
             _log.exception("%s:%s failed, request id %s", call.route.named, call.operation, request_id)
             failure = _internal_failure(call.route)

@@ -14,16 +14,13 @@ from typing import Any, cast
 import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from cosset.gateway.body import ClientGoneError
 from cosset.gateway.connection import GONE, Connection, Limits, Quota, send_response
 from cosset.gateway.door import Door
 from cosset.settings import Settings
 from cosset.wire.message import Headers, Request
 
 _log = logging.getLogger(__name__)
-
-
-class ClientGoneError(Exception):
-    """The client left before its body was complete."""
 
 
 class Front:
@@ -111,7 +108,7 @@ async def _application(door: Door, scope: Scope, receive: ASGIReceiveCallable, s
         response = await door.handle(await _read_request(cast(Any, scope), receive), gone)
     except ClientGoneError:
         return
-    await send_response(response, send)
+    await send_response(response, send, gone)
 
 
 async def _read_request(scope: dict[str, Any], receive: ASGIReceiveCallable) -> Request:

@@ -221,3 +221,89 @@ def test_a_broken_plain_route_is_told_with_a_request_id(caplog: pytest.LogCaptur
         assert request_id in caplog.text
 
     asyncio.run(with_front(handler, work))
+
+
+@pytest.mark.parametrize("extra", [b"", b"expect: 100-continue\r\n"])
+def test_a_client_that_leaves_ends_the_body_it_was_reading(extra: bytes) -> None:
+    """Both ways out: the exchange and uvicorn's own cycle."""
+    ended = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    await asyncio.sleep(0)
+                    yield bytes(1000)
+            finally:
+                ended.set()
+
+        return Response(200, [], body())
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET.replace(b"host", extra + b"host"))
+        await reader.read(1000)
+        writer.close()
+        await asyncio.wait_for(ended.wait(), 10)
+
+    asyncio.run(with_front(handler, work))
+
+
+def test_no_header_value_ends_a_header() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [("x-a", "one\r\nx-b: two"), ("x-c", "\u2713")], b"hello")
+
+    async def work(front: Front, port: int) -> None:
+        for extra in (b"", b"expect: 100-continue\r\n"):
+            answer = await exchange(port, GET.replace(b"host", extra + b"host"))
+            assert b"x-a: one  x-b: two\r\n" in answer
+            assert b"x-c: ?\r\n" in answer
+
+    asyncio.run(with_front(handler, work))
+
+
+def test_requests_behind_one_that_is_answered_wait_their_turn() -> None:
+    order: list[str] = []
+
+    async def handler(request: Request) -> Response:
+        order.append(request.path)
+        await asyncio.sleep(0.01)
+        order.append(request.path)
+        return Response(200, [], request.path.encode())
+
+    async def work(front: Front, port: int) -> None:
+        first = b"".join(GET.replace(b"/x", b"/%d" % number).replace(b"close", b"keep-alive") for number in range(4))
+        answer = await exchange(port, first + GET.replace(b"/x", b"/4"))
+        assert answer.count(b"HTTP/1.1 200") == 5
+        assert order == [path for number in range(5) for path in (f"/{number}", f"/{number}")]
+
+    asyncio.run(with_front(handler, work))
+
+
+def test_a_pipeline_is_bounded() -> None:
+    forever = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        await forever.wait()
+        return Response(200)
+
+    async def work(front: Front, port: int) -> None:
+        answer = await exchange(port, GET.replace(b"close", b"keep-alive") * 200)
+        assert answer == b""  # the first is owed an answer: none is made up for it
+        forever.set()
+
+    asyncio.run(with_front(handler, work))
+
+
+def test_garbage_behind_a_request_is_no_answer_to_it() -> None:
+    forever = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        await forever.wait()
+        return Response(200)
+
+    async def work(front: Front, port: int) -> None:
+        assert await exchange(port, GET.replace(b"close", b"keep-alive") + b"\x00\x01\x02") == b""
+        forever.set()
+
+    asyncio.run(with_front(handler, work))
