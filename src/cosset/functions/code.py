@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from cosset.clock import Clock
-from cosset.functions import archive, records
+from cosset.functions import archive, package_records
 from cosset.functions.model import Code
 from cosset.store.blobs import Blobs
 from cosset.store.database import Store
@@ -64,7 +64,9 @@ class CodeStore:
             code = await asyncio.to_thread(describe, package)
             async with self._files:
                 now_ms = self._clock.now_ms()
-                await self._store.write(lambda tx: records.want_package(tx, code.digest, unzipped_bytes, now_ms))
+                await self._store.write(
+                    lambda tx: package_records.want_package(tx, code.digest, unzipped_bytes, now_ms)
+                )
             # From here on `collect` leaves the files alone for an hour.
             await self._blobs.put(package)
             await asyncio.to_thread(self._unpack, package, code.digest)
@@ -82,7 +84,7 @@ class CodeStore:
         """Deletes packages that nobody has wanted for an hour; how many they were."""
         async with self._files:
             before_ms = self._clock.now_ms() - GRACE_MS
-            digests = await self._store.write(lambda tx: records.take_unwanted_packages(tx, before_ms))
+            digests = await self._store.write(lambda tx: package_records.take_unwanted_packages(tx, before_ms))
             for digest in digests:
                 await asyncio.to_thread(shutil.rmtree, self.folder(digest), ignore_errors=True)
                 await self._blobs.delete(digest)

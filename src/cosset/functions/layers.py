@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cosset.clock import Clock
-from cosset.functions import errors, layer_records, records
+from cosset.functions import errors, layer_records, package_records
 from cosset.functions.archive import MAX_UNZIPPED_BYTES
 from cosset.functions.code import CodeStore
 from cosset.functions.layer_records import LayerKey, LayerVersion
@@ -90,7 +90,7 @@ class Layers:
         def write(tx: Transaction) -> None:
             layer = layer_records.read_version(tx, key, number)
             if layer is not None:
-                records.want_package(tx, layer.code.digest, 0, now_ms)
+                package_records.want_package(tx, layer.code.digest, 0, now_ms)
                 layer_records.delete_version(tx, key, number)
 
         await self._store.write(write)
@@ -200,7 +200,7 @@ def use_layers(tx: Transaction, function: FunctionKey, arns: Sequence[str]) -> t
 
 def check_unzipped(tx: Transaction, version: FunctionVersion) -> None:
     """Code and layers together are held to the limit of code alone."""
-    total = records.sum_unzipped(tx, [version.code.digest, *(layer.digest for layer in version.layers)])
+    total = package_records.sum_unzipped(tx, [version.code.digest, *(layer.digest for layer in version.layers)])
     if version.layers and total > MAX_UNZIPPED_BYTES:
         raise errors.invalid_parameter(
             f"Function code combined with layers exceeds the maximum allowed size of {MAX_UNZIPPED_BYTES} bytes. "

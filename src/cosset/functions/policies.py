@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cosset.functions import errors, names, records
+from cosset.functions import errors, names, policy_records, records
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference
 from cosset.store.database import Store, Transaction
@@ -57,11 +57,11 @@ class Policies:
 
         def write(tx: Transaction) -> dict[str, Any]:
             _check_revision(tx, key, qualifier, revision_id)
-            present = records.read_statements(tx, key, qualifier)
+            present = policy_records.read_statements(tx, key, qualifier)
             if any(other["Sid"] == grant.sid for other in present):
                 raise errors.statement_exists(grant.sid)
-            records.insert_statement(tx, key, qualifier, statement)
-            if records.policy_size(tx, key, qualifier) > MAX_POLICY_BYTES:
+            policy_records.insert_statement(tx, key, qualifier, statement)
+            if policy_records.sum_size(tx, key, qualifier) > MAX_POLICY_BYTES:
                 raise errors.policy_too_large(MAX_POLICY_BYTES)
             self._touch(tx, key, qualifier)
             return statement
@@ -76,10 +76,10 @@ class Policies:
 
         def write(tx: Transaction) -> None:
             _read_revision(tx, key, qualifier)
-            if not records.read_statements(tx, key, qualifier):
+            if not policy_records.read_statements(tx, key, qualifier):
                 raise errors.not_found("No policy is associated with the given resource.")
             _check_revision(tx, key, qualifier, revision_id)
-            if not records.delete_statement(tx, key, qualifier, sid):
+            if not policy_records.delete_statement(tx, key, qualifier, sid):
                 raise errors.not_found(f"Statement {sid} is not found in resource policy.")
             self._touch(tx, key, qualifier)
 
@@ -95,7 +95,7 @@ class Policies:
 
         def read(tx: Transaction) -> tuple[dict[str, Any], str]:
             revision_id = _read_revision(tx, key, qualifier)
-            statements = records.read_statements(tx, key, qualifier)
+            statements = policy_records.read_statements(tx, key, qualifier)
             if not statements:
                 raise errors.not_found("The resource you requested does not exist.")
             return {"Version": "2012-10-17", "Id": "default", "Statement": statements}, revision_id

@@ -5,7 +5,7 @@ Decides nothing: what is allowed is the registry's to say. `announce` tells the 
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
@@ -27,8 +27,6 @@ from cosset.functions.tables import (
     aliases,
     functions,
     layer_uses,
-    layer_versions,
-    packages,
     statements,
     versions,
 )
@@ -53,7 +51,7 @@ def topic_key(key: FunctionKey) -> str:
 
 
 def read_settings(tx: Transaction, key: FunctionKey) -> FunctionSettings | None:
-    row = tx.execute(select(functions).where(_of(functions, key))).first()
+    row = tx.execute(select(functions).where(of_function(functions, key))).first()
     if row is None:
         return None
     return FunctionSettings(key, json.loads(row.tags), row.reserved_concurrency)
@@ -68,25 +66,25 @@ def insert_function(tx: Transaction, key: FunctionKey, tags: Mapping[str, str]) 
 
 
 def write_tags(tx: Transaction, key: FunctionKey, tags: Mapping[str, str]) -> None:
-    tx.execute(update(functions).where(_of(functions, key)).values(tags=json.dumps(dict(tags))))
+    tx.execute(update(functions).where(of_function(functions, key)).values(tags=json.dumps(dict(tags))))
 
 
 def write_reserved_concurrency(tx: Transaction, key: FunctionKey, reserved: int | None) -> None:
-    tx.execute(update(functions).where(_of(functions, key)).values(reserved_concurrency=reserved))
+    tx.execute(update(functions).where(of_function(functions, key)).values(reserved_concurrency=reserved))
 
 
 def take_version_number(tx: Transaction, key: FunctionKey) -> int:
     """The next number; never given twice, even when versions are deleted."""
-    number = tx.execute(select(functions.c.next_version).where(_of(functions, key))).scalar_one()
-    tx.execute(update(functions).where(_of(functions, key)).values(next_version=number + 1))
+    number = tx.execute(select(functions.c.next_version).where(of_function(functions, key))).scalar_one()
+    tx.execute(update(functions).where(of_function(functions, key)).values(next_version=number + 1))
     return int(number)
 
 
 def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     """With everything that belongs to it. False when there was none."""
     for table in (versions, aliases, statements, layer_uses):
-        tx.execute(delete(table).where(_of(table, key)))
-    return bool(tx.execute(delete(functions).where(_of(functions, key))).rowcount)
+        tx.execute(delete(table).where(of_function(table, key)))
+    return bool(tx.execute(delete(functions).where(of_function(functions, key))).rowcount)
 
 
 def sum_reserved_concurrency(tx: Transaction, account: str, region: str, but: FunctionKey | None = None) -> int:
@@ -113,7 +111,7 @@ def count_functions(tx: Transaction, account: str, region: str) -> tuple[int, in
 
 
 def read_version(tx: Transaction, key: FunctionKey, version: str = LATEST) -> FunctionVersion | None:
-    row = tx.execute(select(versions).where(_of(versions, key), versions.c.version == version)).first()
+    row = tx.execute(select(versions).where(of_function(versions, key), versions.c.version == version)).first()
     return None if row is None else _to_version(row)
 
 
@@ -121,12 +119,12 @@ def read_versions(
     tx: Transaction, key: FunctionKey, *, after: int = -1, limit: int | None = None
 ) -> list[FunctionVersion]:
     """In the order of their numbers, `$LATEST` first; those whose number is greater than `after`."""
-    query = select(versions).where(_of(versions, key), versions.c.number > after).order_by(versions.c.number)
+    query = select(versions).where(of_function(versions, key), versions.c.number > after).order_by(versions.c.number)
     return [_to_version(row) for row in tx.execute(query.limit(limit))]
 
 
 def read_last_published(tx: Transaction, key: FunctionKey) -> FunctionVersion | None:
-    query = select(versions).where(_of(versions, key), versions.c.number > 0).order_by(versions.c.number.desc())
+    query = select(versions).where(of_function(versions, key), versions.c.number > 0).order_by(versions.c.number.desc())
     row = tx.execute(query.limit(1)).first()
     return None if row is None else _to_version(row)
 
@@ -152,7 +150,7 @@ def insert_version(tx: Transaction, version: FunctionVersion) -> None:
 def write_version(tx: Transaction, version: FunctionVersion) -> None:
     tx.execute(
         update(versions)
-        .where(_of(versions, version.key), versions.c.version == version.version)
+        .where(of_function(versions, version.key), versions.c.version == version.version)
         .values(**_values(version))
     )
     _delete_layer_uses(tx, version.key, version.version)
@@ -160,9 +158,9 @@ def write_version(tx: Transaction, version: FunctionVersion) -> None:
 
 
 def delete_version(tx: Transaction, key: FunctionKey, version: str) -> bool:
-    tx.execute(delete(statements).where(_of(statements, key), statements.c.qualifier == version))
+    tx.execute(delete(statements).where(of_function(statements, key), statements.c.qualifier == version))
     _delete_layer_uses(tx, key, version)
-    result = tx.execute(delete(versions).where(_of(versions, key), versions.c.version == version))
+    result = tx.execute(delete(versions).where(of_function(versions, key), versions.c.version == version))
     return bool(result.rowcount)
 
 
@@ -181,7 +179,7 @@ def _insert_layer_uses(tx: Transaction, version: FunctionVersion) -> None:
 
 
 def _delete_layer_uses(tx: Transaction, key: FunctionKey, version: str) -> None:
-    tx.execute(delete(layer_uses).where(_of(layer_uses, key), layer_uses.c.version == version))
+    tx.execute(delete(layer_uses).where(of_function(layer_uses, key), layer_uses.c.version == version))
 
 
 def unsettled_keys(tx: Transaction) -> list[FunctionKey]:
@@ -201,7 +199,7 @@ def unsettled_keys(tx: Transaction) -> list[FunctionKey]:
 
 
 def read_alias(tx: Transaction, key: FunctionKey, alias: str) -> Alias | None:
-    row = tx.execute(select(aliases).where(_of(aliases, key), aliases.c.alias == alias)).first()
+    row = tx.execute(select(aliases).where(of_function(aliases, key), aliases.c.alias == alias)).first()
     return None if row is None else _to_alias(row)
 
 
@@ -209,7 +207,7 @@ def read_aliases(
     tx: Transaction, key: FunctionKey, *, version: str | None = None, after: str = "", limit: int | None = None
 ) -> list[Alias]:
     """By name; those after `after`, and those that point at `version` when that is given."""
-    query = select(aliases).where(_of(aliases, key), aliases.c.alias > after).order_by(aliases.c.alias)
+    query = select(aliases).where(of_function(aliases, key), aliases.c.alias > after).order_by(aliases.c.alias)
     if version is not None:
         query = query.where(aliases.c.version == version)
     return [_to_alias(row) for row in tx.execute(query.limit(limit))]
@@ -226,98 +224,22 @@ def insert_alias(tx: Transaction, alias: Alias) -> None:
 
 def write_alias(tx: Transaction, alias: Alias) -> None:
     tx.execute(
-        update(aliases).where(_of(aliases, alias.key), aliases.c.alias == alias.name).values(**_alias_values(alias))
+        update(aliases)
+        .where(of_function(aliases, alias.key), aliases.c.alias == alias.name)
+        .values(**_alias_values(alias))
     )
 
 
 def delete_alias(tx: Transaction, key: FunctionKey, alias: str) -> None:
-    tx.execute(delete(statements).where(_of(statements, key), statements.c.qualifier == alias))
-    tx.execute(delete(aliases).where(_of(aliases, key), aliases.c.alias == alias))
-
-
-# -- policies ----------------------------------------------------------------------------------------------------------
-
-
-def read_statements(tx: Transaction, key: FunctionKey, qualifier: str) -> list[dict[str, Any]]:
-    query = (
-        select(statements.c.statement)
-        .where(_of(statements, key), statements.c.qualifier == qualifier)
-        .order_by(statements.c.position)
-    )
-    return [json.loads(row.statement) for row in tx.execute(query)]
-
-
-def policy_size(tx: Transaction, key: FunctionKey, qualifier: str) -> int:
-    """Characters of all statements together."""
-    query = select(func.sum(func.length(statements.c.statement))).where(
-        _of(statements, key), statements.c.qualifier == qualifier
-    )
-    return int(tx.execute(query).scalar() or 0)
-
-
-def insert_statement(tx: Transaction, key: FunctionKey, qualifier: str, statement: Mapping[str, Any]) -> None:
-    last = select(func.max(statements.c.position)).where(_of(statements, key), statements.c.qualifier == qualifier)
-    tx.execute(
-        insert(statements).values(
-            account=key.account,
-            region=key.region,
-            name=key.name,
-            qualifier=qualifier,
-            sid=statement["Sid"],
-            position=(tx.execute(last).scalar() or 0) + 1,
-            statement=json.dumps(statement),
-        )
-    )
-
-
-def delete_statement(tx: Transaction, key: FunctionKey, qualifier: str, sid: str) -> bool:
-    result = tx.execute(
-        delete(statements).where(_of(statements, key), statements.c.qualifier == qualifier, statements.c.sid == sid)
-    )
-    return bool(result.rowcount)
-
-
-# -- packages ----------------------------------------------------------------------------------------------------------
-
-
-def want_package(tx: Transaction, digest: str, unzipped_bytes: int, now_ms: int) -> None:
-    """Notes that somebody wants this package now, so that it is not collected before it is referred to."""
-    result = tx.execute(update(packages).where(packages.c.digest == digest).values(wanted_at_ms=now_ms))
-    if not result.rowcount:
-        tx.execute(insert(packages).values(digest=digest, unzipped_bytes=unzipped_bytes, wanted_at_ms=now_ms))
-
-
-def sum_unzipped(tx: Transaction, digests: Sequence[str]) -> int:
-    """The bytes that these packages hold, unpacked."""
-    sizes = select(packages.c.digest, packages.c.unzipped_bytes).where(packages.c.digest.in_(digests))
-    by_digest = {row.digest: int(row.unzipped_bytes) for row in tx.execute(sizes)}
-    return sum(by_digest.get(digest, 0) for digest in digests)
-
-
-def touch_packages(tx: Transaction, key: FunctionKey, now_ms: int, version: str | None = None) -> None:
-    """The clock of collection starts when the last reference goes: call before code is replaced or deleted."""
-    for table in (versions, layer_uses):
-        query = select(table.c.code_digest).where(_of(table, key))
-        if version is not None:
-            query = query.where(table.c.version == version)
-        tx.execute(update(packages).where(packages.c.digest.in_(query)).values(wanted_at_ms=now_ms))
-
-
-def take_unwanted_packages(tx: Transaction, before_ms: int) -> list[str]:
-    """Forgets the packages that nothing holds and nobody wanted since `before_ms`, and says which they were."""
-    unwanted = select(packages.c.digest).where(packages.c.wanted_at_ms < before_ms)
-    for table in (versions, layer_versions, layer_uses):
-        unwanted = unwanted.where(packages.c.digest.not_in(select(table.c.code_digest)))
-    digests = [row.digest for row in tx.execute(unwanted)]
-    if digests:
-        tx.execute(delete(packages).where(packages.c.digest.in_(digests)))
-    return digests
+    tx.execute(delete(statements).where(of_function(statements, key), statements.c.qualifier == alias))
+    tx.execute(delete(aliases).where(of_function(aliases, key), aliases.c.alias == alias))
 
 
 # -- rows and values ---------------------------------------------------------------------------------------------------
 
 
-def _of(table: Table, key: FunctionKey) -> ColumnElement[bool]:
+def of_function(table: Table, key: FunctionKey) -> ColumnElement[bool]:
+    """The rows of a function, in any table that has them."""
     return and_(table.c.account == key.account, table.c.region == key.region, table.c.name == key.name)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from cosset.clock import Clock
-from cosset.functions import checks, configuring, errors, layer_records, names, records
+from cosset.functions import checks, configuring, errors, layer_records, names, package_records, records
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
 from cosset.functions.concurrency import Concurrency
@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 
 MAX_CODE_BYTES = 80_530_636_800
 """All packages of an account in a region, versions counted each (AWS's own limit, 75 GB)."""
-COLLECT_S = 1800
+SWEEP_S = 1800
+"""How often packages are collected, and states settled that a node which has gone left behind."""
 
 
 def random_id() -> str:
@@ -70,7 +71,7 @@ class Functions:
         random: Callable[[], float] = system_random.random,
     ) -> None:
         self.code = code
-        self._collecting: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._store = store
         self._roles = roles
         self._runtimes = runtimes
@@ -88,14 +89,14 @@ class Functions:
     async def start(self) -> None:
         """Call once the store is open, before anything is served: finishes what a stop left half way."""
         await self.code.start()
-        await self._settling.start()
-        self._collecting = asyncio.create_task(self._collect_for_ever(), name="collect packages")
+        await self._settling.settle_left()
+        self._sweeping = asyncio.create_task(self._sweep_for_ever(), name="sweep functions")
 
     async def close(self) -> None:
         """States still on their way are settled at the next start."""
-        if self._collecting is not None:
-            self._collecting.cancel()
-            await asyncio.gather(self._collecting, return_exceptions=True)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         await self._settling.close()
 
     async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
@@ -222,7 +223,7 @@ class Functions:
         def delete(tx: Transaction) -> None:
             if records.read_settings(tx, key) is None:
                 raise errors.function_not_found(key.arn)
-            records.touch_packages(tx, key, now_ms, qualifier)
+            package_records.touch_packages(tx, key, now_ms, qualifier)
             if qualifier is None:
                 records.delete_function(tx, key)
             else:
@@ -232,19 +233,20 @@ class Functions:
 
         await self._store.write(delete)
 
-    async def _collect_for_ever(self) -> None:
+    async def _sweep_for_ever(self) -> None:
         while True:
-            await self._clock.sleep(COLLECT_S)
+            await self._clock.sleep(SWEEP_S)
             try:
+                await self._settling.settle_left()
                 await self.code.collect()
             except Exception:  # the boundary of this task: a full disk passes
-                logger.exception("collecting packages failed; the next try is in %s s", COLLECT_S)
+                logger.exception("sweeping functions failed; the next try is in %s s", SWEEP_S)
 
     def _change(
         self, tx: Transaction, key: FunctionKey, revision_id: str | None, change: Change, code: Code | None
     ) -> FunctionVersion:
         changed = self._changed(tx, key, revision_id, change, code)
-        records.touch_packages(tx, key, self._clock.now_ms(), LATEST)
+        package_records.touch_packages(tx, key, self._clock.now_ms(), LATEST)
         records.write_version(tx, changed)
         records.announce(tx, key)
         return changed

@@ -35,8 +35,8 @@ class Settling:
         self._tasks: set[asyncio.Task[None]] = set()
         self._creating: dict[FunctionKey, asyncio.Task[None]] = {}
 
-    async def start(self) -> None:
-        """Settles at once what the last stop left."""
+    async def settle_left(self) -> None:
+        """Settles at once whatever is on its way: what the last stop left, or a node that has gone."""
         for key in await self._store.read(records.unsettled_keys):
             await self._settle(key)
 

@@ -1,10 +1,11 @@
 import asyncio
+import dataclasses
 import errno
 from collections import Counter
 
 import pytest
 
-from cosset.functions import archive, checks, registry
+from cosset.functions import archive, checks, records, registry
 from cosset.functions.model import Change, FunctionKey, FunctionState, UpdateStatus
 from cosset.functions.names import FunctionReference
 from cosset.store.errors import DiskFullError
@@ -398,6 +399,20 @@ def test_packages_are_collected_now_and_then(tmp_path):
             await room.functions.delete(FunctionReference(KEY))
             room.clock.advance(2 * 3600)
             while folder.exists():
+                await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_what_another_node_left_half_way_is_settled_by_the_sweep(tmp_path):
+    async def run():
+        async with functions_room(tmp_path) as room:
+            await create(room)
+            await resolve(room)
+            half = dataclasses.replace(await latest(room), last_update_status=UpdateStatus.IN_PROGRESS)
+            await room.store.write(lambda tx: records.write_version(tx, half))
+            room.clock.advance(registry.SWEEP_S)
+            while (await latest(room)).last_update_status is not UpdateStatus.SUCCESSFUL:
                 await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(run(), 30))
