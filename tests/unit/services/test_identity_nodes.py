@@ -1,0 +1,110 @@
+"""Two nodes on one PostgreSQL database: one account, one truth, and what one node changes the other hears of."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cosset.clock import SystemClock
+from cosset.identity.principal import Credentials
+from cosset.services.iam.directory import IamDirectory
+from cosset.services.iam.service import iam_service
+from cosset.services.logs.group_book import LogGroupBook, find_group
+from cosset.store.database import Store
+from cosset.wire.errors import ServiceError
+from support.caller import Caller
+from support.postgres import PostgresServer, running_postgres
+
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+async def open_nodes(folder: Path, database: str) -> list[Store]:
+    return [
+        await Store.open(data=folder / name, database=database, clock=SystemClock(), min_free_mb=0)
+        for name in ("one", "two")
+    ]
+
+
+async def first_start(stores: list[Store]) -> tuple[list[IamDirectory], Credentials]:
+    directories = [IamDirectory(store, SystemClock()) for store in stores]
+    told = [each for each in await asyncio.gather(*(each.ensure_first_start() for each in directories)) if each]
+    assert len(told) == 1
+    return directories, told[0]
+
+
+async def until(ask: Callable[[], Awaitable[bool]], expected: bool) -> None:
+    """Waits for what another node is to hear of; the limit is for a test that fails."""
+    async with asyncio.timeout(20):
+        while await ask() is not expected:
+            await asyncio.sleep(0.01)
+
+
+def test_nodes_that_start_at_once_agree(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        stores = await open_nodes(tmp_path, postgres.new_database())
+        directories, key = await first_start(stores)
+        assert directories[0].account == directories[1].account
+        for directory in directories:
+            assert await directory.find_key(key.access_key_id, None) is not None
+        role_arn = f"arn:aws:iam::{directories[0].account}:role/cosset-basic"
+        session = await directories[0].sessions.issue(role_arn, "s", 900)
+        known = await directories[1].find_key(session.access_key_id, session.session_token)
+        assert known is not None
+        assert known.credentials == session
+        for store in stores:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_change_on_one_node_is_in_force_on_the_other(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        stores = await open_nodes(tmp_path, postgres.new_database())
+        directories, key = await first_start(stores)
+        known = await directories[0].find_key(key.access_key_id, None)
+        assert known is not None
+        calls = [Caller(iam_service(store, SystemClock()), known.principal) for store in stores]
+        role_arn = f"arn:aws:iam::{directories[0].account}:role/worker"
+        assert not await directories[1].assumable_by_lambda(role_arn)
+        made = await asyncio.gather(
+            *(call("CreateRole", RoleName="worker", AssumeRolePolicyDocument=TRUST) for call in calls * 3),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(each, dict) for each in made) == 1
+        assert {each.code for each in made if isinstance(each, ServiceError)} == {"EntityAlreadyExists"}
+        await until(lambda: directories[1].assumable_by_lambda(role_arn), True)
+        await calls[0]("DeleteRole", RoleName="worker")
+        assert not await directories[0].assumable_by_lambda(role_arn)
+        await until(lambda: directories[1].assumable_by_lambda(role_arn), False)
+        for store in stores:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_log_group_that_every_node_wants_is_made_once(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        stores = await open_nodes(tmp_path, postgres.new_database())
+        books = [LogGroupBook(store, SystemClock()) for store in stores]
+        await asyncio.gather(*(book.ensure_group("111111111111", "us-east-1", "g") for book in books * 5))
+        group = await stores[0].read(lambda tx: find_group(tx, "111111111111", "us-east-1", "g"))
+        assert group is not None
+        for store in stores:
+            await store.close()
+
+    asyncio.run(scenario())
