@@ -103,12 +103,12 @@ class Room:
 
 
 @asynccontextmanager
-async def functions_room(folder: Path, **settings: Any) -> AsyncIterator[Room]:
+async def functions_room(folder: Path, database: str | None = None, **settings: Any) -> AsyncIterator[Room]:
     """`settings` are further arguments of Functions. `draws` is what the random source will give, then 0.999."""
     clock = ManualClock()
     numbers = itertools.count(1)
     draws: list[float] = []
-    store = await Store.open(data=folder, database=None, clock=clock, min_free_mb=1)
+    store = await Store.open(data=folder, database=database, clock=clock, min_free_mb=1)
     code = CodeStore(store, Blobs(folder / "blobs"), folder / "code", clock)
     functions = Functions(
         store=store,

@@ -1,0 +1,79 @@
+"""The same rows on both engines: one long story that reads and writes every table of this room."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from cosset.wire.errors import ServiceError
+from support.functions import ACCOUNT, HANDLER_ZIP, REGION, functions_room
+from support.postgres import PostgresServer, running_postgres
+from support.zip import make_zip
+
+ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:fn"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
+
+
+def test_a_function_lives_the_same_life_on_every_engine(tmp_path, database):
+    async def run():
+        async with functions_room(tmp_path, database) as room:
+            await live(room)
+        async with functions_room(tmp_path, database) as room:
+            found = await room.call("GetFunction", FunctionName="fn", Qualifier="Prod")
+            assert found["Configuration"]["LastUpdateStatus"] == "Successful"
+            await room.call("DeleteFunction", FunctionName="fn")
+            for name in ("fn", "other"):
+                with pytest.raises(ServiceError):
+                    await room.functions.resolve(ACCOUNT, REGION, "fn", name)
+
+    asyncio.run(run())
+
+
+async def live(room):
+    layer = await room.call("PublishLayerVersion", LayerName="tools", Content={"ZipFile": HANDLER_ZIP})
+    await room.create("fn", Publish=True, Layers=[layer["LayerVersionArn"]], Tags={"a": "é"})
+    created = await asyncio.gather(*[room.create("other") for _ in range(4)], return_exceptions=True)
+    assert sum(isinstance(end, ServiceError) for end in created) == 3
+    package = make_zip({"index.py": "changed"})
+    await room.call("UpdateFunctionCode", FunctionName="fn", ZipFile=package, Publish=True)
+    await room.settle()
+    weights = {"AdditionalVersionWeights": {"2": 0.5}}
+    await room.call("CreateAlias", FunctionName="fn", Name="Prod", FunctionVersion="1", RoutingConfig=weights)
+    room.draws += [0.1, 0.9]
+    targets = [await room.functions.resolve(ACCOUNT, REGION, "fn", "Prod") for _ in range(2)]
+    assert [target.version for target in targets] == ["2", "1"]
+    await room.call("PutFunctionConcurrency", FunctionName="fn", ReservedConcurrentExecutions=7)
+    await room.call("TagResource", Resource=ARN, Tags={"b": "c"})
+    grant = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
+    for sid in ("one", "two"):
+        await room.call("AddPermission", FunctionName="fn", StatementId=sid, **grant)
+    await room.call("RemovePermission", FunctionName="fn", StatementId="one")
+    given = {"LayerName": "tools", "VersionNumber": 1}
+    await room.call(
+        "AddLayerVersionPermission", **given, StatementId="s", Action="lambda:GetLayerVersion", Principal="*"
+    )
+    await room.call("DeleteLayerVersion", **given)
+    listed = await room.call("ListFunctions", FunctionVersion="ALL")
+    assert [item["FunctionArn"].split(":", 6)[6] for item in listed["Functions"]] == [
+        "fn:$LATEST",
+        "fn:1",
+        "fn:2",
+        "other:$LATEST",
+    ]
+    usage = (await room.call("GetAccountSettings"))["AccountUsage"]
+    assert usage == {"FunctionCount": 2, "TotalCodeSize": 2 * len(HANDLER_ZIP) + 2 * len(package)}
+    await room.call("DeleteFunction", FunctionName="other")
+    room.clock.advance(7200)
+    await room.code.collect()
+    await room.call("UpdateFunctionConfiguration", FunctionName="fn", Layers=[])
+    await room.settle()
