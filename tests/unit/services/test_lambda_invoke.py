@@ -142,3 +142,16 @@ def test_a_payload_that_is_not_json_never_reaches_the_function(tmp_path):
         assert room.invoker.invoked == room.invoker.accepted == []
 
     in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("RequestResponse", 6 * 1024 * 1024), ("Event", 1024 * 1024)])
+def test_a_payload_that_is_too_large_is_not_parsed(tmp_path, kind, limit):
+    async def test(room):
+        with pytest.raises(ServiceError) as caught:
+            await room.call("Invoke", FunctionName="fn", Payload=b"x" * (limit + 1), InvocationType=kind)
+        assert (caught.value.code, caught.value.status) == ("RequestTooLargeException", 413)
+        assert caught.value.message == (
+            f"{limit + 1} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
+        )
+
+    in_room(tmp_path, test)

@@ -8,6 +8,7 @@ from cosset.functions import errors
 from cosset.functions.names import FunctionReference
 from cosset.functions.registry import Functions
 from cosset.invocation.api import Invocation, InvocationType, Invoker
+from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, check_payload
 from cosset.services.lambda_.payloads import check_json
 from cosset.services.lambda_.references import on_function, reference_of
 from cosset.services.operation import Context, Params, Result, operation
@@ -28,7 +29,7 @@ class InvokeOperations:
         """Raises: ServiceError, whatever the function itself did not do (its own errors are results)."""
         reference = reference_of(ctx, params)
         kind = InvocationType(params.get("InvocationType", "RequestResponse"))
-        payload = await _read_payload(params.get("Payload"))
+        payload = await _read_payload(params.get("Payload"), kind)
         invocation = Invocation(
             account=reference.key.account,
             region=reference.key.region,
@@ -53,7 +54,7 @@ class InvokeOperations:
     @operation("InvokeAsync", on_function("InvokeFunction"))
     async def invoke_async(self, ctx: Context, params: Params) -> Result:
         reference = reference_of(ctx, params)
-        payload = await _read_payload(params.get("InvokeArgs"))
+        payload = await _read_payload(params.get("InvokeArgs"), InvocationType.EVENT)
         await self._invoker.invoke_async(
             Invocation(
                 account=reference.key.account,
@@ -87,17 +88,19 @@ class InvokeOperations:
         await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
 
 
-async def _read_payload(body: Body | None) -> bytes:
-    """The event, checked to be JSON; `{}` when the caller sent none.
+async def _read_payload(body: Body | None, kind: InvocationType) -> bytes:
+    """The event, checked to be JSON; `{}` when the caller sent none. What is too large is not even parsed.
 
     Raises:
-        ServiceError: InvalidRequestContentException.
+        ServiceError: InvalidRequestContentException, RequestTooLargeException.
     """
     if body is None or body == b"":
         return b"{}"
     payload = body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
     if not payload:
         return b"{}"
+    limit_bytes = ASYNC_PAYLOAD_BYTES if kind is InvocationType.EVENT else SYNC_PAYLOAD_BYTES
+    check_payload(payload, kind.value, limit_bytes)
     if len(payload) > _CHECK_OFF_LOOP_BYTES:
         await asyncio.to_thread(check_json, payload)
     else:
