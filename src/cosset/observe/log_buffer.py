@@ -7,8 +7,8 @@ A write that fails (a full disk) is tried again until it holds or the buffer is 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cosset.clock import Clock
@@ -20,6 +20,8 @@ _EVENT_OVERHEAD_BYTES = 26
 """What AWS counts for an event besides its message."""
 _MAX_AHEAD_MS = 2 * 3600 * 1000
 """How far in the future CloudWatch Logs accepts an event."""
+_PIECE_EVENTS = 2_000
+"""As many go to the store at once; about four milliseconds of the loop."""
 _FIRST_RETRY_S = 0.2
 _LONGEST_RETRY_S = 5.0
 
@@ -185,24 +187,15 @@ class LogBuffer:
 
     async def _write_batch(self) -> bool:
         """Writes all that is pending now. False: closed before it could be."""
-        batch, count, size = self._take()
-        number = self._collecting
+        taken, number = self._pending, self._collecting
+        self._pending = {}
         self._collecting += 1
-        delay_s = _FIRST_RETRY_S
-        while True:
-            try:
-                for key in {(key.account, key.region, key.group) for key, _ in batch}:
-                    await self._groups.ensure_group(*key)
-                await self._sink.append(batch)
-                break
-            except Exception as error:  # noqa: BLE001 - the buffer's own task: whatever the store's trouble is, it must live
-                logger.error("Cannot write %d log events, will try again in %.1f s: %r", count, delay_s, error)
-                if self._closing.is_set():
-                    return False
-                await self._pause(delay_s)
-                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
-        self._count -= count
-        self._bytes -= size
+        # It counts as unwritten until it is written, piece by piece: the loop has others to serve in between.
+        for piece in _pieces(taken, self._stamp()):
+            if not await self._append(piece):
+                return False
+            self._count -= piece.count
+            self._bytes -= piece.size
         self._durable = number
         for target, durable in self._flushes:
             if target <= number and not durable.done():
@@ -210,28 +203,26 @@ class LogBuffer:
         self._flushes = [each for each in self._flushes if not each[1].done()]
         return True
 
-    def _take(self) -> tuple[list[tuple[StreamKey, Sequence[LogEvent]]], int, int]:
-        """Everything pending, with what was dropped said in its place. It counts as unwritten until it is written."""
-        now_ms = self._last_ingested_ms = max(self._clock.now_ms(), self._last_ingested_ms)
-        batch: list[tuple[StreamKey, Sequence[LogEvent]]] = []
-        count = size = 0
-        for key, pending in self._pending.items():
-            events = [
-                replace(
-                    event,
-                    timestamp_ms=_plausible(event.timestamp_ms, now_ms),
-                    ingested_ms=event.ingested_ms or now_ms,
-                )
-                for event in pending.events
-            ]
-            if pending.dropped:
-                sentence = f"[cosset] {pending.dropped} log events were dropped here: the log buffer was full."
-                events.insert(0, LogEvent(_plausible(pending.last_dropped_ms, now_ms), sentence, now_ms))
-            batch.append((key, events))
-            count += len(pending.events)
-            size += pending.size
-        self._pending = {}
-        return batch, count, size
+    async def _append(self, piece: "_Piece") -> bool:
+        """Tries until it holds, or the buffer closes."""
+        delay_s = _FIRST_RETRY_S
+        while True:
+            try:
+                for group in {(key.account, key.region, key.group) for key, _ in piece.batch}:
+                    await self._groups.ensure_group(*group)
+                await self._sink.append(piece.batch)
+                return True
+            except Exception as error:  # noqa: BLE001 - the buffer's own task: whatever the store's trouble is, it must live
+                logger.error("Cannot write %d log events, will try again in %.1f s: %r", piece.count, delay_s, error)
+                if self._closing.is_set():
+                    return False
+                await self._pause(delay_s)
+                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+
+    def _stamp(self) -> int:
+        """The time of ingestion: now, and never before an earlier one."""
+        self._last_ingested_ms = max(self._clock.now_ms(), self._last_ingested_ms)
+        return self._last_ingested_ms
 
     def _drop_oldest_of_loudest(self) -> None:
         loudest = max(self._pending.values(), key=lambda pending: pending.size)
@@ -241,3 +232,37 @@ class LogBuffer:
         loudest.size -= _size(event)
         self._bytes -= _size(event)
         self._count -= 1
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What goes to the sink at once. `count` and `size` are of the events that were taken in, without notes."""
+
+    batch: list[tuple[StreamKey, list[LogEvent]]] = field(default_factory=list)
+    count: int = 0
+    size: int = 0
+
+
+def _pieces(taken: dict[StreamKey, _Pending], now_ms: int) -> Iterator[_Piece]:
+    """The events of all streams, each stream's in order, with what was dropped said in its place."""
+    piece = _Piece()
+    for key, pending in taken.items():
+        events: list[LogEvent] = []
+        piece.batch.append((key, events))
+        if pending.dropped:
+            sentence = f"[cosset] {pending.dropped} log events were dropped here: the log buffer was full."
+            events.append(LogEvent(_plausible(pending.last_dropped_ms, now_ms), sentence, now_ms))
+        for event in pending.events:
+            events.append(_stamped(event, now_ms))
+            piece.count += 1
+            piece.size += _size(event)
+            if piece.count >= _PIECE_EVENTS:
+                yield piece
+                events = []
+                piece = _Piece([(key, events)])
+    yield piece
+
+
+def _stamped(event: LogEvent, now_ms: int) -> LogEvent:
+    timestamp_ms = _plausible(event.timestamp_ms, now_ms)
+    return LogEvent(timestamp_ms, event.message, event.ingested_ms or now_ms)

@@ -251,3 +251,21 @@ def test_ingestion_time_never_goes_back() -> None:
         await bench.buffer.close()
 
     asyncio.run(scenario())
+
+
+def test_a_large_backlog_goes_out_in_pieces_and_in_order() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        for number in range(9_000):
+            bench.write(ONE if number % 3 else TWO, str(number))
+        bench.sink.failures = 1
+        flush = asyncio.create_task(bench.buffer.flush())
+        await settle()
+        bench.clock.advance(1)
+        await flush
+        assert bench.sink.messages(ONE) == [str(number) for number in range(9_000) if number % 3]
+        assert bench.sink.messages(TWO) == [str(number) for number in range(9_000) if not number % 3]
+        assert max(sum(len(events) for _, events in batch) for batch in bench.sink.batches) <= 2_000
+        await bench.buffer.close()
+
+    asyncio.run(scenario())
