@@ -119,9 +119,11 @@ def test_groups_are_listed_in_pages_and_by_pattern(run: Run) -> None:
         pages = [[group["logGroupName"] for group in each["logGroups"]] for each in (first, second, third)]
         assert pages == [["g-0", "g-1"], ["g-2", "g-3"], ["g-4"]]
         assert "nextToken" not in third
-        found = (await bench.call("DescribeLogGroups", logGroupNamePattern="G-3"))["logGroups"]
+        found = (await bench.call("DescribeLogGroups", logGroupNamePattern="-3"))["logGroups"]
         assert [group["logGroupName"] for group in found] == ["g-3"]
         assert "storedBytes" not in found[0]
+        # The search is case-sensitive.
+        assert (await bench.call("DescribeLogGroups", logGroupNamePattern="G-3"))["logGroups"] == []
         error = await bench.refused("DescribeLogGroups", logGroupNamePattern="a", logGroupNamePrefix="b")
         assert error.code == "InvalidParameterException"
         for token in ("x", "!!", "e30", ""):
@@ -359,6 +361,8 @@ def test_filter_merges_streams_by_time(run: Run) -> None:
         error = await bench.refused("FilterLogEvents", logGroupName=GROUP, logStreamNames=["a", "none"])
         assert error.message == "The specified log stream does not exist."
         error = await bench.refused("FilterLogEvents", logGroupName=GROUP, filterPattern="[a, b]")
+        assert error.code == "NotImplementedException"
+        error = await bench.refused("FilterLogEvents", logGroupName=GROUP, startFromHead=False)
         assert error.code == "NotImplementedException"
         error = await bench.refused("FilterLogEvents", logGroupName=GROUP, filterPattern="{ $.a = ")
         assert error.code == "InvalidParameterException"

@@ -76,6 +76,8 @@ class LogEvents:
     async def filter_log_events(self, ctx: Context, params: Params) -> Result:
         if params.get("logStreamNames") and params.get("logStreamNamePrefix"):
             raise invalid_parameter("logStreamNames and logStreamNamePrefix are mutually exclusive parameters.")
+        if params.get("startFromHead") is False and "nextToken" not in params:
+            raise OperationNotImplementedError("logs", "FilterLogEvents from the latest event backwards")
         name = group_name(params)
         group = await self._store.read(lambda tx: need_group(tx, ctx, name))
         for stream in params.get("logStreamNames", []):

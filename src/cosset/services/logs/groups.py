@@ -85,6 +85,8 @@ class LogGroups:
     async def describe_log_groups(self, ctx: Context, params: Params) -> Result:
         if params.get("logGroupNamePrefix") and params.get("logGroupNamePattern"):
             raise invalid_parameter("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
+        if params.get("includeLinkedAccounts"):
+            raise OperationNotImplementedError("logs", "DescribeLogGroups with includeLinkedAccounts")
         after = read_name(params["nextToken"]) if "nextToken" in params else None
         limit = params.get("limit", _DEFAULT_LIMIT)
         found = await self._matching(ctx, params)
@@ -103,7 +105,7 @@ class LogGroups:
 
     async def _matching(self, ctx: Context, params: Params) -> list[LogGroup]:
         prefix = params.get("logGroupNamePrefix", "")
-        pattern = params.get("logGroupNamePattern", "").lower()
+        pattern = params.get("logGroupNamePattern", "")
         wanted_class = params.get("logGroupClass")
         names = {name_of(each) for each in params.get("logGroupIdentifiers", [])}
         query = (
@@ -117,7 +119,7 @@ class LogGroups:
                 group
                 for group in found
                 if group.name.startswith(prefix)
-                and pattern in group.name.lower()
+                and pattern in group.name
                 and wanted_class in (None, group.log_group_class)
                 and (not names or group.name in names)
             ),
