@@ -155,3 +155,21 @@ def test_a_payload_that_is_too_large_is_not_parsed(tmp_path, kind, limit):
         )
 
     in_room(tmp_path, test)
+
+
+def test_what_is_streamed_without_end_is_not_read_to_its_end(tmp_path):
+    read = 0
+
+    async def endless():
+        nonlocal read
+        while True:
+            read += 1
+            yield b"x" * 65536
+
+    async def test(room):
+        with pytest.raises(ServiceError) as caught:
+            await room.call("InvokeAsync", FunctionName="fn", InvokeArgs=endless())
+        assert caught.value.code == "RequestTooLargeException"
+        assert read == 17
+
+    in_room(tmp_path, test)

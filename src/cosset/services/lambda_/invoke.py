@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncIterator
 
 from cosset.functions import errors
 from cosset.functions.names import FunctionReference
@@ -94,18 +95,27 @@ async def _read_payload(body: Body | None, kind: InvocationType) -> bytes:
     Raises:
         ServiceError: InvalidRequestContentException, RequestTooLargeException.
     """
-    if body is None or body == b"":
-        return b"{}"
-    payload = body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+    limit_bytes = ASYNC_PAYLOAD_BYTES if kind is InvocationType.EVENT else SYNC_PAYLOAD_BYTES
+    payload = body if isinstance(body, bytes) else await _collect(body, limit_bytes)
     if not payload:
         return b"{}"
-    limit_bytes = ASYNC_PAYLOAD_BYTES if kind is InvocationType.EVENT else SYNC_PAYLOAD_BYTES
     check_payload(payload, kind.value, limit_bytes)
     if len(payload) > _CHECK_OFF_LOOP_BYTES:
         await asyncio.to_thread(check_json, payload)
     else:
         check_json(payload)
     return payload
+
+
+async def _collect(chunks: AsyncIterator[bytes] | None, limit_bytes: int) -> bytes:
+    """What was streamed, but no more of it than shows that it is too much."""
+    payload = bytearray()
+    if chunks is not None:
+        async for chunk in chunks:
+            payload += chunk
+            if len(payload) > limit_bytes:
+                break
+    return bytes(payload)
 
 
 def _read_client_context(given: str | None) -> str | None:

@@ -20,16 +20,6 @@ def reference_of(ctx: Context, params: Params) -> FunctionReference:
     return _own(ctx, reference)
 
 
-def _own(ctx: Context, reference: FunctionReference) -> FunctionReference:
-    if reference.key.account != ctx.account:
-        action = f"lambda:{ctx.operation}"
-        raise errors.access_denied(
-            f"User: {ctx.principal.arn} is not authorized to perform: {action} on resource: {reference.arn} "
-            f"because no resource-based policy allows the {action} action"
-        )
-    return reference
-
-
 def key_of(ctx: Context, params: Params) -> FunctionKey:
     """The function, for operations that are about all of it.
 
@@ -43,6 +33,16 @@ def key_of(ctx: Context, params: Params) -> FunctionKey:
             "operation. Please specify either a function name or an unqualified function ARN."
         )
     return _own(ctx, reference).key
+
+
+def _own(ctx: Context, reference: FunctionReference) -> FunctionReference:
+    if reference.key.account != ctx.account:
+        action = f"lambda:{ctx.operation}"
+        raise errors.access_denied(
+            f"User: {ctx.principal.arn} is not authorized to perform: {action} on resource: {reference.arn} "
+            f"because no resource-based policy allows the {action} action"
+        )
+    return reference
 
 
 def on_function(action: str) -> Requirements:
