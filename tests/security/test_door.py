@@ -342,6 +342,7 @@ def test_malformed_authorization(house: House, authorization: str) -> None:
 
 
 def test_what_is_not_served_is_refused_by_name(house: House) -> None:
+    house.clock.advance(time.time() - house.clock.now_ms() / 1000)  # boto3 signs with the time of day
     for service, call, named in (
         ("lambda", lambda c: c.get_account_settings(), "lambda:GetAccountSettings"),
         ("sts", lambda c: c.get_session_token(), "sts:GetSessionToken"),
@@ -352,14 +353,14 @@ def test_what_is_not_served_is_refused_by_name(house: House) -> None:
         ("cloudwatch", lambda c: c.list_metrics(), "cloudwatch:ListMetrics"),
         ("stepfunctions", lambda c: c.list_state_machines(), "stepfunctions:ListStateMachines"),
         ("ec2", lambda c: c.describe_vpcs(), "ec2:DescribeVpcs"),
-        ("apigateway", lambda c: c.get_rest_apis(), "apigateway:GET /restapis"),
+        ("apigateway", lambda c: c.get_rest_apis(), "apigateway:GetRestApis"),
+        ("route53", lambda c: c.list_hosted_zones(), "route53:ListHostedZones"),
     ):
-        house.clock._now_ms = int(time.time() * 1000)
         with pytest.raises(ClientError) as caught:
             call(house.front.client(service))
         error = caught.value.response["Error"]
         assert error["Code"] == "NotImplementedException"
-        assert named in error["Message"] or named.split(":")[0] in error["Message"]
+        assert f" {named} " in error["Message"]
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
         assert caught.value.response["ResponseMetadata"]["RequestId"]
 

@@ -106,6 +106,7 @@ def event(payload: bytes = b"{}", timeout_s: float = 10, **changes: object) -> E
 async def jail(data: Path | None = None, user: int | None = None, **options: object) -> AsyncIterator[Jail]:
     """Args: user: the uid to start the launcher as; None: the test's own."""
     with _data_folder(data) as folder:
+        (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
         command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder)]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220

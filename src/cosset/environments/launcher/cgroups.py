@@ -109,11 +109,12 @@ class Cgroup:
         """CPU as a quota in proportion to memory, as on AWS, which gives a full share only to Init."""
         if folder := self._folders.get("cpu"):
             quota_us = max(_MIN_QUOTA_US, CPU_PERIOD_US * memory_mb // FULL_CPU_MB)
+            # Refused where a quota above ours is smaller: then that one holds.
             if self._versions["cpu"] == 1:
-                _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
-                _write(folder / "cpu.cfs_quota_us", str(quota_us))
+                _write_if_there(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
+                _write_if_there(folder / "cpu.cfs_quota_us", str(quota_us))
             else:
-                _write(folder / "cpu.max", f"{quota_us} {CPU_PERIOD_US}")
+                _write_if_there(folder / "cpu.max", f"{quota_us} {CPU_PERIOD_US}")
 
     def unthrottle(self) -> None:
         """Before a kill: a thousand processes under a quota would take minutes to die."""
@@ -167,12 +168,9 @@ class Cgroups:
     """
 
     def __init__(self, hierarchies: tuple[Hierarchy, ...], name: str) -> None:
-        self._hierarchies = hierarchies
-        self.folders = tuple(hierarchy.parent / name for hierarchy in hierarchies)
-        for hierarchy, folder in zip(hierarchies, self.folders, strict=True):
-            folder.mkdir(exist_ok=True)
-            if hierarchy.version == 2:
-                _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in hierarchy.controllers))
+        made = [hierarchy for hierarchy in hierarchies if _begin(hierarchy, hierarchy.parent / name)]
+        self._hierarchies = tuple(made)
+        self.folders = tuple(hierarchy.parent / name for hierarchy in made)
 
     @property
     def controllers(self) -> frozenset[str]:
@@ -193,6 +191,17 @@ class Cgroups:
         """Whether all went."""
         left = [folder for folder in self.folders if not reap(folder)]
         return not left
+
+
+def _begin(hierarchy: Hierarchy, folder: Path) -> bool:
+    """False: it is not ours to make, as without root. `doctor` says what that costs."""
+    try:
+        folder.mkdir(exist_ok=True)
+        if hierarchy.version == 2:
+            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in hierarchy.controllers))
+    except OSError:
+        return False
+    return True
 
 
 def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> bool:
@@ -253,7 +262,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _write_if_there(path: Path, text: str) -> None:
-    """Swap accounting is off on many hosts; then there is no such file."""
+    """For what is not on every host (swap accounting), or may be refused."""
     try:
         _write(path, text)
     except OSError:

@@ -477,12 +477,7 @@ class Launcher:
 def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
     """Reaps what an owner before left, and makes this owner's groups where the host allows."""
     run_folder.reap()
-    hierarchies = cgroups.detect()
-    name = group_name(run_folder.key)
-    try:
-        groups = cgroups.Cgroups(hierarchies, name)
-    except OSError:
-        groups = cgroups.Cgroups((), name)  # not ours to make, as without root: doctor says what that costs
+    groups = cgroups.Cgroups(cgroups.detect(), group_name(run_folder.key))
     run_folder.record(groups.folders)
     return groups
 

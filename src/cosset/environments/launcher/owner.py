@@ -65,9 +65,17 @@ def _make_data(data: Path) -> Path:
     if os.geteuid() == 0:
         uid = run_folder.server_uid(data)
         if data.stat().st_uid != uid:
+            _check_is_ours(data)
             _give(data, uid)
     data.chmod(0o700)
     return data
+
+
+def _check_is_ours(data: Path) -> None:
+    """Before everything in it changes hands: `--data /home` must not."""
+    names = os.listdir(data)
+    if names and not {"cosset.db", "scratch"} & set(names):
+        raise OwnerError(f"{data} is not empty and no data folder of Cosset: choose a new or an empty one")
 
 
 def _give(data: Path, uid: int) -> None:
@@ -115,6 +123,7 @@ def _drop_privileges(data: Path, readable: Sequence[Path]) -> None:
     wanted = [path for path in (*own, *libraries, *readable) if path.exists()]
     filesystem.unveil([str(path) for path in wanted])
     uid = run_folder.server_uid(data)
+    kernel.drop_bounding_set()
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -130,10 +139,14 @@ def _live_as_launcher(
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
-    ended = False
+    ended = is_draining = False
 
     def on_signal() -> None:
+        nonlocal is_draining
         os.read(woken, 512)
+        if is_draining:
+            os.kill(server, signal.SIGKILL)  # asked twice: at once
+        is_draining = True
         launcher.tell_server({"event": "drain"})
 
     def on_server_end() -> None:

@@ -60,8 +60,8 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
     interpreter = message.get("interpreter")
     if interpreter is not None:
         interpreter = checked_interpreter(_text(interpreter), server_uid)
-    if kind == "python" and (interpreter is None or not _PYTHON.fullmatch(os.path.basename(interpreter))):
-        raise RequestError(f"no Python interpreter: {interpreter}")
+    if kind == "python":
+        _check_prefix(interpreter)
     layers = message.get("layers", [])
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise RequestError("layers")
@@ -123,6 +123,14 @@ def checked_interpreter(path: str, server_uid: int) -> str:
         if place == "/":
             return real
         place = os.path.dirname(place)
+
+
+def _check_prefix(interpreter: str | None) -> None:
+    """The whole prefix is shown to functions: it must be that of a Python and nothing else."""
+    folder, name = os.path.split(interpreter or "")
+    library = os.path.join(os.path.dirname(folder), "lib", name, "os.py")
+    if not _PYTHON.fullmatch(name) or os.path.basename(folder) != "bin" or not os.path.isfile(library):
+        raise RequestError(f"no Python installation: {interpreter}")
 
 
 def _environment(value: object) -> dict[str, str]:

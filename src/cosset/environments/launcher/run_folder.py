@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 
 from cosset.environments.launcher import cgroups
 
 _BLOCK = 4096
 _BLOCKS = 1024
+_OLD_SERVER_PATIENCE_S = 5.0
 FIRST_SERVER_UID = 1_880_000_000
 FIRST_ENVIRONMENT_UID = 1_881_000_000
 """Cosset's own host uids: one of 65,536 for the server of a data folder; above, blocks of 4,096 for environments, one
@@ -35,13 +37,11 @@ class RunFolder:
         self.key = key_of(data)
         self.path = base / self.key
         self.path.mkdir(exist_ok=True)
-        self._lock = _locked(self.path / "lock")
-        if self._lock is None:
-            raise OwnerError(f"another Cosset is running on {data} (pid {_read_pid(self.path / 'lock')})")
+        self._lock = _lock_of_owner(self.path / "lock", data)
         self.mount_point = self.path / "root"
         self.mount_point.mkdir(exist_ok=True)
         os.ftruncate(self._lock, 0)
-        os.write(self._lock, str(os.getpid()).encode())
+        os.write(self._lock, f"{os.getpid()} {_start_time(os.getpid())}".encode())
         self._base = base
         self._block_lock: int | None = None
 
@@ -118,8 +118,29 @@ def _locked(path: Path) -> int | None:
     return fd
 
 
-def _read_pid(path: Path) -> str:
+def _lock_of_owner(path: Path, data: Path) -> int:
+    """The lock is shared by the launcher and its server: after a kill -9 of the one, the other has it for a moment."""
+    patience_s = time.monotonic() + _OLD_SERVER_PATIENCE_S
+    while (lock := _locked(path)) is None:
+        pid, start_time = _recorded_owner(path)
+        if time.monotonic() > patience_s or (pid and _start_time(pid) == start_time):
+            raise OwnerError(f"another Cosset is running on {data} (pid {pid})")
+        time.sleep(0.02)
+    return lock
+
+
+def _recorded_owner(path: Path) -> tuple[int, str]:
     try:
-        return path.read_text() or "unknown"
+        pid, _, start_time = path.read_text().partition(" ")
+        return int(pid), start_time
+    except (OSError, ValueError):
+        return 0, ""
+
+
+def _start_time(pid: int) -> str:
+    """Of a running process, in the kernel's ticks: with the pid it names one process and no later one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return "unknown"
+        return ""
+    return "" if fields[0] == "Z" else fields[19]

@@ -108,10 +108,10 @@ def _folders(key: RootKey, data: Path) -> dict[str, str]:
     """Place inside to host path."""
     folders = {filesystem.DATA: str(data), filesystem.SCRATCH: str(data / SCRATCH_NAME)}
     if key.interpreter is not None and not _is_of_the_system(key.interpreter):
-        prefix = _prefix(key)
-        folders[prefix] = prefix
+        shown = key.interpreter
         if key.kind == "python":
-            folders[LANGUAGE] = prefix
+            shown = folders[LANGUAGE] = os.path.dirname(os.path.dirname(key.interpreter))
+        folders[shown] = shown
     if key.kind == "python":
         folders[filesystem.RUNTIMES] = str(_RUNTIMES)
         for name in (*_RUNTIME_PACKAGES, *_SDK_PACKAGES):
@@ -127,13 +127,6 @@ def _copies(key: RootKey) -> dict[str, str]:
     if key.kind == "python" or key.interpreter is None:
         return {}
     return {str(path): f"/var/runtime/{path.name}" for path in (_RUNTIMES / "node").glob("*.mjs")}
-
-
-def _prefix(key: RootKey) -> str:
-    """What must be seen besides the interpreter itself: a Python's whole prefix; Node carries its library in itself."""
-    assert key.interpreter is not None
-    folder = os.path.dirname(key.interpreter)
-    return os.path.dirname(folder) if key.kind == "python" else folder
 
 
 def _package(name: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import platform
@@ -107,16 +108,19 @@ def die_with_parent(signal_number: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal_number)
 
 
-def drop_capabilities() -> None:
-    """Gives up every capability, for this process and all that it will ever start.
-
-    All five sets: with a single-uid map a change of uid drops none of them.
-    """
+def drop_bounding_set() -> None:
+    """No program that this process ever starts can gain a capability. Takes one itself: to be done before they go."""
     for capability in range(64):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:
-            break  # past the last one that this kernel knows
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return  # past the last one that this kernel knows
+            raise
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability: with a single-uid map a change of uid drops none of them."""
     with contextlib.suppress(OSError):  # kernels before 4.3 have none
         prctl(PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)

@@ -94,6 +94,7 @@ def assign(assignment: Dict[str, Any], filter_program: bytes) -> None:
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     _enter_user_namespace(assignment["uid"])
+    kernel.drop_bounding_set()
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.install_filter(filter_program)
