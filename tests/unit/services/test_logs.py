@@ -500,3 +500,15 @@ def test_what_functions_print_makes_its_group(run: Run) -> None:
         await buffer.close()
 
     run(scenario)
+
+
+def test_every_operation_is_awss_and_needs_something() -> None:
+    import botocore.session
+
+    service = logs_service(None, None, None)  # type: ignore[arg-type]
+    model = botocore.session.get_session().get_service_model("logs")
+    assert set(service.operations) <= set(model.operation_names)
+    call = Caller(service)
+    for name in service.operations:
+        needed = call.requires(name, logGroupName="g", logStreamName="s", resourceArn=ARN)
+        assert [action for action, _ in needed] == [f"logs:{name}"]
