@@ -62,11 +62,10 @@ def test_following_gives_each_event_once_and_late_ones_too(client):
         stub.add_response("filter_log_events", {"events": [first]}, {"logGroupName": GROUP, "startTime": 1})
         again = {"logGroupName": GROUP, "startTime": 100_000 - OVERLAP_MS}
         stub.add_response("filter_log_events", {"events": [late, first, next_one]}, again)
-        found = []
+        events = read_events(client, GROUP, 1, pause)
+        assert [next(events)["timestamp"] for _ in range(3)] == [100_000, 99_000, 101_000]
         with pytest.raises(KeyboardInterrupt):
-            for each in read_events(client, GROUP, 1, pause):
-                found.append(each["timestamp"])
-        assert found == [100_000, 99_000, 101_000]
+            next(events)
 
 
 def test_a_group_that_is_not_there(client):

@@ -1,0 +1,154 @@
+"""`cosset doctor`: what this host can give, what is missing, and how to get it. Changes nothing, needs no server.
+
+What each room needs it knows itself: this gathers their findings. Read next: environments/jail/host.py.
+"""
+
+import errno
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from cosset.cli import configuration
+from cosset.cli.client import json_option
+from cosset.settings import Settings
+
+DATABASE_TIMEOUT_S = 5
+_COLOURS = {"ok": "green", "weaker": "yellow", "missing": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level` is ok, weaker (it works with less) or missing. `fix` is empty when all is well."""
+
+    topic: str
+    name: str
+    level: str
+    detail: str
+    fix: str = ""
+
+
+@click.command()
+@configuration.settings_options
+@json_option
+def doctor(as_json: bool, **flags: object) -> None:
+    """Say what this host can give. Takes the flags of `cosset up`; ends with 1 when `up` could not serve with them."""
+    settings = configuration.load(flags, os.environ, Path.cwd())
+    findings = list(examine(settings))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        _print(findings)
+    sys.exit(1 if any(finding.level == "missing" for finding in findings) else 0)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything, topic by topic."""
+    yield from examine_isolation(settings.tier)
+    yield from examine_runtimes(settings.strict_runtimes)
+    yield from examine_data(settings.data or configuration.default_data(os.environ), settings.min_free_mb)
+    yield examine_database(settings.database)
+    yield examine_port(settings.host, settings.port)
+
+
+def examine_isolation(tier: str) -> Iterator[Finding]:
+    """What the jail needs. With the tier `process` chosen, a missing jail stops nothing."""
+    from cosset.environments.jail import host
+
+    for found in host.inspect():
+        level = "weaker" if tier == "process" and found.level is host.Level.MISSING else found.level.value
+        yield Finding("isolation", found.name, level, found.detail, found.fix)
+    if tier == "process":
+        yield Finding("isolation", "tier", "weaker", "The tier `process` isolates nothing.", "cosset up --tier jail")
+
+
+def examine_runtimes(strict: bool) -> Iterator[Finding]:
+    """The interpreters of this machine, and each managed runtime that another version serves."""
+    from cosset.runtimes.catalogue import RUNTIMES, Catalogue, RuntimeNotServedError, accepted
+
+    catalogue = Catalogue(strict=strict)
+    for family, language in (("python", "Python"), ("nodejs", "Node.js")):
+        found = [".".join(map(str, each.version)) for each in catalogue.installed(family)]
+        if found:
+            yield Finding("runtimes", language, "ok", ", ".join(found))
+        served_by_others, refused = [], []
+        for name in (name for name in RUNTIMES if accepted(name) and RUNTIMES[name].family == family):
+            try:
+                if not catalogue.serve(name).exact:
+                    served_by_others.append(name)
+            except RuntimeNotServedError:
+                refused.append(name)
+        if served_by_others:
+            detail = f"Served by the nearest version, with a warning in the log: {', '.join(served_by_others)}."
+            yield Finding("runtimes", language, "weaker", detail, f"Install these versions of {language}.")
+        if refused:
+            yield Finding("runtimes", language, "weaker", f"Not served: {', '.join(refused)}.", f"Install {language}.")
+
+
+def examine_data(data: Path, min_free_mb: int) -> Iterator[Finding]:
+    """Whether the data folder can be made or written, and the room on its disk."""
+    folder = data
+    while not folder.exists():
+        folder = folder.parent
+    if os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("data", "folder", "ok", str(data))
+    else:
+        yield Finding("data", "folder", "missing", f"{folder} cannot be written.", "Name another: --data DIR")
+    free_mb = shutil.disk_usage(folder).free // 2**20
+    if free_mb < min_free_mb:
+        fix = "Free some, or lower --min-free-mb"
+        yield Finding("data", "disk", "missing", f"{free_mb} MB free; below {min_free_mb} MB writes are refused.", fix)
+    else:
+        yield Finding("data", "disk", "ok", f"{free_mb} MB free.")
+
+
+def examine_database(url: str | None) -> Finding:
+    """SQLite always works; PostgreSQL is asked."""
+    if url is None:
+        return Finding("database", "engine", "ok", "SQLite in the data folder.")
+    try:
+        import psycopg
+    except ImportError:
+        fix = "pip install 'cosset[postgresql]'"
+        return Finding("database", "engine", "missing", "The PostgreSQL driver is not installed.", fix)
+    try:
+        # SQLAlchemy's URLs name the driver after a plus; libpq's do not.
+        scheme, _, rest = url.partition("://")
+        plain = f"{scheme.partition('+')[0]}://{rest}"
+        with psycopg.connect(plain, connect_timeout=DATABASE_TIMEOUT_S) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        return Finding("database", "engine", "missing", f"PostgreSQL does not answer: {reason}", "Mend --database")
+    return Finding("database", "engine", "ok", f"PostgreSQL {version // 10000}.{version % 10000}.")
+
+
+def examine_port(host: str, port: int) -> Finding:
+    """Whether the port is free, or served by a Cosset already."""
+    from cosset.cli.status import ask_health
+
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and ask_health(f"http://{host}:{port}")["status"] is not None:
+            return Finding("port", str(port), "ok", f"A Cosset serves {host}:{port} already.")
+        return Finding("port", str(port), "missing", f"Cannot serve on {host}:{port}: {error.strerror}.", "--port 0")
+    return Finding("port", str(port), "ok", f"{host}:{port} is free.")
+
+
+def _print(findings: list[Finding]) -> None:
+    topic = ""
+    for finding in findings:
+        if finding.topic != topic:
+            topic = finding.topic
+            click.secho(topic, bold=True)
+        level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])
+        click.echo(f"  {level} {finding.name}: {finding.detail}")
+        if finding.fix and finding.level != "ok":
+            click.echo(f"           fix: {finding.fix}")
