@@ -5,7 +5,7 @@ Kept per function, dropped when any node changes it. Aliases with weights pick a
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cosset.functions import errors, names, records
@@ -21,11 +21,10 @@ MAX_KEPT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One function, ready to be resolved."""
+    """One function: where its aliases point, and those of its versions that were asked for."""
 
-    targets: Mapping[str, Target]
-    states: Mapping[str, FunctionState]
     aliases: Mapping[str, Alias]
+    versions: dict[str, tuple[Target, FunctionState]] = field(default_factory=dict)
 
 
 class Resolver:
@@ -53,52 +52,48 @@ class Resolver:
         A call that meets a function on its way to Active waits for it: here that takes a moment.
         """
         key = FunctionKey(account, region, name)
-        topic_key = records.topic_key(key)
-        kept = self._kept.get(topic_key) or await self._load(key, topic_key)
-        version = self._choose(kept, key, qualifier)
-        if kept.states[version] is FunctionState.PENDING:
+        target, state = await self._find(key, qualifier)
+        if state is FunctionState.PENDING:
             await self._settling.wait_created(key)
-            kept = await self._load(key, topic_key)
-            version = self._choose(kept, key, qualifier)
-        state = kept.states[version]
+            target, state = await self._find(key, qualifier)
         if state is not FunctionState.ACTIVE:
             raise errors.still_pending(state.value)
-        return kept.targets[version]
+        return target
 
-    def _choose(self, kept: _Kept, key: FunctionKey, qualifier: str | None) -> str:
-        version = qualifier or LATEST
-        alias = kept.aliases.get(version)
-        if alias is not None:
-            version = alias.version
-            share = self._random() if alias.weights else 0.0
-            for other, weight in alias.weights.items():
-                if share < weight:
-                    version = other
-                    break
-                share -= weight
-        if version not in kept.targets:
+    async def _find(self, key: FunctionKey, qualifier: str | None) -> tuple[Target, FunctionState]:
+        topic_key = records.topic_key(key)
+        share = 0.0 if qualifier is None else self._random()
+        kept = self._kept.get(topic_key)
+        if kept is not None:
+            found = kept.versions.get(_choose(kept, qualifier, share))
+            if found is not None:
+                return found
+        return await self._load(key, topic_key, qualifier, share)
+
+    async def _load(
+        self, key: FunctionKey, topic_key: str, qualifier: str | None, share: float
+    ) -> tuple[Target, FunctionState]:
+        before = self._changes
+        kept, version, found = await self._store.read(lambda tx: self._read(tx, key, qualifier, share))
+        if found is None:
             # AWS names $LATEST here even when the caller did not (recorded: function_name_too_long-invoke).
             raise errors.function_not_found(key.qualified_arn(names.version_of(qualifier)))
-        return version
-
-    async def _load(self, key: FunctionKey, topic_key: str) -> _Kept:
-        before = self._changes
-        kept = await self._store.read(lambda tx: self._read(tx, key))
-        if kept.targets and before == self._changes:
-            self._kept[topic_key] = kept
+        if before == self._changes:
+            self._kept.setdefault(topic_key, kept).versions[version] = found
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
-        return kept
+        return found
 
-    def _read(self, tx: Transaction, key: FunctionKey) -> _Kept:
+    def _read(
+        self, tx: Transaction, key: FunctionKey, qualifier: str | None, share: float
+    ) -> tuple[_Kept, str, tuple[Target, FunctionState] | None]:
         settings = records.read_settings(tx, key)
-        reserved = None if settings is None else settings.reserved_concurrency
-        versions = records.read_versions(tx, key)
-        return _Kept(
-            {version.version: self._target(version, reserved) for version in versions},
-            {version.version: version.state for version in versions},
-            {alias.name: alias for alias in records.read_aliases(tx, key)},
-        )
+        kept = _Kept({alias.name: alias for alias in records.read_aliases(tx, key)})
+        name = _choose(kept, qualifier, share)
+        version = records.read_version(tx, key, name)
+        if settings is None or version is None:
+            return kept, name, None
+        return kept, name, (self._target(version, settings.reserved_concurrency), version.state)
 
     def _target(self, version: FunctionVersion, reserved: int | None) -> Target:
         key = version.key
@@ -135,3 +130,16 @@ class Resolver:
             self._kept.clear()
         else:
             self._kept.pop(topic_key, None)
+
+
+def _choose(kept: _Kept, qualifier: str | None, share: float) -> str:
+    """The version that a qualifier means for the call that drew `share`."""
+    version = qualifier or LATEST
+    alias = kept.aliases.get(version)
+    if alias is None:
+        return version
+    for other, weight in alias.weights.items():
+        if share < weight:
+            return other
+        share -= weight
+    return alias.version
