@@ -5,7 +5,6 @@ listens inside the environment's own network namespace. Read next: ../launcher/c
 """
 
 import asyncio
-import json
 import os
 import socket
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
 from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
 from cosset.environments.log_pipe import LogPipe
+from cosset.environments.notice import notice
 from cosset.environments.runtime_api import HttpTransport
 from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
@@ -60,7 +60,8 @@ class JailTier:
         started_s = self._clock.monotonic_s()
         served = await self._serve(spec)
         if served.warning:
-            sink.write(self._clock.now_ms(), f"COSSET WARNING {served.warning}\n")
+            now_ms = self._clock.now_ms()
+            sink.write(now_ms, notice(spec, served.warning, now_ms))
         try:
             request = self._request(spec, served)
         except OSError as refused:
@@ -141,5 +142,4 @@ def _invalid_entrypoint(refused: OSError, phase_ms: float) -> InitError:
         message = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
     else:
         message = f"fork/exec {refused.filename}: {(refused.strerror or '').lower()}"
-    payload = json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": message}).encode()
-    return InitError("Runtime.InvalidEntrypoint", message, payload, phase_ms)
+    return InitError("Runtime.InvalidEntrypoint", message, b"", phase_ms)

@@ -1,0 +1,141 @@
+"""How functions end, as stock boto3 sees it, in every tier that this machine can give."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cosset.testing.server import CossetServer
+from support.host import tier
+from support.role import starter_role
+from support.zip import make_zip
+
+NAME = "endings"
+
+
+@pytest.fixture(scope="module", params=["process", "jail"])
+def server(request: pytest.FixtureRequest) -> Iterator[CossetServer]:
+    if request.param == "jail" and tier() != "jail":
+        pytest.skip("the jail tier needs Linux and root")
+    with CossetServer(["--tier", request.param]) as running:
+        yield running
+
+
+@pytest.fixture
+def call(server: CossetServer) -> Iterator[Callable[..., tuple[str | None, Any, str]]]:
+    """Makes the function and invokes it: (FunctionError, payload, log tail)."""
+    client = server.client("lambda")
+
+    def make(
+        files: dict[str, str], runtime: str, handler: str, payload: bytes = b"{}", mode: int = 0o644, **given: Any
+    ):
+        client.create_function(
+            FunctionName=NAME,
+            Runtime=runtime,
+            Role=starter_role(server),
+            Handler=handler,
+            Code={"ZipFile": make_zip(files, mode=mode)},
+            **{"Timeout": 10, "MemorySize": 512, **given},
+        )
+        client.get_waiter("function_active_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 1})
+        answer = client.invoke(FunctionName=NAME, LogType="Tail")
+        tail = base64.b64decode(answer["LogResult"]).decode()
+        return answer.get("FunctionError"), json.loads(answer["Payload"].read()), tail
+
+    yield make
+    client.delete_function(FunctionName=NAME)
+
+
+def python(body: str) -> dict[str, str]:
+    return {"app.py": f"def handler(event, context):\n    print('began')\n    {body}\n"}
+
+
+def node(body: str) -> dict[str, str]:
+    return {"app.mjs": f"export const handler = async (event) => {{ console.log('began'); {body} }};"}
+
+
+@pytest.mark.parametrize(
+    ("body", "error_type", "message"),
+    [
+        ("import sys; sys.exit(0)", "Runtime.ExitError", "Error: Runtime exited without providing a reason"),
+        ("import os; os._exit(3)", "Runtime.ExitError", "Error: Runtime exited with error: exit status 3"),
+        (
+            "import os; os.kill(os.getpid(), 11)",
+            "Runtime.ExitError",
+            "Error: Runtime exited with error: signal: segmentation fault",
+        ),
+        ("import time; time.sleep(60)", "Sandbox.Timedout", "Error: Task timed out after 2.00 seconds"),
+        ("import os; os.closerange(3, 200)", "Runtime.ExitError", "Error: Runtime exited with error"),
+        (
+            "return {1}",
+            "Runtime.MarshalError",
+            "Unable to marshal response: Object of type set is not JSON",
+        ),
+        (
+            "return 'x' * 7_000_000",
+            "Function.ResponseSizeTooLarge",
+            "exceeded maximum allowed payload size (6291556",
+        ),
+        ("raise KeyError('k')", "KeyError", "'k'"),
+    ],
+)
+def test_python_functions(call, body, error_type, message):
+    error, payload, tail = call(python(body), "python3.11", "app.handler", Timeout=2)
+    assert error == "Unhandled"
+    assert payload["errorType"] == error_type
+    assert message in payload["errorMessage"]
+    lines = tail.splitlines()
+    assert "began" in lines
+    assert any(line.startswith("END RequestId: ") for line in lines)
+    assert lines[-1].startswith("REPORT RequestId: ") or "REPORT RequestId: " in tail
+
+
+@pytest.mark.parametrize(
+    ("body", "error_type", "message"),
+    [
+        ("process.exit(3);", "Runtime.ExitError", "Error: Runtime exited with error: exit status 3"),
+        ("process.kill(process.pid, 'SIGSEGV'); for(;;);", "Runtime.ExitError", "signal: segmentation fault"),
+        ("await new Promise((r) => setTimeout(r, 60000));", "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+        ("for(;;);", "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+        ("return 1n;", "Runtime.JSONStringifyError", "Unable to stringify response body"),
+        ("return 'x'.repeat(7000000);", "Function.ResponseSizeTooLarge", "exceeded maximum allowed payload size"),
+        ("throw new RangeError('r');", "RangeError", "r"),
+        ("Promise.reject(new Error('e')); await new Promise((r) => setTimeout(r, 60000));",
+         "Runtime.UnhandledPromiseRejection", "Error: e"),
+    ],
+)  # fmt: skip
+def test_node_functions(call, body, error_type, message):
+    error, payload, tail = call(node(body), "nodejs24.x", "app.handler", Timeout=2)
+    assert error == "Unhandled"
+    assert payload["errorType"] == error_type
+    assert message in payload["errorMessage"]
+    assert "\tINFO\tbegan\n" in tail
+
+
+def test_a_good_function_follows_a_bad_one(call, server):
+    assert call(python("import os; os._exit(1)"), "python3.11", "app.handler")[0] == "Unhandled"
+    client = server.client("lambda")
+    client.update_function_code(FunctionName=NAME, ZipFile=make_zip(python("return event")))
+    client.get_waiter("function_updated_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 1})
+    assert client.invoke(FunctionName=NAME, Payload=b'"fine"')["Payload"].read() == b'"fine"'
+
+
+@pytest.mark.parametrize(
+    ("files", "runtime", "error_type", "message"),
+    [
+        ({"app.py": "import nope"}, "python3.11", "Runtime.ImportModuleError", "No module named 'nope'"),
+        ({"app.py": ""}, "python3.11", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
+        ({"app.py": "import os; os._exit(7)"}, "python3.11", "Runtime.ExitError", "exit status 7"),
+        ({"app.js": "require('nope')"}, "nodejs24.x", "Runtime.ImportModuleError", "Cannot find module 'nope'"),
+        ({"app.js": "process.exit(7)"}, "nodejs24.x", "Runtime.ExitError", "exit status 7"),
+        ({"readme": "no bootstrap"}, "provided.al2023", "Runtime.InvalidEntrypoint", "RequestId: "),
+        ({"bootstrap": "#!/bin/sh\nexit 7\n"}, "provided.al2023", "Runtime.ExitError", "exit status 7"),
+    ],
+)
+def test_functions_that_do_not_begin(call, files, runtime, error_type, message):
+    error, payload, _ = call(files, runtime, "app.handler", mode=0o755)
+    assert error == "Unhandled"
+    assert payload["errorType"] == error_type
+    assert message in payload["errorMessage"]
