@@ -93,6 +93,35 @@ def test_limits_are_awss(server: CossetServer, logs: Any, group: str) -> None:
     )
 
 
+def test_names_are_checked_in_awss_words(server: CossetServer) -> None:
+    """Recorded: test_create_log_group_invalid_name_length."""
+    unchecked = server.client("logs", config=Config(parameter_validation=False))
+    too_long = "Invalid LogGroup or LogStream, both must have length less than or equal to 512."
+    for call, names, sentence in (
+        (unchecked.create_log_group, {"logGroupName": "x" * 513}, too_long),
+        (unchecked.create_log_stream, {"logGroupName": "x", "logStreamName": "x" * 513}, too_long),
+        (
+            unchecked.create_log_stream,
+            {"logGroupName": "a b", "logStreamName": "a:b"},
+            r"2 validation errors detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must "
+            r"satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+; Value 'a:b' at 'logStreamName' failed to "
+            r"satisfy constraint: Member must satisfy regular expression pattern: [^:*]*",
+        ),
+        (
+            unchecked.describe_log_groups,
+            {"logGroupNamePrefix": "*"},
+            r"1 validation error detected: Value '*' at 'logGroupNamePrefix' failed to satisfy constraint: Member must "
+            r"satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+",
+        ),
+    ):
+        with pytest.raises(ClientError) as caught:
+            call(**names)
+        assert error_of(caught) == ("InvalidParameterException", sentence, 400)
+    with pytest.raises(ClientError) as caught:
+        unchecked.create_log_group()
+    assert "Value null at 'logGroupName' failed to satisfy constraint: Member must not be null" in error_of(caught)[1]
+
+
 def test_tags_and_retention(logs: Any, group: str) -> None:
     arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["arn"]
     logs.tag_resource(resourceArn=arn.removesuffix(":*"), tags={"team": "a"})

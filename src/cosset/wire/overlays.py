@@ -49,6 +49,8 @@ OVERLAYS: Mapping[str, Overlay] = {
     ),
     # Recorded: IAM hides the credential's id in a violation (test_user_match_id_mismatch), the model does not say so.
     "iam": Overlay(sensitive=frozenset({"serviceSpecificCredentialId"})),
+    # A name that is too long has a sentence of its own (recorded: test_create_log_group_invalid_name_length).
+    "logs": Overlay(checked_by_hand=frozenset({"LogGroupName", "LogStreamName"})),
     # Clients older than 2023 speak query; AWS still answers them, the model lists only json.
     "sqs": Overlay(protocols=("query",)),
     # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.

@@ -1,14 +1,43 @@
-"""How a call names a log group: by name, or by name or ARN in `logGroupIdentifier`; and what IAM sees of it."""
+"""How a call names a log group: by name, or by name or ARN in `logGroupIdentifier`; and what IAM sees of it.
 
+Names are checked here and not by the wire (see its overlays), because one that is too long has its own sentence.
+"""
+
+import re
 from collections.abc import Callable, Sequence
 
 from cosset.identity.arn import Arn
 from cosset.identity.ports import Requirement
 from cosset.services.logs.errors import invalid_parameter
 from cosset.services.operation import Context, Params, Requirements
-from cosset.wire.errors import ServiceError
+from cosset.wire.errors import ServiceError, ValidationError
 
 _GROUP = "log-group:"
+_LONGEST = 512
+# As the model writes them, and as the violation shows them.
+_PATTERNS = {
+    "logGroupName": r"[\.\-_/#A-Za-z0-9]+",
+    "logGroupNamePrefix": r"[\.\-_/#A-Za-z0-9]+",
+    "logStreamName": "[^:*]*",
+    "logStreamNamePrefix": "[^:*]*",
+}
+
+
+def check_names(params: Params) -> None:
+    """Raises ServiceError InvalidParameterException for names that are none, all violations in one sentence."""
+    named = {member: str(params[member]) for member in _PATTERNS if member in params}
+    if any(len(name) > _LONGEST for name in named.values()):
+        # Recorded: test_create_log_group_invalid_name_length.
+        raise invalid_parameter("Invalid LogGroup or LogStream, both must have length less than or equal to 512.")
+    violations: list[str] = []
+    for member, name in named.items():
+        opening = f"Value '{name}' at '{member}' failed to satisfy constraint: Member must"
+        if not re.fullmatch(_PATTERNS[member], name):
+            violations.append(f"{opening} satisfy regular expression pattern: {_PATTERNS[member]}")
+        if not name:
+            violations.append(f"{opening} have length greater than or equal to 1")
+    if violations:
+        raise ValidationError(violations, "InvalidParameterException")
 
 
 def group_name(params: Params) -> str:
@@ -63,6 +92,7 @@ def on_arn(action: str) -> Requirements:
 
 def on_all_groups(action: str) -> Requirements:
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        check_names(params)
         resource = f"arn:aws:logs:{ctx.region}:{ctx.account}:log-group::log-stream:"
         return [Requirement(f"logs:{action}", resource)]
 
@@ -71,6 +101,7 @@ def on_all_groups(action: str) -> Requirements:
 
 def _on(action: str, stream: Callable[[Params], str]) -> Requirements:
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        check_names(params)
         identifier = params.get("logGroupIdentifier") or ""
         arn = Arn.parse(identifier)
         # Another account's group is that account's to give.
