@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cosset.gateway.connection import Limits
+from cosset.gateway.limits import Limits
 from cosset.identity.ports import KnownKey
 from cosset.identity.principal import Credentials
 from cosset.settings import Settings
