@@ -13,9 +13,9 @@ import uvloop
 from botocore.config import Config
 
 from cosset.clock import Clock, SystemClock
-from cosset.gateway.connection import Limits
 from cosset.gateway.door import Door
 from cosset.gateway.http import Front
+from cosset.gateway.limits import Limits
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.ports import KnownKey, Requirement
 from cosset.identity.principal import Credentials, Principal, PrincipalKind

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from cosset.gateway.claims import ALGORITHM, Claim
 from cosset.gateway.payload import CHUNKED_KINDS, CHUNKED_UNSIGNED_TRAILER, hash_body
 from cosset.gateway.refusals import Reason, RefusedError
-from cosset.gateway.sigv4 import ALGORITHM, Claim
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Headers
 
@@ -206,7 +206,7 @@ class ChunkedBody:
                     raise _incomplete()
                 break
             name, colon, value = line.decode("latin-1").partition(":")
-            name, value = name.strip().lower(), value.strip()
+            name, value = name.lower(), value.strip(" \t")
             if name == "x-amz-trailer-signature":
                 signature = value
             elif colon and name in self._chunking.trailers and name not in found and len(found) < MAX_TRAILERS:

@@ -9,7 +9,6 @@ in tests/security/test_door.py; why a subclass, see docs/decisions/0004-the-door
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
@@ -18,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_headers, encode_whole
+from cosset.gateway.limits import Limits, Quota
 from cosset.wire.message import Request, Response
 
 GONE = "cosset.gone"
@@ -28,33 +28,6 @@ Answer = Callable[[Request, asyncio.Event], Awaitable[Response]]
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 _MAX_PIPELINED = 64
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Of one connection, but for `max_connections` and `max_inner_connections`: so many at once through the public
-    sockets together, and through each socket added later. At each limit the connection is answered and closed.
-
-    `head_s` runs from the first byte of a request, or from connecting, to the end of its head; `stall_s` is how long a
-    body may stand still (seen at the latest after twice that); `discard_bytes` is what a client may go on sending
-    after it has had its answer.
-    """
-
-    max_connections: int
-    max_inner_connections: int = 64
-    head_bytes: int = 64 * 1024
-    head_s: float = 20.0
-    stall_s: float = 30.0
-    keep_alive_s: float = 75.0
-    discard_bytes: int = 256 * 1024 * 1024
-
-
-class Quota:
-    """Connections at once through one door: what comes in by one socket cannot use up another's."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
 
 
 class Connection(HttpToolsProtocol):
@@ -83,6 +56,7 @@ class Connection(HttpToolsProtocol):
         self._discarded_bytes = 0
         self._refused = False
         self._running: Exchange | RequestResponseCycle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -94,6 +68,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._stop_unread_timer()
         self._quota.used -= 1
         for cycle in (self._running, self.cycle, *(queued for queued, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -140,6 +115,36 @@ class Connection(HttpToolsProtocol):
         else:
             self._timer = None
             self._refuse(408)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_unread_timer()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread_timer()
+
+    def _start_unread_timer(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(self._limits.stall_s, self._on_unread, unread)
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _on_unread(self, before: int) -> None:
+        """A client that does not read its answer holds our memory: cut off when none of it has gone in `stall_s`."""
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._start_unread_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
 
     def _refuse(self, status: int) -> None:
         """Says why where no other answer is owed first, and closes."""

@@ -14,12 +14,13 @@ from cosset.clock import Clock
 from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
+from cosset.gateway.claims import Claim, guess_service, read_claim
 from cosset.gateway.cors import Cors
 from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_stream, declared_payload, hash_body
 from cosset.gateway.plain import PlainRoute
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
-from cosset.gateway.sigv4 import Claim, Verifier, guess_service, read_claim
+from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import Context, Service
@@ -214,6 +215,8 @@ class Door:
         if call.route.table is not None and claim.service != call.route.wire.signing_name:
             scoped = f"Credential should be scoped to correct service: '{call.route.wire.signing_name}'. "
             raise RefusedError(Reason.MISMATCH, scoped)
+        if s3 and claim.presigned and claim.expires_s is None:
+            raise RefusedError(Reason.PRESIGN_MALFORMED)
         self._verifier.check_date(claim)
         key = await self._find_key(claim)
         secret = key.credentials.secret_access_key

@@ -1,7 +1,7 @@
 """The door on the network: uvicorn around a Door, on sockets that are given, drained on stop.
 
 Binds nothing and owns no signals: server.py does both. More listening sockets may come and go while it serves (one in
-an environment's own network namespace). Next: connection.py for the limits, door.py for the pipeline.
+an environment's own network namespace). Next: limits.py, connection.py, door.py for the pipeline.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from cosset.gateway.body import ClientGoneError
-from cosset.gateway.connection import GONE, Connection, Limits, Quota, send_response
+from cosset.gateway.connection import GONE, Connection, send_response
 from cosset.gateway.door import Door
+from cosset.gateway.limits import Limits, Quota
 from cosset.settings import Settings
 from cosset.wire.message import Headers, Request
 

@@ -9,8 +9,9 @@ import hmac
 from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
+from cosset.gateway.claims import Claim
 from cosset.gateway.refusals import Reason, RefusedError
-from cosset.gateway.sigv4 import Claim
+from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -28,11 +29,14 @@ def declared_payload(request: Request, claim: Claim, *, s3: bool) -> str | None:
 
     Raises:
         RefusedError: a kind of payload that is not known.
+        ServiceError: S3 must be told, and was not.
     """
     declared = request.headers.get("x-amz-content-sha256")
     if claim.presigned:
         declared = _from_query(request.query) or declared or (UNSIGNED if s3 else None)
     if declared is None:
+        if s3:
+            raise ServiceError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
         return None
     if declared in CHUNKED_KINDS or declared == UNSIGNED or _is_sha256(declared):
         return declared

@@ -5,7 +5,7 @@ UnrecognizedClientException (JSON, REST-JSON) or InvalidAccessKeyId (S3); JSON s
 answer 403. Sources: the Common Errors page of each service's API reference, the S3 error list, and answers that users
 reported to the SDKs' issue trackers (aws-sdk-js 254, aws-sdk-go 2194: 400 from JSON; aws-sdk-js 4545, iamlive 58: 403
 from REST-JSON).
-Decides nothing; `sigv4.py` does.
+Decides nothing; `claims.py` and `sigv4.py` do.
 """
 
 from enum import Enum

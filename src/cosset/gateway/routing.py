@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cosset.gateway.cbor import CborErrors
+from cosset.gateway.hints import guess_protocol, read_parameter
 from cosset.gateway.refusals import Family
 from cosset.gateway.unserved import UnservedServices
 from cosset.services.operation import Service
@@ -18,10 +19,9 @@ from cosset.wire.models import Catalogue, WireService
 from cosset.wire.protocols import PROTOCOLS, Protocol, protocol_of
 
 _AWS_HOST = re.compile(r"([a-z0-9-]+)(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?(?::\d+)?", re.ASCII | re.IGNORECASE)
-_FORM = "application/x-www-form-urlencoded"
 
-# Whose model lends its shapes to an answer that belongs to no service: the smallest that speaks each protocol.
-_STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "s3"}
+# Whose model lends its shapes to an answer that belongs to no service here.
+_STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "route53"}
 _CBOR = CborErrors()
 
 
@@ -37,7 +37,7 @@ class Route:
 
     @property
     def family(self) -> Family:
-        if self.protocol.name == "rest-xml" and self.wire.signing_name == "s3":
+        if self.protocol.name == "rest-xml" and self.named is not None and self.named.startswith("s3"):
             return Family.S3
         return {"json": Family.JSON, "rest-json": Family.REST_JSON}.get(self.protocol.name, Family.QUERY)
 
@@ -80,7 +80,7 @@ class Router:
             return self._by_target.get(target.rpartition(".")[0])
         if signing_name is not None:
             return self._by_path(request, self._by_signing_name.get(signing_name, []))
-        if _said_protocol(request) is not None:
+        if guess_protocol(request) is not None:
             return self._by_action(request)
         return self._s3
 
@@ -95,10 +95,10 @@ class Router:
 
     def _by_action(self, request: Request) -> WireService | None:
         """Unsigned requests: only a query service's Action says whose they are."""
-        action = _parameter(request, "Action")
+        action = read_parameter(request, "Action")
         if action is None:
             return None
-        version = _parameter(request, "Version")
+        version = read_parameter(request, "Version")
         for wire in self._served:
             if "query" in wire.protocols and action in wire.operation_names and version in (None, wire.api_version):
                 return wire
@@ -109,10 +109,11 @@ class Router:
         target = request.headers.get("x-amz-target")
         prefix = target.rpartition(".")[0] if target is not None else None
         name, protocol = self._others.find(signing_name, prefix) or (None, None)
-        protocol = _said_protocol(request) or protocol or "rest-json"
+        protocol = guess_protocol(request) or protocol or "rest-json"
         if "smithy-protocol" in request.headers:
             return Route(self._catalogue.service(_STAND_INS["query"]), _CBOR, None, name)
-        return Route(self._catalogue.service(_STAND_INS[protocol]), PROTOCOLS[protocol], None, name)
+        stand_in = "s3" if name is not None and name.startswith("s3") else _STAND_INS[protocol]
+        return Route(self._catalogue.service(stand_in), PROTOCOLS[protocol], None, name)
 
     def name_operation(self, route: Route, request: Request) -> str:
         """What the caller wants of a service that is not served. Reads the service's whole model: not for strangers."""
@@ -125,24 +126,3 @@ def _recognizes(wire: WireService, request: Request) -> bool:
         return protocol_of(wire, request).match(wire, request) is not None
     except ServiceError:
         return False
-
-
-def _said_protocol(request: Request) -> str | None:
-    if request.headers.get("x-amz-target") is not None:
-        return "json"
-    if (request.headers.get("content-type") or "").startswith(_FORM) or _parameter(request, "Action") is not None:
-        return "query"
-    return None
-
-
-def _parameter(request: Request, name: str) -> str | None:
-    """A parameter of the query string, or of a form that has been read."""
-    texts = [request.query]
-    if isinstance(request.body, bytes) and (request.headers.get("content-type") or "").startswith(_FORM):
-        texts.append(request.body.decode("latin-1"))
-    for text in texts:
-        for pair in text.split("&"):
-            key, _, value = pair.partition("=")
-            if key == name:
-                return value
-    return None

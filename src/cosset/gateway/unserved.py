@@ -13,6 +13,7 @@ from typing import Any
 import botocore
 
 from cosset.gateway.cbor import operation_of
+from cosset.gateway.hints import read_parameter
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request
 from cosset.wire.models import Catalogue
@@ -56,7 +57,9 @@ class UnservedServices:
             routed = protocol_of(wire, request).match(wire, request)
         except (ServiceError, LookupError):
             routed = None
-        return routed.operation if routed is not None else f"{request.method} {request.path}"
+        if routed is not None:
+            return routed.operation
+        return read_parameter(request, "Action") or f"{request.method} {request.path}"
 
 
 def _read_metadata(folder: Path) -> "_Metadata | None":

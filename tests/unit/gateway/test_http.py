@@ -2,14 +2,15 @@
 
 import asyncio
 import os
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from cosset.gateway.connection import Limits
 from cosset.gateway.http import Front
+from cosset.gateway.limits import Limits
 from cosset.gateway.plain import PlainRoute
 from cosset.settings import Settings
 from cosset.wire.message import Request, Response
@@ -305,5 +306,60 @@ def test_garbage_behind_a_request_is_no_answer_to_it() -> None:
     async def work(front: Front, port: int) -> None:
         assert await exchange(port, GET.replace(b"close", b"keep-alive") + b"\x00\x01\x02") == b""
         forever.set()
+
+    asyncio.run(with_front(handler, work))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_is_not_read_is_not_kept(streamed: bool) -> None:
+    async def handler(request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            while True:
+                yield bytes(1 << 20)
+
+        return Response(200, [], body() if streamed else bytes(32 << 20))
+
+    async def work(front: Front, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(GET)
+            while front.connections == 0:
+                await asyncio.sleep(0.01)
+            while front.connections:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(with_front(handler, work, stall_s=0.05), 20))
+
+
+def test_requests_may_come_in_any_pieces() -> None:
+    pieces = random.Random(4566)
+
+    async def handler(request: Request) -> Response:
+        body = request.body if isinstance(request.body, bytes) else b"".join([chunk async for chunk in request.body])
+        return Response(200, [], request.path.encode() + b":" + body + b";")
+
+    async def work(front: Front, port: int) -> None:
+        long = bytes(70_000)
+        data = (
+            b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello"
+            b"POST /b HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+            b"GET /c HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+            b"POST /d HTTP/1.1\r\nhost: h\r\ncontent-length: 70000\r\n\r\n"
+            + long
+            + b"GET /e HTTP/1.1\r\nhost: h\r\n\r\n"
+            b"POST /f HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
+        )
+        for _ in range(40):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+            at = 0
+            while at < len(data):
+                size = pieces.choice([1, 2, 7, 50, 200, 5000, 100_000])
+                writer.write(data[at : at + size])
+                at += size
+                await asyncio.sleep(0)
+            answer = await reader.read()
+            writer.close()
+            assert answer.count(b"HTTP/1.1 200 OK") == 6
+            for part in (b"/a:hello;", b"/b:hello;", b"/c:;", b"/d:" + long + b";", b"/e:;", b"/f:ok;"):
+                assert part in answer
 
     asyncio.run(with_front(handler, work))

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosset.gateway.canonical import normalize_path
+from cosset.gateway.claims import read_claim
 from cosset.gateway.payload import UNSIGNED, declared_payload
 from cosset.gateway.refusals import Reason, RefusedError
-from cosset.gateway.sigv4 import KEYS_CACHED, Verifier, read_claim
+from cosset.gateway.sigv4 import KEYS_CACHED, Verifier
 from cosset.wire.message import Headers, Request
 from support.clock import ManualClock
 from support.front import ACCESS_KEY, SECRET_KEY
@@ -145,7 +146,7 @@ def test_no_other_signature_holds(kind: str, at: int, digit: str) -> None:
 @pytest.mark.parametrize("kind", sorted(SIGNERS))
 @pytest.mark.parametrize(("old", "new"), [("us-east-1", "us-east-2"), ("20260305/", "20260306/"), ("/s3/", "/sqs/")])
 def test_another_scope_does_not_hold(kind: str, old: str, new: str) -> None:
-    request = sign(kind, service="s3")
+    request = sign(kind, service="s3", headers=[("x-amz-content-sha256", UNSIGNED)])
     authorization = request.headers.get("authorization")
     if authorization is None:
         query = request.query.replace(old.replace("/", "%2F"), new.replace("/", "%2F"))
@@ -302,6 +303,8 @@ def test_a_header_without_its_parts_is_told_each_of_them() -> None:
         "AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request, SignedHeaders=host, SignedHeaders=host, Signature=0",
         "AWS4-ECDSA-P256-SHA256 Credential=a/b/c/d/aws4_request, SignedHeaders=host, Signature=0",
         "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=0",
+        "AWS4-HMAC-SHA256 Credential=a/20260305/../d/aws4_request, SignedHeaders=host, Signature=0",
+        "AWS4-HMAC-SHA256 Credential=a/20260305/US<script>/d/aws4_request, SignedHeaders=host, Signature=" + "0" * 64,
         "=" * 1000,
         ",,,,",
         "\xff\xfe",
