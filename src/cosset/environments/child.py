@@ -11,9 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from resource import struct_rusage
 
 from cosset.clock import Clock
 from cosset.environments.transport import Exit
@@ -65,19 +67,23 @@ class ChildProcess:
         try:
             self._pidfd = os.pidfd_open(self._popen.pid)
         except (AttributeError, OSError):
-            options = os.WEXITED | os.WNOWAIT
-            waiting = self._loop.run_in_executor(None, os.waitid, os.P_PID, self._popen.pid, options)
-            waiting.add_done_callback(lambda _: self._reap())
+            threading.Thread(target=self._reap_in_thread, name=f"wait {self._popen.pid}", daemon=True).start()
         else:
             self._loop.add_reader(self._pidfd, self._reap)
 
     def _reap(self) -> None:
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
         self._signal_group()  # while the dead leader still holds the group's number
         _, status, usage = os.wait4(self._popen.pid, 0)
+        self._reaped(status, usage)
+
+    def _reap_in_thread(self) -> None:
+        _, status, usage = os.wait4(self._popen.pid, 0)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._reaped, status, usage)
+
+    def _reaped(self, status: int, usage: struct_rusage) -> None:
         code = os.waitstatus_to_exitcode(status)
         self._popen.returncode = code  # Popen did not reap it, and would warn
         self._peak_kb = max(self._peak_kb, usage.ru_maxrss // (1 if sys.platform == "linux" else 1024))
@@ -204,11 +210,22 @@ def marked(mark: str) -> list[int]:
 
 def reap_orphans() -> int:
     """Ends what an owner that was killed has left behind; the number of processes ended."""
-    orphans = [pid for pid, value in _marks() if not os.path.exists(f"/proc/{value.partition(':')[0]}")]
+    orphans = [pid for pid, value in _marks() if not is_alive(value.partition(":")[0])]
     for pid in orphans:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     return len(orphans)
+
+
+def is_alive(pid: str) -> bool:
+    """Whether a process of this number runs. What is no number counts as alive: it is not ours to judge."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True
 
 
 def _marks() -> Iterator[tuple[int, str]]:

@@ -7,6 +7,7 @@ Runtime API; it is killed whole. Read next: runtime_api.py, environment.py; jail
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from cosset.clock import Clock
 from cosset.environments.api import EnvironmentSpec, EnvironmentState, InitError, LogSink, TierUnavailableError
-from cosset.environments.child import reap_orphans, spawn
+from cosset.environments.child import is_alive, reap_orphans, spawn
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
@@ -24,6 +25,8 @@ from cosset.environments.runtime_api import HttpTransport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
 
 logger = logging.getLogger(__name__)
+
+_FOLDER_PREFIX = "cosset-process-"
 
 
 class ProcessTier:
@@ -53,9 +56,10 @@ class ProcessTier:
         self._catalogue = catalogue
         self._clock = clock
         self._endpoint = endpoint
-        self._folder = Path(tempfile.mkdtemp(prefix="cosset-process-", dir=folder))
         if orphans := reap_orphans():
             logger.warning("ended %d processes that a killed Cosset had left", orphans)
+        _remove_orphaned_folders(folder or Path(tempfile.gettempdir()))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=folder))
         self._runtime = link_runtime(self._folder / "runtime", node_modules)
         self._environments: set[RunningEnvironment] = set()
 
@@ -112,6 +116,12 @@ class ProcessTier:
 
     def _since_ms(self, start_s: float) -> float:
         return (self._clock.monotonic_s() - start_s) * 1000
+
+
+def _remove_orphaned_folders(parent: Path) -> None:
+    for folder in parent.glob(f"{_FOLDER_PREFIX}*-*"):
+        if not is_alive(folder.name.removeprefix(_FOLDER_PREFIX).partition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays
 
 
 def _not_executable(refused: OSError, phase_ms: float) -> InitError:

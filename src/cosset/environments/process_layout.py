@@ -104,7 +104,9 @@ def variables_for(
         runtime_api=runtime_api,
         endpoint=endpoint,
     )
-    return {"TMPDIR": str(layout.tmp), **variables, "_COSSET_LAYERS": str(layout.layers)}
+    if served.runtime.family == "python":
+        variables["_COSSET_LAYERS"] = str(layout.layers)  # python_http/start.py takes it out again
+    return {"TMPDIR": str(layout.tmp), **variables}
 
 
 def _check_executable(path: Path) -> None:

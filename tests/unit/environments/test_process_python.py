@@ -344,6 +344,38 @@ def handler(event, context):
     }
 
 
+def test_nothing_is_left_of_environments_however_they_end(tier, tmp_path):
+    """Descriptors, children, tasks, folders."""
+    (tmp_path / "app.py").write_text("""
+import os, time
+def handler(event, context):
+    {"fine": lambda: 1, "exit": lambda: os._exit(1), "sleep": lambda: time.sleep(50)}[event]()
+""")
+    (tmp_path / "bad.py").write_text("import nope")
+    holder = []
+
+    async def one(tier, event, handler):
+        async with running(tier, spec_for(tmp_path, handler=handler, timeout_s=1), Lines()) as environment:
+            await environment.invoke(event_for(json.dumps(event).encode(), timeout_s=1))
+
+    async def body(tier):
+        holder.append(tier)
+        await one(tier, "fine", "app.handler")  # what is opened once stays open
+        before = sorted(os.listdir("/proc/self/fd"))
+        ends = [one(tier, event, "app.handler") for event in ("fine", "exit", "sleep") * 3]
+        failures = await asyncio.gather(*ends, one(tier, "fine", "bad.handler"), return_exceptions=True)
+        assert [type(failure) for failure in failures if failure is not None] == [InitError]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(os.listdir("/proc/self/fd")) <= len(before) + 1
+        others = [task.get_name() for task in asyncio.all_tasks()]
+        assert not [name for name in others if name.startswith(("watch ", "deadline ", "end ", "kill ", "memory "))]
+
+    run(tier, body)
+    assert not holder[0]._folder.exists()
+    assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
 def test_temporary_files_are_the_environments_own_and_go_with_it(python):
     answers, _ = python(
         "import tempfile, os\ndef handler(event, context):\n"
@@ -389,6 +421,14 @@ def test_every_installed_python_serves(tier, tmp_path, runtime):
     answers, lines = invoke_once(tier, spec_for(tmp_path, runtime), event_for(), event_for())
     assert json.loads(answers[1].payload) == [int(n) for n in runtime.removeprefix("python").split(".")]
     assert lines.messages == ["hi\n", "hi\n"]
+
+
+@pytest.mark.parametrize("event", ["1", "exit"])
+def test_where_the_kernel_has_no_pidfd_a_thread_waits(python, monkeypatch, event):
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    source = "import os\ndef handler(event, context):\n    return os._exit(3) if event == 'exit' else event\n"
+    answers, _ = python(source, event_for(json.dumps(event).encode()))
+    assert answers[0].outcome is (Outcome.EXIT if event == "exit" else Outcome.SUCCESS)
 
 
 def test_a_name_that_aws_has_retired_is_served_with_a_warning(tier, tmp_path):
