@@ -1,6 +1,10 @@
 """Filter patterns, from the examples of "Filter pattern syntax" in the CloudWatch Logs user guide and around them."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cosset.observe.pattern import compile_pattern
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
@@ -127,3 +131,23 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
 def test_what_is_not_there_yet_says_so(pattern: str) -> None:
     with pytest.raises(UnsupportedPatternError):
         compile_pattern(pattern)
+
+
+TOKENS = st.sampled_from(
+    [
+        *("{", "}", "(", ")", "$", "$.a", "$.a[0]", "=", "!=", ">", "&&", "||", "1", '"x"'),
+        *("IS", "NOT", "EXISTS", "NULL", "%", "é"),
+    ]
+)
+
+
+TERMS = st.lists(TOKENS, max_size=12).map(" ".join)
+
+
+@given(TERMS | TERMS.map(lambda text: "{ " + text + " }"))
+@settings(max_examples=300, deadline=None)
+def test_any_pattern_is_read_or_refused(pattern: str) -> None:
+    with suppress(InvalidPatternError, UnsupportedPatternError):
+        matcher = compile_pattern(pattern)
+        for message in ("", "plain", JSON_LINE, '{"a": [1, {"b": null}]}', "[]", "{"):
+            matcher(message)

@@ -124,6 +124,10 @@ def test_a_malformed_trust_policy_is_refused(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         refused = await bench.refused("CreateRole", RoleName="r", AssumeRolePolicyDocument="{")
         assert refused == ("MalformedPolicyDocument", "This policy contains invalid Json", 400)
+        services = [f"{'x' * 50}{number}.amazonaws.com" for number in range(40)]
+        long = TRUST.replace('"lambda.amazonaws.com"', json.dumps(services))
+        refused = await bench.refused("CreateRole", RoleName="r", AssumeRolePolicyDocument=long)
+        assert refused == ("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048", 409)
         await bench.role()
         refused = await bench.refused("UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=POLICY)
         assert refused[:2] == ("MalformedPolicyDocument", "Has prohibited field Resource")

@@ -13,8 +13,7 @@ from cosset.services.iam.tables import attachments, roles, users
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
-_QUOTA = 20
-"""AWS's default is ten, and twenty on request."""
+_QUOTA = 10
 
 
 class Attachments:

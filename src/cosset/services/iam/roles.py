@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select, update
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes, new_unique_id
 from cosset.identity.policy_document import MalformedPolicyError, parse_trust_policy
-from cosset.services.iam.errors import already_exists, malformed_policy, not_attachable
+from cosset.services.iam.errors import already_exists, limit_exceeded, malformed_policy, not_attachable
 from cosset.services.iam.owners import need_role, refuse_while_it_carries_policies
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import PolicyBook
@@ -17,6 +17,8 @@ from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full,
 from cosset.services.iam.tables import roles
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
+
+_MAX_TRUST_CHARACTERS = 2_048
 
 
 class Roles:
@@ -151,4 +153,6 @@ def _checked_trust(document: str) -> str:
         parse_trust_policy(document)
     except MalformedPolicyError as error:
         raise malformed_policy(str(error)) from None
+    if len("".join(document.split())) > _MAX_TRUST_CHARACTERS:
+        raise limit_exceeded(f"Cannot exceed quota for ACLSizePerRole: {_MAX_TRUST_CHARACTERS}")
     return document
