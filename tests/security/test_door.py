@@ -23,6 +23,7 @@ from cosset.identity.principal import Credentials
 from cosset.settings import Settings
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Headers, Request
+from cosset.wire.models import Catalogue
 from support.clock import ManualClock
 from support.fake_services import FakeLambda, FakeLogs, FakeS3, FakeSts
 from support.front import (
@@ -35,6 +36,7 @@ from support.front import (
 )
 from support.signing import SIGNED_AT_MS, sign, to_wire
 
+CATALOGUE = Catalogue()
 INVOKE = "/2015-03-31/functions/f/invocations"
 LIST = "/2015-03-31/functions/"
 
@@ -114,7 +116,7 @@ def _open_house(settings: Settings, limits: Limits | None = None) -> Iterator[Ho
     clock, keys, authorizer = ManualClock(SIGNED_AT_MS), MemoryKeys(), MemoryAuthorizer()
     functions, s3 = FakeLambda(), FakeS3()
     services = [functions.service(), FakeSts().service(), FakeLogs().service(), s3.service()]
-    door = make_door(services, settings=settings, clock=clock, keys=keys, authorizer=authorizer)
+    door = make_door(services, settings=settings, clock=clock, keys=keys, authorizer=authorizer, catalogue=CATALOGUE)
     with running_front(door, settings, limits) as front:
         yield House(front, clock, keys, authorizer, functions, s3)
 

@@ -58,7 +58,13 @@ class Front:
         self._server.lifespan = self._config.lifespan_class(self._config)
         await self._server.startup(sockets=sockets)
         await self._server.on_tick(0)
-        self._ticks = asyncio.create_task(self._server.main_loop(), name="front-ticks")
+        self._ticks = asyncio.create_task(self._tick(), name="front-ticks")
+
+    async def _tick(self) -> None:
+        """Keeps the Date header. In place of uvicorn's main loop, which wakes ten times as often."""
+        while True:
+            await asyncio.sleep(1)
+            await self._server.on_tick(0)
 
     async def add_listener(self, sock: socket.socket) -> None:
         """Serves one more socket, bound and perhaps listening already. Its connections have a quota of their own.
@@ -75,7 +81,11 @@ class Front:
             app_state=self._server.lifespan.state,
             quota=Quota(self._limits.max_inner_connections),
         )
-        self._added[sock] = await asyncio.get_running_loop().create_server(make, sock=sock, backlog=128)
+        server = await asyncio.get_running_loop().create_server(make, sock=sock, backlog=128)
+        if self._ticks is None:
+            server.close()
+        else:
+            self._added[sock] = server
 
     async def remove_listener(self, sock: socket.socket) -> None:
         """Stops accepting on the socket and closes it. Calls that came in through it go on. Idempotent."""
@@ -94,12 +104,13 @@ class Front:
         for server in self._added.values():
             server.close()
         self._added.clear()
-        self._server.should_exit = True
-        await self._ticks
+        self._ticks.cancel()
         self._ticks = None
         await self._server.shutdown()
         for connection in list(self._server.server_state.connections):
             connection.transport.abort()
+        if self._server.server_state.tasks:
+            await asyncio.wait(self._server.server_state.tasks, timeout=1)
 
 
 async def _application(door: Door, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
