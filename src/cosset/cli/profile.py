@@ -62,9 +62,12 @@ def write(files: Files, profile: Profile) -> None:
         OSError: the files cannot be written. Each file is either as it was, or complete.
     """
     keys = {"aws_access_key_id": profile.access_key_id, "aws_secret_access_key": profile.secret_access_key}
-    with _as_owner_of(files.owner):
-        _change(files.credentials, NAME, keys, unwanted=("aws_session_token",))
-        _change(files.config, f"profile {NAME}", {"region": profile.region, "endpoint_url": profile.endpoint})
+    place = {"region": profile.region, "endpoint_url": profile.endpoint}
+    # Root looks the links up, the owner goes there: what a link may not lead the owner to stays shut.
+    credentials, config = (Path(os.path.realpath(path)) for path in (files.credentials, files.config))
+    with _as_owner_of(files.owner) as base:
+        _change(_seen_from(base, credentials), NAME, keys, unwanted=("aws_session_token",))
+        _change(_seen_from(base, config), f"profile {NAME}", place)
 
 
 def read(files: Files) -> Profile | None:
@@ -179,7 +182,6 @@ def _text(path: Path) -> str:
 
 def _change(path: Path, section: str, keys: Mapping[str, str], unwanted: tuple[str, ...] = ()) -> None:
     """Replaces the file by its changed text, at once or not at all. Looks again when somebody else wrote meanwhile."""
-    path = Path(os.path.realpath(path))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for _ in range(_ATTEMPTS):
         before = _text(path)
@@ -208,19 +210,28 @@ def _replace(path: Path, before: str, after: str) -> bool:
 
 
 @contextmanager
-def _as_owner_of(folder: Path) -> Iterator[None]:
-    """Root acts as the owner of `folder`, or of the nearest folder above it that exists. Others act as they are."""
+def _as_owner_of(folder: Path) -> Iterator[Path | None]:
+    """Root acts as the owner of `folder`, or of the nearest folder above it that exists, and stands in it: its owner
+    need not be able to walk there. Gives that folder. Others act as they are; then it gives None."""
     if os.geteuid() != 0:
-        yield
+        yield None
         return
+    folder = Path(os.path.realpath(folder))
     while not folder.exists():
         folder = folder.parent
-    owner = folder.stat()
-    group = os.getegid()
+    owner, group, before = folder.stat(), os.getegid(), os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
+        os.chdir(folder)
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
-        yield
+        yield folder
     finally:
         os.seteuid(0)
         os.setegid(group)
+        os.fchdir(before)
+        os.close(before)
+
+
+def _seen_from(base: Path | None, path: Path) -> Path:
+    """`path`, relative to `base`, where we stand, when it is below."""
+    return path.relative_to(base) if base is not None and path.is_relative_to(base) else path

@@ -156,6 +156,20 @@ def test_root_makes_files_for_the_owner_of_the_home(tmp_path):
     assert os.geteuid() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: folders above the data folder may be shut to its owner")
+def test_root_reaches_a_data_folder_that_its_owner_cannot_walk_to(tmp_path):
+    shut = tmp_path / "shut"
+    data = shut / "data"
+    data.mkdir(parents=True)
+    shut.chmod(0o700)
+    os.chown(data, 12345, 12345)
+    before = os.getcwd()
+    profile.write(Files.of_data(data), OURS)
+    assert profile.read(Files.of_data(data)) == OURS
+    assert (data / "aws" / "config").stat().st_uid == 12345
+    assert os.getcwd() == before
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a link in a data folder must lead root nowhere")
 def test_root_is_not_led_out_of_a_folder_by_its_owners_links(tmp_path):
     for folder in [*tmp_path.parents[:2], tmp_path]:
