@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
@@ -25,7 +26,6 @@ class Expected:
     attempts: int = 0
     lease: str | None = None
     lease_ends_ms: int = 0
-    order: int = field(default=0)
 
     def due_ms(self) -> int:
         if self.lease is not None:
@@ -44,6 +44,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.store = self._run(Store.open(data=self.folder, database=None, clock=self.clock, min_free_mb=0))
         self.queue = DurableQueue(self.store, "q", self.clock)
         self.model: list[Expected] = []  # in the order sent
+        self.sent = 0
         self.sent_ids: dict[str, tuple[str, int]] = {}
 
     def _run(self, work):
@@ -54,39 +55,58 @@ class QueueMachine(RuleBasedStateMachine):
         self.runner.close()
         shutil.rmtree(self.folder)
 
-    @rule(
-        group=st.sampled_from([None, None, "a", "b"]),
-        deduplication_id=st.sampled_from([None, None, None, "d", "e"]),
-        delay_ms=st.sampled_from([0, 0, 1000, 400_000]),
-        lives_ms=st.sampled_from([None, 5000]),
-        fails=st.booleans(),
-    )
-    def send(self, group, deduplication_id, delay_ms, lives_ms, fails) -> None:
+    def _send(self, group=None, deduplication_id=None, delay_ms=0, lives_ms=None) -> None:
         now = self.clock.now_ms()
         expires = None if lives_ms is None else now + lives_ms
-        body = f"{len(self.model)}".encode()
-
-        def work(tx):
-            message_id = self.queue.send(
-                tx, body, group=group, deduplication_id=deduplication_id, delay_ms=delay_ms, expires_at_ms=expires
+        self.sent += 1
+        body = b"%d" % self.sent
+        message_id = self._run(
+            self.store.write(
+                lambda tx: self.queue.send(
+                    tx,
+                    body,
+                    group=group,
+                    deduplication_id=deduplication_id,
+                    delay_ms=delay_ms,
+                    expires_at_ms=expires,
+                )
             )
-            if fails:
-                raise LookupError
-            return message_id
-
-        try:
-            message_id = self._run(self.store.write(work))
-        except LookupError:
-            return
+        )
         earlier, until = self.sent_ids.get(deduplication_id, ("", 0))
         if deduplication_id is not None and until > now:
             assert message_id == earlier
             return
         if deduplication_id is not None:
             self.sent_ids[deduplication_id] = message_id, now + DEDUPLICATION_MS
-        self.model.append(Expected(message_id, body, group, now + delay_ms, expires, order=len(self.model)))
+        self.model.append(Expected(message_id, body, group, now + delay_ms, expires))
 
-    @rule(target=received, limit=st.integers(1, 4), lease_ms=st.sampled_from([1000, 30_000]))
+    @rule(groups=st.lists(st.sampled_from([None, "a", "b"]), min_size=1, max_size=4))
+    def send(self, groups) -> None:
+        for group in groups:
+            self._send(group)
+
+    @rule(deduplication_id=st.sampled_from("de"), group=st.sampled_from([None, "a"]))
+    def send_once(self, deduplication_id, group) -> None:
+        self._send(group, deduplication_id)
+
+    @rule(
+        delay_ms=st.sampled_from([1000, 400_000]),
+        lives_ms=st.sampled_from([None, 5000]),
+        group=st.sampled_from([None, "a"]),
+    )
+    def send_later(self, delay_ms, lives_ms, group) -> None:
+        self._send(group, None, delay_ms, lives_ms)
+
+    @rule(group=st.sampled_from([None, "a"]))
+    def fail_to_send(self, group) -> None:
+        def work(tx) -> None:
+            self.queue.send(tx, b"never", group=group, deduplication_id="d")
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            self._run(self.store.write(work))
+
+    @rule(target=received, limit=st.integers(1, 6), lease_ms=st.sampled_from([1000, 30_000]))
     def receive(self, limit, lease_ms):
         now = self.clock.now_ms()
         firsts = {}
@@ -145,4 +165,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueModel = QueueMachine.TestCase
-TestQueueModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestQueueModel.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
