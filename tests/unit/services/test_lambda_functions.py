@@ -377,3 +377,16 @@ def test_account_settings_count_what_is_there(tmp_path):
         assert settings["AccountLimit"]["UnreservedConcurrentExecutions"] == 700
 
     in_room(tmp_path, test)
+
+
+def test_a_function_from_a_zip_stays_one(tmp_path):
+    async def test(room):
+        await room.create("fn")
+        assert await refusal(room.call("UpdateFunctionCode", FunctionName="fn", ImageUri="image")) == (
+            "InvalidParameterValueException",
+            "Please do not provide ImageUri when updating a function with packageType Zip.",
+        )
+        code, _ = await refusal(room.call("UpdateFunctionCode", FunctionName="none", ImageUri="image"))
+        assert code == "ResourceNotFoundException"
+
+    in_room(tmp_path, test)

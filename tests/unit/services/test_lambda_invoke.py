@@ -1,7 +1,10 @@
 import asyncio
 import base64
+import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cosset.invocation.api import InvocationResult
 from cosset.services.lambda_.payloads import check_json
@@ -115,10 +118,18 @@ def test_any_json_is_an_event(payload):
         (b"{x: 1}", "Unexpected character ('x' (code 120)): was expecting double-quote to start", "line: 1, column: 3"),
         (b'{"a" 1}', "Unexpected character ('1' (code 49)): was expecting a colon", "line: 1, column: 7"),
         (b'{"a": 1', "Unexpected end-of-input", "line: 1, column: 8"),
-        (b'{"a":\n tru}', "Unrecognized token 'tru'", "line: 2, column: 5"),
-        (b"NaN", "Unrecognized token 'NaN'", "line: 1, column: 4"),
-        (b'{"NaN": -Infinity}', "Unrecognized token '-Infinity'", "line: 1, column: 18"),
-        (b"\xff", "Invalid UTF-8 start byte 0xff", "line: 1, column: 2"),
+        (b'{"a":\n tru}', "Unrecognized token 'tru'", "line: 2, column: 6"),
+        (b"NaN", "Non-standard token 'NaN': enable", "line: 1, column: 4"),
+        (b'{"NaN": -Infinity}', "Non-standard token '-Infinity': enable", "line: 1, column: 18"),
+        (b"0D", "Unexpected character ('D' (code 68)): Expected space separating root-level", "line: 1, column: 3"),
+        (b'"\\x"', "Unrecognized character escape 'x' (code 120)", "line: 1, column: 4"),
+        (b'"a\nb"', "Illegal unquoted character ((CTRL-CHAR, code 10)): has to be escaped", "line: 2, column: 1"),
+        # What SDKs of version 1 send when they are given text where they want base64.
+        (b"\x99\xeb", "Unexpected character ((CTRL-CHAR, code 153)): expected a valid value", "line: 1, column: 2"),
+        (b"\xc2'm", "Unrecognized token '\xc2': was expecting", "line: 1, column: 3"),
+        (b"n\x87r", "Invalid UTF-8 start byte 0x87", "line: 1, column: 3"),
+        (b'"\xc3"', "Invalid UTF-8 middle byte 0x22", "line: 1, column: 4"),
+        (b'"\xc3', "Unexpected end-of-input", "line: 1, column: 3"),
         (b"\x07", "Unexpected character ((CTRL-CHAR, code 7))", "line: 1, column: 2"),
         (b"[" * 10_000, "Document nesting depth (1001) exceeds the maximum allowed (1000", "line: 1"),
         (b"9" * 10_000, "Number value length exceeds the maximum allowed", "line: 1"),
@@ -173,3 +184,15 @@ def test_what_is_streamed_without_end_is_not_read_to_its_end(tmp_path):
         assert read == 17
 
     in_room(tmp_path, test)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=12) | st.text('{}[]",: \n\\truefalsn0é-.eNaI', max_size=12).map(str.encode))
+def test_every_payload_is_taken_or_refused_in_words(payload):
+    try:
+        json.loads(payload.decode(), parse_constant=lambda name: 1 / 0)
+    except (ValueError, ZeroDivisionError):
+        with pytest.raises(ServiceError, match="line: "):
+            check_json(payload)
+    else:
+        check_json(payload)

@@ -1,6 +1,7 @@
 """The operations on functions themselves: create, get, list, update, delete."""
 
 from cosset.functions import errors
+from cosset.functions.names import FunctionReference
 from cosset.functions.registry import Functions
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.configuration import (
@@ -86,9 +87,14 @@ class FunctionOperations:
     @operation("UpdateFunctionCode", on_function("UpdateFunctionCode"))
     async def update_function_code(self, ctx: Context, params: Params) -> Result:
         refuse_not_yet(params)
-        reference = reference_of(ctx, params)
+        key = key_of(ctx, params)
+        if params.get("ImageUri"):  # every function here is one from a zip
+            await self._functions.get(FunctionReference(key))
+            raise errors.invalid_parameter(
+                "Please do not provide ImageUri when updating a function with packageType Zip."
+            )
         changed = await self._functions.update_code(
-            reference.key,
+            key,
             package_of(params),
             architectures=read_architectures(params),
             publish_it=bool(params.get("Publish")),
