@@ -6,8 +6,8 @@ Read next: up.py writes it, client.py reads it.
 
 import os
 import re
+import secrets
 import shlex
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -193,7 +193,9 @@ def _change(path: Path, section: str, keys: Mapping[str, str], unwanted: tuple[s
 
 def _replace(path: Path, before: str, after: str) -> bool:
     """False when the file was no longer `before` just before it was to be replaced."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not by `tempfile`, which makes paths absolute: root may stand in a folder that it cannot walk to as its owner.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(after.encode("utf-8", "surrogateescape"))
@@ -206,7 +208,7 @@ def _replace(path: Path, before: str, after: str) -> bool:
         os.replace(temporary, path)
         return True
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
