@@ -256,6 +256,22 @@ def test_layers_are_found_along_node_path_by_import_and_require(node, tmp_path, 
     assert result(answers) == "layer-mine"
 
 
+def test_what_a_full_pipe_did_not_take_still_comes_before_the_answer(node):
+    source = """exports.handler = async () => {
+        for (let i = 0; i < 100; i++) process.stdout.write('y'.repeat(99999) + '\\n');
+        process.stderr.write('z'.repeat(200000) + '\\n'); };"""
+    answers, lines = node(source, name="index.js", memory_mb=512)
+    assert result(answers) is None
+    assert len(lines.text) == 100 * 100_000 + 200_001
+
+
+def test_a_function_that_closes_every_socket_is_answered_all_the_same(node):
+    source = """exports.handler = async (event) => {
+        for (const handle of process._getActiveHandles()) handle.destroy?.(); return event; };"""
+    answers, _ = node(source, event_for(b"1"), event_for(b"2"), name="index.js")
+    assert [answer.payload for answer in answers] == [b"1", b"2"]
+
+
 def test_streamed_answers_come_whole(node):
     source = """export const handler = awslambda.streamifyResponse(async (event, stream, context) => {
         stream.setContentType('text/plain'); stream.write('one '); stream.write('two'); stream.end(); });"""

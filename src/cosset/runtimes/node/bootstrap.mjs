@@ -6,7 +6,7 @@
 import { errors, errorObject, UnhandledPromiseRejection } from "./errors.mjs";
 import { loadHandler } from "./handler.mjs";
 import { Invocation } from "./invocation.mjs";
-import { patchConsole } from "./logs.mjs";
+import { patchConsole, written } from "./logs.mjs";
 import { RuntimeClient } from "./runtime_client.mjs";
 
 const UNCAUGHT_EXIT_CODE = 129; // AWS's own
@@ -19,6 +19,7 @@ let current = null; // the Invocation under way; null before the first one
 async function die(what, error, exitCode) {
   logs.error(what, error);
   try {
+    await written();
     if (client.isAsking) {
       return; // no event is under way: the platform learns of it by the exit
     }

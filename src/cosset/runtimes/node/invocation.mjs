@@ -1,6 +1,7 @@
 // One invocation: the context that the function sees, and the one answer that goes back, however it comes about.
 
 import { asError, errorObject, errors } from "./errors.mjs";
+import { written } from "./logs.mjs";
 import { ResponseStream } from "./streaming.mjs";
 
 export class Invocation {
@@ -122,13 +123,13 @@ export class Invocation {
   }
 
   #fail(error) {
-    void this.#answer(() => {
+    if (!this.#answered) {
       this.#logs.error("Invoke Error", asError(error));
-      return this.#client.error(this.requestId, errorObject(error));
-    });
+      void this.#answer(() => this.#client.error(this.requestId, errorObject(error)));
+    }
   }
 
-  /** The first answer counts. What the function wrote in the same turn of the loop comes before it. */
+  /** The first answer counts. */
   async #answer(send) {
     if (this.#answered) {
       return;
@@ -136,6 +137,7 @@ export class Invocation {
     this.#answered = true;
     this.#whenIdle = null;
     try {
+      await written();
       await send();
       this.#finish.resolve();
     } catch (error) {

@@ -15,6 +15,8 @@ const JSON_FRAME = 0xa55a0002;
 export function patchConsole(variables) {
   const isJson = variables.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === "JSON";
   const lowest = LEVELS[variables.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()] ?? LEVELS.TRACE;
+  noticeUse("stdout");
+  noticeUse("stderr");
   const write = writer(variables, isJson);
   const logs = { requestId: undefined, error: undefined };
 
@@ -40,6 +42,29 @@ export function patchConsole(variables) {
     ? (_, value) => error(asError(value))
     : (what, value) => error(what, "\t" + errorText(asError(value)));
   return logs;
+}
+
+const used = []; // of process.stdout and process.stderr, those that the function has touched
+
+function noticeUse(name) {
+  const described = Object.getOwnPropertyDescriptor(process, name);
+  Object.defineProperty(process, name, {
+    ...described,
+    get() {
+      const stream = described.get.call(process);
+      if (!used.includes(stream)) {
+        used.push(stream);
+      }
+      return stream;
+    },
+  });
+}
+
+/** Returns when everything that was written to stdout and stderr has left the process: Node keeps what a full pipe does
+ * not take, and an answer must not overtake it. */
+export async function written() {
+  const waiting = used.filter((stream) => stream.writable && stream.writableLength > 0);
+  await Promise.all(waiting.map((stream) => new Promise((resolve) => stream.write("", () => resolve()))));
 }
 
 function writer(variables, isJson) {
