@@ -8,7 +8,7 @@ import asyncio
 import json
 import socket
 import struct
-from typing import Any
+from typing import Any, cast
 
 from cosset.environments.api import Event
 from cosset.environments.runtime_api import MAX_REPLY_BYTES
@@ -103,7 +103,7 @@ class _Frames(asyncio.Protocol):
         self._to_skip = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are none by name
         self._connection = transport
         self._transport.connected(transport)
 

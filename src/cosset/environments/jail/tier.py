@@ -5,6 +5,7 @@ listens inside the environment's own network namespace. Read next: ../launcher/c
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -76,6 +77,13 @@ class JailTier:
         process.settle(has_cpu_quota=self._has_cpu_quota)
         return environment
 
+    async def prepare(self, runtime: str, architecture: str) -> None:
+        """Makes what environments of this runtime have alike, before the first is asked for: it takes a Python
+        interpreter's whole start. Knows no function and runs none. Never fails: `start` says what is wrong."""
+        with contextlib.suppress(RuntimeNotServedError):
+            served = await asyncio.to_thread(self._catalogue.serve, runtime, architecture)
+            self._launcher.prepare(_kind(served), served.interpreter, self._modules(served))
+
     async def close(self) -> None:
         await asyncio.gather(*(environment.shutdown() for environment in list(self._environments)))
         self._environments.clear()
@@ -90,19 +98,25 @@ class JailTier:
             raise TierUnavailableError(str(missing)) from missing
 
     def _request(self, spec: EnvironmentSpec, served: Served) -> Request:
-        is_python = served.runtime.family == "python"
+        kind = _kind(served)
         return Request(
             id=spec.id,
-            kind="python" if is_python else "program",
+            kind=kind,
             interpreter=served.interpreter,
             code=spec.code_dir,
             layers=spec.layer_dirs,
-            modules=self._node_modules if served.runtime.family == "nodejs" else None,
+            modules=self._modules(served),
             memory_mb=spec.memory_mb,
             disk_mb=spec.ephemeral_storage_mb,
             environment=layout.variables(spec, served, has_endpoint=self._on_endpoint is not None),
-            command=() if is_python else layout.command(spec, served),
+            command=() if kind == "python" else layout.command(spec, served),
         )
+
+    def _modules(self, served: Served) -> Path | None:
+        """Only when they are there: the command that installs them may have run since."""
+        folder = self._node_modules
+        is_shown = served.runtime.family == "nodejs" and folder is not None and folder.is_dir()
+        return folder if is_shown else None
 
     async def _make(
         self, spec: EnvironmentSpec, request: Request, sink: LogSink, started_s: float
@@ -121,12 +135,17 @@ class JailTier:
             if ours is not None:
                 ours.close()
             raise
+        self._offer_endpoint(spec, process, listeners.pop(0))
         transport: Transport
-        if ours is not None:
-            transport = await FramedTransport.connect(ours)
-        else:
-            transport = await HttpTransport.serve(listeners.pop())
-        self._offer_endpoint(spec, process, listeners.pop())
+        try:
+            if ours is not None:
+                transport = await FramedTransport.connect(ours)
+            else:
+                transport = await HttpTransport.serve(listeners.pop())
+        except BaseException:
+            await process.kill()
+            log_pipe.close()
+            raise
         return process, RunningEnvironment(spec, process, transport, log_pipe, self._clock, started_s)
 
     def _offer_endpoint(self, spec: EnvironmentSpec, process: JailProcess, listener: socket.socket) -> None:
@@ -134,6 +153,10 @@ class JailTier:
             listener.close()
         else:
             process.on_end(self._on_endpoint(spec, listener))
+
+
+def _kind(served: Served) -> str:
+    return "python" if served.runtime.family == "python" else "program"
 
 
 def _invalid_entrypoint(refused: OSError, phase_ms: float) -> InitError:

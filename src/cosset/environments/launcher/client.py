@@ -50,18 +50,25 @@ class Request:
 
     def message(self) -> dict[str, Any]:
         return {
-            "op": "spawn",
+            **root_message("spawn", self.kind, self.interpreter, self.modules),
             "id": self.id,
-            "kind": self.kind,
-            "interpreter": None if self.interpreter is None else str(self.interpreter),
             "code": str(self.code),
             "layers": [str(layer) for layer in self.layers],
-            "modules": None if self.modules is None else str(self.modules),
             "memory_mb": self.memory_mb,
             "disk_mb": self.disk_mb,
             "environment": dict(self.environment),
             "command": list(self.command),
         }
+
+
+def root_message(operation: str, kind: str, interpreter: Path | None, modules: Path | None) -> dict[str, Any]:
+    """What says from which root an environment starts."""
+    return {
+        "op": operation,
+        "kind": kind,
+        "interpreter": None if interpreter is None else str(interpreter),
+        "modules": None if modules is None else str(modules),
+    }
 
 
 class JailProcess:
@@ -180,6 +187,10 @@ class LauncherClient:
         except (SpawnFailedError, asyncio.CancelledError):
             await process.kill()
             raise
+
+    def prepare(self, kind: str, interpreter: Path | None, modules: Path | None) -> None:
+        """One environment of this root is to be kept ready from now on, before anyone asks for it."""
+        self.ask(root_message("prepare", kind, interpreter, modules))
 
     def tell_owner(self, message: Mapping[str, Any]) -> None:
         """To the owner's `on_message`."""

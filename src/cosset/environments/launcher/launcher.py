@@ -181,6 +181,8 @@ class Launcher:
             cell = self._by_id.get(requests.parse_id(message))
             if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
                 cell.cgroup.throttle(cell.request.memory_mb)
+        elif operation == "prepare":
+            self._keep_spare(requests.parse_root(message, self._data, self._server_uid))
         elif operation == "message":
             self._on_message(requests.parse_body(message))
         else:
@@ -345,8 +347,7 @@ class Launcher:
         self._after(SPARE_DELAY_S, lambda: self._keep_spare(key))
 
     def _keep_spare(self, key: requests.RootKey) -> None:
-        spawner = self._spawners.get(key)
-        if spawner is None or key in self._spares or self._server_gone:
+        if key in self._spares or self._server_gone or self._unavailable is not None:
             return
         try:
             self._spares[key] = self._fork(key)

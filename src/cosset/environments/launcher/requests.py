@@ -52,7 +52,7 @@ class Spawn:
     fd_names: tuple[str, ...]
 
 
-def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
+def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
     """Raises: RequestError."""
     kind = message.get("kind")
     if kind not in ("python", "program"):
@@ -62,20 +62,26 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
         interpreter = checked_interpreter(_text(interpreter), server_uid)
     if kind == "python":
         _check_prefix(interpreter)
+    modules = message.get("modules")
+    return RootKey(kind, interpreter, None if modules is None else below(data, modules))
+
+
+def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
+    """Raises: RequestError."""
+    root = parse_root(message, data, server_uid)
     layers = message.get("layers", [])
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise RequestError("layers")
-    modules = message.get("modules")
     return Spawn(
         parse_id(message),
-        RootKey(kind, interpreter, None if modules is None else below(data, modules)),
+        root,
         below(data, message.get("code")),
         tuple(below(data, layer) for layer in layers),
         _number(message, "memory_mb", MAX_MEMORY_MB),
         _number(message, "disk_mb", MAX_DISK_MB),
         _environment(message.get("environment")),
-        _command(message.get("command"), kind),
-        ("output", "telemetry", "transport") if kind == "python" else ("output",),
+        _command(message.get("command"), root.kind),
+        ("output", "telemetry", "transport") if root.kind == "python" else ("output",),
     )
 
 
