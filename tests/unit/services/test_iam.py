@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import botocore.session
 import pytest
 
 from cosset.identity.principal import Principal, PrincipalKind
@@ -442,8 +443,5 @@ def test_every_operation_needs_something() -> None:
 
 
 def test_the_names_of_the_operations_are_awss() -> None:
-    import botocore.session
-
-    for name, service in (("iam", iam_service(None, None)),):  # type: ignore[arg-type]
-        model = botocore.session.get_session().get_service_model(name)
-        assert set(service.operations) <= set(model.operation_names)
+    model = botocore.session.get_session().get_service_model("iam")
+    assert set(iam_service(None, None).operations) <= set(model.operation_names)  # type: ignore[arg-type]

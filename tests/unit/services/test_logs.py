@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 from cosset.observe.log_buffer import LogBuffer
@@ -450,6 +451,9 @@ def test_tags_in_both_generations(run: Run) -> None:
         assert await bench.call("ListTagsForResource", resourceArn=ARN) == {"tags": {"b": "2"}}
         error = await bench.refused("TagResource", resourceArn=ARN, tags={str(each): "" for each in range(50)})
         assert error.code == "TooManyTagsException"
+        for wrong in (GROUP, "arn:aws:logs:us-east-1:111111111111:destination:x", "arn:x"):
+            error = await bench.refused("ListTagsForResource", resourceArn=wrong)
+            assert error.code == "InvalidParameterException"
         error = await bench.refused("ListTagsForResource", resourceArn=f"{ARN}x")
         assert error.code == "ResourceNotFoundException"
 
@@ -503,8 +507,6 @@ def test_what_functions_print_makes_its_group(run: Run) -> None:
 
 
 def test_every_operation_is_awss_and_needs_something() -> None:
-    import botocore.session
-
     service = logs_service(None, None, None)  # type: ignore[arg-type]
     model = botocore.session.get_session().get_service_model("logs")
     assert set(service.operations) <= set(model.operation_names)

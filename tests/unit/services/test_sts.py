@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 from cosset.identity.principal import Principal
@@ -143,3 +144,8 @@ def test_whose_key_it_is(run: Run) -> None:
             await call("GetAccessKeyInfo", AccessKeyId="AKIAUNKNOWNUNKNOWN00")
 
     run(scenario)
+
+
+def test_the_names_of_the_operations_are_awss() -> None:
+    model = botocore.session.get_session().get_service_model("sts")
+    assert set(sts_service(None, None).operations) <= set(model.operation_names)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import update
 
+from cosset.services.logs.errors import invalid_parameter
 from cosset.services.logs.group_book import own
 from cosset.services.logs.groups import need_group
 from cosset.services.logs.names import name_of, on_arn, on_group
@@ -33,15 +34,15 @@ class LogTags:
 
     @operation("TagResource", on_arn("TagResource"))
     async def tag_resource(self, ctx: Context, params: Params) -> None:
-        await self._tag(ctx, name_of(params["resourceArn"]), params["tags"])
+        await self._tag(ctx, _named(params["resourceArn"]), params["tags"])
 
     @operation("UntagResource", on_arn("UntagResource"))
     async def untag_resource(self, ctx: Context, params: Params) -> None:
-        await self._untag(ctx, name_of(params["resourceArn"]), params["tagKeys"])
+        await self._untag(ctx, _named(params["resourceArn"]), params["tagKeys"])
 
     @operation("ListTagsForResource", on_arn("ListTagsForResource"))
     async def list_tags_for_resource(self, ctx: Context, params: Params) -> Result:
-        return await self._list(ctx, name_of(params["resourceArn"]))
+        return await self._list(ctx, _named(params["resourceArn"]))
 
     async def _tag(self, ctx: Context, name: str, tags: Mapping[str, str]) -> None:
         def work(tx: Transaction) -> None:
@@ -62,6 +63,12 @@ class LogTags:
     async def _list(self, ctx: Context, name: str) -> Result:
         group = await self._store.read(lambda tx: need_group(tx, ctx, name))
         return {"tags": dict(group.tags)}
+
+
+def _named(resource_arn: str) -> str:
+    if not resource_arn.startswith("arn:"):
+        raise invalid_parameter("Invalid ARN")
+    return name_of(resource_arn)
 
 
 def _keep(tx: Transaction, ctx: Context, name: str, tags: dict[str, str]) -> None:
