@@ -50,23 +50,37 @@ class SegmentWriter:
         self._days: dict[int, sqlite3.Connection] = {}
         self._known: dict[StreamKey, _Stream] = {}
         self._idle: list[int] = []
+        self._added: dict[int, int] = {}  # stream id: bytes, in this group
+        # What a commit that failed between two files left, for the next one to undo: its callers may try again.
+        self._miscounted: dict[int, int] = {}
+        self._stray: list[tuple[int, int, int]] = []  # day, first seq, end
 
     def commit(self, jobs: Sequence[Job[Task]]) -> None:
         """All of them, or none: an error is everybody's."""
+        first_seq, committed = self._next_seq, None
         try:
             self._index.execute("BEGIN IMMEDIATE")
+            self._undo()
+            self._added.clear()
             for job in self._affordable(jobs):
                 job.result = job.work.run(self)
             self._index.execute("UPDATE counter SET next_seq = ?", (self._next_seq,))
             self._index.execute("COMMIT")
-            for connection in self._days.values():
+            committed = []
+            for day, connection in self._days.items():
                 if connection.in_transaction:
                     connection.execute("COMMIT")
+                    committed.append(day)
         except Exception as error:
             self._roll_back()
+            if committed is not None:
+                self._miscounted = dict(self._added)
+                self._stray += [(day, first_seq, self._next_seq) for day in committed]
             if isinstance(error, sqlite3.Error):
                 raise explain(error, self._files.folder / "index.db") from error
             raise
+        self._miscounted.clear()
+        self._stray.clear()
         self._drop_idle_days()
 
     def close(self) -> None:
@@ -102,7 +116,7 @@ class SegmentWriter:
             return False
         del self._known[key]
         (size,) = self._index.execute("SELECT bytes FROM streams WHERE id = ?", (stream.id,)).fetchone()
-        self._index.execute("UPDATE groups SET bytes = bytes - ? WHERE id = ?", (size, stream.group_id))
+        self._add_bytes(stream.id, -size)
         self._index.execute("DELETE FROM streams WHERE id = ?", (stream.id,))
         self._index.execute("INSERT INTO removals (stream_id) VALUES (?)", (stream.id,))
         return True
@@ -136,7 +150,8 @@ class SegmentWriter:
         sizes: dict[int, int] = {}
         for _, stream_id, size in rows:
             sizes[stream_id] = sizes.get(stream_id, 0) + size + EVENT_OVERHEAD_BYTES
-        self._uncount(sizes)
+        for stream_id, freed in sizes.items():
+            self._add_bytes(stream_id, -freed)
         if len(rows) < SWEEP_ROWS and connection.execute("SELECT 1 FROM events LIMIT 1").fetchone() is None:
             self._idle.append(day)
         return len(rows)
@@ -202,18 +217,24 @@ class SegmentWriter:
     def _count(self, stream: _Stream, first_ms: int, last_ms: int, size: int) -> None:
         self._index.execute(
             "UPDATE streams SET first_ms = min(ifnull(first_ms, ?1), ?1), last_ms = max(ifnull(last_ms, ?2), ?2), "
-            "ingested_ms = ?3, bytes = bytes + ?4 WHERE id = ?5",
-            (first_ms, last_ms, stream.ingested_ms, size, stream.id),
+            "ingested_ms = ?3 WHERE id = ?4",
+            (first_ms, last_ms, stream.ingested_ms, stream.id),
         )
-        self._index.execute("UPDATE groups SET bytes = bytes + ? WHERE id = ?", (size, stream.group_id))
+        self._add_bytes(stream.id, size)
 
-    def _uncount(self, sizes: dict[int, int]) -> None:
-        for stream_id, size in sizes.items():
-            self._index.execute(
-                "UPDATE groups SET bytes = max(0, bytes - ?) WHERE id = (SELECT group_id FROM streams WHERE id = ?)",
-                (size, stream_id),
-            )
-            self._index.execute("UPDATE streams SET bytes = max(0, bytes - ?) WHERE id = ?", (size, stream_id))
+    def _add_bytes(self, stream_id: int, size: int) -> None:
+        self._added[stream_id] = self._added.get(stream_id, 0) + size
+        self._index.execute(
+            "UPDATE groups SET bytes = max(0, bytes + ?) WHERE id = (SELECT group_id FROM streams WHERE id = ?)",
+            (size, stream_id),
+        )
+        self._index.execute("UPDATE streams SET bytes = max(0, bytes + ?) WHERE id = ?", (size, stream_id))
+
+    def _undo(self) -> None:
+        for stream_id, size in self._miscounted.items():
+            self._add_bytes(stream_id, -size)
+        for day, first_seq, end in self._stray:
+            self._day(day).execute("DELETE FROM events WHERE seq >= ? AND seq < ?", (first_seq, end))
 
     def _day(self, day: int) -> sqlite3.Connection:
         """The day's file, in this group's transaction."""

@@ -1,6 +1,7 @@
 """Log events kept, read in both directions, scanned, expired and deleted."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -303,6 +304,41 @@ def test_below_the_mark_appends_are_refused_and_the_rest_goes_on(tmp_path: Path)
             assert await messages(store, "s") == [f"at {-DAY_MS}", "at 0"]
             assert await store.expire(*GROUP, NOW_MS) == 1
             assert await store.delete_group(*GROUP)
+
+    asyncio.run(main())
+
+
+class FailingCommit:
+    """A connection whose next COMMIT fails, as on a disk that fills up between two files."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._failed = False
+
+    def execute(self, sql: str, *parameters: object) -> object:
+        if sql == "COMMIT" and not self._failed:
+            self._failed = True
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._connection.execute(sql, *parameters)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+def test_a_commit_that_fails_half_way_is_undone_when_it_is_tried_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as store:
+            batch = [(key("s"), events(-DAY_MS, 0))]
+            await store.append(batch)
+            days = store._writer._days
+            last = list(days)[-1]
+            days[last] = FailingCommit(days[last])  # type: ignore[assignment]
+            with pytest.raises(sqlite3.OperationalError):
+                await store.append(batch)
+            await store.append(batch)
+            assert await messages(store, "s") == [f"at {-DAY_MS}"] * 2 + ["at 0"] * 2
+            size = 2 * (26 + len(f"at {-DAY_MS}") + 26 + 4)
+            assert await store.stored_bytes(*GROUP[:2], [GROUP[2]]) == {GROUP[2]: size}
 
     asyncio.run(main())
 
