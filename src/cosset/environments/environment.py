@@ -99,7 +99,7 @@ class RunningEnvironment:
         except asyncio.CancelledError:
             await self.shutdown()
             raise
-        self._log_pipe.drain()
+        await self._log_pipe.drain()
         self.init_ms = self._since_ms(self._started_s)
         self.state = EnvironmentState.READY
 
@@ -118,7 +118,7 @@ class RunningEnvironment:
             raise
         if self._timed_out:
             return await self._ended(event, began_s, delivered=True)
-        return self._answered(reply, began_s)
+        return await self._answered(reply, began_s)
 
     async def shutdown(self) -> None:
         if self._ending is None:
@@ -129,15 +129,16 @@ class RunningEnvironment:
 
     # The three ways an invocation ends.
 
-    def _answered(self, reply: Reply, began_s: float) -> Answer:
-        self._log_pipe.drain()
+    async def _answered(self, reply: Reply, began_s: float) -> Answer:
+        duration_ms = self._since_ms(began_s)
+        await self._log_pipe.drain()
         if self.state is EnvironmentState.BUSY:
             # A runtime that answered and ended at once has answered all the same, but takes no more events.
             self.state = EnvironmentState.SHUTDOWN if self._process_ended else EnvironmentState.READY
         return Answer(
             outcome=Outcome.SUCCESS if reply.error_type is None else Outcome.ERROR,
             payload=reply.payload,
-            duration_ms=self._since_ms(began_s),
+            duration_ms=duration_ms,
             max_memory_mb=self._process.peak_memory_mb(),
             content_type=reply.content_type,
             error_type=reply.error_type,

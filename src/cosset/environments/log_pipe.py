@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 import termios
+from collections.abc import Iterator
 from typing import Protocol
 
 from cosset.clock import Clock
@@ -20,7 +21,8 @@ from cosset.environments.api import LogSink
 MAX_EVENT_BYTES = 256 * 1024
 """Longer lines and records are cut into several events of this size, CloudWatch's own bound."""
 
-_READ_BYTES = 32 * 1024
+_READ_BYTES = 8 * 1024
+"""At most this many events (empty lines) before the loop gets to do something else."""
 _FRAME_HEAD = struct.Struct(">IIQ")
 _FRAME_MAGIC = b"\xa5\x5a"
 
@@ -165,21 +167,31 @@ class LogPipe:
             os.set_blocking(fd, False)
             self._loop.add_reader(fd, self._on_readable, fd)
 
-    def drain(self) -> None:
+    async def drain(self) -> None:
         """Passes on everything that was written before this call. Reads no more than the pipes hold now, so that a
         child that goes on printing cannot hold it up."""
+        for _ in self._draining():
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Passes on what is left, then lets go of the descriptors. Idempotent."""
+        for _ in self._draining():
+            pass
         for fd in list(self._decoders):
+            self._end(fd)
+
+    def _draining(self) -> Iterator[None]:
+        """Stops between two reads."""
+        for fd in list(self._decoders):
+            if fd not in self._decoders:  # it ended while we stopped
+                continue
             waiting = _readable_bytes(fd)
             while waiting > 0 and (got := self._read(fd, waiting)):
                 waiting -= got
+                if waiting > 0:
+                    yield
             if fd in self._decoders:
                 self._decoders[fd].flush()
-
-    def close(self) -> None:
-        """Drains, then lets go of the descriptors. Idempotent."""
-        self.drain()
-        for fd in list(self._decoders):
-            self._end(fd)
 
     def _on_readable(self, fd: int) -> None:
         self._read(fd, _READ_BYTES)

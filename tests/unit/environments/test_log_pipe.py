@@ -130,7 +130,7 @@ def test_drain_passes_on_everything_that_was_written_before_it(in_loop):
     async def body(output, telemetry, pipe, lines):
         os.write(output, b"line\nrest")
         os.write(telemetry, frame(b"record"))
-        pipe.drain()
+        await pipe.drain()
         assert lines.messages == ["line\n", "rest", "record"]
 
     in_loop(body)
@@ -148,12 +148,30 @@ def test_drain_ends_though_a_child_prints_on(in_loop):
         thread.start()
         try:
             for _ in range(20):
-                pipe.drain()
+                await pipe.drain()
         finally:
             stop.set()
             while thread.is_alive():
-                pipe.drain()
+                await pipe.drain()
                 thread.join(0.01)
+
+    in_loop(body)
+
+
+def test_a_full_pipe_of_empty_lines_leaves_the_loop_to_others(in_loop):
+    async def body(output, telemetry, pipe, lines):
+        os.write(output, b"\n" * 60_000)
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while len(lines.events) < 60_000:
+                turns += 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(pipe.drain(), others())
+        assert len(lines.events) == 60_000
+        assert turns >= 4
 
     in_loop(body)
 
@@ -177,7 +195,7 @@ def test_the_end_of_the_writers_passes_on_the_rest():
         os.close(output_in)
         while not lines.events:
             await asyncio.sleep(0)
-        pipe.drain()
+        await pipe.drain()
         pipe.close()
         assert lines.messages == ["no line feed"]
 
