@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ from cosset.services.lambda_.service import lambda_service
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
 from cosset.services.logs.service import logs_service
+from cosset.services.operation import Service
 from cosset.services.sts.service import sts_service
 from cosset.settings import Settings
 from cosset.store.blobs import Blobs
@@ -72,6 +73,7 @@ class Node:
     """A node that is open and serves."""
 
     ready: Ready
+    services: Sequence[Service]
     health: Health
     front: Front
     dispatcher: Dispatcher
@@ -136,7 +138,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.push_async_callback(pool.close)
         dispatcher, worker = _make_invocation(settings, ground, functions, pool, clock)
         health = Health(ground.store, pool, tier.name)
-        front = Front(_make_door(settings, ground, functions, dispatcher, health, clock), settings)
+        links = CodeLinks(ground.store, functions.code, clock)
+        services = _make_services(ground, functions, dispatcher, links, clock)
+        front = Front(_make_door(settings, ground, services, links, health, clock), settings)
         endpoints.front = front
         await front.start([listening])
         stack.push_async_callback(front.close)
@@ -146,7 +150,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(ready, health, front, dispatcher, worker)
+        yield Node(ready, services, health, front, dispatcher, worker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +206,22 @@ def _make_invocation(
     return dispatcher, AsyncWorker(ground.store, queue, dispatcher.invoke, ground.logs, clock)
 
 
+def _make_services(
+    ground: Ground, functions: Functions, invoker: Invoker, links: CodeLinks, clock: Clock
+) -> Sequence[Service]:
+    return [
+        lambda_service(functions, invoker, links),
+        iam_service(ground.store, clock),
+        sts_service(ground.directory, ground.directory.sessions),
+        logs_service(ground.store, ground.segments, clock),
+    ]
+
+
 def _make_door(
-    settings: Settings, ground: Ground, functions: Functions, invoker: Invoker, health: Health, clock: Clock
+    settings: Settings, ground: Ground, services: Sequence[Service], links: CodeLinks, health: Health, clock: Clock
 ) -> Door:
-    links = CodeLinks(ground.store, functions.code, clock)
     return Door(
-        services=[
-            lambda_service(functions, invoker, links),
-            iam_service(ground.store, clock),
-            sts_service(ground.directory, ground.directory.sessions),
-            logs_service(ground.store, ground.segments, clock),
-        ],
+        services=services,
         keys=ground.directory,
         authorizer=MinimumAuthorizer(audit=settings.dev),
         settings=settings,

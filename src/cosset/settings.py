@@ -1,4 +1,4 @@
-"""One Settings object: every knob of a Cosset node, with its unit and default. Reading them is `cli/configuration.py`."""
+"""One Settings object: every knob of a Cosset node, with unit and default. Reading them is `cli/configuration.py`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Settings:
     dev: bool = False
     """For laptops and CI: loopback only, account 000000000000, key test/test, unknown roles accepted."""
     profile: bool = True
-    """Add the AWS profile `cosset` to the user's AWS files on first start."""
+    """Keep the AWS profile `cosset` in the user's AWS files: made on first start, and brought up to date."""
     region: str = "us-east-1"
     """Region of the profile, and of requests that name none."""
     tier: str = "jail"

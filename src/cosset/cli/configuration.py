@@ -25,7 +25,7 @@ FILE_NAME = "cosset.toml"
 OTHER_VARIABLES = {
     "COSSET_CONFIG": "the settings file to read instead of ./cosset.toml",
     "COSSET_TEST_ALL": "1: in this project's own tests, a skip is a failure",
-    "COSSET_TEST_POSTGRESQL": "SQLAlchemy URL of a PostgreSQL server that this project's own tests may use",
+    "COSSET_PROTOCOLS": "folder of the Smithy protocol tests that `make protocols` reads",
 }
 """Variables that are not settings of a node. Any other `COSSET_...` is refused."""
 

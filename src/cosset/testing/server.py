@@ -4,6 +4,7 @@ Refuses to touch the user's AWS files or data folder, and leaves nothing behind:
 plugin.py, the pytest fixture made of it.
 """
 
+import configparser
 import json
 import os
 import select
@@ -14,18 +15,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cosset.cli import profile
-
 READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
+PROFILE = "cosset"
 
 
 class ServerFailedError(Exception):
     """The server did not become ready; the message carries what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The administrator's access key."""
+
+    access_key_id: str
+    secret_access_key: str
 
 
 class CossetServer:
@@ -80,25 +89,29 @@ class CossetServer:
         return self._process.pid
 
     @property
-    def credentials(self) -> profile.Profile:
-        """The administrator's keys."""
-        found = profile.read(profile.Files.of_data(self.data))
-        assert found is not None
-        return found
+    def credentials(self) -> Keys:
+        """The administrator's key, from the files that a data folder carries."""
+        parser = configparser.RawConfigParser()
+        parser.read(self._aws_files / "credentials", encoding="utf-8")
+        section = parser[PROFILE]
+        return Keys(section["aws_access_key_id"], section["aws_secret_access_key"])
 
     @property
     def environ(self) -> dict[str, str]:
         """An environment in which any AWS tool finds this server and no other."""
-        files = profile.Files.of_data(self.data)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COSSET_"))}
         return kept | {
             "HOME": str(self.home),
-            "AWS_PROFILE": profile.NAME,
-            "AWS_CONFIG_FILE": str(files.config),
-            "AWS_SHARED_CREDENTIALS_FILE": str(files.credentials),
+            "AWS_PROFILE": PROFILE,
+            "AWS_CONFIG_FILE": str(self._aws_files / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self._aws_files / "credentials"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_PAGER": "",
         }
+
+    @property
+    def _aws_files(self) -> Path:
+        return self.data / "aws"
 
     def start(self) -> None:
         """Returns when the server can take an invocation.
@@ -155,7 +168,7 @@ class CossetServer:
         return boto3.Session(
             aws_access_key_id=found.access_key_id,
             aws_secret_access_key=found.secret_access_key,
-            region_name=found.region,
+            region_name=self.region,
         )
 
     def pids(self) -> list[int]:
