@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import psycopg
@@ -108,7 +108,7 @@ class PostgresqlEngine:
                 lost += error.connection_invalidated
                 again = code in _COLLISIONS or (code == _DUPLICATE and duplicates == 1) or error.connection_invalidated
                 if lost >= MAX_LOST_CONNECTIONS or not again:
-                    raise self._explained(error) from error
+                    self._raise(error)
         raise OverloadedError
 
     def _write_once(self, fn: Fn, isolation: str) -> Any:
@@ -138,11 +138,17 @@ class PostgresqlEngine:
             except DBAPIError as error:
                 lost += 1
                 if not error.connection_invalidated or lost >= MAX_LOST_CONNECTIONS:
-                    raise self._explained(error) from error
+                    self._raise(error)
 
     def _notify(self, connection: Connection, topic: str, key: str) -> None:
         payload = json.dumps([self._node, topic, key], ensure_ascii=False)
         connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
+
+    def _raise(self, error: DBAPIError) -> NoReturn:
+        explained = self._explained(error)
+        if explained is error:
+            raise error
+        raise explained from error
 
     def _explained(self, error: DBAPIError) -> Exception:
         if _code(error) in _FULL:

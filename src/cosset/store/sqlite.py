@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -117,23 +117,26 @@ class SqliteEngine:
     def _open(self) -> None:
         self._lock = FolderLock(self._path.parent)
         try:
-            new = not self._path.exists()
-            self._engine = _engine(self._path, read_only=False)
-            self._read_engine = _engine(self._path, read_only=True)
-            self._connection = self._engine.connect()
-            self._raw = _raw(self._connection)
-            self._raw.execute("BEGIN IMMEDIATE")
+            self._make_ready()
+        except (sqlite3.Error, DBAPIError, StoreError) as error:
+            self._lock.release()
+            self._raise(error)
+
+    def _make_ready(self) -> None:
+        new = not self._path.exists()
+        self._engine = _engine(self._path, read_only=False)
+        self._read_engine = _engine(self._path, read_only=True)
+        self._connection = self._engine.connect()
+        self._raw = _raw(self._connection)
+        self._raw.execute("BEGIN IMMEDIATE")
+        try:
             migrate(self._connection)
             self._raw.execute("COMMIT")
-            if new:
-                sync_folder(self._path.parent)
-        except (sqlite3.Error, DBAPIError) as error:
-            self._lock.release()
-            raise self._explained(error) from error
-        except StoreError:
+        except BaseException:
             self._connection.close()
-            self._lock.release()
             raise
+        if new:
+            sync_folder(self._path.parent)
 
     async def write(self, fn: Fn, *, serializable: bool = True) -> Any:
         """One writer: every transaction is serializable anyway."""
@@ -156,11 +159,11 @@ class SqliteEngine:
             connection = self._own.connection = self._read_engine.connect()
             self._read_connections.append(connection)
         raw = _raw(connection)
-        raw.execute("BEGIN")
         try:
+            raw.execute("BEGIN")
             return fn(Transaction(connection, writable=False))
-        except DBAPIError as error:
-            raise self._explained(error) from error
+        except (sqlite3.Error, DBAPIError) as error:
+            self._raise(error)
         finally:
             if raw.in_transaction:
                 raw.execute("ROLLBACK")
@@ -207,6 +210,12 @@ class SqliteEngine:
 
     def _settled(self, jobs: Sequence[Job[Fn]]) -> None:
         self._feed.deliver(each for job in jobs if job.error is None for each in job.announcements)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        explained = self._explained(error)
+        if explained is error:
+            raise error
+        raise explained from error
 
     def _explained(self, error: Exception) -> Exception:
         cause = error.orig if isinstance(error, DBAPIError) else error
