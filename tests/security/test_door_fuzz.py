@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,4 +162,53 @@ def test_with_one(
     except (ValueError, KeyError, UnicodeError):  # not even botocore signs that
         return
     response: Any = ask(request)
+    assert response.status != 500, (response.headers, response.body)
+
+
+JSON = ("content-type", "application/x-amz-json-1.1")
+FORM = ("content-type", "application/x-www-form-urlencoded")
+UNSIGNED = ("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+RIGHT: list[tuple[str, str, str, list[tuple[str, str]], bytes]] = [
+    ("lambda", "POST", "/2015-03-31/functions/f/invocations", [], b'{"a":1}'),
+    ("lambda", "GET", "/2015-03-31/functions", [], b""),
+    (
+        "lambda",
+        "POST",
+        "/2015-03-31/functions",
+        [],
+        b'{"FunctionName":"f","Role":"arn:aws:iam::123456789012:role/r","Code":{"ZipFile":"AAAA"}}',
+    ),
+    ("logs", "POST", "/", [JSON, ("x-amz-target", "Logs_20140328.DescribeLogGroups")], b'{"limit":5}'),
+    ("sts", "POST", "/", [FORM], b"Action=GetCallerIdentity&Version=2011-06-15"),
+    ("s3", "PUT", "/bucket/key", [UNSIGNED], b"data"),
+    ("s3", "GET", "/bucket/key", [UNSIGNED], b""),
+]
+
+
+@pytest.mark.parametrize("right", RIGHT)
+def test_what_is_right(right: tuple[str, str, str, list[tuple[str, str]], bytes]) -> None:
+    service, method, path, headers, body = right
+    response = ask(sign("header", method, path, "", headers, body, service=service))
+    assert response.status in (200, 201), response.body
+
+
+@given(st.sampled_from(RIGHT), QUERIES, HEADERS, st.one_of(st.none(), BODIES), st.data())
+def test_what_is_nearly_right(
+    right: tuple[str, str, str, list[tuple[str, str]], bytes],
+    query: str,
+    headers: list[tuple[str, str]],
+    other_body: bytes | None,
+    data: st.DataObject,
+) -> None:
+    service, method, path, rights, body = right
+    if other_body is not None:
+        body = other_body
+    elif body and data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(body) - 1))
+        body = body[:at] + data.draw(st.binary(max_size=2)) + body[at + 1 :]
+    try:
+        request = sign("header", method, path, query, [*rights, *headers], body, service=service)
+    except (ValueError, KeyError, UnicodeError):
+        return
+    response = ask(request)
     assert response.status != 500, (response.headers, response.body)

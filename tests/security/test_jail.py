@@ -203,6 +203,16 @@ def test_tells_how_a_function_ended(body: str, outcome: Outcome, error_type: str
     in_jail(scenario, has_cpu_quota=False)
 
 
+def test_opens_its_output_by_name() -> None:
+    async def scenario(inside: Jail) -> None:
+        await inside.run(
+            "def handler(event, context):\n    with open('/dev/stdout', 'w') as out: out.write('named\\n')"
+        )
+        assert inside.lines.events == ["named\n"]
+
+    in_jail(scenario)
+
+
 def test_kills_what_never_returns() -> None:
     async def scenario(inside: Jail) -> None:
         environment = await inside.start({"app.py": "def handler(event, context):\n    while True: pass"}, timeout_s=1)

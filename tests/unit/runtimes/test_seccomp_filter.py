@@ -59,9 +59,12 @@ def test_looks_at_the_arguments(machine: str) -> None:
     assert call("clone", 0x003D0F00) == ALLOW  # a thread, as glibc makes it
     for namespace in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
         assert call("clone", namespace | 17) == ERRNO | errno.EPERM
-    for family in (1, 2, 10, 16):
+    for family in (1, 2, 10):
         assert call("socket", family, 1) == ALLOW
         assert call("socketpair", family, 1) == ALLOW
+    assert call("socket", 16, 3, 0) == ALLOW  # netlink: lists of interfaces
+    for protocol in (9, 15, 21):  # audit, uevents, crypto
+        assert call("socket", 16, 3, protocol) == ERRNO | errno.EAFNOSUPPORT
     for family in (0, 17, 38, 40, 0xFFFFFFFF):
         assert call("socket", family, 1) == ERRNO | errno.EAFNOSUPPORT
     assert call("ioctl", 0, 0x5413) == ALLOW

@@ -124,6 +124,7 @@ class JailTier:
         output, output_inside = os.pipe()
         telemetry, telemetry_inside = os.pipe() if request.kind == "python" else (None, None)
         ours, theirs = socket.socketpair() if request.kind == "python" else (None, None)
+        os.fchmod(output_inside, 0o222)  # so that the function, another user, may open /dev/stdout by its name
         inside = [output_inside]
         if telemetry_inside is not None and theirs is not None:
             inside += [telemetry_inside, theirs.detach()]

@@ -29,6 +29,8 @@ SPARE_DELAY_S = 0.05
 """How long after a start the next environment is prepared: not while the new one needs the CPU most."""
 _REMOVAL_PATIENCE_S = 5.0
 _CLOSE_PATIENCE_S = 5.0
+START_LIMIT_S = 30.0
+"""From the request to the runtime's own start; the time for Init is the server's to measure."""
 _SEND_TIMEOUT_S = 5.0
 
 
@@ -203,6 +205,7 @@ class Launcher:
             return
         cell.request, cell.request_fds = request, fds
         self._by_id[request.id] = cell
+        self._after(START_LIMIT_S, lambda: self._give_up(cell))
         if cell.stage is Stage.PREPARED:
             self._assign(cell)
 
@@ -353,6 +356,10 @@ class Launcher:
             self._spares[key] = self._fork(key)
         except OSError:
             return  # the next start will say why
+
+    def _give_up(self, cell: Cell) -> None:
+        if cell.stage < Stage.STARTED:
+            self._fail(cell, f"it did not start within {START_LIMIT_S:.0f} s")
 
     def _kill(self, cell: Cell) -> None:
         cell.is_killed = True

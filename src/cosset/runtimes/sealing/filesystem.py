@@ -27,7 +27,13 @@ SANDBOX_GID = 990
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr")
 _SHARED_CONFIGURATION = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/alternatives")
-_COPIED_CONFIGURATION = ("/etc/ld.so.cache", "/etc/mime.types", "/etc/protocols", "/etc/services")
+_COPIED_CONFIGURATION = (
+    "/etc/ld.so.cache",
+    "/etc/mime.types",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/openssl.cnf",
+)
 _OWN_CONFIGURATION = {
     "/etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\n"
     "sbx_user1051:x:%d:%d::/home/sbx_user1051:/sbin/nologin\n"
@@ -142,6 +148,7 @@ def _add_configuration(root: str) -> None:
             with open(path, "rb") as file:
                 contents[path] = file.read()
     for path, content in contents.items():
+        os.makedirs(os.path.dirname(root + path), 0o755, exist_ok=True)
         with open(root + path, "wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
 

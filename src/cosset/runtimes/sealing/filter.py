@@ -1,7 +1,7 @@
 """The seccomp filter: an allow-list of system calls as a program for the kernel, for x86_64 and aarch64.
 
 What is not allowed answers EPERM; what is newer than this list, ENOSYS. A few are allowed by their arguments: clone
-without new namespaces, sockets of four families, ioctl without typing into a terminal, personality as it is.
+without new namespaces, sockets of few families, ioctl without typing into a terminal, personality as it is.
 Read next: syscalls.py for the list, seal.py for when it is put on.
 """
 
@@ -35,12 +35,15 @@ _NUMBER_AT = 0
 _ARCHITECTURE_AT = 4
 _FIRST_ARGUMENT_AT = 16
 _SECOND_ARGUMENT_AT = 24
+_THIRD_ARGUMENT_AT = 32
 """Offsets in struct seccomp_data; the low halves on these little-endian machines."""
 
 _NAMESPACES = 0x7E020000
 """Every CLONE_NEW... that clone takes."""
-_FAMILIES = (1, 2, 10, 16)
-"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (interface lists). Not AF_VSOCK, AF_PACKET, AF_ALG ..."""
+_FAMILIES = (1, 2, 10)
+"""AF_UNIX, AF_INET, AF_INET6. Not AF_VSOCK, AF_PACKET, AF_ALG ..."""
+_NETLINK, _NETLINK_ROUTE = 16, 0
+"""Of netlink only what lists interfaces."""
 _TERMINAL_INPUT = (0x5412, 0x541C)
 """TIOCSTI, TIOCLINUX."""
 _PERSONALITIES = (0, 0xFFFFFFFF)
@@ -116,7 +119,14 @@ def _argument_checks() -> Dict[str, List[Instruction]]:
             (_RETURN, 0, 0, _REFUSE),
             (_RETURN, 0, 0, _ALLOW),
         ],
-        "socket": _one_of(_FIRST_ARGUMENT_AT, _FAMILIES, _ALLOW, _NO_FAMILY),
+        "socket": [
+            (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
+            (_JUMP_EQUAL, 0, 3, _NETLINK),
+            (_LOAD, 0, 0, _THIRD_ARGUMENT_AT),
+            (_JUMP_EQUAL, 0, 1, _NETLINK_ROUTE),
+            (_RETURN, 0, 0, _ALLOW),
+            *_one_of(_FIRST_ARGUMENT_AT, _FAMILIES, _ALLOW, _NO_FAMILY),
+        ],
         "socketpair": _one_of(_FIRST_ARGUMENT_AT, _FAMILIES, _ALLOW, _NO_FAMILY),
         "ioctl": _one_of(_SECOND_ARGUMENT_AT, _TERMINAL_INPUT, _REFUSE, _ALLOW),
         "personality": _one_of(_FIRST_ARGUMENT_AT, _PERSONALITIES, _ALLOW, _REFUSE),

@@ -24,7 +24,8 @@ from . import filesystem, kernel
 Runtime = Callable[[Dict[str, Any], Dict[str, int]], None]
 """Runs a function's runtime in this very process, given the assignment and the descriptors by name."""
 
-_LIMITS = {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: 1024, resource.RLIMIT_CORE: 0}
+# A core limit of 1, not 0: only then does the kernel hand no dump to the host's own crash reporter either.
+_LIMITS = {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: 1024, resource.RLIMIT_CORE: 1}
 _BACKLOG = 64
 EXEC_FAILED = 126
 """Exit code of a runtime that could not be started at all, as a shell would answer."""
