@@ -25,6 +25,8 @@ MAX_OPEN_FILES = 1024
 _KILL_POLLS = 100
 _KILL_POLL_S = 0.01
 _MEMORY_POLL_S = 0.1
+_MEMORY_REST_S = 1.0
+"""How often memory is looked at when it changes, and when it does not."""
 MARK = "_COSSET_ENVIRONMENT"
 """A variable of every child, `owner's pid:environment`: it finds what has left the session or lost its parent."""
 
@@ -32,7 +34,7 @@ MARK = "_COSSET_ENVIRONMENT"
 class ChildProcess:
     """Process over a plain child. `folder` is removed with it, `mark` is the value of its MARK.
 
-    Without a cgroup memory can only be watched: on Linux, ten times a second, and what grows faster gets further.
+    Without a cgroup memory can only be watched, on Linux: what grows faster than we look gets further.
     """
 
     def __init__(self, popen: "subprocess.Popen[bytes]", folder: Path, mark: str, clock: Clock, memory_mb: int) -> None:
@@ -58,9 +60,9 @@ class ChildProcess:
         await asyncio.shield(self._killed)
 
     def peak_memory_mb(self) -> int:
-        """Of the whole tree on Linux: the sum of each process's own peak. Elsewhere known only at the end."""
+        """On Linux the first process's own peak, or what the whole tree was seen with. Elsewhere known at the end."""
         if not self._ended.done():
-            self._peak_kb = max(self._peak_kb, sum(map(_peak_kb, [self._popen.pid, *descendants(self._popen.pid)])))
+            self._peak_kb = max(self._peak_kb, _peak_kb(self._popen.pid))
         return -(-self._peak_kb // 1024)
 
     def _watch(self) -> None:
@@ -93,10 +95,14 @@ class ChildProcess:
             self._ended.set_result(Exit(signal=-code, oom=oom) if code < 0 else Exit(code=code))
 
     async def _watch_memory(self, memory_mb: int) -> None:
-        while resident_mb(self._popen.pid) <= memory_mb:
-            await self._clock.sleep(_MEMORY_POLL_S)
+        seen_kb, pause_s = 0, _MEMORY_POLL_S
+        while (now_kb := resident_kb(self._popen.pid)) <= memory_mb * 1024:
+            self._peak_kb = max(self._peak_kb, now_kb)
+            pause_s = _MEMORY_POLL_S if now_kb != seen_kb else min(pause_s * 2, _MEMORY_REST_S)
+            seen_kb = now_kb
+            await self._clock.sleep(pause_s)
         self._is_over_memory = True
-        self.peak_memory_mb()
+        self._peak_kb = max(self._peak_kb, now_kb)
         self._signal_group()
 
     async def _kill(self) -> None:
@@ -241,18 +247,18 @@ def _marks() -> Iterator[tuple[int, str]]:
                     yield int(name), variable.removeprefix(prefix).decode("utf-8", "replace")
 
 
-def resident_mb(pid: int) -> int:
+def resident_kb(pid: int) -> int:
     """Memory of a process and its descendants now; pages that several share count for each. 0 off Linux."""
     pages = 0
     for member in (pid, *descendants(pid)):
         with contextlib.suppress(OSError, IndexError):
             pages += int(Path(f"/proc/{member}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // (1024 * 1024)
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def _peak_kb(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1])
-    return 0
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
