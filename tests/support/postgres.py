@@ -101,6 +101,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     if shutil.which("setpriv") is None:
         pytest.skip("missing: setpriv (apt install util-linux)")
     folder = Path(tempfile.mkdtemp(prefix="cosset-pg-"))
+    folder.chmod(0o711)  # a Cosset server without privileges walks to the socket
     server = None
     try:
         server = PostgresServer(binaries, folder)

@@ -1,0 +1,57 @@
+"""The whole node on PostgreSQL: the main job, a restart, and two nodes that share one database and one another's work."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cosset.testing.server import CossetServer
+from support.postgres import PostgresServer, running_postgres
+from support.role import starter_role
+from support.zip import make_zip
+
+SOURCE = "def handler(event, context):\n    print('ran', event)\n    return '{}'\n"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as running:
+        yield running
+
+
+def create(server: CossetServer, name: str, said: str) -> None:
+    client = server.client("lambda")
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=starter_role(server),
+        Handler="index.handler",
+        Code={"ZipFile": make_zip({"index.py": SOURCE.format(said)})},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+
+def call(server: CossetServer, name: str) -> object:
+    return json.load(server.client("lambda").invoke(FunctionName=name)["Payload"])
+
+
+def test_the_main_job_outlives_kill_9(new_server: Callable[..., CossetServer], postgres: PostgresServer) -> None:
+    server = new_server("--database", postgres.new_database())
+    create(server, "f", "old")
+    assert call(server, "f") == "old"
+    client = server.client("lambda")
+    for _ in range(10):
+        assert client.invoke(FunctionName="f", InvocationType="Event", Payload=b"1")["StatusCode"] == 202
+    server.kill9()
+    server.start()
+    assert call(server, "f") == "old"
+    until = time.monotonic() + 120
+    while ran(server) < 10:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+def ran(server: CossetServer) -> int:
+    found = server.client("logs").filter_log_events(logGroupName="/aws/lambda/f", filterPattern='"ran 1"')["events"]
+    return len(found)
