@@ -168,6 +168,8 @@ class HttpConnection(asyncio.Protocol):
 
 def _without_upgrade(data: bytes) -> bytes:
     """An offer to upgrade (the JDK's HttpClient makes one each time) is not taken; the parser would drop the body."""
+    if _UPGRADE.search(data) is None:
+        return data
     head, end, body = data.partition(b"\r\n\r\n")
     return _UPGRADE.sub(b"\\1X-Offer:", head) + end + body
 
