@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from cosset.observe.ports import StreamKey
 from cosset.store.log_rows import EVENT_OVERHEAD_BYTES, Position, Scan, StoredEvent, StreamRow
-from cosset.store.segment_files import DAY_MS, SegmentFiles
+from cosset.store.segment_files import DAY_MS, LAST_MS, SegmentFiles
 
 MAX_MERGED_STREAMS = 100
 """Up to so many streams are read one by one and merged; beyond, the whole group is scanned."""
+
+_LARGEST = 2**63 - 1
 
 _Row = tuple[int, int, int, int, bytes]  # seq, stream id, timestamp, ingested, message
 _Rows = Generator[_Row, None, None]
@@ -35,6 +37,22 @@ class Span:
     limit: int
     max_bytes: int
     backward: bool = False
+
+    @classmethod
+    def within(
+        cls,
+        start_ms: int,
+        end_ms: int,
+        position: Position | None,
+        limit: int,
+        max_bytes: int,
+        backward: bool = False,
+    ) -> "Span":
+        """Of whatever numbers a client sent: none is beyond what SQLite can hold."""
+        start, end = (min(max(time_ms, 0), LAST_MS) for time_ms in (start_ms, end_ms))
+        if position is not None:
+            position = Position(*(min(max(number, 0), _LARGEST) for number in position))
+        return cls(start, end, position, limit, max_bytes, backward)
 
     def days(self, existing: Iterable[int]) -> list[int]:
         start, end = self.start_ms, self.end_ms

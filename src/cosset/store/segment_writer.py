@@ -3,6 +3,7 @@
 The index commits first, then each day's events: nothing that was acknowledged can lack its stream. Next: `segments.py`.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from cosset.store.group_commit import Job
 from cosset.store.log_rows import EVENT_OVERHEAD_BYTES
 from cosset.store.segment_files import DAY_MS, SegmentFiles
 from cosset.store.sqlite import explain
+
+logger = logging.getLogger(__name__)
 
 MAX_OPEN_DAYS = 8
 MAX_KNOWN_STREAMS = 10_000
@@ -56,7 +59,23 @@ class SegmentWriter:
         self._stray: list[tuple[int, int, int]] = []  # day, first seq, end
 
     def commit(self, jobs: Sequence[Job[Task]]) -> None:
-        """All of them, or none: an error is everybody's."""
+        """All of them together; where that fails, each alone, so that an error is only its owner's."""
+        try:
+            self._commit(jobs)
+        except Exception as error:
+            if len(jobs) == 1:
+                raise
+            logger.debug("a group of log writes failed and is tried one by one: %s", error)
+            for job in jobs:
+                self._commit_alone(job)
+
+    def _commit_alone(self, job: Job[Task]) -> None:
+        try:
+            self._commit([job])
+        except Exception as error:  # noqa: BLE001 -- the caller's to see
+            job.error = error
+
+    def _commit(self, jobs: Sequence[Job[Task]]) -> None:
         first_seq, committed = self._next_seq, None
         try:
             self._index.execute("BEGIN IMMEDIATE")

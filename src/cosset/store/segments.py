@@ -131,7 +131,7 @@ class SegmentStore:
         Forward: the first ones after `position`. Backward: the last ones before it (or before the end), still given
         oldest first. To page on, pass the `position` of the last (forward) or first (backward) event.
         """
-        span = Span(start_ms, end_ms, position, limit, max_bytes, backward)
+        span = Span.within(start_ms, end_ms, position, min(limit, MAX_EVENTS), max_bytes, backward)
         return await self._read(lambda reader: reader.read_stream(key, span))
 
     async def scan(
@@ -152,7 +152,7 @@ class SegmentStore:
 
         Looks at up to `limit` events, so a page may be empty: go on from `resume` until it is None.
         """
-        span = Span(start_ms, end_ms, position, limit, max_bytes)
+        span = Span.within(start_ms, end_ms, position, min(limit, MAX_EVENTS), max_bytes)
         return await self._read(lambda reader: reader.scan((account, region, group), streams, prefix, span))
 
     async def close(self) -> None:

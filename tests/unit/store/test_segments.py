@@ -308,6 +308,33 @@ def test_below_the_mark_appends_are_refused_and_the_rest_goes_on(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_numbers_beyond_all_bounds_are_only_empty(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as store:
+            await store.append([(key("s"), events(0))])
+            assert await messages(store, "s", start_ms=-(10**30), end_ms=10**30, limit=10**30) == ["at 0"]
+            assert await messages(store, "s", position=Position(10**30, 10**30)) == []
+            assert await messages(store, "s", position=Position(10**30, 10**30), backward=True) == ["at 0"]
+            assert (await store.scan(*GROUP, start_ms=10**30)).events == []
+
+    asyncio.run(main())
+
+
+def test_a_name_that_cannot_be_kept_fails_its_owner_only(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as store:
+            results = await asyncio.gather(
+                *(store.append([(key("s"), events(n))]) for n in range(5)),
+                store.create_stream(key("\ud800")),
+                *(store.append([(key("s"), events(n))]) for n in range(5, 10)),
+                return_exceptions=True,
+            )
+            assert [type(result) for result in results] == [type(None)] * 5 + [UnicodeEncodeError] + [type(None)] * 5
+            assert await messages(store, "s") == [f"at {n}" for n in range(10)]
+
+    asyncio.run(main())
+
+
 class FailingCommit:
     """A connection whose next COMMIT fails, as on a disk that fills up between two files."""
 
