@@ -39,8 +39,8 @@ from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
 from cosset.observe.log_buffer import LogBuffer
+from cosset.ready import Ready, ready_message
 from cosset.runtimes.catalogue import Catalogue
-from cosset.server import Ready, configure_logging, ready_message
 from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.service import iam_service
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
@@ -90,7 +90,7 @@ class Node:
 
 def serve(settings: Settings, control: socket.socket) -> int:
     """The server process, from start to end; its exit code."""
-    configure_logging(settings.log_level)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The launcher gets the terminal's signals and asks for the drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,4 +1,4 @@
-"""The whole node on PostgreSQL: the main job, a restart, and two nodes that share one database and one another's work."""
+"""The whole node on PostgreSQL: the main job, and a restart after kill -9."""
 
 import json
 import time

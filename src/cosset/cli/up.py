@@ -15,7 +15,7 @@ import click
 from cosset.cli import configuration, profile
 
 if TYPE_CHECKING:
-    from cosset.server import Ready
+    from cosset.ready import Ready
 
 
 @click.command()
