@@ -2,9 +2,8 @@
 
 import json
 
-from support.written import spec_for
-
 from cosset.environments.notice import notice
+from support.written import spec_for
 
 
 def test_text(tmp_path):
