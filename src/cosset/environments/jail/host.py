@@ -114,8 +114,12 @@ def _cgroups() -> Finding:
     versions = "/".join(sorted({f"v{hierarchy.version}" for hierarchy in hierarchies}))
     if not missing:
         return Finding("cgroups", Level.OK, f"{versions}: memory, processes and CPU of an environment are capped.")
-    words = {"memory": "the sum of its memory", "pids": "its processes beyond the user's limit", "cpu": "its CPU share"}
-    detail = f"No control of {', '.join(missing)}: nothing caps {', '.join(words[name] for name in missing)}."
+    words = {
+        "memory": "memory is only looked at ten times a second",
+        "pids": "processes are bounded by the user's own limit",
+        "cpu": "CPU is not shared by memory",
+    }
+    detail = f"No control of {', '.join(missing)}: {'; '.join(words[name] for name in missing)}."
     return Finding("cgroups", Level.WEAKER, detail, "Start as root on a host whose cgroups carry these controllers.")
 
 

@@ -5,10 +5,8 @@ function's), started, dead, cleared away. One environment a spawner is kept prep
 cgroup is slow after idling. Nothing here waits but for the kernel. Read next: requests.py, spawners.py, ../client.py.
 """
 
-import heapq
 import itertools
 import os
-import selectors
 import signal
 import socket
 import sys
@@ -19,7 +17,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, requests, spawners
+from cosset.environments.launcher import cgroups, memory, requests, spawners
+from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.scratch import Scratch
 from cosset.runtimes.sealing import channel
@@ -29,6 +28,8 @@ SPARE_DELAY_S = 0.05
 """How long after a start the next environment is prepared: not while the new one needs the CPU most."""
 _REMOVAL_PATIENCE_S = 5.0
 _CLOSE_PATIENCE_S = 5.0
+MEMORY_LOOK_S = 0.1
+"""How often memory is looked at where no cgroup caps it."""
 START_LIMIT_S = 30.0
 """From the request to the runtime's own start; the time for Init is the server's to measure."""
 _SEND_TIMEOUT_S = 5.0
@@ -61,6 +62,7 @@ class Cell:
     ending: dict[str, Any] | None = None
     failure: str | None = None
     is_killed: bool = False
+    is_oom: bool = False
 
 
 class Launcher:
@@ -68,6 +70,7 @@ class Launcher:
 
     Args:
         server: the control channel to the server.
+        loop: closed with the launcher.
         first_uid: of the block for environments; 0 where there is only one uid.
         on_message: called with what the server sends to the owner beyond requests (`ready`).
         unavailable: why this host can seal nothing; every spawn is answered with it.
@@ -76,6 +79,7 @@ class Launcher:
     def __init__(
         self,
         server: socket.socket,
+        loop: Loop,
         *,
         data: Path,
         run_folder: RunFolder,
@@ -101,35 +105,19 @@ class Launcher:
         self._cells: dict[str, Cell] = {}
         self._by_id: dict[str, Cell] = {}
         self._removals = 0
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._selector = selectors.DefaultSelector()
+        self._loop = loop
         self._server_gone = False
         server.settimeout(_SEND_TIMEOUT_S)
         self._scratch.reap()
-        self._watch(server.fileno(), self._on_server)
+        self._loop.watch(server.fileno(), self._on_server)
 
     def run(self) -> None:
         """Until the server has closed its end; then ends and clears away everything."""
         try:
             while not self._server_gone:
-                self.turn()
+                self._loop.turn()
         finally:
             self.close()
-
-    def turn(self, limit_s: float | None = None) -> None:
-        """One round of the loop."""
-        if self._timers:
-            due_s = max(0.0, self._timers[0][0] - time.monotonic())
-            limit_s = due_s if limit_s is None else min(limit_s, due_s)
-        for key, _ in self._selector.select(limit_s):
-            if key.fileobj in self._selector.get_map():  # an earlier callback may have let it go
-                key.data()
-        while self._timers and self._timers[0][0] <= time.monotonic():
-            heapq.heappop(self._timers)[2]()
-
-    def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """For the owner: another descriptor that ends the waiting."""
-        self._watch(fd, callback)
 
     def tell_server(self, message: dict[str, Any], fds: list[int] | None = None) -> None:
         if self._server_gone:
@@ -146,10 +134,10 @@ class Launcher:
             self._kill(cell)
         patience_s = time.monotonic() + _CLOSE_PATIENCE_S
         while (self._cells or self._removals) and time.monotonic() < patience_s:
-            self.turn(0.1)
+            self._loop.turn(0.1)
         for spawner in list(self._spawners.values()):
             self._end_spawner(spawner)
-        self._selector.close()
+        self._loop.close()
         if self._groups.close() and not self._cells:
             self._run_folder.close()
         else:  # the record of the groups stays, for the next start
@@ -205,7 +193,7 @@ class Launcher:
             return
         cell.request, cell.request_fds = request, fds
         self._by_id[request.id] = cell
-        self._after(START_LIMIT_S, lambda: self._give_up(cell))
+        self._loop.after(START_LIMIT_S, lambda: self._give_up(cell))
         if cell.stage is Stage.PREPARED:
             self._assign(cell)
 
@@ -233,7 +221,7 @@ class Launcher:
         cell = Cell(name, spawner, uid, ours, cgroup)
         self._cells[name] = cell
         spawner.waiting[name] = cell
-        self._watch(ours.fileno(), lambda: self._on_cell(cell))
+        self._loop.watch(ours.fileno(), lambda: self._on_cell(cell))
         try:
             channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
         except OSError as error:
@@ -245,7 +233,7 @@ class Launcher:
     def _start_spawner(self, key: requests.RootKey) -> spawners.Spawner:
         spawner = spawners.start(key, mount_point=self._run_folder.mount_point, data=self._data, scratch=self._scratch)
         self._spawners[key] = spawner
-        self._watch(spawner.control.fileno(), lambda: self._on_spawner(spawner))
+        self._loop.watch(spawner.control.fileno(), lambda: self._on_spawner(spawner))
         return spawner
 
     def _on_spawner(self, spawner: spawners.Spawner) -> None:
@@ -269,7 +257,7 @@ class Launcher:
 
     def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
         cell.pid, cell.pidfd = pid, pidfd
-        self._watch(pidfd, lambda: self._on_dead(cell))
+        self._loop.watch(pidfd, lambda: self._on_dead(cell))
         if cell.is_killed:
             _kill_pidfd(pidfd)
             return
@@ -319,7 +307,7 @@ class Launcher:
         except (OSError, channel.ChannelError):
             received = None
         if received is None:
-            self._unwatch(cell.channel.fileno())
+            self._loop.unwatch(cell.channel.fileno())
             self._kill(cell)
             return
         message, fds = received
@@ -346,8 +334,10 @@ class Launcher:
         self.tell_server(message, fds)
         _close_all(fds)
         cell.listener_fds = []
+        if "memory" not in self._groups.controllers:
+            self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
         key = cell.spawner.key
-        self._after(SPARE_DELAY_S, lambda: self._keep_spare(key))
+        self._loop.after(SPARE_DELAY_S, lambda: self._keep_spare(key))
 
     def _keep_spare(self, key: requests.RootKey) -> None:
         if key in self._spares or self._server_gone or self._unavailable is not None:
@@ -356,6 +346,15 @@ class Launcher:
             self._spares[key] = self._fork(key)
         except OSError:
             return  # the next start will say why
+
+    def _look_at_memory(self, cell: Cell) -> None:
+        if cell.stage is not Stage.STARTED or cell.request is None:
+            return
+        if memory.is_beyond(cell.pid, cell.request.memory_mb * 1024 * 1024):
+            cell.is_oom = True
+            self._kill(cell)
+            return
+        self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
 
     def _give_up(self, cell: Cell) -> None:
         if cell.stage < Stage.STARTED:
@@ -385,10 +384,10 @@ class Launcher:
         if self._spares.get(cell.spawner.key) is cell:
             del self._spares[cell.spawner.key]
         if cell.pidfd >= 0:
-            self._unwatch(cell.pidfd)
+            self._loop.unwatch(cell.pidfd)
             os.close(cell.pidfd)
             cell.pidfd = -1
-        self._unwatch(cell.channel.fileno())
+        self._loop.unwatch(cell.channel.fileno())
         cell.channel.close()
         _close_all(cell.listener_fds + cell.request_fds)
         self._tell_end(cell, was_started)
@@ -425,7 +424,7 @@ class Launcher:
                 "id": cell.request.id,
                 "code": code if isinstance(code, int) else None,
                 "signal": number if isinstance(number, int) else None,
-                "oom": cell.cgroup.had_oom(),
+                "oom": cell.is_oom or cell.cgroup.had_oom(),
                 "peak_bytes": cell.cgroup.peak_bytes(),
             }
         )
@@ -433,7 +432,7 @@ class Launcher:
     def _clear_away(self, cell: Cell, patience_s: float, delay_s: float) -> None:
         if not cell.cgroup.remove():
             if time.monotonic() < patience_s:
-                self._after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
+                self._loop.after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
                 return
             sys.stderr.write(f"cosset: cgroup {cell.name} stays until the next start\n")
         eraser = self._scratch.erase(cell.name)
@@ -443,12 +442,12 @@ class Launcher:
         pidfd = os.pidfd_open(eraser)
 
         def erased() -> None:
-            self._unwatch(pidfd)
+            self._loop.unwatch(pidfd)
             os.close(pidfd)
             os.waitpid(eraser, 0)
             self._forget(cell)
 
-        self._watch(pidfd, erased)
+        self._loop.watch(pidfd, erased)
 
     def _forget(self, cell: Cell) -> None:
         self._removals -= 1
@@ -465,21 +464,11 @@ class Launcher:
         if self._spawners.get(spawner.key) is not spawner:
             return
         del self._spawners[spawner.key]
-        self._unwatch(spawner.control.fileno())
+        self._loop.unwatch(spawner.control.fileno())
         spawner.control.close()
         _kill_pidfd(spawner.pidfd)
         os.close(spawner.pidfd)
         os.waitpid(spawner.pid, 0)
-
-    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
-        self._selector.register(fd, selectors.EVENT_READ, callback)
-
-    def _unwatch(self, fd: int) -> None:
-        if fd in self._selector.get_map():
-            self._selector.unregister(fd)
-
-    def _after(self, delay_s: float, callback: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._names), callback))
 
 
 def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:

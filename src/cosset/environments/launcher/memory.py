@@ -7,9 +7,19 @@ that of the runtime's own process. The limit is on the group's figure alone.
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 _MIB = 1024 * 1024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def is_beyond(init_pid: int, limit_bytes: int) -> bool:
+    """Whether the processes of an environment hold more than this, pages that they share counted once. For hosts
+    without cgroups, where somebody must look; what no process maps (memfd) is not seen."""
+    pids = list(_tree(init_pid))
+    if sum(_resident_bytes(pid) for pid in pids) <= limit_bytes:
+        return False
+    return sum(_proportional_bytes(pid) for pid in pids) > limit_bytes
 
 
 class MemoryGauge:
@@ -29,12 +39,11 @@ class MemoryGauge:
     def settle(self) -> None:
         """To be called when the environment is Ready."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            with open(f"/proc/{self._init_pid}/task/{self._init_pid}/children") as file:
-                self._runtime_pid = int(file.read().split()[0])
-            with open(f"/proc/{self._runtime_pid}/statm") as file:
-                resident_bytes = int(file.read().split()[1]) * _PAGE_BYTES
+            self._runtime_pid = _children(self._init_pid)[0]
             if self._peak_fd is not None:
+                resident_bytes = _resident_bytes(self._runtime_pid)
                 self._shared_bytes = max(0, resident_bytes - self._group_peak_bytes(self._peak_fd))
+        self.peak_mb()
 
     def peak_mb(self) -> int:
         """Rounded up. The last figure stands when the environment has gone."""
@@ -67,4 +76,34 @@ class MemoryGauge:
             for line in file:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
+        return 0
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for child in _children(pid):
+        yield from _tree(child)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
+    except OSError:
         return 0

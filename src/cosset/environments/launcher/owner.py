@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from cosset.environments.launcher import run_folder
 from cosset.environments.launcher.launcher import Launcher, make_groups
+from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import OwnerError, RunFolder
 from cosset.runtimes.sealing import channel, filesystem, kernel
 
@@ -56,7 +57,7 @@ def run(
 def serve_launcher(control: socket.socket, data: Path, on_message: Callable[[dict[str, Any]], None]) -> None:
     """The launcher alone, for a server that is there already (tests). Ends when the control socket is closed."""
     data = _make_data(data)
-    _launcher(control, data, RunFolder(data), on_message).run()
+    _launcher(control, Loop(), data, RunFolder(data), on_message).run()
 
 
 def _make_data(data: Path) -> Path:
@@ -134,7 +135,8 @@ def _drop_privileges(data: Path, readable: Sequence[Path]) -> None:
 def _live_as_launcher(
     server: int, control: socket.socket, data: Path, folder: RunFolder, on_message: Callable[[dict[str, Any]], None]
 ) -> int:
-    launcher = _launcher(control, data, folder, on_message)
+    loop = Loop()
+    launcher = _launcher(control, loop, data, folder, on_message)
     server_fd = os.pidfd_open(server)
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -155,11 +157,11 @@ def _live_as_launcher(
 
     for number in _STOPPING:
         signal.signal(number, lambda *_: None)
-    launcher.watch(woken, on_signal)
-    launcher.watch(server_fd, on_server_end)
+    loop.watch(woken, on_signal)
+    loop.watch(server_fd, on_server_end)
     try:
         while not ended:
-            launcher.turn()
+            loop.turn()
     finally:
         signal.set_wakeup_fd(-1)
         launcher.close()
@@ -169,7 +171,11 @@ def _live_as_launcher(
 
 
 def _launcher(
-    control: socket.socket, data: Path, folder: RunFolder, on_message: Callable[[dict[str, Any]], None]
+    control: socket.socket,
+    loop: Loop,
+    data: Path,
+    folder: RunFolder,
+    on_message: Callable[[dict[str, Any]], None],
 ) -> Launcher:
     has_uids = os.geteuid() == 0
     server_uid = run_folder.server_uid(data) if has_uids else os.geteuid()
@@ -177,6 +183,7 @@ def _launcher(
     unavailable = None if has_uids else _enter_user_namespace()
     return Launcher(
         control,
+        loop,
         data=data,
         run_folder=folder,
         groups=make_groups(folder),
