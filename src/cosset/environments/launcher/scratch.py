@@ -10,15 +10,16 @@ import shutil
 import stat
 from pathlib import Path
 
+from cosset.environments.launcher.run_folder import OwnerError
+
 NAME = "scratch"
 
 
-class ScratchError(Exception):
-    """The folder is not ours."""
-
-
 class Scratch:
-    """Owner of all scratch folders of one data folder."""
+    """Owner of all scratch folders of one data folder.
+
+    Raises: OwnerError, when the folder is not what a launcher made.
+    """
 
     def __init__(self, data: Path) -> None:
         above = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -26,10 +27,12 @@ class Scratch:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(NAME, 0o711, dir_fd=above)
             self._fd = os.open(NAME, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        except NotADirectoryError:
+            raise OwnerError(f"{data / NAME} is no folder of the launcher's: remove it") from None
         finally:
             os.close(above)
         if os.fstat(self._fd).st_uid != os.geteuid():
-            raise ScratchError(f"{data / NAME} does not belong to the launcher: remove it")
+            raise OwnerError(f"{data / NAME} does not belong to the launcher: remove it")
 
     @property
     def identity(self) -> tuple[int, int]:
