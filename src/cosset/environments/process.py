@@ -93,6 +93,8 @@ class ProcessTier:
         await asyncio.to_thread(layout.prepare, spec)
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"127.0.0.1:{listener.getsockname()[1]}"
+        transport = await HttpTransport.serve(listener)
+        # From the child's start to the end nothing is awaited: a cancelled start leaves no process without an owner.
         variables = variables_for(spec, served, layout, runtime_api=address, endpoint=self._endpoint())
         try:
             command = command_for(spec, served)
@@ -107,10 +109,9 @@ class ProcessTier:
                 telemetry=served.runtime.family != "provided",
             )
         except OSError as refused:
-            listener.close()
+            transport.close()
             shutil.rmtree(layout.home, ignore_errors=True)
             raise _not_executable(refused, self._since_ms(started_s)) from refused
-        transport = await HttpTransport.serve(listener)
         log_pipe = LogPipe(sink, self._clock, child.output, child.telemetry)
         return RunningEnvironment(spec, child.process, transport, log_pipe, self._clock, started_s)
 

@@ -226,7 +226,8 @@ class Catalogue:
             yield own
         pattern = "python3.*" if version is None else f"python{version[0]}.{version[1]}"
         for folder in self._folders(*_PYTHON_HOMES):
-            # In pyenv's own folder `shims` stands scripts that may start any version: the real ones come first here.
+            if folder.name == "shims":  # pyenv's: scripts that are slow to run, and fail for versions not chosen
+                continue
             for path in sorted(folder.glob(pattern)):
                 if re.fullmatch(r"python3\.\d+", path.name):
                     yield path
@@ -245,6 +246,8 @@ class Catalogue:
         if home:
             for pattern in under_home:
                 yield from sorted(Path(home).glob(f"{pattern}/bin"), reverse=True)
+        if pyenv := self._variables.get("PYENV_ROOT"):
+            yield from sorted(Path(pyenv).glob("versions/*/bin"), reverse=True)
         yield from (
             Path("/usr/bin"),
             Path("/usr/local/bin"),
