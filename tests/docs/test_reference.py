@@ -50,15 +50,15 @@ def test_what_is_missing_is_shown_as_missing(served):
     assert set(served) == {"lambda", "iam", "sts", "logs"}
 
 
-def test_decision_records_are_numbered_without_gap_and_listed():
+def test_decision_records_have_a_number_of_their_own_and_are_listed():
     names = sorted(path.name for path in (DOCS / "decisions").glob("*.md") if path.name != "README.md")
     assert all(re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", name) for name in names)
-    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert len({name[:4] for name in names}) == len(names)
     listed = (DOCS / "decisions" / "README.md").read_text()
     for name in names:
         assert f"({name})" in listed, f"{name} is not in docs/decisions/README.md"
         number, title = name[:4], (DOCS / "decisions" / name).read_text().split("\n", 1)[0]
-        assert title.startswith(f"# {number} "), title
+        assert re.match(rf"# {number}:? \w", title), title
 
 
 def test_links_between_pages_lead_somewhere():
