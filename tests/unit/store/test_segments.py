@@ -360,9 +360,11 @@ def test_a_commit_that_fails_half_way_is_undone_when_it_is_tried_again(tmp_path:
             days = store._writer._days
             last = list(days)[-1]
             days[last] = FailingCommit(days[last])  # type: ignore[assignment]
-            with pytest.raises(sqlite3.OperationalError):
+            try:
                 await store.append(batch)
-            await store.append(batch)
+            except sqlite3.OperationalError:
+                await store.append(batch)  # unless the store, sharing the commit with its sweeper, has tried by itself
+            assert days[last]._failed
             assert await messages(store, "s") == [f"at {-DAY_MS}"] * 2 + ["at 0"] * 2
             size = 2 * (26 + len(f"at {-DAY_MS}") + 26 + 4)
             assert await store.stored_bytes(*GROUP[:2], [GROUP[2]]) == {GROUP[2]: size}
