@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cosset.gateway.cbor import CborErrors
 from cosset.gateway.hints import guess_protocol, read_parameter
+from cosset.gateway.model_heads import read_head
 from cosset.gateway.refusals import Family
 from cosset.gateway.unserved import UnservedServices
 from cosset.services.operation import Service
@@ -51,28 +52,37 @@ class Router:
     """Knows the services that are served, by every name a request may use for them."""
 
     def __init__(self, services: Sequence[Service], catalogue: Catalogue) -> None:
+        """Reads no more of a served model than its head: the rest when it is first called.
+
+        Raises: ValueError, for a service that botocore does not describe.
+        """
         self._catalogue = catalogue
         self._others = UnservedServices()
         self._tables = {service.name: service for service in services}
-        self._served = [catalogue.service(service.name) for service in services]
-        self._by_target = {wire.target_prefix: wire for wire in self._served if wire.target_prefix}
-        self._by_host = {wire.endpoint_prefix: wire for wire in self._served}
-        self._by_signing_name: dict[str, list[WireService]] = {}
-        self._s3 = next((wire for wire in self._served if wire.name == "s3"), None)
-        for wire in self._served:
-            self._by_signing_name.setdefault(wire.signing_name, []).append(wire)
+        self._by_target: dict[str, str] = {}
+        self._by_host: dict[str, str] = {}
+        self._by_signing_name: dict[str, list[str]] = {}
+        for name in self._tables:
+            head = read_head(name)
+            if head is None:
+                raise ValueError(f"botocore describes no service {name!r}")
+            if head.target_prefix is not None:
+                self._by_target[head.target_prefix] = name
+            self._by_host[head.endpoint_prefix] = name
+            self._by_signing_name.setdefault(head.signing_name, []).append(name)
 
     def route(self, request: Request, signing_name: str | None) -> Route:
         """Raises nothing: what is found nowhere gets a Route without a table."""
-        wire = self._served_by(request, signing_name)
-        if wire is not None:
-            return Route(wire, protocol_of(wire, request), self._tables[wire.name], wire.name)
-        return self._unserved(request, signing_name)
+        name = self._served_by(request, signing_name)
+        if name is None:
+            return self._unserved(request, signing_name)
+        wire = self._catalogue.service(name)
+        return Route(wire, protocol_of(wire, request), self._tables[name], name)
 
-    def _served_by(self, request: Request, signing_name: str | None) -> WireService | None:
+    def _served_by(self, request: Request, signing_name: str | None) -> str | None:
         host = _AWS_HOST.fullmatch(request.host)
-        if host is not None and (wire := self._by_host.get(host[1].lower())) is not None:
-            return wire
+        if host is not None and (name := self._by_host.get(host[1].lower())) is not None:
+            return name
         if "smithy-protocol" in request.headers:
             return None  # rpc-v2-cbor: nobody here speaks it
         target = request.headers.get("x-amz-target")
@@ -82,26 +92,27 @@ class Router:
             return self._by_path(request, self._by_signing_name.get(signing_name, []))
         if guess_protocol(request) is not None:
             return self._by_action(request)
-        return self._s3
+        return "s3" if "s3" in self._tables else None
 
-    def _by_path(self, request: Request, candidates: Sequence[WireService]) -> WireService | None:
+    def _by_path(self, request: Request, candidates: Sequence[str]) -> str | None:
         """Services may share a signing name; then the one whose paths or operations include this request."""
         if len(candidates) < 2:
             return candidates[0] if candidates else None
-        for wire in candidates:
-            if _recognizes(wire, request):
-                return wire
+        for name in candidates:
+            if _recognizes(self._catalogue.service(name), request):
+                return name
         return candidates[0]
 
-    def _by_action(self, request: Request) -> WireService | None:
+    def _by_action(self, request: Request) -> str | None:
         """Unsigned requests: only a query service's Action says whose they are."""
         action = read_parameter(request, "Action")
         if action is None:
             return None
         version = read_parameter(request, "Version")
-        for wire in self._served:
+        for name in self._tables:
+            wire = self._catalogue.service(name)
             if "query" in wire.protocols and action in wire.operation_names and version in (None, wire.api_version):
-                return wire
+                return name
         return None
 
     def _unserved(self, request: Request, signing_name: str | None) -> Route:

@@ -4,22 +4,16 @@ Reads no more of a model than its metadata until a caller has proven who they ar
 that asking for every service of AWS costs time and no memory. Next: routing.py.
 """
 
-import gzip
-import json
 from functools import cached_property
-from pathlib import Path
-from typing import Any
-
-import botocore
 
 from cosset.gateway.cbor import operation_of
 from cosset.gateway.hints import read_parameter
+from cosset.gateway.model_heads import read_all_heads
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request
 from cosset.wire.models import Catalogue
 from cosset.wire.protocols import protocol_of
 
-_HEAD_BYTES = 8192
 _PROTOCOLS = frozenset({"json", "query", "rest-json", "rest-xml"})
 
 
@@ -37,14 +31,13 @@ class UnservedServices:
     def _index(self) -> dict[str, tuple[str, str]]:
         """Read once, when first asked: the first kilobytes of some 400 files, a tenth of a second."""
         index: dict[str, tuple[str, str]] = {}
-        for folder in sorted((Path(botocore.__file__).parent / "data").iterdir()):
-            metadata = _read_metadata(folder)
-            if metadata is None:
-                continue
-            found = folder.name, metadata.protocol
-            index[folder.name] = found
-            for key in metadata.keys:
-                index.setdefault(key, found)
+        for head in read_all_heads():
+            spoken = [name for name in head.protocols if name in _PROTOCOLS]
+            found = head.name, spoken[0] if spoken else "query"
+            index[head.name] = found
+            for key in (head.signing_name, head.endpoint_prefix, head.target_prefix):
+                if key is not None:
+                    index.setdefault(key, found)
         return index
 
     def name_operation(self, name: str, request: Request) -> str:
@@ -60,24 +53,3 @@ class UnservedServices:
         if routed is not None:
             return routed.operation
         return read_parameter(request, "Action") or f"{request.method} {request.path}"
-
-
-def _read_metadata(folder: Path) -> "_Metadata | None":
-    files = sorted(folder.glob("*/service-2.json.gz"))
-    if not files:
-        return None
-    with gzip.open(files[-1]) as file:
-        head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
-    _, mark, rest = head.partition('"metadata":')
-    try:
-        return _Metadata(json.JSONDecoder().raw_decode(rest)[0]) if mark else None
-    except ValueError:
-        return None
-
-
-class _Metadata:
-    def __init__(self, document: dict[str, Any]) -> None:
-        spoken = [name for name in document.get("protocols", [document["protocol"]]) if name in _PROTOCOLS]
-        self.protocol = spoken[0] if spoken else "query"
-        keys = ("signingName", "endpointPrefix", "targetPrefix")
-        self.keys = [document[key] for key in keys if key in document]
