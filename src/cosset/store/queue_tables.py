@@ -45,7 +45,6 @@ Index(
     messages.c.group_id,
     messages.c.seq,
     sqlite_where=messages.c.group_id.is_not(None),
-    postgresql_where=messages.c.group_id.is_not(None),
 )
 
 deduplications = Table(
