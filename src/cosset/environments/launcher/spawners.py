@@ -63,6 +63,7 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         signal.set_wakeup_fd(-1)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
+        os.dup2(2, 1)  # what the owner prints is for its user
         filesystem.enter_root(str(mount_point), _folders(key, data), _copies(key))
         if _identity(filesystem.SCRATCH) != scratch.identity:
             raise PermissionError("the scratch folder has been replaced")

@@ -44,6 +44,7 @@ def _run_function(assignment, fds, own_path, bootstrap, client_class):
     os.environ.update(assignment["environment"])
     os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(fds["telemetry"])
     time.tzset()
+    del sys.modules["__main__"].__file__  # no file that a child of multiprocessing could load again
     sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
     sys.path[:] = _search_path(own_path)
     if assignment["environment"].get("AWS_LAMBDA_LOG_FORMAT") or assignment["environment"].get("AWS_LAMBDA_LOG_LEVEL"):

@@ -8,6 +8,7 @@ runs before the whole seal is on. Read next: spawner.py, which forks these; filt
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import resource
@@ -140,6 +141,8 @@ def _become_runtime(run: Runtime, assignment: Dict[str, Any], fds: Dict[str, int
     except BaseException as error:  # noqa: BLE001 - the function's own, shown in its own log
         sys.stderr.write("%s: %s\n" % (type(error).__name__, error))
         code = 1
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     os._exit(code)
