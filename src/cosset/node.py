@@ -7,6 +7,7 @@ them is asked of the launcher over `control`. Read next: `open_node`, which is t
 import asyncio
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -91,6 +92,9 @@ class Node:
 def serve(settings: Settings, control: socket.socket) -> int:
     """The server process, from start to end; its exit code."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Every client and every environment holds descriptors: as many as this process may have.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # The launcher gets the terminal's signals and asks for the drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
