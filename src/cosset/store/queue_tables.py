@@ -39,6 +39,7 @@ messages = Table(
     Column("lease", String),
 )
 Index("queue_messages_due", messages.c.queue, messages.c.due_ms, messages.c.seq)
+# A partial index on SQLite alone: to say it for PostgreSQL too would load that dialect at every start.
 Index(
     "queue_messages_group",
     messages.c.queue,

@@ -165,7 +165,7 @@ def test_waiting_ends_with_a_send(open_store: OpenStore) -> None:
             assert not waiting.done()
             await send(store, same, b"a")
             async with asyncio.timeout(10):
-                await waiting
+                assert await waiting
 
     asyncio.run(main())
 
@@ -200,9 +200,10 @@ def test_waiting_ends_at_once_when_something_is_due_and_else_at_the_timeout(open
                     await asyncio.sleep(0.01)
                     clock.advance(1)
             assert clock.now_ms() - started >= 3000
+            assert not await waiting
             await send(store, queue, b"a")
             async with asyncio.timeout(10):
-                await queue.wait(60)
+                assert await queue.wait(60)
 
     asyncio.run(main())
 

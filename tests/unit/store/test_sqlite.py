@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -285,3 +287,11 @@ def test_synchronous_is_full_and_the_journal_is_a_wal(tmp_path: Path) -> None:
             await store.close()
 
     asyncio.run(main())
+
+
+def test_postgresql_costs_nothing_to_those_who_do_not_name_it() -> None:
+    script = (
+        "import sys, cosset.store.database, cosset.store.queue, cosset.store.segments\n"
+        "assert not {'psycopg', 'sqlalchemy.dialects.postgresql'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
