@@ -24,7 +24,7 @@ def command(spec: EnvironmentSpec, served: Served) -> list[str]:
     """
     if served.runtime.family == "nodejs":
         assert served.interpreter is not None
-        return [os.path.realpath(served.interpreter), NODE_BOOTSTRAP]
+        return [inside(os.path.realpath(served.interpreter)), NODE_BOOTSTRAP]
     for folder, place in ((spec.code_dir, "/var/task"), *((layer, "/opt") for layer in reversed(spec.layer_dirs))):
         bootstrap = folder / "bootstrap"
         if bootstrap.is_file():
@@ -46,8 +46,7 @@ def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool) -> d
 def _language_bin(served: Served) -> str | None:
     if served.interpreter is None:
         return None
-    interpreter = os.path.realpath(served.interpreter)
-    return os.path.dirname(inside(interpreter) if served.runtime.family == "python" else interpreter)
+    return os.path.dirname(inside(os.path.realpath(served.interpreter)))
 
 
 def _check_executable(path: Path, name: str) -> None:

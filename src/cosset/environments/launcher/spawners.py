@@ -94,8 +94,9 @@ def _become_zygote(key: RootKey) -> None:
 
 
 def inside(interpreter: str) -> str:
-    """A Python's path in its jail: under /var/lang, where AWS has it and stack traces show it; its own place is there
-    too, for what it was built with. One of the system's packages is where it always is."""
+    """An interpreter's path in its jail: under /var/lang, where AWS has it and stack traces show it, and where no
+    folder of the environment's own can cover it (its own place may lie below /tmp). A Python's own place is there too,
+    for what it was built with. One of the system's packages is where it always is."""
     if _is_of_the_system(interpreter):
         return interpreter
     return f"{LANGUAGE}/bin/{os.path.basename(interpreter)}"
@@ -109,10 +110,11 @@ def _folders(key: RootKey, data: Path) -> dict[str, str]:
     """Place inside to host path."""
     folders = {filesystem.DATA: str(data), filesystem.SCRATCH: str(data / SCRATCH_NAME)}
     if key.interpreter is not None and not _is_of_the_system(key.interpreter):
-        shown = key.interpreter
         if key.kind == "python":
-            shown = folders[LANGUAGE] = os.path.dirname(os.path.dirname(key.interpreter))
-        folders[shown] = shown
+            prefix = os.path.dirname(os.path.dirname(key.interpreter))
+            folders |= {LANGUAGE: prefix, prefix: prefix}
+        else:
+            folders[inside(key.interpreter)] = key.interpreter
     if key.kind == "python":
         folders[filesystem.RUNTIMES] = str(_RUNTIMES)
         for name in (*_RUNTIME_PACKAGES, *_SDK_PACKAGES):
