@@ -7,11 +7,10 @@ node.py, the composition root; what the launcher may do is environments/launcher
 import os
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cosset.environments.launcher import owner
-from cosset.ready import Ready
+from cosset.ready import Ready, parse_ready
 from cosset.runtimes.catalogue import homes_of_interpreters
 from cosset.settings import Settings
 
@@ -22,6 +21,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
     Nothing is left when it returns: no process, no mount, no cgroup.
     """
     assert settings.data is not None
+    data = settings.data
 
     def serve(control: socket.socket) -> int:
         # The node's imports are its own: they happen after the fork, without privileges.
@@ -30,7 +30,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
         return node.serve(settings, control)
 
     def on_message(message: dict[str, Any]) -> None:
-        on_ready(Ready(**{**message, "data": Path(message["data"])}))
+        on_ready(parse_ready(message, data))
 
     readable = homes_of_interpreters(os.environ)
-    return owner.run(data=settings.data, serve=serve, on_message=on_message, readable=readable)
+    return owner.run(data=data, serve=serve, on_message=on_message, readable=readable)
