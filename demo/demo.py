@@ -160,9 +160,8 @@ def wait_for_log(logs, name: str, text: str, times: int = 1) -> list[str]:
 def print_log(messages: list[str], name: str) -> list[str]:
     console.print(f"  [cyan]/aws/lambda/{name}[/]")
     for message in messages:
-        console.print(
-            f"    {message}".expandtabs(2), style="dim" if message[:3] in ("STA", "END") else "", markup=False
-        )
+        style = "dim" if message.startswith(("START", "END")) else ""
+        console.print(f"    {message}".expandtabs(2), style=style, markup=False, soft_wrap=True)
     return [message for message in messages if message.startswith("REPORT")]
 
 
