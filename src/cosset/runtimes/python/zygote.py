@@ -22,6 +22,7 @@ def main(control_fd):
     site.setquit()  # `exit()` and `quit()`, which -S leaves out and functions use
     own_path = list(sys.path[1:])
     sys.path[:] = [RUNTIMES, os.path.join(RUNTIMES, "python"), RUNTIME_DIR, *own_path]
+    import awslambdaric.lambda_literals  # the bootstrap loads it on every start
     import client
     from awslambdaric import bootstrap
     from sealing import filter as seccomp

@@ -9,19 +9,23 @@ import array
 import json
 import os
 import socket
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+MYPY = False
+if MYPY:
+    from collections.abc import Sequence
+    from typing import Any
+
+    Message = dict[str, Any]
 
 MAX_MESSAGE_BYTES = 128 * 1024
 MAX_FDS = 16
-
-Message = Dict[str, Any]
 
 
 class ChannelError(Exception):
     """The other side broke the protocol."""
 
 
-def pair() -> Tuple[socket.socket, socket.socket]:
+def pair() -> tuple[socket.socket, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_MESSAGE_BYTES)
@@ -37,7 +41,7 @@ def send(channel: socket.socket, message: Message, fds: Sequence[int] = ()) -> N
     channel.sendmsg([data], rights, socket.MSG_NOSIGNAL)
 
 
-def receive(channel: socket.socket, flags: int = 0) -> Optional[Tuple[Message, List[int]]]:
+def receive(channel: socket.socket, flags: int = 0) -> tuple[Message, list[int]] | None:
     """The next message and its descriptors, which are then the caller's; None when the other side has gone.
 
     Raises: ChannelError; BlockingIOError when asked not to wait.

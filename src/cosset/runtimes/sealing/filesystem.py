@@ -8,11 +8,14 @@ Refuses nothing: the launcher has checked every path. Read next: seal.py.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-from typing import Any, Dict, List, Sequence
 
 from . import kernel
+
+MYPY = False
+if MYPY:
+    from collections.abc import Sequence
+    from typing import Any
 
 HIDDEN = "/.cosset"
 DATA = HIDDEN + "/data"
@@ -52,7 +55,7 @@ _READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: kernel.MS_RELATIME}
 
 
-def enter_root(mount_point: str, folders: Dict[str, str], copies: Dict[str, str]) -> None:
+def enter_root(mount_point: str, folders: dict[str, str], copies: dict[str, str]) -> None:
     """Gives this process, in a mount namespace of its own, the read-only root that its environments start from.
 
     `folders` maps places inside to further host folders or files; DATA and SCRATCH stay writable. `copies` maps
@@ -73,7 +76,7 @@ def enter_root(mount_point: str, folders: Dict[str, str], copies: Dict[str, str]
     for target, source in sorted(folders.items()):
         bind(source, mount_point + target, 0 if target in (DATA, SCRATCH) else _READ_ONLY)
     for source, target in copies.items():
-        shutil.copyfile(source, mount_point + target)
+        _copy(source, mount_point + target)
     bind("/proc", mount_point + "/proc", 0)
     kernel.pivot_root(mount_point, mount_point + _OLD_ROOT)
     os.chdir("/")
@@ -119,6 +122,11 @@ def add_own_folders(code: str, layers: Sequence[str], scratch: str) -> None:
     kernel.unmount(HIDDEN)
 
 
+def _copy(source: str, target: str) -> None:
+    with open(source, "rb") as file, open(target, "wb") as copy:
+        copy.write(file.read())
+
+
 def _make_place(source: str, target: str) -> None:
     if os.path.lexists(target):
         return
@@ -142,7 +150,7 @@ def _add_configuration(root: str) -> None:
     for folder in _SHARED_CONFIGURATION:
         if os.path.isdir(folder):
             bind(folder, root + folder, _READ_ONLY)
-    contents: Dict[str, Any] = dict(_OWN_CONFIGURATION)
+    contents: dict[str, Any] = dict(_OWN_CONFIGURATION)
     for path in _COPIED_CONFIGURATION:
         if os.path.isfile(path):
             with open(path, "rb") as file:
@@ -179,10 +187,10 @@ def unveil(paths: Sequence[str]) -> None:
         kernel.mount("none", cover, None, kernel.MS_REMOUNT | kernel.MS_BIND | _READ_ONLY)
 
 
-def _closed_folders(paths: Sequence[str]) -> Dict[str, List[str]]:
+def _closed_folders(paths: Sequence[str]) -> dict[str, list[str]]:
     """For each path its topmost ancestor that others may not enter; a path below another of them is left out."""
-    found: Dict[str, List[str]] = {}
-    kept: List[str] = []
+    found: dict[str, list[str]] = {}
+    kept: list[str] = []
     for path in sorted(set(map(os.path.realpath, paths))):
         if any(path == other or path.startswith(other + "/") for other in kept):
             continue

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import Dict, List, Tuple
 
 from .syscalls import ALLOWED, UNKNOWN
+
+MYPY = False
+if MYPY:
+    Instruction = tuple[int, int, int, int]
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of syscalls.py, and the kernel's audit number."""
@@ -49,8 +52,6 @@ _TERMINAL_INPUT = (0x5412, 0x541C)
 _PERSONALITIES = (0, 0xFFFFFFFF)
 """Linux itself, and the question which one it is."""
 
-Instruction = Tuple[int, int, int, int]
-
 
 def supported(machine: str) -> bool:
     return machine in _ARCHITECTURES
@@ -61,15 +62,15 @@ def program(machine: str) -> bytes:
     column, architecture = _ARCHITECTURES[machine]
     verdicts = _verdicts(column)
     checks = _argument_checks()
-    heads: Dict[int, int] = {}
-    tail: List[Instruction] = []
+    heads: dict[int, int] = {}
+    tail: list[Instruction] = []
     for name, check in checks.items():
         number = ALLOWED[name][column]
         if number is not None:
             heads[number] = len(tail)
             tail += check
     body = _ranges(verdicts, heads)
-    start: List[Instruction] = [
+    start: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
         (_JUMP_EQUAL, 1, 0, architecture),
         (_RETURN, 0, 0, _KILL),
@@ -78,7 +79,7 @@ def program(machine: str) -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in start + body + tail)
 
 
-def _verdicts(column: int) -> List[int]:
+def _verdicts(column: int) -> list[int]:
     """The answer for each number from 0 to _NEWEST, arguments aside."""
     verdicts = [_REFUSE] * (_NEWEST + 1)
     for numbers in ALLOWED.values():
@@ -90,9 +91,9 @@ def _verdicts(column: int) -> List[int]:
     return verdicts
 
 
-def _ranges(verdicts: List[int], heads: Dict[int, int]) -> List[Instruction]:
+def _ranges(verdicts: list[int], heads: dict[int, int]) -> list[Instruction]:
     """Runs of equal answers, each two instructions: "below the next run? then this answer"."""
-    runs: List[Tuple[int, int, int]] = []  # (first number of the next run, answer, argument check or -1)
+    runs: list[tuple[int, int, int]] = []  # (first number of the next run, answer, argument check or -1)
     for number, verdict in enumerate(verdicts):
         check = heads.get(number, -1)
         if runs and runs[-1][1:] == (verdict, check) and check < 0:
@@ -100,7 +101,7 @@ def _ranges(verdicts: List[int], heads: Dict[int, int]) -> List[Instruction]:
         else:
             runs.append((number + 1, verdict, check))
     length = 2 * len(runs) + 1
-    body: List[Instruction] = []
+    body: list[Instruction] = []
     for end, verdict, check in runs:
         body.append((_JUMP_AT_LEAST, 1, 0, end))
         if check < 0:
@@ -111,7 +112,7 @@ def _ranges(verdicts: List[int], heads: Dict[int, int]) -> List[Instruction]:
     return body
 
 
-def _argument_checks() -> Dict[str, List[Instruction]]:
+def _argument_checks() -> dict[str, list[Instruction]]:
     return {
         "clone": [
             (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
@@ -133,9 +134,9 @@ def _argument_checks() -> Dict[str, List[Instruction]]:
     }
 
 
-def _one_of(offset: int, values: Tuple[int, ...], verdict: int, otherwise: int) -> List[Instruction]:
+def _one_of(offset: int, values: tuple[int, ...], verdict: int, otherwise: int) -> list[Instruction]:
     """`verdict` when the argument is one of the values."""
-    instructions: List[Instruction] = [(_LOAD, 0, 0, offset)]
+    instructions: list[Instruction] = [(_LOAD, 0, 0, offset)]
     for position, value in enumerate(values):
         instructions.append((_JUMP_EQUAL, len(values) - position, 0, value))
     instructions += [(_RETURN, 0, 0, otherwise), (_RETURN, 0, 0, verdict)]

@@ -10,10 +10,8 @@ import ctypes
 import errno
 import fcntl
 import os
-import platform
 import socket
 import struct
-from typing import Optional
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -55,7 +53,7 @@ _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -75,7 +73,7 @@ def enter_namespace(fd: int, kind: int) -> None:
     _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
 
 
-def mount(source: str, target: str, kind: Optional[str] = None, flags: int = 0, options: str = "") -> None:
+def mount(source: str, target: str, kind: str | None = None, flags: int = 0, options: str = "") -> None:
     result = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),

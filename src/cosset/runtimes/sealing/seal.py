@@ -16,14 +16,18 @@ import select
 import signal
 import socket
 import sys
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, NoReturn, Sequence
 
 from . import channel as messages
 from . import filesystem, kernel
 
-Runtime = Callable[[Dict[str, Any], Dict[str, int]], None]
-"""Runs a function's runtime in this very process, given the assignment and the descriptors by name."""
+MYPY = False
+if MYPY:
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
+
+    Runtime = Callable[[dict[str, Any], dict[str, int]], None]
+    """Runs a function's runtime in this very process, given the assignment and the descriptors by name."""
+
 
 # A core limit of 1, not 0: only then does the kernel hand no dump to the host's own crash reporter either.
 _LIMITS = {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: 1024, resource.RLIMIT_CORE: 1}
@@ -32,13 +36,13 @@ EXEC_FAILED = 126
 """Exit code of a runtime that could not be started at all, as a shell would answer."""
 
 
-@dataclass(frozen=True)
 class Cell:
     """What every environment of one spawner has alike. `ports` are listened on at 127.0.0.1 inside and passed out."""
 
-    ports: Sequence[int]
-    filter_program: bytes
-    run: Runtime
+    def __init__(self, ports: Sequence[int], filter_program: bytes, run: Runtime) -> None:
+        self.ports = ports
+        self.filter_program = filter_program
+        self.run = run
 
 
 def live(channel: socket.socket, cell: Cell) -> NoReturn:
@@ -68,7 +72,7 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
     os._exit(0)
 
 
-def prepare(ports: Sequence[int]) -> List[socket.socket]:
+def prepare(ports: Sequence[int]) -> list[socket.socket]:
     """Namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc."""
     os.setsid()
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
@@ -85,7 +89,7 @@ def prepare(ports: Sequence[int]) -> List[socket.socket]:
     return listeners
 
 
-def assign(assignment: Dict[str, Any], filter_program: bytes) -> None:
+def assign(assignment: dict[str, Any], filter_program: bytes) -> None:
     """One function's folders; then nothing of the host's is left: uid, capabilities, system calls."""
     filesystem.add_own_folders(assignment["code"], assignment["layers"], assignment["scratch"])
     # After the launcher has put this process into its cgroups, so that they look like the root from inside.
@@ -122,7 +126,7 @@ def _enter_user_namespace(host_uid: int) -> None:
             file.write(value)
 
 
-def _become_runtime(run: Runtime, assignment: Dict[str, Any], fds: Dict[str, int]) -> NoReturn:
+def _become_runtime(run: Runtime, assignment: dict[str, Any], fds: dict[str, int]) -> NoReturn:
     """In the forked child: output tied to its pipe, every other descriptor closed but the named ones."""
     try:
         os.setsid()
@@ -148,7 +152,7 @@ def _become_runtime(run: Runtime, assignment: Dict[str, Any], fds: Dict[str, int
     os._exit(code)
 
 
-def _arrange(fds: Dict[str, int]) -> Dict[str, int]:
+def _arrange(fds: dict[str, int]) -> dict[str, int]:
     """0 reads nothing, 1 and 2 write to `output`, the others follow from 3 and are not inherited further."""
     null = os.open("/dev/null", os.O_RDONLY)
     # Above every number that is to be taken, so that none is overwritten before it is moved.
@@ -170,7 +174,7 @@ def _duplicate_above(fd: int, lowest: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
 
 
-def _outlive(channel: socket.socket, runtime: int) -> Dict[str, Any]:
+def _outlive(channel: socket.socket, runtime: int) -> dict[str, Any]:
     """Waits as an init does, reaping what others leave, until the runtime ends or the launcher has gone."""
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -203,12 +207,12 @@ def _reap(runtime: int) -> Any:
             found = status
 
 
-def _ending(status: int) -> Dict[str, Any]:
+def _ending(status: int) -> dict[str, Any]:
     if os.WIFSIGNALED(status):
         return {"event": "exit", "code": None, "signal": os.WTERMSIG(status)}
     return {"event": "exit", "code": os.WEXITSTATUS(status), "signal": None}
 
 
-def _tell(channel: socket.socket, message: Dict[str, Any]) -> None:
+def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # nobody is left to hear it
         messages.send(channel, message)

@@ -11,10 +11,13 @@ import os
 import signal
 import socket
 import sys
-from typing import Any, Dict
 
 from . import channel as messages
 from . import kernel, seal
+
+MYPY = False
+if MYPY:
+    from typing import Any
 
 
 def serve(control: socket.socket, cell: seal.Cell) -> None:
@@ -101,7 +104,7 @@ def _report(control: socket.socket, name: str, pid: int) -> None:
     os.close(pidfd)
 
 
-def run_program(assignment: Dict[str, Any], fds: Dict[str, int]) -> None:
+def run_program(assignment: dict[str, Any], fds: dict[str, int]) -> None:
     """Becomes the runtime's program. Descriptors beyond its output are none of its business."""
     kernel.close_fds_from(3)
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):

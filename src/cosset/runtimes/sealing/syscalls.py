@@ -6,9 +6,7 @@ kernel's own (asm/unistd.h), which never change.
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
-
-ALLOWED: Dict[str, Tuple[Optional[int], Optional[int]]] = {
+ALLOWED: dict[str, tuple[int | None, int | None]] = {
     # files and folders
     "access": (21, None),
     "chdir": (80, 49),
@@ -299,7 +297,7 @@ ALLOWED: Dict[str, Tuple[Optional[int], Optional[int]]] = {
     "uname": (63, 160),
 }
 
-UNKNOWN: Dict[str, Tuple[int, int]] = {
+UNKNOWN: dict[str, tuple[int, int]] = {
     # Answered as if the kernel had none, so that callers fall back: the arguments of clone3 cannot be checked,
     # and io_uring goes round this filter.
     "clone3": (435, 435),
