@@ -324,6 +324,46 @@ def test_listens_inside_for_the_platforms_endpoint() -> None:
     assert (served, closed) == (["greetingsOnDemand"], [True])
 
 
+def test_runs_node_with_the_sdk_that_is_installed(tmp_path: Path) -> None:
+    package = tmp_path / "runtimes" / "nodejs" / "node_modules" / "sdk"
+    package.mkdir(parents=True)
+    (package / "index.js").write_text("module.exports = { name: 'sdk' };")
+    (package / "package.json").write_text('{"name": "sdk", "main": "index.js"}')
+
+    async def scenario(inside: Jail) -> None:
+        source = "const sdk = require('sdk');\nexports.handler = async (event) => [sdk.name, event, process.getuid()];"
+        environment = await inside.start({"app.js": source}, runtime="nodejs22.x", memory_mb=1769)
+        assert json.loads((await environment.invoke(event(b"5"))).payload) == ["sdk", 5, 993]
+
+    in_jail(scenario, data=tmp_path, node_modules=package.parent)
+
+
+def test_gives_cpu_by_memory_once_init_is_over() -> None:
+    source = "open('/tmp/before', 'w').close()\ndef handler(event, context): pass"
+
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": source}, memory_mb=256)
+        await environment.invoke(event())
+        quotas = {path.read_text().split()[0] for group in _groups(inside.data) for path in group.glob("*/cpu.*quota*")}
+        quotas |= {path.read_text().split()[0] for group in _groups(inside.data) for path in group.glob("*/cpu.max")}
+        assert str(20_000 * 256 // 1769) in quotas
+
+    in_jail(scenario)
+
+
+def test_a_prepared_runtime_is_there_before_the_first_function() -> None:
+    async def scenario(inside: Jail) -> None:
+        spec = inside.spec({"app.py": "def handler(event, context): return 1"})
+        await inside.tier.prepare(spec.runtime, spec.architecture)
+        await inside.tier.prepare("java21", "x86_64")  # not served here: said when it is asked for
+        environment = await inside.tier.start(spec, inside.lines)
+        assert (await environment.invoke(event())).payload == b"1"
+        # It was the first that this launcher made, before anyone asked.
+        assert [group.name for group in _groups(inside.data)[0].glob("1-*")] == ["1-1"]
+
+    in_jail(scenario)
+
+
 def test_runs_a_bootstrap_of_ones_own() -> None:
     source = b"""#!/usr/bin/env python3
 import os, urllib.request
