@@ -127,7 +127,15 @@ def homes_of_interpreters(variables: Mapping[str, str]) -> list[Path]:
     home = variables.get("HOME")
     if not home:
         return []
-    return [path for pattern in (*_PYTHON_HOMES, *_NODE_HOMES) for path in sorted(Path(home).glob(pattern))]
+    return [path for pattern in (*_PYTHON_HOMES, *_NODE_HOMES) for path in _matching(Path(home), pattern)]
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """In order; nothing where we may not look, as in another user's home that a variable still names."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 class Catalogue:
@@ -228,7 +236,7 @@ class Catalogue:
         for folder in self._folders(*_PYTHON_HOMES):
             if folder.name == "shims":  # pyenv's: scripts that are slow to run, and fail for versions not chosen
                 continue
-            for path in sorted(folder.glob(pattern)):
+            for path in _matching(folder, pattern):
                 if re.fullmatch(r"python3\.\d+", path.name):
                     yield path
 
@@ -245,14 +253,14 @@ class Catalogue:
         home = self._variables.get("HOME")
         if home:
             for pattern in under_home:
-                yield from sorted(Path(home).glob(f"{pattern}/bin"), reverse=True)
+                yield from reversed(_matching(Path(home), f"{pattern}/bin"))
         if pyenv := self._variables.get("PYENV_ROOT"):
-            yield from sorted(Path(pyenv).glob("versions/*/bin"), reverse=True)
+            yield from reversed(_matching(Path(pyenv), "versions/*/bin"))
         yield from (
             Path("/usr/bin"),
             Path("/usr/local/bin"),
             Path("/opt/homebrew/bin"),
-            *sorted(Path("/opt").glob("*/bin")),
+            *_matching(Path("/opt"), "*/bin"),
         )
         yield from (Path(p) for p in self._variables.get("PATH", "").split(os.pathsep) if os.path.isabs(p))
 

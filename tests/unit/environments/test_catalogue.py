@@ -163,3 +163,13 @@ def test_the_interpreter_that_runs_cosset_serves_its_own_version():
     served = Catalogue().serve(name)
     assert served.exact
     assert Path(served.interpreter).exists()
+
+
+def test_a_folder_of_another_user_is_passed_over(monkeypatch):
+    def refuse(self: Path, pattern: str) -> list[Path]:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    found = Catalogue(variables={"HOME": "/root", "PYENV_ROOT": "/root/.pyenv", "PATH": "/root/bin"})
+    assert [each.version for each in found.installed("python")] == [sys.version_info[:3]]
+    assert catalogue.homes_of_interpreters({"HOME": "/root"}) == []
