@@ -25,6 +25,11 @@ _TYPES = {
 }
 
 
+def is_fixed(key: str) -> bool:
+    """Follows from who calls, so it is the same in every call of one caller (until its tags change)."""
+    return key.startswith("aws:principal") or key in ("aws:username", "aws:userid")
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """How a call came. `via_service`: the AWS service that makes it with the caller's own rights."""

@@ -2,13 +2,13 @@
 
 Which keys matter is known from the policies, so a call whose policies have no conditions is one look-up. Bounded:
 when it is full it starts anew. Dropped whole when IAM or a resource's policy changes; what is being decided meanwhile
-is not kept. Decisions on the time of day never are.
+is not kept. Decisions on the time of day never are. Keys that follow from the caller alone are in the question.
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from cosset.identity.evaluation.context import VOLATILE
+from cosset.identity.evaluation.context import VOLATILE, is_fixed
 from cosset.identity.evaluation.decision import Decision
 from cosset.identity.evaluation.templates import Values
 
@@ -49,7 +49,7 @@ class DecisionCache:
             self._clear()
         known = self._known.get(question)
         if known is None:
-            known = self._known[question] = _Known(tuple(sorted(keys)))
+            known = self._known[question] = _Known(tuple(sorted(key for key in keys if not is_fixed(key))))
         given = tuple([values.get(key) for key in known.keys])
         self._size += given not in known.decisions
         known.decisions[given] = decision

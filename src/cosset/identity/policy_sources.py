@@ -1,0 +1,64 @@
+"""Where the evaluator's policies come from: what the rooms that keep policies answer to `PolicyAuthorizer`.
+
+Texts only; who reads them is the authorizer. A source may read its store each time: decisions are kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cosset.identity.evaluation.decision import Layer
+from cosset.identity.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyText:
+    """A policy's document. `name` is its ARN, or its name where it is embedded."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPolicies:
+    """All that a caller carries. `session` None: its session is not narrowed. `tags`: its own and its session's."""
+
+    identity: tuple[PolicyText, ...] = ()
+    boundary: PolicyText | None = None
+    session: tuple[PolicyText, ...] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFacts:
+    """What is known of a resource: the policies on it, condition keys of its own (`aws:ResourceTag/...`), and its whole
+    ARN where a call names it shortly.
+
+    `must_allow`, `layer`: as in `evaluation.evaluator.ResourcePolicies`. `account` None: the one in the ARN.
+    """
+
+    policies: tuple[PolicyText, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
+    arn: str | None = None
+    account: str | None = None
+    must_allow: bool = False
+    layer: Layer = Layer.RESOURCE
+
+
+def tag_context(tags: Mapping[str, str], *prefixes: str) -> dict[str, str]:
+    """A resource's tags as condition keys."""
+    return {f"{prefix}:ResourceTag/{name}": value for prefix in ("aws", *prefixes) for name, value in tags.items()}
+
+
+class PolicySource(Protocol):
+    """Knows what users and roles carry (services/iam)."""
+
+    async def policies_of(self, principal: Principal) -> HeldPolicies: ...
+
+
+class ResourceSource(Protocol):
+    """Knows the resources of one service."""
+
+    async def facts_of(self, action: str, resource: str) -> ResourceFacts | None:
+        """None when there is no such resource, or nothing to know of it for this action."""
+        ...

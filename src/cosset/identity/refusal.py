@@ -1,0 +1,34 @@
+"""How each service says no: AWS's sentence is one, its code and status are the service's own."""
+
+from cosset.identity.evaluation.decision import Decision
+from cosset.identity.principal import Principal
+from cosset.wire.errors import ServiceError
+
+# rest-json answers 403, json 1.x answers 400, query and S3 have a code of their own.
+_CODES = {
+    "iam": ("AccessDenied", 403),
+    "sts": ("AccessDenied", 403),
+    "s3": ("AccessDenied", 403),
+    "cloudformation": ("AccessDenied", 403),
+    "sns": ("AuthorizationError", 403),
+    "logs": ("AccessDeniedException", 400),
+    "dynamodb": ("AccessDeniedException", 400),
+    "kinesis": ("AccessDeniedException", 400),
+    "kms": ("AccessDeniedException", 400),
+    "secretsmanager": ("AccessDeniedException", 400),
+    "ssm": ("AccessDeniedException", 400),
+    "events": ("AccessDeniedException", 400),
+    "states": ("AccessDeniedException", 400),
+}
+_DEFAULT_CODE = ("AccessDeniedException", 403)
+_WITHOUT_REASON = frozenset({"sts:AssumeRole", "sts:TagSession"})
+"""Where AWS does not say why, so that nobody learns which roles there are."""
+
+
+def access_denied(principal: Principal, action: str, resource: str, decision: Decision) -> ServiceError:
+    """The refusal. A caller without credentials is called anonymous, as AWS calls it."""
+    sentence = f"User: {principal.arn or 'anonymous'} is not authorized to perform: {action} on resource: {resource}"
+    if action not in _WITHOUT_REASON:
+        sentence += f" {decision.reason(action)}"
+    code, status = _CODES.get(action.partition(":")[0], _DEFAULT_CODE)
+    return ServiceError(code, sentence, status=status)
