@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cosset.environments.api import EnvironmentGoneError, InitError, Outcome
+from cosset.environments.api import Environment, EnvironmentGoneError, InitError, Outcome
 from support.jail import Jail, event, jail
 
 pytestmark = pytest.mark.skipif(
@@ -390,6 +390,20 @@ while True:
     in_jail(scenario)
 
 
+def test_a_killed_spawner_takes_its_environments_and_is_made_anew() -> None:
+    source = "def handler(event, context): return 1"
+
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": source})
+        (spawner,) = _children(inside.launcher_pid)
+        os.kill(spawner, signal.SIGKILL)
+        with pytest.raises(EnvironmentGoneError):
+            await _invoke_without_end(environment)
+        assert (await inside.run(source)).payload == b"1"
+
+    in_jail(scenario)
+
+
 def test_a_killed_launcher_takes_everything_with_it_and_the_next_clears_up(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     script = """
@@ -448,10 +462,19 @@ def _members(inside: Jail) -> list[int]:
     return [pid for pid in found if os.path.exists(f"/proc/{pid}") and os.stat(f"/proc/{pid}").st_uid >= 1_881_000_000]
 
 
+async def _invoke_without_end(environment: Environment) -> None:
+    while True:
+        await environment.invoke(event())
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def _descendants(pid: int) -> set[int]:
     found: set[int] = set()
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found |= {int(child)} | _descendants(int(child))
+    for child in _children(pid):
+        found |= {child} | _descendants(child)
     return found
 
 

@@ -24,6 +24,7 @@ from cosset.environments.launcher.scratch import Scratch
 from cosset.runtimes.sealing import channel
 
 MAX_ENVIRONMENTS = 2000
+MAX_SPAWNERS = 32
 SPARE_DELAY_S = 0.05
 """How long after a start the next environment is prepared: not while the new one needs the CPU most."""
 _REMOVAL_PATIENCE_S = 5.0
@@ -152,6 +153,7 @@ class Launcher:
             received = None
         if received is None:
             self._server_gone = True
+            self._loop.unwatch(self._server.fileno())
             return
         message, fds = received
         try:
@@ -225,12 +227,16 @@ class Launcher:
         try:
             channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
         except OSError as error:
-            self._fail(cell, f"the spawner has gone: {error}")
+            del spawner.waiting[name]
+            self._on_dead(cell)
+            raise OSError(f"the spawner has gone: {error}") from error
         finally:
             theirs.close()
         return cell
 
     def _start_spawner(self, key: requests.RootKey) -> spawners.Spawner:
+        if len(self._spawners) >= MAX_SPAWNERS:
+            raise OSError(f"{MAX_SPAWNERS} kinds of environments are alive")
         spawner = spawners.start(key, mount_point=self._run_folder.mount_point, data=self._data, scratch=self._scratch)
         self._spawners[key] = spawner
         self._loop.watch(spawner.control.fileno(), lambda: self._on_spawner(spawner))

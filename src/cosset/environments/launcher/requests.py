@@ -81,8 +81,15 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
         _number(message, "disk_mb", MAX_DISK_MB),
         _environment(message.get("environment")),
         _command(message.get("command"), root.kind),
-        ("output", "telemetry", "transport") if root.kind == "python" else ("output",),
+        _descriptors(root),
     )
+
+
+def _descriptors(root: RootKey) -> tuple[str, ...]:
+    """What a runtime is handed: AWS's own ones write whole log records to `telemetry`, provided ones know no such."""
+    if root.kind == "python":
+        return ("output", "telemetry", "transport")
+    return ("output",) if root.interpreter is None else ("output", "telemetry")
 
 
 def parse_id(message: dict[str, Any]) -> str:
