@@ -122,12 +122,15 @@ class JailTier:
         self, spec: EnvironmentSpec, request: Request, sink: LogSink, started_s: float
     ) -> tuple[JailProcess, RunningEnvironment]:
         output, output_inside = os.pipe()
-        telemetry, telemetry_inside = os.pipe() if request.kind == "python" else (None, None)
+        is_managed = request.kind == "python" or request.interpreter is not None
+        telemetry, telemetry_inside = os.pipe() if is_managed else (None, None)
         ours, theirs = socket.socketpair() if request.kind == "python" else (None, None)
         os.fchmod(output_inside, 0o222)  # so that the function, another user, may open /dev/stdout by its name
         inside = [output_inside]
-        if telemetry_inside is not None and theirs is not None:
-            inside += [telemetry_inside, theirs.detach()]
+        if telemetry_inside is not None:
+            inside.append(telemetry_inside)
+        if theirs is not None:
+            inside.append(theirs.detach())
         log_pipe = LogPipe(sink, self._clock, output, telemetry)
         try:
             process, listeners = await self._launcher.spawn(request, inside)

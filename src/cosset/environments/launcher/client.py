@@ -171,7 +171,8 @@ class LauncherClient:
 
     async def spawn(self, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
         """The running environment and its listening sockets: the platform's endpoint, then (for programs) the Runtime
-        API. `fds` become the launcher's: the output pipe, for managed runtimes the telemetry pipe, for Python the transport.
+        API. `fds` become the launcher's: the output pipe, for managed runtimes the telemetry pipe, and for Python the
+        transport.
 
         Raises: SpawnFailedError, with nothing left behind.
         """

@@ -105,13 +105,18 @@ def _report(control: socket.socket, name: str, pid: int) -> None:
 
 
 def run_program(assignment: dict[str, Any], fds: dict[str, int]) -> None:
-    """Becomes the runtime's program. Descriptors beyond its output are none of its business."""
-    kernel.close_fds_from(3)
+    """Becomes the runtime's program. Descriptors beyond its output and telemetry are none of its business."""
+    environment = dict(assignment["environment"])
+    telemetry = fds.get("telemetry")
+    if telemetry is not None:
+        os.set_inheritable(telemetry, True)
+        environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry)
+    kernel.close_fds_from(3 if telemetry is None else telemetry + 1)
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # Python ignores the first two, and what it starts would inherit that
     command = assignment["command"]
     try:
-        os.execve(command[0], command, assignment["environment"])
+        os.execve(command[0], command, environment)
     except OSError as error:
         sys.stderr.write("fork/exec %s: %s\n" % (command[0], (error.strerror or "").lower()))
         sys.exit(seal.EXEC_FAILED)
