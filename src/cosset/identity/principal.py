@@ -8,16 +8,39 @@ class PrincipalKind(Enum):
     ROOT = "root"
     USER = "user"
     ROLE = "role"
+    FEDERATED = "federated"
     SERVICE = "service"
     ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGrant:
+    """What a session was made with. `policies` are documents and `policy_arns` managed policies that narrow it;
+    `context` are condition keys that it carries from an identity provider."""
+
+    policies: tuple[str, ...] | None = None
+    policy_arns: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    transitive_tag_keys: tuple[str, ...] = ()
+    source_identity: str | None = None
+    context: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Does only count what session policies allow too? No document, but an empty list of them, allows nothing."""
+        return self.policies is not None or bool(self.policy_arns)
+
+
+UNNARROWED = SessionGrant()
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A caller. `arn` is what GetCallerIdentity shows (for a role: the assumed-role session's ARN).
 
-    `user_id` is AWS's unique id (`AIDA...`, or `AROA...:session`), `role_arn` the role behind a session.
-    `is_temporary`: calls with a session's credentials, a role's or a user's own.
+    `user_id` is AWS's unique id (`AIDA...`, or `AROA...:session`), `role_arn` the role behind a session, `lender_arn`
+    the user behind a federated one. `is_temporary`: calls with a session's credentials, a role's or a user's own;
+    `session` is what that session was made with, `issued_at_ms` when.
     """
 
     kind: PrincipalKind
@@ -27,6 +50,9 @@ class Principal:
     is_administrator: bool = False
     role_arn: str | None = None
     is_temporary: bool = False
+    lender_arn: str | None = None
+    session: SessionGrant = UNNARROWED
+    issued_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

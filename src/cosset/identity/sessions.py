@@ -2,37 +2,26 @@
 
 The server keeps one secret. The token is the claims and their HMAC; the secret access key is another HMAC of the
 same, so that nothing is written to issue a session, any node can check one, and none can be forged. The claims are
-readable by whoever holds the token: they name the caller, nothing secret. Whose key it is: `services/iam/directory.py`.
+readable by whoever holds the token: they name the caller, nothing secret. What they are: `session_claims.py`.
+Whose key it is: `services/iam/directory.py`.
 """
 
 import base64
 import hashlib
 import hmac
-import json
 from dataclasses import dataclass
 from typing import Protocol
 
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes, new_access_key_id, secret_text
-from cosset.identity.principal import Credentials, PrincipalKind
+from cosset.identity.principal import UNNARROWED, Credentials, PrincipalKind, SessionGrant
+from cosset.identity.session_claims import SessionClaims, pack_claims, unpack_claims
 from cosset.wire.errors import ServiceError
 
+__all__ = ["AssumableRole", "RoleBook", "SecretSource", "SessionClaims", "Sessions"]
+
 _SEAL_BYTES = 32
-_MAX_TOKEN_CHARS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class SessionClaims:
-    """What a session token says. `owner` is a role's ARN or a user's name, `owner_id` its unique id, which a
-    successor of the same name does not share; `session_name` is empty for a user's own session."""
-
-    access_key_id: str
-    kind: PrincipalKind
-    account: str
-    owner: str
-    owner_id: str
-    session_name: str
-    expires_at_ms: int
+_MAX_TOKEN_CHARS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +76,25 @@ class Sessions:
             raise ServiceError("AccessDeniedException", sentence, status=403)
         return await self.issue_for_role(role, session_name, duration_s)
 
-    async def issue_for_role(self, role: AssumableRole, session_name: str, duration_s: int) -> Credentials:
+    async def issue_for_role(
+        self, role: AssumableRole, session_name: str, duration_s: int, grant: SessionGrant = UNNARROWED
+    ) -> Credentials:
         """Credentials of a role; whether the caller may have them has been decided."""
-        return await self._issue(PrincipalKind.ROLE, role.account, role.arn, role.unique_id, session_name, duration_s)
+        owner = _Owner(PrincipalKind.ROLE, role.account, role.arn, role.unique_id)
+        return await self._issue(owner, session_name, duration_s, grant)
 
     async def issue_for_user(
         self, kind: PrincipalKind, account: str, user_name: str, user_id: str, duration_s: int
     ) -> Credentials:
         """Credentials that stand for a user (or the account's root) itself."""
-        return await self._issue(kind, account, user_name, user_id, "", duration_s)
+        return await self._issue(_Owner(kind, account, user_name, user_id), "", duration_s, UNNARROWED)
+
+    async def issue_for_federated(
+        self, account: str, user_name: str, user_id: str, federated_name: str, duration_s: int, grant: SessionGrant
+    ) -> Credentials:
+        """Credentials that a user lends to somebody of this name: the user's rights, within `grant`."""
+        owner = _Owner(PrincipalKind.FEDERATED, account, user_name, user_id)
+        return await self._issue(owner, federated_name, duration_s, grant)
 
     async def open(self, access_key_id: str, token: str) -> tuple[SessionClaims, Credentials]:
         """What a token says, once its seal, its key and its time hold.
@@ -111,15 +110,31 @@ class Sessions:
         secret = _secret_access_key(await self._secrets.session_secret(), token)
         return claims, Credentials(access_key_id, secret, token, claims.expires_at_ms)
 
-    async def _issue(
-        self, kind: PrincipalKind, account: str, owner: str, owner_id: str, session_name: str, duration_s: int
-    ) -> Credentials:
+    async def _issue(self, owner: "_Owner", session_name: str, duration_s: int, grant: SessionGrant) -> Credentials:
         secret = await self._secrets.session_secret()
-        # AWS's expiries are whole seconds.
-        expires_at_ms = self._clock.now_ms() // 1000 * 1000 + duration_s * 1000
-        key_id = new_access_key_id("ASIA", self._random_bytes)
-        token = _seal(secret, SessionClaims(key_id, kind, account, owner, owner_id, session_name, expires_at_ms))
-        return Credentials(key_id, _secret_access_key(secret, token), token, expires_at_ms)
+        # AWS's times are whole seconds.
+        issued_at_ms = self._clock.now_ms() // 1000 * 1000
+        claims = SessionClaims(
+            new_access_key_id("ASIA", self._random_bytes),
+            owner.kind,
+            owner.account,
+            owner.name,
+            owner.unique_id,
+            session_name,
+            issued_at_ms + duration_s * 1000,
+            issued_at_ms,
+            grant,
+        )
+        token = _seal(secret, claims)
+        return Credentials(claims.access_key_id, _secret_access_key(secret, token), token, claims.expires_at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    kind: PrincipalKind
+    account: str
+    name: str
+    unique_id: str
 
 
 def _mac(secret: bytes, label: bytes, data: bytes) -> bytes:
@@ -131,8 +146,7 @@ def _secret_access_key(secret: bytes, token: str) -> str:
 
 
 def _seal(secret: bytes, claims: SessionClaims) -> str:
-    fields = [claims.access_key_id, claims.kind.value, claims.account, claims.owner, claims.owner_id]
-    body = json.dumps([*fields, claims.session_name, claims.expires_at_ms], separators=(",", ":")).encode()
+    body = pack_claims(claims)
     return base64.b64encode(_mac(secret, b"session token", body) + body).decode("ascii")
 
 
@@ -146,6 +160,4 @@ def _unseal(secret: bytes, token: str) -> SessionClaims:
     seal, body = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
     if not hmac.compare_digest(seal, _mac(secret, b"session token", body)):
         raise invalid_token()
-    # Only what this server sealed comes this far, so the shape is known.
-    key_id, kind, account, owner, owner_id, session_name, expires_at_ms = json.loads(body)
-    return SessionClaims(key_id, PrincipalKind(kind), account, owner, owner_id, session_name, expires_at_ms)
+    return unpack_claims(body)

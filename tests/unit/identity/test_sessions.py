@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+import json
+import re
 import secrets
 
 import pytest
 
-from cosset.identity.principal import Credentials, PrincipalKind
+from cosset.identity.principal import Credentials, PrincipalKind, SessionGrant
+from cosset.identity.session_claims import unpack_claims
 from cosset.identity.sessions import AssumableRole, Sessions
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
@@ -105,3 +108,33 @@ def test_an_unknown_role_has_no_session() -> None:
     with pytest.raises(ServiceError) as caught:
         asyncio.run(sessions().issue("arn:aws:iam::111111111111:role/none", "s", 900))
     assert caught.value.message == "The role defined for the function cannot be assumed by Lambda."
+
+
+def test_what_a_session_was_granted_is_read_back() -> None:
+    grant = SessionGrant(
+        ("{}",), ("arn:aws:iam::aws:policy/P",), (("team", "blue"),), ("team",), "alice", (("x:sub", "me"),)
+    )
+    for granted in (grant, SessionGrant(policies=()), SessionGrant(tags=(("k", ""),)), SessionGrant()):
+        maker = sessions(ManualClock(1_763_700_000_999))
+        session = asyncio.run(maker.issue_for_role(ROLE, "s", 900, granted))
+        claims, _ = asyncio.run(maker.open(session.access_key_id, session.session_token or ""))
+        assert claims.grant == granted
+        assert (claims.session_policies, claims.session_tags) == (granted.policies, dict(granted.tags))
+        assert claims.issued_at_ms == 1_763_700_000_000
+    assert SessionGrant(policies=()).is_narrowed
+    assert not SessionGrant(tags=(("k", ""),)).is_narrowed
+
+
+def test_a_grant_too_large_for_a_header_is_refused() -> None:
+    noise = secrets.token_hex(4_000)
+    with pytest.raises(ServiceError) as caught:
+        asyncio.run(sessions().issue_for_role(ROLE, "s", 900, SessionGrant(policies=(noise,))))
+    assert caught.value.code == "PackedPolicyTooLarge"
+    assert re.fullmatch(
+        r"Packed policy consumes 1\d\d% of allotted space, please use smaller policy\.", caught.value.message
+    )
+
+
+def test_a_token_of_an_older_cosset_is_believed() -> None:
+    fields = ["ASIAX", "role", ROLE.account, ROLE.arn, ROLE.unique_id, "s", 99]
+    assert unpack_claims(json.dumps(fields).encode()).grant == SessionGrant()

@@ -143,6 +143,7 @@ def test_a_session_of_the_starter_role(tmp_path: Path) -> None:
                 f"{role.unique_id}:greetings",
                 role_arn=role_arn,
                 is_temporary=True,
+                issued_at_ms=iam.clock.now_ms() // 1000 * 1000,
             )
 
     asyncio.run(scenario())

@@ -159,6 +159,8 @@ class IamDirectory:
         user, administrator = found
         if user is None or user.unique_id != claims.owner_id:
             raise invalid_token()
+        if claims.kind is PrincipalKind.FEDERATED:
+            return _federated(claims, user.arn)
         return Principal(
             PrincipalKind.USER,
             user.account,
@@ -166,6 +168,8 @@ class IamDirectory:
             user.unique_id,
             is_administrator=administrator,
             is_temporary=True,
+            session=claims.grant,
+            issued_at_ms=claims.issued_at_ms,
         )
 
     async def _role_session(self, claims: SessionClaims) -> Principal:
@@ -181,6 +185,8 @@ class IamDirectory:
             f"{claims.owner_id}:{claims.session_name}",
             role_arn=claims.owner,
             is_temporary=True,
+            session=claims.grant,
+            issued_at_ms=claims.issued_at_ms,
         )
 
     async def _read_role(self, role_arn: str) -> Role | None:
@@ -206,3 +212,17 @@ class IamDirectory:
     def _unknown_id(role_arn: str) -> str:
         """As stable as a role that exists, and never equal to the id of one (a zero is not in base32)."""
         return "AROA" + hashlib.sha256(role_arn.encode()).hexdigest()[:16].upper() + "0"
+
+
+def _federated(claims: SessionClaims, lender_arn: str) -> Principal:
+    """Somebody to whom a user lends its rights, as far as the session's policies go."""
+    return Principal(
+        PrincipalKind.FEDERATED,
+        claims.account,
+        f"arn:aws:sts::{claims.account}:federated-user/{claims.session_name}",
+        f"{claims.account}:{claims.session_name}",
+        is_temporary=True,
+        lender_arn=lender_arn,
+        session=claims.grant,
+        issued_at_ms=claims.issued_at_ms,
+    )
