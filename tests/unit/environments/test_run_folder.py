@@ -51,6 +51,20 @@ def test_reaps_only_groups_of_its_own_name(tmp_path: Path) -> None:
     assert others.exists()
 
 
+def test_clears_away_dead_owners_of_other_folders_and_no_living_one(tmp_path: Path) -> None:
+    dead, living = RunFolder(tmp_path / "dead"), RunFolder(tmp_path / "living")
+    groups = {owner: tmp_path / run_folder.group_name(owner.key) for owner in (dead, living)}
+    for owner, group in groups.items():
+        group.mkdir()
+        owner.record((group,))
+    os.close(dead._lock)
+    RunFolder(tmp_path / "data").reap()
+    assert not dead.path.exists()
+    assert not groups[dead].exists()
+    assert living.path.exists()
+    assert groups[living].exists()
+
+
 @pytest.mark.parametrize("record", ["", "nonsense", "[]"])
 def test_reaps_nothing_by_a_broken_record(tmp_path: Path, record: str) -> None:
     owner = RunFolder(tmp_path / "data")

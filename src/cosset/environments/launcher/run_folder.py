@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -18,6 +19,7 @@ from cosset.environments.launcher import cgroups
 
 _BLOCK = 4096
 _BLOCKS = 1024
+_KEY = re.compile("[0-9a-f]{16}")
 _OLD_SERVER_PATIENCE_S = 5.0
 FIRST_SERVER_UID = 1_880_000_000
 FIRST_ENVIRONMENT_UID = 1_881_000_000
@@ -59,18 +61,41 @@ class RunFolder:
         (self.path / "cgroups.json").write_text(json.dumps([str(group) for group in groups]))
 
     def reap(self) -> None:
-        """Clears away the cgroups of the owner before."""
-        try:
-            recorded = json.loads((self.path / "cgroups.json").read_text())
-        except (OSError, ValueError):
-            return
-        for group in recorded:
-            if Path(group).name == group_name(self.key):
-                cgroups.reap(Path(group))
+        """Clears away the cgroups of the owner before, and of dead owners of other data folders, which may never see
+        another. Their temporary folders stay where their data is."""
+        _reap_groups(self.path)
+        for other in self._base.iterdir():
+            if other != self.path and _KEY.fullmatch(other.name):
+                _reap_owner(other)
 
     def close(self) -> None:
         """Clears the folder away. The last thing that an owner does."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _reap_owner(path: Path) -> None:
+    """Nothing, when it is alive: then it has its lock."""
+    try:
+        lock = _locked(path / "lock")
+    except FileNotFoundError:
+        return  # somebody else has just done it
+    if lock is None:
+        return
+    try:
+        if _reap_groups(path):
+            shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _reap_groups(path: Path) -> bool:
+    """Those that the record in this folder names, if they have the name that an owner of it gives; whether all went."""
+    try:
+        recorded = [Path(group) for group in json.loads((path / "cgroups.json").read_text())]
+    except (OSError, ValueError):
+        return True
+    left = [group for group in recorded if group.name == group_name(path.name) and not cgroups.reap(group)]
+    return not left
 
 
 def key_of(data: Path) -> str:
