@@ -22,11 +22,12 @@ def main(control_fd):
     site.setquit()  # `exit()` and `quit()`, which -S leaves out and functions use
     own_path = list(sys.path[1:])
     sys.path[:] = [RUNTIMES, os.path.join(RUNTIMES, "python"), RUNTIME_DIR, *own_path]
-    import awslambdaric.lambda_literals  # the bootstrap loads it on every start
     import client
     from awslambdaric import bootstrap
     from sealing import filter as seccomp
     from sealing import kernel, seal, spawner
+
+    importlib.import_module("awslambdaric.lambda_literals")  # the bootstrap loads it on every start
 
     def run(assignment, fds):
         _run_function(assignment, fds, own_path, bootstrap, client.FramedRuntimeClient)
