@@ -16,10 +16,13 @@ pytestmark = pytest.mark.skipif(
 
 SOURCE = """
 import {readlinkSync} from "node:fs";
-const links = [0, 1, 2, 3, 4].map((fd) => { try { return readlinkSync(`/proc/self/fd/${fd}`); } catch { return null; } });
+const kind = (fd) => {
+  try { return readlinkSync(`/proc/self/fd/${fd}`).replace(/:.*/, ""); } catch { return null; }
+};
+const kinds = [0, 1, 2, 3, 4].map(kind);
 export const handler = async () => {
   console.log("one\\ntwo");
-  return {kinds: links.map((link) => link?.replace(/:.*/, "") ?? null), named: process.env._LAMBDA_TELEMETRY_LOG_FD ?? null};
+  return {kinds, named: process.env._LAMBDA_TELEMETRY_LOG_FD ?? null};
 };
 """
 

@@ -47,20 +47,25 @@ class MemoryEnvironment:
 
 
 class MemoryTier:
-    """Counts what it started; `failing` makes Init fail."""
+    """Counts what it started; `failing` makes Init fail, `failures` the next ones one after the other."""
 
     name = "memory"
 
     def __init__(self, behaviour: Behaviour = echo) -> None:
         self.behaviour = behaviour
         self.failing: InitError | None = None
+        self.failures: list[InitError] = []
+        self.specs: list[EnvironmentSpec] = []
         self.started: list[MemoryEnvironment] = []
         self.closed = False
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> MemoryEnvironment:
         await asyncio.sleep(0)
+        self.specs.append(spec)
         if self.failing is not None:
             raise self.failing
+        if self.failures:
+            raise self.failures.pop(0)
         environment = MemoryEnvironment(spec, sink, self.behaviour)
         self.started.append(environment)
         return environment

@@ -1,8 +1,11 @@
-"""Targets for tests of invocation."""
+"""Targets for tests of invocation, a call of one, and what an Execution stands on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from cosset.invocation.api import Target
+from cosset.identity.principal import Credentials
+from cosset.invocation.api import Invocation, Target
+from cosset.observe.ports import LogEvent, StreamKey
 
 
 def target(name: str, reserved: int | None = None, account: str = "111111111111") -> Target:
@@ -25,3 +28,33 @@ def target(name: str, reserved: int | None = None, account: str = "111111111111"
         log_group=f"/aws/lambda/{name}",
         reserved_concurrency=reserved,
     )
+
+
+TARGET = target("f")
+CALL = Invocation(
+    account=TARGET.account,
+    region=TARGET.region,
+    function_name="f",
+    qualifier=None,
+    payload=b"{}",
+    request_id="r-1",
+    invoked_arn=TARGET.arn,
+    want_log_tail=True,
+)
+
+
+class Logs:
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.streams: list[StreamKey] = []
+
+    def write(self, key: StreamKey, events: Sequence[LogEvent]) -> None:
+        self.streams.append(key)
+        self.messages += [event.message for event in events]
+
+    async def flush(self) -> None: ...
+
+
+class Sessions:
+    async def issue(self, role_arn: str, session_name: str, duration_s: int) -> Credentials:
+        return Credentials("ASIA", "secret", "token")

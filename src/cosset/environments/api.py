@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from cosset.environments.response_stream import ResponseStream
 from cosset.identity.principal import Credentials
 
 
@@ -72,7 +73,8 @@ class EnvironmentSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One invocation as the function sees it. `deadline_ms` is epoch milliseconds. `client_context` and
-    `cognito_identity` are JSON texts."""
+    `cognito_identity` are JSON texts. `stream`: where a response goes that the function streams; None: it is collected
+    and answered whole."""
 
     request_id: str
     payload: bytes
@@ -82,6 +84,12 @@ class Event:
     client_context: str | None = None
     cognito_identity: str | None = None
     content_type: str = "application/json"
+    stream: ResponseStream | None = None
+
+    @property
+    def is_streaming(self) -> bool:
+        """The response has begun to go to the stream."""
+        return self.stream is not None and self.stream.begun.is_set()
 
 
 class Outcome(Enum):
@@ -102,6 +110,7 @@ class Answer:
     it is AWS's error object, already made. `error_type` is set for all of these.
 
     `duration_ms` is measured from handing the event over to having the answer; `max_memory_mb` is the peak so far.
+    `streamed`: the response went to the event's stream, and `payload` is empty unless it ended in an error.
     """
 
     outcome: Outcome
@@ -110,6 +119,7 @@ class Answer:
     max_memory_mb: int
     content_type: str = "application/json"
     error_type: str | None = None
+    streamed: bool = False
 
     @property
     def environment_is_spent(self) -> bool:

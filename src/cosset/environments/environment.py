@@ -118,7 +118,7 @@ class RunningEnvironment:
             raise
         if self._timed_out:
             return await self._ended(event, began_s, delivered=True)
-        return await self._answered(reply, began_s)
+        return await self._answered(event, reply, began_s)
 
     async def shutdown(self) -> None:
         if self._ending is None:
@@ -129,7 +129,7 @@ class RunningEnvironment:
 
     # The three ways an invocation ends.
 
-    async def _answered(self, reply: Reply, began_s: float) -> Answer:
+    async def _answered(self, event: Event, reply: Reply, began_s: float) -> Answer:
         duration_ms = self._since_ms(began_s)
         await self._log_pipe.drain()
         if self.state is EnvironmentState.BUSY:
@@ -142,6 +142,7 @@ class RunningEnvironment:
             max_memory_mb=self._process.peak_memory_mb(),
             content_type=reply.content_type,
             error_type=reply.error_type,
+            streamed=event.is_streaming,
         )
 
     async def _ended(self, event: Event, began_s: float, *, delivered: bool) -> Answer:
@@ -158,6 +159,7 @@ class RunningEnvironment:
             duration_ms=duration_ms,
             max_memory_mb=max_memory_mb,
             error_type=error_type,
+            streamed=event.is_streaming,
         )
 
     async def _init_ended(self) -> InitError:

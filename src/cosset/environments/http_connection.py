@@ -6,6 +6,7 @@ connection that has gone is dropped (and said so), never raised. Read next: runt
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -31,6 +32,8 @@ class HttpRequest:
     body: bytes = b""
     body_bytes: int = 0
     too_large: bool = False
+    streamed: bool = False
+    """The body has gone to the BodySink that `Handler.begins` gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,24 @@ class Answered:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class BodySink:
+    """Where a body goes as it comes, up to `max_bytes`; the rest is thrown away."""
+
+    feed: Callable[[bytes], None]
+    max_bytes: int
+
+
 class Handler(Protocol):
     """Who decides the answers, for all connections of one environment."""
 
     def connected(self, connection: "HttpConnection") -> bool: ...
 
     def disconnected(self, connection: "HttpConnection") -> None: ...
+
+    def begins(self, connection: "HttpConnection", request: HttpRequest) -> BodySink | None:
+        """The head is complete. None: the body is to be collected."""
+        ...
 
     def handle(self, connection: "HttpConnection", request: HttpRequest) -> Answered | None:
         """The answer, or None: it comes later, through `connection.answer`."""
@@ -66,6 +81,7 @@ class HttpConnection(asyncio.Protocol):
         self._open = False
         self._answering = False
         self._chunk_bytes = 0
+        self._sink: BodySink | None = None
         self._reset()
 
     def answer(self, answered: Answered) -> bool:
@@ -83,6 +99,15 @@ class HttpConnection(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def pause(self) -> None:
+        """Reads no more for now: the other end comes to wait when the socket's buffers are full."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     # asyncio.Protocol
 
@@ -133,12 +158,17 @@ class HttpConnection(asyncio.Protocol):
         self._request.method = self._parser.get_method().decode("latin-1")
         if self._request.headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._sink = self._handler.begins(self, self._request)
+        self._request.streamed = self._sink is not None
 
     def on_body(self, body: bytes) -> None:
         self._request.body_bytes += len(body)
-        if self._request.body_bytes > self._max_body_bytes:
+        sink = self._sink
+        if self._request.body_bytes > (self._max_body_bytes if sink is None else sink.max_bytes):
             self._request.too_large = True
             self._body.clear()
+        elif sink is not None:
+            sink.feed(body)
         else:
             self._body += body
 
@@ -148,6 +178,7 @@ class HttpConnection(asyncio.Protocol):
         self._body.clear()
         self._answering = True
         self._in_body = False
+        self._sink = None
         answered = self._handler.handle(self, request)
         if answered is not None:
             self.answer(answered)
@@ -158,6 +189,7 @@ class HttpConnection(asyncio.Protocol):
         self._fed_bytes = 0
         self._in_body = False  # what comes after the head: the body, its trailers
         self._body = bytearray()
+        self._sink = None
 
     def _check_overhead(self) -> None:
         """The parser keeps an unfinished header itself: only what was fed tells how much."""

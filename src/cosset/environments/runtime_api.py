@@ -15,16 +15,20 @@ from collections import deque
 from typing import NamedTuple
 
 from cosset.environments.api import Event
-from cosset.environments.http_connection import Answered, HttpConnection, HttpRequest
+from cosset.environments.http_connection import Answered, BodySink, HttpConnection, HttpRequest
+from cosset.environments.response_stream import MAX_STREAM_BYTES
 from cosset.environments.transport import Reply, RuntimeInitError, TransportClosedError
 
 MAX_REPLY_BYTES = 6 * 1024 * 1024 + 100
 MAX_CONNECTIONS = 64
 _MAX_WAITING = 16
+_TRUNCATION_GRACE_S = 0.25
+"""A stream that breaks off is mostly the end of the process, which says more: how long that has to be noticed."""
 _MAX_ERROR_TYPE = 256
 _VERSION = "/2018-06-01/runtime/"
 _INVOCATION = re.compile(r"invocation/([^/]+)/(response|error)")
 _ACCEPTED = Answered(202, b'{"status":"OK"}\n')
+_RESPONSE_MODE = "lambda-runtime-function-response-mode"
 _STREAMING_TRAILER_TYPE = "lambda-runtime-function-error-type"
 _STREAMING_TRAILER_BODY = "lambda-runtime-function-error-body"
 
@@ -46,6 +50,8 @@ class HttpTransport:
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
         self._closed = False
+        self._streaming: HttpConnection | None = None
+        """The connection over which the response under way streams."""
 
     @classmethod
     async def serve(cls, listener: socket.socket) -> "HttpTransport":
@@ -69,6 +75,7 @@ class HttpTransport:
             return await self._delivery.reply
         finally:
             self._delivery = None
+            self._streaming = None
 
     def close(self) -> None:
         if self._closed:
@@ -100,6 +107,25 @@ class HttpTransport:
         self._connections.discard(connection)
         if connection in self._waiting:
             self._waiting.remove(connection)
+        if connection is self._streaming and self._delivery is not None:
+            self._loop.call_later(_TRUNCATION_GRACE_S, _truncated, self._delivery.reply)
+
+    def begins(self, connection: HttpConnection, request: HttpRequest) -> BodySink | None:
+        """A body that streams, where the caller takes streams; every other is collected."""
+        match = _INVOCATION.fullmatch(request.path.removeprefix(_VERSION))
+        delivery = self._delivery
+        if match is None or match[2] != "response" or request.method != "POST" or delivery is None:
+            return None
+        stream = delivery.event.stream
+        is_its_own = self._delivered and match[1] == delivery.event.request_id and not delivery.reply.done()
+        if stream is None or not is_its_own or self._streaming is not None:
+            return None
+        if request.headers.get(_RESPONSE_MODE, "").lower() != "streaming":
+            return None
+        self._streaming = connection
+        content_type = request.headers.get("content-type", stream.content_type)
+        stream.begin(content_type, pause=connection.pause, resume=connection.resume)
+        return BodySink(stream.feed, MAX_STREAM_BYTES)
 
     def handle(self, connection: HttpConnection, request: HttpRequest) -> Answered | None:
         """The answer, or None when it comes later (`next`)."""
@@ -115,7 +141,7 @@ class HttpTransport:
             return _unknown_path(request.path)
         if request.method != "POST":
             return _METHOD_NOT_ALLOWED
-        return self._invocation_ended(match[1], match[2], request)
+        return self._invocation_ended(connection, match[1], match[2], request)
 
     # The operations.
 
@@ -151,15 +177,20 @@ class HttpTransport:
         self._ready.exception()  # ready() may not be waiting; the environment learns of it all the same
         return _ACCEPTED
 
-    def _invocation_ended(self, request_id: str, kind: str, request: HttpRequest) -> Answered:
+    def _invocation_ended(
+        self, connection: HttpConnection, request_id: str, kind: str, request: HttpRequest
+    ) -> Answered:
         delivery = self._delivery
         if delivery is None or not self._delivered or request_id != delivery.event.request_id:
             return _error(400, "InvalidRequestID", "Invalid request ID")
         if delivery.reply.done():
             return _state_error("The invocation has a response already")
+        if kind == "response" and self._streaming not in (None, connection):
+            return _state_error("The invocation has a response under way")
         if request.too_large:
-            delivery.reply.set_result(_size_error(request.body_bytes))
-            return _too_large()
+            limit_bytes = MAX_STREAM_BYTES if request.streamed else MAX_REPLY_BYTES
+            delivery.reply.set_result(_size_error(request.body_bytes, limit_bytes))
+            return _too_large(limit_bytes)
         if kind == "error":
             delivery.reply.set_result(Reply(request.body, error_type=_error_type(request)))
         else:
@@ -205,15 +236,23 @@ def _success(request: HttpRequest) -> Reply:
         payload = base64.b64decode(request.trailers.get(_STREAMING_TRAILER_BODY, ""), validate=True)
     except binascii.Error:
         payload = b""
-    return Reply(payload or json.dumps({"errorType": failed, "errorMessage": ""}).encode(), error_type=failed)
+    payload = payload or json.dumps({"errorType": failed, "errorMessage": ""}).encode()
+    return Reply(payload, error_type=failed[:_MAX_ERROR_TYPE])
 
 
-def _size_error(size_bytes: int) -> Reply:
+def _truncated(reply: asyncio.Future[Reply]) -> None:
+    """The runtime hung up in the middle of a stream, and lives on."""
+    if not reply.done():
+        error_type = "Runtime.TruncatedResponse"
+        body = {"errorType": error_type, "errorMessage": "The response stream ended before it was complete"}
+        reply.set_result(Reply(json.dumps(body).encode(), error_type=error_type))
+
+
+def _size_error(size_bytes: int, limit_bytes: int) -> Reply:
     error_type = "Function.ResponseSizeTooLarge"
-    message = (
-        f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({MAX_REPLY_BYTES} bytes)."
-    )
-    return Reply(json.dumps({"errorMessage": message, "errorType": error_type}).encode(), error_type=error_type)
+    message = f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({limit_bytes} bytes)."
+    body = {"errorMessage": message, "errorType": error_type}
+    return Reply(json.dumps(body).encode(), error_type=error_type)
 
 
 def _error_type(request: HttpRequest) -> str:
@@ -236,8 +275,8 @@ def _state_error(message: str) -> Answered:
     return _error(403, "InvalidStateTransition", message)
 
 
-def _too_large() -> Answered:
-    return _error(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({MAX_REPLY_BYTES} bytes).")
+def _too_large(limit_bytes: int = MAX_REPLY_BYTES) -> Answered:
+    return _error(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit_bytes} bytes).")
 
 
 _METHOD_NOT_ALLOWED = Answered(405, b"Method Not Allowed\n", "text/plain")

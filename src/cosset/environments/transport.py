@@ -38,7 +38,7 @@ class Process(Protocol):
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What the runtime answered to one event. `error_type` is set when it reported an error; then `payload` is its
-    JSON error object."""
+    JSON error object. `payload` is empty when the response has gone to the event's stream."""
 
     payload: bytes
     content_type: str = "application/json"
@@ -73,8 +73,8 @@ class Transport(Protocol):
         ...
 
     async def exchange(self, event: Event) -> Reply:
-        """Hands the event over and waits for the reply. Bounds: a reply above 6 MB + 100 bytes becomes an error Reply
-        of type Function.ResponseSizeTooLarge in AWS's words.
+        """Hands the event over and waits for the reply. Bounds: a reply above 6 MB + 100 bytes, or a streamed one
+        above 200 MB, becomes an error Reply of type Function.ResponseSizeTooLarge in AWS's words.
 
         Raises: TransportClosedError.
         """

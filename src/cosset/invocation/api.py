@@ -1,7 +1,7 @@
 """How the rest of Cosset asks for an invocation: the request, the result, and the ports this room stands on."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -72,13 +72,35 @@ class Invocation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationResult:
     """The end of a synchronous invocation. `function_error` is what X-Amz-Function-Error says (`Unhandled`), None on
-    success; `executed_version` what X-Amz-Executed-Version says; `log_tail` the last 4 KB of this call's log."""
+    success; `executed_version` what X-Amz-Executed-Version says; `log_tail` the last 4 KB of this call's log.
+    `streamed`: the response has gone to the caller's stream; `payload` then is an error object, or empty."""
 
     payload: bytes
     executed_version: str
     content_type: str = "application/json"
     function_error: str | None = None
     log_tail: bytes | None = None
+    streamed: bool = False
+
+
+class StreamedInvocation(Protocol):
+    """An invocation whose response can be read while it is made. Read `chunks` to its end, then ask `result`."""
+
+    executed_version: str
+
+    @property
+    def content_type(self) -> str:
+        """As the runtime named it."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The response as it comes; of a function that streams nothing, its whole payload; nothing when it failed
+        before it streamed anything."""
+        ...
+
+    async def result(self) -> InvocationResult:
+        """Waits for the end. Never raises what the function did."""
+        ...
 
 
 class TargetResolver(Protocol):
@@ -101,6 +123,15 @@ class Invoker(Protocol):
 
         Raises:
             ServiceError: TooManyRequestsException, RequestTooLargeException, ResourceNotFoundException ...
+        """
+        ...
+
+    async def invoke_streamed(self, invocation: Invocation) -> StreamedInvocation:
+        """Returns when the response begins, or has ended. The function runs on when nobody reads, to its end:
+        `invocation.cancelled` says that the reader has gone.
+
+        Raises:
+            ServiceError: as `invoke`.
         """
         ...
 

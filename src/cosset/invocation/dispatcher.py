@@ -6,11 +6,13 @@ invocation writes nothing to the database. Read next: execution.py, then asynchr
 
 import asyncio
 
+from cosset.environments.response_stream import ResponseStream
 from cosset.invocation.admission import Admission
-from cosset.invocation.api import Invocation, InvocationResult, Target, TargetResolver
+from cosset.invocation.api import Invocation, InvocationResult, StreamedInvocation, Target, TargetResolver
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.execution import Execution
 from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, check_payload
+from cosset.invocation.streaming import Streams
 
 
 class Dispatcher:
@@ -23,12 +25,23 @@ class Dispatcher:
         self._admission = admission
         self._execution = execution
         self._events = events
+        self._streams = Streams()
 
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
         with self._admission.admit(target):
             return await self._execution.run(target, invocation)
+
+    async def invoke_streamed(self, invocation: Invocation) -> StreamedInvocation:
+        check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
+        target = await self._resolve(invocation)
+
+        async def run(stream: ResponseStream) -> InvocationResult:
+            with self._admission.admit(target):
+                return await self._execution.run(target, invocation, stream)
+
+        return await self._streams.start(target.version, run, invocation.cancelled)
 
     async def invoke_async(self, invocation: Invocation) -> None:
         check_payload(invocation.payload, "Event", ASYNC_PAYLOAD_BYTES)

@@ -6,7 +6,7 @@ event is replaced by another. Read next: environments/pool.py below, dispatcher.
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
 from cosset.environments.api import (
@@ -19,6 +19,7 @@ from cosset.environments.api import (
     TierUnavailableError,
 )
 from cosset.environments.pool import Pool, PoolFullError, PoolKey, Resident
+from cosset.environments.response_stream import ResponseStream
 from cosset.identity.ports import SessionIssuer
 from cosset.invocation.admission import ThrottledError
 from cosset.invocation.api import Invocation, InvocationResult, Target
@@ -36,11 +37,13 @@ DELIVERIES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """A taken environment, and its Init when this invocation was the one that started it."""
+    """A taken environment, and its Init when this invocation was the one that started it. `spent_ms`: how much of the
+    invocation's own time went into a second Init."""
 
     resident: Resident
     log: EnvironmentLog
-    init_ms: float | None
+    init_ms: float | None = None
+    spent_ms: float = 0.0
 
 
 class Execution:
@@ -52,8 +55,11 @@ class Execution:
         self._logs = logs
         self._clock = clock
 
-    async def run(self, target: Target, invocation: Invocation) -> InvocationResult:
-        """Runs the event to its end, whatever the end is.
+    async def run(
+        self, target: Target, invocation: Invocation, stream: ResponseStream | None = None
+    ) -> InvocationResult:
+        """Runs the event to its end, whatever the end is. A response that the function streams goes to `stream`; the
+        environment is busy until it has ended.
 
         Raises:
             ServiceError: TooManyRequestsException when the node is full, ServiceException when the platform failed.
@@ -66,7 +72,7 @@ class Execution:
             if invocation.want_log_tail:
                 started.log.begin_tail()
             try:
-                answer = await self._deliver(target, invocation, started)
+                answer = await self._deliver(target, invocation, started, stream)
             except EnvironmentGoneError:
                 started.log.end_tail()
                 self._pool.discard(started.resident)
@@ -86,7 +92,7 @@ class Execution:
         resident = self._pool.take(key)
         if resident is not None:
             assert isinstance(resident.sink, EnvironmentLog)
-            return _Started(resident, resident.sink, None)
+            return _Started(resident, resident.sink)
         return await self._start(key, target, invocation)
 
     async def _start(self, key: PoolKey, target: Target, invocation: Invocation) -> _Started:
@@ -122,31 +128,61 @@ class Execution:
             credentials=credentials,
         )
         try:
-            resident = await self._pool.start(key, spec, log)
+            resident = await self._make(key, spec, log)
+        except InitError as error:
+            lines.init_failed(error, "init")
+            return await self._start_again(key, target, invocation, spec, log)
+        return _Started(resident, log, resident.environment.init_ms)
+
+    async def _start_again(
+        self, key: PoolKey, target: Target, invocation: Invocation, spec: EnvironmentSpec, log: EnvironmentLog
+    ) -> _Started:
+        """AWS tries a failed Init once more, as part of the invocation: within the function's own timeout, and in the
+        same log stream.
+
+        Raises: InitFailedError.
+        """
+        lines = PlatformLog(log, target, invocation, self._clock)
+        began_s = self._clock.monotonic_s()
+        try:
+            resident = await self._make(
+                key, replace(spec, id=secrets.token_hex(16), init_timeout_s=target.timeout_s), log
+            )
+        except InitError as error:
+            lines.init_failed(error, "invoke")
+            lines.never_began(error)
+            raise InitFailedError(_init_failure(target, invocation, log, error)) from None
+        return _Started(resident, log, spent_ms=(self._clock.monotonic_s() - began_s) * 1000)
+
+    async def _make(self, key: PoolKey, spec: EnvironmentSpec, log: EnvironmentLog) -> Resident:
+        """Raises: InitError, ThrottledError, ServiceError."""
+        try:
+            return await self._pool.start(key, spec, log)
         except PoolFullError:
             raise ThrottledError("ConcurrentInvocationLimitExceeded") from None
         except TierUnavailableError as error:
             raise ServiceError("ServiceException", str(error), status=500) from error
-        except InitError as error:
-            lines.init_failed(error)
-            raise InitFailedError(_init_failure(target, invocation, log, error)) from None
-        return _Started(resident, log, resident.environment.init_ms)
 
-    async def _deliver(self, target: Target, invocation: Invocation, started: _Started) -> Answer:
+    async def _deliver(
+        self, target: Target, invocation: Invocation, started: _Started, stream: ResponseStream | None
+    ) -> Answer:
         lines = PlatformLog(started.log, target, invocation, self._clock)
         lines.start()
         answer = await started.resident.environment.invoke(
             Event(
                 request_id=invocation.request_id,
                 payload=invocation.payload,
-                deadline_ms=self._clock.now_ms() + target.timeout_s * 1000,
+                deadline_ms=self._clock.now_ms() + target.timeout_s * 1000 - int(started.spent_ms),
                 invoked_arn=invocation.invoked_arn,
                 trace_id=invocation.trace_id,
                 client_context=invocation.client_context,
                 cognito_identity=invocation.cognito_identity,
+                stream=stream,
             )
         )
         started.resident.invocations += 1
+        if started.spent_ms:
+            answer = replace(answer, duration_ms=answer.duration_ms + started.spent_ms)
         lines.finish(answer, started.init_ms)
         return answer
 
@@ -175,6 +211,7 @@ def _result(target: Target, answer: Answer, tail: bytes | None) -> InvocationRes
         content_type=answer.content_type,
         function_error=None if answer.outcome is Outcome.SUCCESS else "Unhandled",
         log_tail=tail,
+        streamed=answer.streamed,
     )
 
 

@@ -64,17 +64,24 @@ class PlatformLog:
             answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
         )
 
-    def init_failed(self, error: InitError) -> None:
-        """The lines of an environment that did not become Ready, and of the invocation that it was for."""
+    def init_failed(self, error: InitError, phase: str) -> None:
+        """An environment did not become Ready; `phase` is `init`, and `invoke` for the second try."""
         self._write(
             log_lines.InitReport(
                 time_ms=self._clock.now_ms(),
                 duration_ms=error.phase_ms,
                 status=error.status,
-                error_type=error.error_type,
+                error_type=error.error_type if error.status == "error" else None,
+                phase=phase,
             )
         )
+
+    def never_began(self, error: InitError) -> None:
+        """The lines of an invocation whose second Init failed too: that Init was all of it."""
         self.start()
+        if error.status == "timeout":
+            now_ms = self._clock.now_ms()
+            self._line(log_lines.timeout_line(now_ms, self._invocation.request_id, self._target.timeout_s))
         self._end_and_report(error.phase_ms, 0, None, error.status, error.error_type)
 
     def _end_and_report(

@@ -1,50 +1,27 @@
 """One event through one environment of the memory tier: the log lines, the tail, and what goes wrong."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
-from cosset.environments.api import Answer, EnvironmentGoneError, Event, InitError, LogSink, Outcome, error_object
+from cosset.environments.api import (
+    Answer,
+    EnvironmentGoneError,
+    EnvironmentSpec,
+    Event,
+    InitError,
+    LogSink,
+    Outcome,
+    error_object,
+)
 from cosset.environments.pool import Pool
-from cosset.identity.principal import Credentials
-from cosset.invocation.api import Invocation
 from cosset.invocation.execution import Execution
-from cosset.observe.ports import LogEvent, StreamKey
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
-from support.environments import MemoryTier, echo
-from support.invocations import target
-
-TARGET = target("f")
-CALL = Invocation(
-    account=TARGET.account,
-    region=TARGET.region,
-    function_name="f",
-    qualifier=None,
-    payload=b"{}",
-    request_id="r-1",
-    invoked_arn=TARGET.arn,
-    want_log_tail=True,
-)
-
-
-class Logs:
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.streams: list[StreamKey] = []
-
-    def write(self, key: StreamKey, events: Sequence[LogEvent]) -> None:
-        self.streams.append(key)
-        self.messages += [event.message for event in events]
-
-    async def flush(self) -> None: ...
-
-
-class Sessions:
-    async def issue(self, role_arn: str, session_name: str, duration_s: int) -> Credentials:
-        return Credentials("ASIA", "secret", "token")
+from support.environments import MemoryEnvironment, MemoryTier, echo
+from support.invocations import CALL, TARGET, Logs, Sessions
 
 
 def run(tier: MemoryTier, test: Callable[[Execution, Logs, Pool], Awaitable[None]], max_environments: int = 5) -> None:
@@ -147,7 +124,101 @@ def test_a_failed_init_answers_the_call_it_was_for() -> None:
         result = await execution.run(TARGET, CALL)
         assert result.payload == error_object("Runtime.ExitError", "Runtime exited with error: exit status 1", "r-1")
         assert result.function_error == "Unhandled"
-        assert [line.split(" ")[0] for line in logs.messages] == ["INIT_START", "INIT_REPORT", "START", "END", "REPORT"]
+        assert [line.split(" ")[0] for line in logs.messages] == [
+            "INIT_START",
+            "INIT_REPORT",
+            "INIT_REPORT",
+            "START",
+            "END",
+            "REPORT",
+        ]
+        assert logs.messages[1] == (
+            "INIT_REPORT Init Duration: 7.00 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\t\n"
+        )
+        assert "\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\t\n" in logs.messages[2]
+        assert "Duration: 7.00 ms" in logs.messages[-1]
+        assert "Init Duration" not in logs.messages[-1]
+        assert "Status: error\tError Type: Runtime.ExitError" in logs.messages[-1]
+        assert len(set(logs.streams)) == 1
+        assert pool.alive == 0
+
+    run(tier, test)
+    first, second = tier.specs
+    assert first.id != second.id
+    assert (first.init_timeout_s, second.init_timeout_s) == (10, TARGET.timeout_s)
+
+
+INIT_TIMEOUT = InitError("Sandbox.Timedout", "Task timed out after 3.00 seconds", b"", 10_000.0, "timeout")
+
+
+def test_an_init_that_takes_too_long_is_tried_again_as_part_of_the_invocation() -> None:
+    tier = MemoryTier()
+    tier.failures = [INIT_TIMEOUT]
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        result = await execution.run(TARGET, CALL)
+        assert (result.payload, result.function_error) == (b"{}", None)
+        assert [line.split(" ")[0] for line in logs.messages] == [
+            "INIT_START",
+            "INIT_REPORT",
+            "START",
+            "working\n",
+            "END",
+            "REPORT",
+        ]
+        assert logs.messages[1] == "INIT_REPORT Init Duration: 10000.00 ms\tPhase: init\tStatus: timeout\t\n"
+        assert "Init Duration" not in logs.messages[-1]
+        assert (pool.alive, pool.idle) == (1, 1)
+
+    run(tier, test)
+
+
+def test_a_second_init_counts_as_the_invocations_own_time() -> None:
+    events: list[Event] = []
+
+    async def keep(event: Event, sink: LogSink) -> Answer:
+        events.append(event)
+        return await echo(event, sink)
+
+    class SlowTier(MemoryTier):
+        clock: ManualClock
+
+        async def start(self, spec: EnvironmentSpec, sink: LogSink) -> MemoryEnvironment:
+            self.clock.advance(2)
+            return await super().start(spec, sink)
+
+    async def main() -> None:
+        tier = SlowTier(keep)
+        tier.failures = [INIT_TIMEOUT]
+        tier.clock, logs = ManualClock(1_763_717_400_000), Logs()
+        pool = Pool(tier, tier.clock, max_environments=5, idle_timeout_s=300)
+        await Execution(pool, Sessions(), logs, tier.clock).run(TARGET, CALL)
+        assert "Duration: 2001.00 ms\t" in logs.messages[-1]
+        assert events[0].deadline_ms == tier.clock.now_ms() + 1000
+        await pool.close()
+
+    asyncio.run(main())
+
+
+def test_a_second_init_that_takes_too_long_is_a_timeout() -> None:
+    tier = MemoryTier()
+    tier.failures = [INIT_TIMEOUT, InitError("Sandbox.Timedout", INIT_TIMEOUT.message, b"", 3000.0, "timeout")]
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        result = await execution.run(TARGET, CALL)
+        assert result.payload == error_object("Sandbox.Timedout", "Task timed out after 3.00 seconds", "r-1")
+        assert [line.split(" ")[0] for line in logs.messages if "Task timed" not in line] == [
+            "INIT_START",
+            "INIT_REPORT",
+            "INIT_REPORT",
+            "START",
+            "END",
+            "REPORT",
+        ]
+        assert logs.messages[2] == "INIT_REPORT Init Duration: 3000.00 ms\tPhase: invoke\tStatus: timeout\t\n"
+        assert logs.messages[4].endswith("r-1 Task timed out after 3.00 seconds\n\n")
+        assert "Duration: 3000.00 ms" in logs.messages[-1]
+        assert "Status: timeout" in logs.messages[-1]
 
     run(tier, test)
 
