@@ -37,8 +37,11 @@ from cosset.identity.authorizer import MinimumAuthorizer
 from cosset.invocation.admission import Admission
 from cosset.invocation.api import Invoker
 from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
+from cosset.invocation.deliveries import Deliveries, DeliveryWorker
+from cosset.invocation.destinations import Destinations
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
+from cosset.invocation.function_destination import FunctionDestination
 from cosset.observe.log_buffer import LogBuffer
 from cosset.ready import Ready, ready_message
 from cosset.runtimes.catalogue import Catalogue
@@ -63,6 +66,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_S = 5.0
 ASYNC_QUEUE = "async-invoke"
+DELIVERY_QUEUE = "async-deliveries"
 
 
 class NodeError(Exception):
@@ -79,12 +83,14 @@ class Node:
     front: Front
     dispatcher: Dispatcher
     worker: AsyncWorker
+    deliveries: DeliveryWorker
 
     async def drain(self, drain_s: float) -> None:
         """Takes nothing new and lets what is under way end."""
         self.health.is_draining = True
         await self.front.close()
         await self.worker.stop(drain_s)
+        await self.deliveries.stop(drain_s)
         if not await self.dispatcher.drain(drain_s):
             logger.warning("stopped with invocations under way")
 
@@ -135,12 +141,13 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.callback(listening.close)
         ground = await _open_ground(stack, settings, settings.data, clock)
         made_now = await ground.directory.ensure_first_start() is not None
-        functions, catalogue = await _open_functions(stack, settings, ground, clock)
+        destinations = Destinations()
+        functions, catalogue = await _open_functions(stack, settings, ground, destinations, clock)
         endpoints = Endpoints()
         tier = _make_tier(settings, ground.data, catalogue, launcher, clock, endpoints, _url(listening))
         pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
         stack.push_async_callback(pool.close)
-        dispatcher, worker = _make_invocation(settings, ground, functions, pool, clock)
+        dispatcher, worker, deliveries = _make_invocation(settings, ground, functions, destinations, pool, clock)
         health = Health(ground.store, pool, tier.name)
         links = CodeLinks(ground.store, functions.code, clock)
         services = _make_services(ground, functions, dispatcher, links, clock)
@@ -150,11 +157,12 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.push_async_callback(front.close)
         for name, work in (
             ("async-worker", worker.serve()),
+            ("delivery-worker", deliveries.serve()),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(ready, services, health, front, dispatcher, worker)
+        yield Node(ready, services, health, front, dispatcher, worker, deliveries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +191,7 @@ async def _open_ground(stack: AsyncExitStack, settings: Settings, data: Path, cl
 
 
 async def _open_functions(
-    stack: AsyncExitStack, settings: Settings, ground: Ground, clock: Clock
+    stack: AsyncExitStack, settings: Settings, ground: Ground, destinations: Destinations, clock: Clock
 ) -> tuple[Functions, Catalogue]:
     catalogue = Catalogue(strict=settings.strict_runtimes)
     blobs = Blobs(ground.data / "blobs", min_free_mb=settings.min_free_mb)
@@ -192,6 +200,7 @@ async def _open_functions(
         code=CodeStore(ground.store, blobs, ground.data / "code", clock),
         roles=ground.directory,
         runtimes=RuntimeRules(catalogue, legacy=settings.legacy_runtimes, strict=settings.strict_runtimes),
+        destinations=destinations,
         clock=clock,
         concurrency=settings.concurrency,
     )
@@ -201,13 +210,16 @@ async def _open_functions(
 
 
 def _make_invocation(
-    settings: Settings, ground: Ground, functions: Functions, pool: Pool, clock: Clock
-) -> tuple[Dispatcher, AsyncWorker]:
+    settings: Settings, ground: Ground, functions: Functions, destinations: Destinations, pool: Pool, clock: Clock
+) -> tuple[Dispatcher, AsyncWorker, DeliveryWorker]:
     queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
+    outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
     execution = Execution(pool, ground.directory.sessions, ground.logs, clock)
     events = AsyncEvents(ground.store, queue, clock)
     dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events)
-    return dispatcher, AsyncWorker(ground.store, queue, dispatcher.invoke, ground.logs, clock)
+    destinations.serve("lambda", FunctionDestination(functions, dispatcher))
+    worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
+    return dispatcher, worker, DeliveryWorker(ground.store, outbox, destinations, clock)
 
 
 def _make_services(

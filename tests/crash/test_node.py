@@ -136,3 +136,30 @@ def is_running(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.05, 0.3])
+def test_what_destinations_are_owed_arrives_after_kill_9(
+    new_server: Callable[..., CossetServer], pause_s: float
+) -> None:
+    server = new_server()
+    create(server, "source", make_zip({"index.py": "def handler(event, context):\n    return event\n"}))
+    echo = "def handler(event, context):\n    print('end', event['responsePayload']['n'])\n"
+    create(server, "witness", make_zip({"index.py": echo}))
+    server.client("logs").create_log_group(logGroupName="/aws/lambda/witness")
+    client = server.client("lambda")
+    witness = client.get_function_configuration(FunctionName="witness")["FunctionArn"]
+    client.put_function_event_invoke_config(
+        FunctionName="source", DestinationConfig={"OnSuccess": {"Destination": witness}}
+    )
+    owed = []
+    for n in range(30):
+        client.invoke(FunctionName="source", InvocationType="Event", Payload=json.dumps({"n": n}))
+        owed.append(f"end {n}\n")
+    time.sleep(pause_s)
+    server.kill9()
+    server.start()
+    until = time.monotonic() + 120
+    while missing := set(owed) - set(messages(server, "/aws/lambda/witness")):
+        assert time.monotonic() < until, f"lost: {sorted(missing)}"
+        time.sleep(0.25)

@@ -14,6 +14,8 @@ from cosset.functions.runtime_rules import RuntimeRules
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.invocation.api import Invocation, InvocationResult
+from cosset.invocation.destinations import Destinations
+from cosset.invocation.function_destination import FunctionDestination
 from cosset.runtimes.catalogue import Catalogue
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.service import lambda_service
@@ -67,6 +69,7 @@ class Room:
     clock: ManualClock
     invoker: FakeInvoker
     draws: list[float]
+    destinations: Destinations
 
     async def call(self, operation: str, **params: Any) -> Any:
         """As the gateway calls a handler, past authentication, validation and authorization."""
@@ -110,22 +113,25 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     draws: list[float] = []
     store = await Store.open(data=folder, database=database, clock=clock, min_free_mb=1)
     code = CodeStore(store, Blobs(folder / "blobs"), folder / "code", clock)
+    destinations = Destinations()
     functions = Functions(
         store=store,
         code=code,
         roles=KnownRoles(),
         runtimes=RuntimeRules(Catalogue()),
+        destinations=destinations,
         clock=clock,
         new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012d}",
         random=lambda: draws.pop(0) if draws else 0.999,
         **settings,
     )
     invoker = FakeInvoker()
+    destinations.serve("lambda", FunctionDestination(functions, invoker))
     links = CodeLinks(store, code, clock)
     await functions.start()
     try:
         service = lambda_service(functions, invoker, links)
-        yield Room(store, code, functions, links, service, clock, invoker, draws)
+        yield Room(store, code, functions, links, service, clock, invoker, draws, destinations)
     finally:
         await functions.close()
         await store.close()

@@ -188,3 +188,36 @@ class FunctionSettings:
     key: FunctionKey
     tags: Mapping[str, str]
     reserved_concurrency: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventInvokeConfig:
+    """How the asynchronous events of one qualifier (`$LATEST`, a version, an alias) are treated. None was not set."""
+
+    key: FunctionKey
+    qualifier: str
+    max_retries: int | None = None
+    max_age_s: int | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
+    modified_ms: int = 0
+
+    @property
+    def arn(self) -> str:
+        return self.key.qualified_arn(self.qualifier)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventInvokeChange:
+    """What a caller gave of an event-invoke config. None was not given; `on_success` and `on_failure` are meant only
+    when `has_destinations`."""
+
+    max_retries: int | None = None
+    max_age_s: int | None = None
+    has_destinations: bool = False
+    on_success: str | None = None
+    on_failure: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.max_retries is None and self.max_age_s is None and not self.has_destinations

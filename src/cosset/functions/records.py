@@ -25,6 +25,7 @@ from cosset.functions.model import (
 )
 from cosset.functions.tables import (
     aliases,
+    event_invoke_configs,
     functions,
     layer_uses,
     statements,
@@ -82,7 +83,7 @@ def take_version_number(tx: Transaction, key: FunctionKey) -> int:
 
 def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     """With everything that belongs to it. False when there was none."""
-    for table in (versions, aliases, statements, layer_uses):
+    for table in (versions, aliases, statements, layer_uses, event_invoke_configs):
         tx.execute(delete(table).where(of_function(table, key)))
     return bool(tx.execute(delete(functions).where(of_function(functions, key))).rowcount)
 
@@ -158,7 +159,7 @@ def write_version(tx: Transaction, version: FunctionVersion) -> None:
 
 
 def delete_version(tx: Transaction, key: FunctionKey, version: str) -> bool:
-    tx.execute(delete(statements).where(of_function(statements, key), statements.c.qualifier == version))
+    _delete_qualified(tx, key, version)
     _delete_layer_uses(tx, key, version)
     result = tx.execute(delete(versions).where(of_function(versions, key), versions.c.version == version))
     return bool(result.rowcount)
@@ -231,8 +232,14 @@ def write_alias(tx: Transaction, alias: Alias) -> None:
 
 
 def delete_alias(tx: Transaction, key: FunctionKey, alias: str) -> None:
-    tx.execute(delete(statements).where(of_function(statements, key), statements.c.qualifier == alias))
+    _delete_qualified(tx, key, alias)
     tx.execute(delete(aliases).where(of_function(aliases, key), aliases.c.alias == alias))
+
+
+def _delete_qualified(tx: Transaction, key: FunctionKey, qualifier: str) -> None:
+    """What belongs to one version or alias goes with it."""
+    for table in (statements, event_invoke_configs):
+        tx.execute(delete(table).where(of_function(table, key), table.c.qualifier == qualifier))
 
 
 # -- rows and values ---------------------------------------------------------------------------------------------------

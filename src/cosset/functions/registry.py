@@ -16,6 +16,8 @@ from cosset.functions import checks, configuring, errors, layer_records, names, 
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
 from cosset.functions.concurrency import Concurrency
+from cosset.functions.destination_rules import DestinationRules
+from cosset.functions.event_invoke import EventInvokeConfigs
 from cosset.functions.layers import Layers, check_unzipped, use_layers
 from cosset.functions.model import (
     LATEST,
@@ -34,6 +36,8 @@ from cosset.functions.tags import Tags, check_tags
 from cosset.functions.timestamps import format_timestamp
 from cosset.functions.versions import Versions, changeable_latest, publish
 from cosset.invocation.api import Target
+from cosset.invocation.async_policy import AsyncPolicy
+from cosset.invocation.destinations import DestinationDirectory
 from cosset.store.database import Store, Transaction
 
 logger = logging.getLogger(__name__)
@@ -49,9 +53,11 @@ def random_id() -> str:
 
 
 class Functions:
-    """Every function of this installation. `resolve` makes it an invocation.api.TargetResolver.
+    """Every function of this installation. `resolve` makes it an invocation.api.TargetResolver, `async_policy` an
+    invocation.async_policy.AsyncPolicies.
 
     Args:
+        destinations: what takes the records of asynchronous events here.
         concurrency: what the account may run at once; reserved shares come out of it.
         update_s: how long an update shows as InProgress.
         random: gives numbers from 0.0 up to 1.0, for weighted aliases.
@@ -64,6 +70,7 @@ class Functions:
         code: CodeStore,
         roles: RoleDirectory,
         runtimes: RuntimeCatalogue,
+        destinations: DestinationDirectory,
         clock: Clock,
         concurrency: int = 1000,
         update_s: float = UPDATE_S,
@@ -84,6 +91,8 @@ class Functions:
         self.tags = Tags(store, new_id)
         self.concurrency = Concurrency(store, concurrency)
         self.policies = Policies(store, new_id)
+        self._destinations = DestinationRules(destinations)
+        self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
         self.layers = Layers(store, code, clock, new_id)
 
     async def start(self) -> None:
@@ -102,6 +111,9 @@ class Functions:
     async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
         return await self._resolver.resolve(account, region, name, qualifier)
 
+    async def async_policy(self, account: str, region: str, name: str, qualifier: str | None) -> AsyncPolicy:
+        return await self.event_invoke.async_policy(account, region, name, qualifier)
+
     async def create(
         self, key: FunctionKey, change: Change, package: bytes, *, publish_it: bool, tags: Mapping[str, str]
     ) -> FunctionVersion:
@@ -116,6 +128,7 @@ class Functions:
         checks.check_snap_start(change.runtime, change.snap_start or "None")
         checks.check_variables(change.variables or {})
         check_tags(tags)
+        await self._check_dead_letter(key, change)
         await self._check_role(key, change.role)
         if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
             raise errors.conflict(f"Function already exist: {key.name}")
@@ -205,6 +218,7 @@ class Functions:
             await self._check_runtime(change.runtime)
         checks.check_snap_start(change.runtime or current.runtime, change.snap_start or "None")
         checks.check_variables(change.variables or {})
+        await self._check_dead_letter(key, change)
         if change.role is not None and change.role != current.role:
             await self._check_role(key, change.role)
         changed = await self._store.write(lambda tx: self._change(tx, key, revision_id, change, None))
@@ -264,6 +278,11 @@ class Functions:
         refusal = await self._runtimes.refusal(runtime or "")
         if refusal is not None:
             raise errors.invalid_parameter(refusal)
+
+    async def _check_dead_letter(self, key: FunctionKey, change: Change) -> None:
+        given = change.extra.get("DeadLetterConfig")
+        if given:
+            await self._destinations.check_dead_letter(key, given["TargetArn"])
 
     async def _check_role(self, key: FunctionKey, role: str | None) -> None:
         role = role or ""

@@ -63,6 +63,21 @@ statements = Table(
     Column("statement", Text, nullable=False),
 )
 
+# How one function, version or alias treats its asynchronous events; what is NULL was not set.
+event_invoke_configs = Table(
+    "lambda_event_invoke_configs",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("qualifier", String(128), primary_key=True),
+    Column("max_retries", Integer),
+    Column("max_age_s", Integer),
+    Column("on_success", String(350)),
+    Column("on_failure", String(350)),
+    Column("modified_ms", BigInteger, nullable=False),
+)
+
 # Every package that has a blob and a folder. A package that no version holds is collected some time after it was
 # last wanted, because environments may still run from its folder.
 packages = Table(

@@ -1,21 +1,29 @@
 """Asynchronous invocations: accepted into the durable queue, run at least once, retried as on AWS, their end recorded.
 
-An event is committed before `accept` returns. A function error is retried twice, after one minute and after two more;
-throttling and the platform's own failures are retried with back-off (1 s doubling to 5 min) until the event is six
-hours old. Source: AWS Lambda developer guide, "How Lambda handles errors and retries with asynchronous invocation".
-An end is written only after the log lines are durable (G1). Read next: store/queue.py, execution.py.
+An event is committed before `accept` returns. A function error is retried after one minute and after two more;
+throttling and the platform's own failures are retried with back-off (1 s doubling to 5 min) until the event is too
+old; how often and how old is the function's to say (async_policy.py). Source: AWS Lambda developer guide, "How Lambda
+handles errors and retries with asynchronous invocation". An end is written only after the log lines are durable (G1),
+and with it, in one transaction, what destinations are owed. Read next: ending.py, deliveries.py, execution.py.
 """
 
-import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import uuid4
 
 import sqlalchemy as sa
 
 from cosset.clock import Clock
+from cosset.invocation import lineage
 from cosset.invocation.api import Invocation, InvocationResult
+from cosset.invocation.async_policy import MAX_AGE_S, AsyncPolicies, AsyncPolicy
+from cosset.invocation.deliveries import Deliveries
+from cosset.invocation.ending import Condition, Ending, LastAnswer, deliveries
+from cosset.invocation.queue_worker import LEASE_MS as LEASE_MS
+from cosset.invocation.queue_worker import QueueWorker
 from cosset.invocation.tables import async_ends
 from cosset.observe.ports import LogWriter
 from cosset.store.database import Store, Transaction
@@ -24,13 +32,15 @@ from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
 
-MAX_AGE_MS = 6 * 3600 * 1000
+MAX_AGE_MS = MAX_AGE_S * 1000
 RETRY_DELAYS_MS = (60_000, 120_000)
 BACKOFF_MS = (1_000, 300_000)
-LEASE_MS = 60_000
-WAIT_S = 5.0
 KEEP_ENDS_MS = 7 * 24 * 3600 * 1000
-SYSTEM_ERROR_STATUS = 500
+# What a run may be refused with that no later run will cure.
+_FINAL = {
+    "ResourceNotFoundException": Condition.FUNCTION_NOT_FOUND,
+    "RecursiveInvocationException": Condition.RECURSIVE_INVOCATION,
+}
 
 
 class Runner(Protocol):
@@ -41,8 +51,11 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncEvent:
-    """What waits in the queue: the invocation, when it was accepted, and what has been tried. A JSON line, then the
-    payload as it came."""
+    """What waits in the queue: the invocation, when it was accepted, and what has been tried.
+
+    Packed as a JSON line, the payload as it came, and what the function last answered, if it has. `payload_bytes` is
+    the payload's length, None when nothing follows it.
+    """
 
     account: str
     region: str
@@ -55,14 +68,38 @@ class AsyncEvent:
     accepted_ms: int
     failures: int = 0
     throttles: int = 0
+    payload_bytes: int | None = None
+    executed_version: str = ""
+    function_error: str | None = None
 
-    def pack(self, payload: bytes) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n" + payload
+    def pack(self, payload: bytes, answer: LastAnswer | None = None) -> bytes:
+        event, rest = self, b""
+        if answer is not None:
+            event = replace(
+                self,
+                payload_bytes=len(payload),
+                executed_version=answer.executed_version,
+                function_error=answer.function_error,
+            )
+            rest = answer.payload
+        return json.dumps(asdict(event), separators=(",", ":")).encode() + b"\n" + payload + rest
 
     @classmethod
-    def unpack(cls, body: bytes) -> tuple["AsyncEvent", bytes]:
-        head, _, payload = body.partition(b"\n")
-        return cls(**json.loads(head)), payload
+    def unpack(cls, body: bytes) -> tuple["AsyncEvent", bytes, LastAnswer | None]:
+        head, _, rest = body.partition(b"\n")
+        event = cls(**json.loads(head))
+        if event.payload_bytes is None:
+            return event, rest, None
+        payload, answered = rest[: event.payload_bytes], rest[event.payload_bytes :]
+        answer = LastAnswer(
+            payload=answered, executed_version=event.executed_version, function_error=event.function_error
+        )
+        return event, payload, answer
+
+    @property
+    def function_arn(self) -> str:
+        """Unqualified."""
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.function_name}"
 
     def invocation(self, payload: bytes) -> Invocation:
         return Invocation(
@@ -88,6 +125,7 @@ class AsyncEvents:
 
     async def accept(self, invocation: Invocation) -> None:
         """Returns when the event is committed."""
+        now_ms = self._clock.now_ms()
         event = AsyncEvent(
             account=invocation.account,
             region=invocation.region,
@@ -95,12 +133,23 @@ class AsyncEvents:
             qualifier=invocation.qualifier,
             request_id=invocation.request_id,
             invoked_arn=invocation.invoked_arn,
-            trace_id=invocation.trace_id,
+            trace_id=lineage.begin(invocation.trace_id, now_ms),
             client_context=invocation.client_context,
-            accepted_ms=self._clock.now_ms(),
+            accepted_ms=now_ms,
         )
         body = event.pack(invocation.payload)
         await self._store.write(lambda tx: self._queue.send(tx, body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One event under way."""
+
+    message: Message
+    event: AsyncEvent
+    payload: bytes
+    policy: AsyncPolicy
+    answer: LastAnswer | None
 
 
 class AsyncWorker:
@@ -111,121 +160,124 @@ class AsyncWorker:
     """
 
     def __init__(
-        self, store: Store, queue: DurableQueue, run: Runner, logs: LogWriter, clock: Clock, *, width: int = 64
+        self,
+        store: Store,
+        queue: DurableQueue,
+        run: Runner,
+        policies: AsyncPolicies,
+        outbox: Deliveries,
+        logs: LogWriter,
+        clock: Clock,
+        *,
+        width: int = 64,
+        new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._store = store
         self._queue = queue
         self._run = run
+        self._policies = policies
+        self._outbox = outbox
         self._logs = logs
         self._clock = clock
-        self._width = width
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._new_id = new_id
+        self._worker = QueueWorker(store, queue, self._attempt, clock, noun="event", width=width)
+        self.serve = self._worker.serve
+        self.stop = self._worker.stop
+        self.handle = self._worker.handle
 
-    async def serve(self) -> None:
-        """Runs until it is cancelled, after `stop`. What a killed process had under way comes first."""
-        await self._queue.recover()
-        while not self._stopping:
-            room = self._width - len(self._tasks)
-            messages = await self._receive(room) if room else []
-            for message in messages:
-                task = asyncio.get_running_loop().create_task(self._handle(message), name=f"event {message.id}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            if not room:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            elif not messages:
-                while not await self._queue.wait(WAIT_S):
-                    pass  # nothing is due: an idle node writes nothing
-
-    async def stop(self, timeout_s: float) -> None:
-        """Takes no more events; waits for those under way, at most this long. What is left keeps its place."""
-        self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
-        for task in self._tasks:
-            task.cancel()
-
-    async def _receive(self, limit: int) -> list[Message]:
-        try:
-            return await self._queue.receive(limit=limit, lease_ms=LEASE_MS)
-        except ServiceError as error:  # the store refuses writes for now (full disk, overload): wait, keep serving
-            logger.warning("asynchronous events wait: %s", error)
-            await self._clock.sleep(1.0)
-            return []
-
-    async def _handle(self, message: Message) -> None:
-        """The task boundary of one event: nothing it does may end the worker."""
-        keeper = asyncio.get_running_loop().create_task(self._keep_lease(message))
-        try:
-            event, payload = AsyncEvent.unpack(message.body)
-            await self._attempt(message, event, payload)
-        except Exception:
-            logger.exception("event %s could not be settled; it comes again when its lease ends", message.id)
-        finally:
-            keeper.cancel()
-
-    async def _keep_lease(self, message: Message) -> None:
-        while True:
-            await self._clock.sleep(LEASE_MS / 3000)
-            try:
-                held = await self._store.write(lambda tx: self._queue.extend(tx, message, LEASE_MS))
-            except ServiceError as error:
-                logger.warning("the lease of event %s was not extended: %s", message.id, error)
-                continue
-            if not held:
-                return
-
-    async def _attempt(self, message: Message, event: AsyncEvent, payload: bytes) -> None:
-        if self._clock.now_ms() - event.accepted_ms > MAX_AGE_MS:
-            await self._end(message, event, "EventAgeExceeded")
+    async def _attempt(self, message: Message) -> None:
+        event, payload, answer = AsyncEvent.unpack(message.body)
+        policy = await self._policies.async_policy(event.account, event.region, event.function_name, event.qualifier)
+        attempt = _Attempt(message, event, payload, policy, answer)
+        if policy.is_switched_off:
+            await self._end(attempt, Condition.ZERO_RESERVED_CONCURRENCY, status=429, reason="Rate Exceeded.")
+            return
+        if self._left_ms(attempt) < 0:
+            await self._end(attempt, Condition.EVENT_AGE_EXCEEDED, status=429, reason="The event is too old.")
             return
         try:
             result = await self._run(event.invocation(payload))
         except ServiceError as error:
-            await self._refused(message, event, payload, error)
+            await self._refused(attempt, error)
             return
         await self._logs.flush()
-        if result.function_error is None:
-            await self._end(message, event, "Success")
-        elif event.failures < len(RETRY_DELAYS_MS):
-            again = replace(event, failures=event.failures + 1)
-            await self._again(message, again.pack(payload), RETRY_DELAYS_MS[event.failures])
-        else:
-            await self._end(message, event, "RetriesExhausted")
+        await self._ran(attempt, result)
 
-    async def _refused(self, message: Message, event: AsyncEvent, payload: bytes, error: ServiceError) -> None:
-        """The event did not reach the function: throttled, failing platform, or the function is gone."""
-        if error.code == "ResourceNotFoundException":
-            await self._end(message, event, "FunctionNotFound")
+    async def _ran(self, attempt: _Attempt, result: InvocationResult) -> None:
+        failures = attempt.event.failures
+        attempt = replace(
+            attempt,
+            event=replace(attempt.event, failures=failures + 1),
+            answer=LastAnswer(
+                payload=result.payload,
+                executed_version=result.executed_version,
+                function_error=result.function_error,
+            ),
+        )
+        if result.function_error is None:
+            await self._end(attempt, Condition.SUCCESS)
+        elif failures < attempt.policy.max_retries:
+            await self._again(attempt, RETRY_DELAYS_MS[failures])
+        else:
+            await self._end(attempt, Condition.RETRIES_EXHAUSTED)
+
+    async def _refused(self, attempt: _Attempt, error: ServiceError) -> None:
+        """The event did not reach the function: throttled, failing platform, stopped loop, or the function is gone."""
+        final = _FINAL.get(error.code)
+        if final is not None:
+            await self._end(attempt, final, status=error.status, reason=error.message)
             return
         lower_ms, upper_ms = BACKOFF_MS
-        delay_ms = min(upper_ms, lower_ms << min(event.throttles, 20))
-        again = replace(event, throttles=event.throttles + 1)
-        logger.info("event %s waits %d ms: %s", event.request_id, delay_ms, error.code)
-        await self._again(message, again.pack(payload), delay_ms)
+        delay_ms = min(upper_ms, lower_ms << min(attempt.event.throttles, 20))
+        logger.info("event %s waits %d ms: %s", attempt.event.request_id, delay_ms, error.code)
+        event = replace(attempt.event, throttles=attempt.event.throttles + 1)
+        await self._again(replace(attempt, event=event), delay_ms)
 
-    async def _again(self, message: Message, body: bytes, delay_ms: int) -> None:
-        await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms, body=body))
+    async def _again(self, attempt: _Attempt, delay_ms: int) -> None:
+        """Gives the event back; one that will be too old by then comes as soon as it is, to be ended."""
+        body = attempt.event.pack(attempt.payload, attempt.answer)
+        delay_ms = max(0, min(delay_ms, self._left_ms(attempt) + 1))
+        await self._store.write(lambda tx: self._queue.release(tx, attempt.message, delay_ms=delay_ms, body=body))
 
-    async def _end(self, message: Message, event: AsyncEvent, condition: str) -> None:
-        now_ms = self._clock.now_ms()
+    def _left_ms(self, attempt: _Attempt) -> int:
+        return attempt.event.accepted_ms + attempt.policy.max_age_s * 1000 - self._clock.now_ms()
+
+    async def _end(self, attempt: _Attempt, condition: Condition, *, status: int = 200, reason: str = "") -> None:
+        event, now_ms = attempt.event, self._clock.now_ms()
+        ending = Ending(
+            request_id=event.request_id,
+            function_arn=f"{event.function_arn}:{event.qualifier or '$LATEST'}",
+            condition=condition,
+            invocations=event.failures,
+            payload=attempt.payload,
+            ended_ms=now_ms,
+            trace_id=lineage.enter(event.trace_id, event.function_arn)[0],
+            answer=attempt.answer,
+            status=status,
+            reason=reason,
+        )
+        owed = list(deliveries(ending, attempt.policy, self._new_id))
 
         def settle(tx: Transaction) -> None:
-            if not self._queue.delete(tx, message):
+            if not self._queue.delete(tx, attempt.message):
                 return  # the lease was lost: whoever has it now settles the event
-            tx.execute(sa.delete(async_ends).where(async_ends.c.request_id == event.request_id))
-            tx.execute(
-                sa.insert(async_ends).values(
-                    request_id=event.request_id,
-                    function_arn=event.invoked_arn,
-                    condition=condition,
-                    attempts=event.failures + 1,
-                    ended_ms=now_ms,
-                )
-            )
-            tx.execute(sa.delete(async_ends).where(async_ends.c.ended_ms < now_ms - KEEP_ENDS_MS))
+            _record(tx, ending, event.invoked_arn)
+            for delivery in owed:
+                self._outbox.send(tx, delivery)
 
         await self._store.write(settle)
-        if condition != "Success":
-            logger.warning("event %s of %s ended: %s", event.request_id, event.function_name, condition)
+        if condition is not Condition.SUCCESS:
+            logger.warning("event %s of %s ended: %s", event.request_id, event.function_name, condition.value)
+
+
+def _record(tx: Transaction, ending: Ending, function_arn: str) -> None:
+    values: dict[str, Any] = {
+        "request_id": ending.request_id,
+        "function_arn": function_arn,
+        "condition": ending.condition.value,
+        "attempts": ending.invocations,
+        "ended_ms": ending.ended_ms,
+    }
+    tx.execute(sa.delete(async_ends).where(async_ends.c.request_id == ending.request_id))
+    tx.execute(sa.insert(async_ends).values(**values))
+    tx.execute(sa.delete(async_ends).where(async_ends.c.ended_ms < ending.ended_ms - KEEP_ENDS_MS))

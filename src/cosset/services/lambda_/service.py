@@ -9,6 +9,7 @@ from cosset.services.lambda_.account import AccountOperations
 from cosset.services.lambda_.aliases import AliasOperations
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.concurrency import ConcurrencyOperations
+from cosset.services.lambda_.event_invoke import EventInvokeOperations
 from cosset.services.lambda_.functions import FunctionOperations
 from cosset.services.lambda_.invoke import InvokeOperations
 from cosset.services.lambda_.layers import LayerOperations
@@ -30,6 +31,7 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> 
             PolicyOperations(functions),
             LayerOperations(functions, links),
             ConcurrencyOperations(functions),
+            EventInvokeOperations(functions),
             AccountOperations(functions),
             InvokeOperations(functions, invoker),
         ],

@@ -1,0 +1,144 @@
+"""Event-invoke configs: retries, age and destinations of asynchronous events, one for each qualifier that has any.
+
+Kept here, obeyed by the asynchronous worker, which asks through `async_policy`. The sentences are AWS's (recorded:
+TestLambdaEventInvokeConfig::test_lambda_eventinvokeconfig_exceptions, ::test_lambda_eventinvokeconfig_lifecycle).
+"""
+
+import dataclasses
+
+from cosset.clock import Clock
+from cosset.functions import errors, event_invoke_records, names, records
+from cosset.functions.destination_rules import DestinationRules
+from cosset.functions.model import EventInvokeChange, EventInvokeConfig, FunctionKey, FunctionVersion
+from cosset.functions.names import FunctionReference
+from cosset.invocation.async_policy import MAX_AGE_S, MAX_RETRIES, AsyncPolicy
+from cosset.store.database import Store, Transaction
+from cosset.wire.errors import ServiceError
+
+
+class EventInvokeConfigs:
+    """The operations, and the AsyncPolicies of this installation."""
+
+    def __init__(self, store: Store, rules: DestinationRules, clock: Clock) -> None:
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+
+    async def put(self, reference: FunctionReference, change: EventInvokeChange) -> EventInvokeConfig:
+        """In the place of what there was.
+
+        Raises:
+            ServiceError: no such function, version or alias; nothing was given; a destination cannot be.
+        """
+        return await self._write(reference, change, keep=False)
+
+    async def update(self, reference: FunctionReference, change: EventInvokeChange) -> EventInvokeConfig:
+        """What was not given stays.
+
+        Raises:
+            ServiceError: as `put`; there is none yet.
+        """
+        return await self._write(reference, change, keep=True)
+
+    async def get(self, reference: FunctionReference) -> EventInvokeConfig:
+        key, qualifier = reference.key, names.version_of(reference.qualifier)
+        config = await self._store.read(lambda tx: event_invoke_records.read(tx, key, qualifier))
+        if config is None:
+            raise _none_of(key, qualifier)
+        return config
+
+    async def delete(self, reference: FunctionReference) -> None:
+        key, qualifier = reference.key, names.version_of(reference.qualifier)
+        if not await self._store.write(lambda tx: event_invoke_records.remove(tx, key, qualifier)):
+            raise _none_of(key, qualifier)
+
+    async def list(self, key: FunctionKey, *, after: str, limit: int) -> list[EventInvokeConfig]:
+        """By qualifier, `$LATEST` first."""
+
+        def read(tx: Transaction) -> list[EventInvokeConfig]:
+            if records.read_settings(tx, key) is None:
+                raise _no_function()
+            return event_invoke_records.read_all(tx, key, after=after, limit=limit)
+
+        return await self._store.read(read)
+
+    async def async_policy(self, account: str, region: str, name: str, qualifier: str | None) -> AsyncPolicy:
+        """Implements invocation.async_policy.AsyncPolicies."""
+        reference = FunctionReference(FunctionKey(account, region, name), qualifier)
+        return await self._store.read(lambda tx: _read_policy(tx, reference))
+
+    async def _write(self, reference: FunctionReference, change: EventInvokeChange, *, keep: bool) -> EventInvokeConfig:
+        key, qualifier = reference.key, names.version_of(reference.qualifier)
+        await self._store.read(lambda tx: _current(tx, reference, must_be=keep))
+        if change.is_empty:
+            raise errors.invalid_parameter("You must specify at least one of error handling or destination setting.")
+        await self._rules.check(key, change)
+        now_ms = self._clock.now_ms()
+
+        def write(tx: Transaction) -> EventInvokeConfig:
+            current = _current(tx, reference, must_be=keep)
+            base = current if keep and current else EventInvokeConfig(key=key, qualifier=qualifier)
+            config = _apply(base, change, now_ms)
+            event_invoke_records.write(tx, config)
+            return config
+
+        return await self._store.write(write)
+
+
+def _apply(config: EventInvokeConfig, change: EventInvokeChange, now_ms: int) -> EventInvokeConfig:
+    if change.has_destinations:
+        config = dataclasses.replace(config, on_success=change.on_success, on_failure=change.on_failure)
+    return dataclasses.replace(
+        config,
+        max_retries=config.max_retries if change.max_retries is None else change.max_retries,
+        max_age_s=config.max_age_s if change.max_age_s is None else change.max_age_s,
+        modified_ms=now_ms,
+    )
+
+
+def _current(tx: Transaction, reference: FunctionReference, *, must_be: bool) -> EventInvokeConfig | None:
+    key, qualifier = reference.key, names.version_of(reference.qualifier)
+    if _find(tx, reference) is None:
+        raise _no_function()
+    config = event_invoke_records.read(tx, key, qualifier)
+    if config is None and must_be:
+        raise _none_of(key, qualifier)
+    return config
+
+
+def _find(tx: Transaction, reference: FunctionReference) -> FunctionVersion | None:
+    """The version that the qualifier means, through an alias too."""
+    qualifier = names.version_of(reference.qualifier)
+    if names.is_alias(qualifier):
+        alias = records.read_alias(tx, reference.key, qualifier)
+        if alias is None:
+            return None
+        qualifier = alias.version
+    return records.read_version(tx, reference.key, qualifier)
+
+
+def _read_policy(tx: Transaction, reference: FunctionReference) -> AsyncPolicy:
+    version = _find(tx, reference)
+    settings = records.read_settings(tx, reference.key)
+    if version is None or settings is None:
+        return AsyncPolicy()
+    qualifier = names.version_of(reference.qualifier)
+    config = event_invoke_records.read(tx, reference.key, qualifier)
+    config = config or EventInvokeConfig(key=reference.key, qualifier=qualifier)
+    return AsyncPolicy(
+        max_retries=MAX_RETRIES if config.max_retries is None else config.max_retries,
+        max_age_s=MAX_AGE_S if config.max_age_s is None else config.max_age_s,
+        on_success=config.on_success,
+        on_failure=config.on_failure,
+        dead_letter=version.extra.get("DeadLetterConfig", {}).get("TargetArn"),
+        is_switched_off=settings.reserved_concurrency == 0,
+        role=version.role,
+    )
+
+
+def _no_function() -> ServiceError:
+    return errors.not_found("The function doesn't exist.")
+
+
+def _none_of(key: FunctionKey, qualifier: str) -> ServiceError:
+    return errors.not_found(f"The function {key.qualified_arn(qualifier)} doesn't have an EventInvokeConfig")

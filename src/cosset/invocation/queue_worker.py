@@ -1,0 +1,95 @@
+"""Takes messages from a durable queue and gives each to a handler in a task of its own, under a lease kept alive.
+
+A handler settles its message itself (deletes or releases it). One that fails is logged, and its message comes again
+when the lease ends. Read next: store/queue.py for what a lease is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from cosset.clock import Clock
+from cosset.store.database import Store
+from cosset.store.queue import DurableQueue, Message
+from cosset.wire.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+LEASE_MS = 60_000
+WAIT_S = 5.0
+
+
+class QueueWorker:
+    """`noun` is what the messages are, for the log. `width`: messages under way at once on this node."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: DurableQueue,
+        handler: Callable[[Message], Awaitable[None]],
+        clock: Clock,
+        *,
+        noun: str,
+        width: int,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._handler = handler
+        self._clock = clock
+        self._noun = noun
+        self._width = width
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def serve(self) -> None:
+        """Runs until it is cancelled, after `stop`. What a killed process had under way comes first."""
+        await self._queue.recover()
+        while not self._stopping:
+            room = self._width - len(self._tasks)
+            messages = await self._receive(room) if room else []
+            for message in messages:
+                task = asyncio.get_running_loop().create_task(self.handle(message), name=f"{self._noun} {message.id}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            if not room:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            elif not messages:
+                while not await self._queue.wait(WAIT_S):
+                    pass  # nothing is due: an idle node writes nothing
+
+    async def stop(self, timeout_s: float) -> None:
+        """Takes no more messages; waits for those under way, at most this long. What is left keeps its place."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in self._tasks:
+            task.cancel()
+
+    async def handle(self, message: Message) -> None:
+        """The task boundary of one message: nothing it does may end the worker."""
+        keeper = asyncio.get_running_loop().create_task(self._keep_lease(message))
+        try:
+            await self._handler(message)
+        except Exception:
+            logger.exception("%s %s could not be settled; it comes again when its lease ends", self._noun, message.id)
+        finally:
+            keeper.cancel()
+
+    async def _receive(self, limit: int) -> list[Message]:
+        try:
+            return await self._queue.receive(limit=limit, lease_ms=LEASE_MS)
+        except ServiceError as error:  # the store refuses writes for now (full disk, overload): wait, keep serving
+            logger.warning("%ss wait: %s", self._noun, error)
+            await self._clock.sleep(1.0)
+            return []
+
+    async def _keep_lease(self, message: Message) -> None:
+        while True:
+            await self._clock.sleep(LEASE_MS / 3000)
+            try:
+                held = await self._store.write(lambda tx: self._queue.extend(tx, message, LEASE_MS))
+            except ServiceError as error:
+                logger.warning("the lease of %s %s was not extended: %s", self._noun, message.id, error)
+                continue
+            if not held:
+                return

@@ -1,0 +1,34 @@
+"""A destination that keeps what it is given, for tests of asynchronous invocations: the double of SQS, SNS and so on.
+
+Put it where the real service would stand: `destinations.serve("sqs", RecordingDestination())`.
+"""
+
+from collections.abc import Collection
+
+from cosset.invocation.destinations import Delivery, DeliveryRefusedError
+from cosset.wire.errors import ServiceError
+
+
+class RecordingDestination:
+    """Implements invocation.destinations.Destination.
+
+    Args:
+        missing: ARNs that are not there: not to be configured, and refused for good when something comes for them.
+        failures: how many deliveries fail for now before one is taken.
+    """
+
+    def __init__(self, *, missing: Collection[str] = (), failures: int = 0) -> None:
+        self.taken: list[Delivery] = []
+        self._missing = frozenset(missing)
+        self._failures = failures
+
+    async def accepts(self, target_arn: str, *, source_arn: str) -> bool:
+        return target_arn not in self._missing
+
+    async def deliver(self, delivery: Delivery) -> None:
+        if delivery.target_arn in self._missing:
+            raise DeliveryRefusedError(f"{delivery.target_arn} does not exist")
+        if self._failures:
+            self._failures -= 1
+            raise ServiceError("ServiceUnavailable", "The destination is not there for a moment.", status=503)
+        self.taken.append(delivery)

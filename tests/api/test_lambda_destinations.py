@@ -1,0 +1,113 @@
+"""What happens to asynchronous events in the end: retries, destinations, loops. Stock boto3 on a live server."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cosset.testing.server import CossetServer
+from support.role import starter_role
+from support.zip import make_zip
+
+SOURCE = make_zip(
+    {
+        "index.py": "def handler(event, context):\n"
+        "    print('ran', context.aws_request_id)\n"
+        "    if event.get('fail'):\n"
+        "        raise ValueError('as asked')\n"
+        "    return {'echo': event}\n"
+    }
+)
+WITNESS = make_zip({"index.py": "import json\ndef handler(event, context):\n    print('record', json.dumps(event))\n"})
+
+
+@pytest.fixture(scope="module")
+def client(server: CossetServer) -> Any:
+    return server.client("lambda")
+
+
+def make_function(server: CossetServer, name: str, package: bytes) -> str:
+    client = server.client("lambda")
+    created = client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=starter_role(server),
+        Handler="index.handler",
+        Code={"ZipFile": package},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=name)
+    return str(created["FunctionArn"])
+
+
+@pytest.fixture(scope="module")
+def source(server: CossetServer) -> Iterator[tuple[str, str]]:
+    """A function whose ends go to another: their ARNs."""
+    source, witness = make_function(server, "ends-source", SOURCE), make_function(server, "ends-witness", WITNESS)
+    yield source, witness
+    for name in ("ends-source", "ends-witness"):
+        server.client("lambda").delete_function(FunctionName=name)
+
+
+def records(server: CossetServer, name: str, count: int) -> list[dict[str, Any]]:
+    """The records that the witness printed, once there are `count`."""
+    logs = server.client("logs")
+    until = time.monotonic() + 60
+    while True:
+        try:
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+            lines = [event["message"] for page in pages for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            lines = []
+        found = [json.loads(line.partition(" ")[2]) for line in lines if line.startswith("record ")]
+        if len(found) >= count:
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+
+
+def test_a_config_through_the_door(client: Any, source: tuple[str, str]) -> None:
+    arn, witness = source
+    given = {"OnSuccess": {"Destination": witness}, "OnFailure": {"Destination": witness}}
+    made = client.put_function_event_invoke_config(
+        FunctionName=arn, MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60, DestinationConfig=given
+    )
+    assert (made["FunctionArn"], made["DestinationConfig"]) == (f"{arn}:$LATEST", given)
+    assert client.list_function_event_invoke_configs(FunctionName=arn)["FunctionEventInvokeConfigs"][0] == {
+        name: value for name, value in made.items() if name != "ResponseMetadata"
+    }
+    assert client.get_function_event_invoke_config(FunctionName=arn)["LastModified"] == made["LastModified"]
+    with pytest.raises(ClientError) as caught:
+        client.put_function_event_invoke_config(
+            FunctionName=arn, DestinationConfig={"OnFailure": {"Destination": "arn:aws:_-/!x"}}
+        )
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert "at 'destinationConfig.onFailure.destination' failed to satisfy" in str(caught.value)
+
+
+def test_ends_reach_the_function_that_is_their_destination(
+    server: CossetServer, client: Any, source: tuple[str, str]
+) -> None:
+    arn, witness = source
+    to_witness = {"Destination": witness}
+    client.put_function_event_invoke_config(
+        FunctionName=arn,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnSuccess": to_witness, "OnFailure": to_witness},
+    )
+    ids = {}
+    for event in ({"fail": True}, {"fail": False}):
+        answer = client.invoke(FunctionName=arn, InvocationType="Event", Payload=json.dumps(event))
+        ids[answer["ResponseMetadata"]["RequestId"]] = event
+    found = {record["requestContext"]["requestId"]: record for record in records(server, "ends-witness", 2)}
+    assert found.keys() == ids.keys()
+    failed, succeeded = (found[each] for each in ids)
+    assert failed["requestContext"]["condition"] == "RetriesExhausted"
+    assert failed["requestContext"]["functionArn"] == f"{arn}:$LATEST"
+    assert failed["requestPayload"] == {"fail": True}
+    assert failed["responsePayload"]["errorMessage"] == "as asked"
+    assert succeeded["requestContext"]["condition"] == "Success"
+    assert succeeded["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
+    assert succeeded["responsePayload"] == {"echo": {"fail": False}}
