@@ -41,7 +41,10 @@ class CodeStore:
     async def start(self) -> None:
         """Removes what a crash left, and what nobody wants; nothing runs yet."""
         await asyncio.to_thread(self._prepare_folder)
-        await self.collect()
+        try:
+            await self.collect()
+        except DiskFullError as error:  # a full disk must not keep a node from starting: what is there still runs
+            logger.warning("packages that no function holds are not collected yet: %s", error)
 
     async def check(self, package: bytes) -> Code:
         """What `keep` would answer, keeping nothing.

@@ -14,7 +14,7 @@ from cosset.clock import Clock
 from cosset.functions import records
 from cosset.functions.model import FunctionKey, FunctionState, FunctionVersion, UpdateStatus
 from cosset.store.database import Store, Transaction
-from cosset.store.errors import StoreError
+from cosset.store.errors import DiskFullError, StoreError
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ class Settling:
     async def settle_left(self) -> None:
         """Settles at once whatever is on its way: what the last stop left, or a node that has gone."""
         for key in await self._store.read(records.unsettled_keys):
-            await self._settle(key)
+            try:
+                await self._settle(key)
+            except DiskFullError:  # what is settled already still runs, so a node starts all the same
+                self._begin(key, RETRY_S)
 
     def created(self, key: FunctionKey) -> None:
         """Call after the commit. A new function becomes Active at once."""

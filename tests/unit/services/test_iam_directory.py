@@ -45,6 +45,19 @@ def test_the_second_start_tells_no_key_and_keeps_the_account(tmp_path: Path) -> 
     asyncio.run(scenario())
 
 
+def test_the_second_start_succeeds_on_a_full_disk(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_iam(tmp_path) as iam:
+            account = iam.directory.account
+        store = await Store.open(data=tmp_path, database=None, clock=ManualClock(), min_free_mb=1 << 40)
+        again = IamDirectory(store, ManualClock())
+        assert await again.ensure_first_start() is None
+        assert again.account == account
+        await store.close()
+
+    asyncio.run(scenario())
+
+
 def test_two_nodes_that_start_at_once_make_one_account(tmp_path: Path) -> None:
     async def scenario() -> None:
         clock = ManualClock()

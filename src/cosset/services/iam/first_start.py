@@ -65,6 +65,12 @@ def plant(tx: Transaction, seed: Seed, now_ms: int) -> tuple[str, bool]:
     return seed.account, True
 
 
+def find_planted(tx: Transaction, seed: Seed) -> str | None:
+    """The account that `plant` would give, when it would change nothing."""
+    has_secret = tx.execute(select(server_secrets.c.name).where(server_secrets.c.name == SESSION_SECRET)).first()
+    return None if has_secret is None else _own_account(tx, development=seed.development)
+
+
 def _own_account(tx: Transaction, *, development: bool) -> str | None:
     """The development account and the real one may both live in a data folder; each is used in its own mode."""
     query = select(accounts.c.account).order_by(accounts.c.created_ms, accounts.c.account)
