@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from cosset.functions import errors
-from cosset.functions.model import Change, FunctionKey
+from cosset.functions.model import Change
 
 MAX_VARIABLES_BYTES = 4096
 
@@ -53,11 +53,6 @@ def check_mandatory(change: Change) -> None:
         raise errors.invalid_parameter(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
-
-
-def check_role_account(key: FunctionKey, role: str) -> None:
-    if role.split(":")[4] != key.account:
-        raise errors.access_denied("Cross-account pass role is not allowed.")
 
 
 def check_snap_start(runtime: str | None, snap_start: str) -> None:

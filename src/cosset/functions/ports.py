@@ -4,7 +4,11 @@ from typing import Protocol
 
 
 class RoleDirectory(Protocol):
-    """Knows the roles (services/iam implements it; with `--dev` every role is good)."""
+    """Knows the roles (services/iam implements it; with `--dev` every role is good, whosesoever)."""
+
+    def is_passable(self, role_arn: str, account: str) -> bool:
+        """Whether functions of this account may be given the role: one of its own."""
+        ...
 
     async def assumable_by_lambda(self, role_arn: str) -> bool:
         """Whether the role exists and trusts lambda.amazonaws.com."""

@@ -286,7 +286,8 @@ class Functions:
 
     async def _check_role(self, key: FunctionKey, role: str | None) -> None:
         role = role or ""
-        checks.check_role_account(key, role)
+        if not self._roles.is_passable(role, key.account):
+            raise errors.access_denied("Cross-account pass role is not allowed.")
         if not await self._roles.assumable_by_lambda(role):
             raise errors.invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
 

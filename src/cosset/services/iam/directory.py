@@ -98,6 +98,11 @@ class IamDirectory:
         """The role with exactly this ARN."""
         return await self._roles.get(role_arn, lambda: self._read_role(role_arn))
 
+    def is_passable(self, role_arn: str, account: str) -> bool:
+        """In dev also a role of another account: copied examples name accounts that are not here."""
+        arn = Arn.parse(role_arn)
+        return self._dev or (arn is not None and arn.account == account)
+
     async def assumable_by_lambda(self, role_arn: str) -> bool:
         """Does the role exist, and does its trust policy name Lambda?"""
         return await self.role_for_lambda(role_arn) is not None
