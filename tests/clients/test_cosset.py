@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
@@ -83,19 +84,22 @@ def test_async_and_logs(cosset, function, server):
     said = cosset("invoke", function, "--async", "--payload", '{"later": 1}').stderr
     request = said.split()[-1]
     follower = subprocess.Popen(
-        [*COSSET, "logs", "-f", function, "--json"],
-        env=server.environ,
-        stdout=subprocess.PIPE,
-        text=True,
+        [*COSSET, "logs", "-f", function, "--json"], env=server.environ, stdout=subprocess.PIPE, text=True
     )
+    # Its end is ours to bring about, also when the line that we wait for never comes.
+    too_late = threading.Timer(60, follower.kill)
+    too_late.start()
     try:
-        for line in follower.stdout:
-            if f"REPORT RequestId: {request}" in json.loads(line)["message"]:
-                break
-    finally:
+        seen = any(f"REPORT RequestId: {request}" in json.loads(line)["message"] for line in follower.stdout)
         follower.send_signal(signal.SIGINT)
-        rest = follower.communicate(timeout=30)
-    assert follower.returncode == 0, rest
+        follower.wait(30)
+    finally:
+        too_late.cancel()
+        follower.kill()
+        follower.stdout.close()
+        follower.wait()
+    assert seen
+    assert follower.returncode == 0
     printed = cosset("logs", function).stdout
     assert f"START RequestId: {request}" in printed
     assert "seen {'later': 1}" in printed
