@@ -12,6 +12,7 @@ export class Invocation {
   #body;
   #allowsCallbacks;
   #finish; // ends `run`: the answer has been sent
+  #response = null; // the ResponseStream of a handler that streams
   #answered = false;
   #whenIdle = null; // what to do when nothing is left in the event loop
   #waitsForEmptyEventLoop = true;
@@ -34,7 +35,7 @@ export class Invocation {
     try {
       const event = JSON.parse(this.#body.toString("utf8"));
       if (this.#handler.isStreaming) {
-        await this.#stream(event);
+        this.#stream(event).catch((error) => this.#fail(error)); // it may never be settled
       } else {
         this.#call(event);
       }
@@ -48,6 +49,15 @@ export class Invocation {
   async report(error) {
     if (!this.#answered) {
       this.#answered = true;
+      await this.#sendError(error);
+    }
+  }
+
+  /** An answer that has begun to stream can only be broken off. */
+  async #sendError(error) {
+    if (this.#response?.hasBegun) {
+      await this.#response.close(errorObject(error));
+    } else {
       await this.#client.error(this.requestId, errorObject(error));
     }
   }
@@ -72,7 +82,8 @@ export class Invocation {
   }
 
   async #stream(event) {
-    const stream = new ResponseStream();
+    const stream = new ResponseStream((contentType) => this.#client.openStream(this.requestId, contentType));
+    this.#response = stream;
     const result = this.#handler.call(event, stream, this.#context());
     if (typeof result?.then !== "function") {
       throw new Error("Streaming does not support non-async handlers.");
@@ -83,8 +94,8 @@ export class Invocation {
     if (!stream.writableEnded) {
       throw new Error("Response stream is not finished.");
     }
-    await stream.written();
-    await this.#answer(() => this.#client.stream(this.requestId, stream.contentType, stream.body()));
+    await stream.finished();
+    await this.#answer(() => stream.close());
   }
 
   #callback(error, value) {
@@ -125,7 +136,7 @@ export class Invocation {
   #fail(error) {
     if (!this.#answered) {
       this.#logs.error("Invoke Error", asError(error));
-      void this.#answer(() => this.#client.error(this.requestId, errorObject(error)));
+      void this.#answer(() => this.#sendError(error));
     }
   }
 

@@ -4,7 +4,10 @@
 import net from "node:net";
 
 const VERSION = "/2018-06-01/runtime/";
+const LINE = Buffer.from("\r\n");
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
+const ERROR_TYPE = "Lambda-Runtime-Function-Error-Type";
+const ERROR_BODY = "Lambda-Runtime-Function-Error-Body";
 
 class Gone extends Error {}
 
@@ -41,10 +44,36 @@ export class RuntimeClient {
     await this.#post(`invocation/${requestId}/response`, text, { "Content-Type": "application/json" });
   }
 
-  /** The whole streamed body at once. */
-  async stream(requestId, contentType, body) {
-    const headers = { "Content-Type": contentType, "Lambda-Runtime-Function-Response-Mode": "streaming" };
-    await this.#post(`invocation/${requestId}/response`, body, headers);
+  /** Begins an answer that is sent as it comes: {write(data, done), end(error)}. `done` is called when the platform has
+   * taken the data; `end` returns when it has taken the answer. Until then nothing else is asked. */
+  openStream(requestId, contentType) {
+    let release;
+    this.#queue = new Promise((resolve) => (release = resolve));
+    const socket = this.#connect();
+    const head = requestHead("POST", `invocation/${requestId}/response`, this.#host, {
+      "Content-Type": printable(contentType),
+      "Lambda-Runtime-Function-Response-Mode": "streaming",
+      "Transfer-Encoding": "chunked",
+      Trailer: `${ERROR_TYPE}, ${ERROR_BODY}`,
+    });
+    socket.write(head);
+    return {
+      write: (data, done) => socket.write(Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, LINE]), done),
+      end: (error) => this.#endStream(socket, error).finally(release),
+    };
+  }
+
+  #endStream(socket, error) {
+    const trailers = error === undefined ? "" : errorTrailers(error);
+    return new Promise((resolve, reject) => {
+      if (socket.destroyed) {
+        reject(new Gone("the Runtime API closed the connection"));
+        return;
+      }
+      this.#waiting = { resolve, reject };
+      socket.ref();
+      socket.write(`0\r\n${trailers}\r\n`);
+    });
   }
 
   async error(requestId, error) {
@@ -67,19 +96,14 @@ export class RuntimeClient {
   }
 
   #exchange(method, path, headers, body) {
-    const data = Buffer.isBuffer(body) ? body : Buffer.from(body, "utf8");
-    const lines = [`${method} ${VERSION}${path} HTTP/1.1`, `Host: ${this.#host}`];
-    for (const [name, value] of Object.entries(headers)) {
-      lines.push(`${name}: ${value}`);
-    }
-    if (method === "POST") {
-      lines.push(`Content-Length: ${data.length}`);
-    }
+    const data = Buffer.from(body, "utf8");
+    const length = method === "POST" ? { "Content-Length": data.length } : {};
+    const head = requestHead(method, path, this.#host, { ...headers, ...length });
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       const socket = this.#connect();
       socket.ref();
-      socket.write(Buffer.concat([Buffer.from(lines.join("\r\n") + "\r\n\r\n", "latin1"), data]));
+      socket.write(Buffer.concat([head, data]));
     });
   }
 
@@ -130,9 +154,25 @@ export class RuntimeClient {
 }
 
 function errorHeaders(error) {
-  // A header cannot hold everything that an error's name can.
-  const type = error.errorType.replace(/[^\x20-\x7e]/g, "?");
-  return { "Content-Type": "application/json", "Lambda-Runtime-Function-Error-Type": type };
+  return { "Content-Type": "application/json", [ERROR_TYPE]: printable(error.errorType) };
+}
+
+function errorTrailers(error) {
+  const body = Buffer.from(JSON.stringify(error)).toString("base64");
+  return `${ERROR_TYPE}: ${printable(error.errorType)}\r\n${ERROR_BODY}: ${body}\r\n`;
+}
+
+/** A header cannot hold everything that an error's name, or a content type, can. */
+function printable(text) {
+  return String(text).replace(/[^\x20-\x7e]/g, "?");
+}
+
+function requestHead(method, path, host, headers) {
+  const lines = [`${method} ${VERSION}${path} HTTP/1.1`, `Host: ${host}`];
+  for (const [name, value] of Object.entries(headers)) {
+    lines.push(`${name}: ${value}`);
+  }
+  return Buffer.from(lines.join("\r\n") + "\r\n\r\n", "latin1");
 }
 
 function parseHead(text) {

@@ -1,5 +1,5 @@
-// `awslambda.streamifyResponse` and `awslambda.HttpResponseStream`. What is streamed is kept, and sent when it has
-// ended: the function sees a stream, the caller one answer.
+// `awslambda.streamifyResponse` and `awslambda.HttpResponseStream`: what the function writes goes out at once, and it
+// waits while its reader is slow (`write` answers false, as any Writable's).
 
 import { Writable } from "node:stream";
 
@@ -8,19 +8,29 @@ import { errors } from "./errors.mjs";
 export const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const HTTP_CONTENT_TYPE = "application/vnd.awslambda.http-integration-response";
 const DELIMITER_BYTES = 8;
-const MAX_KEPT_BYTES = 20 * 1024 * 1024;
 
 export class ResponseStream extends Writable {
-  #chunks = [];
-  #bytes = 0;
+  #open; // (contentType) => an answer under way, as runtime_client.mjs makes it
+  #answer = null;
+  #isOver = false;
   #prelude = null;
-  contentType = "application/octet-stream";
+  #contentType = "application/octet-stream";
+
+  constructor(open) {
+    super();
+    this.#open = open;
+  }
+
+  /** Whether something has gone out already. */
+  get hasBegun() {
+    return this.#answer !== null;
+  }
 
   setContentType(contentType) {
-    if (this.#chunks.length > 0) {
+    if (this.hasBegun) {
       throw new errors.InvalidStreamingOperation("Cannot set content-type, too late.");
     }
-    this.contentType = String(contentType);
+    this.#contentType = String(contentType);
   }
 
   write(chunk, ...rest) {
@@ -28,20 +38,8 @@ export class ResponseStream extends Writable {
     return super.write(isData ? chunk : JSON.stringify(chunk), ...rest);
   }
 
-  _setPrelude(prelude) {
-    this.#prelude = prelude;
-  }
-
-  _write(chunk, encoding, done) {
-    this.#bytes += chunk.length;
-    if (this.#bytes <= MAX_KEPT_BYTES) {
-      this.#chunks.push(chunk);
-    }
-    done();
-  }
-
-  /** Returns when everything before `end` has passed through. */
-  written() {
+  /** Returns when everything before `end` has been taken. */
+  finished() {
     return new Promise((resolve, reject) => {
       if (this.writableFinished) {
         resolve();
@@ -52,9 +50,45 @@ export class ResponseStream extends Writable {
     });
   }
 
-  body() {
+  _setPrelude(prelude) {
+    this.#prelude = prelude;
+  }
+
+  _write(chunk, encoding, done) {
+    if (this.#isOver) {
+      done();
+      return;
+    }
+    const data = this.#begin(chunk);
+    if (data.length === 0) {
+      done();
+    } else {
+      this.#answer.write(data, done);
+    }
+  }
+
+  _final(done) {
+    if (this.hasBegun || this.#isOver) {
+      done();
+    } else {
+      this._write(Buffer.alloc(0), "buffer", done);
+    }
+  }
+
+  /** Ends the answer; with an error object, as one that broke off. Returns when the platform has taken it. */
+  async close(error) {
+    this.#isOver = true;
+    await this.#answer.end(error);
+  }
+
+  /** What goes out: with the first chunk the prelude too. */
+  #begin(chunk) {
+    if (this.hasBegun) {
+      return chunk;
+    }
+    this.#answer = this.#open(this.#contentType);
     const prelude = this.#prelude === null ? [] : [Buffer.from(this.#prelude), Buffer.alloc(DELIMITER_BYTES)];
-    return Buffer.concat([...prelude, ...this.#chunks]);
+    return Buffer.concat([...prelude, chunk]);
   }
 }
 
