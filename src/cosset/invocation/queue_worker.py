@@ -7,6 +7,8 @@ when the lease ends. Read next: store/queue.py for what a lease is.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 from cosset.clock import Clock
 from cosset.store.database import Store
@@ -17,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 LEASE_MS = 60_000
 WAIT_S = 5.0
+RETRY_S = 1.0
+
+T = TypeVar("T")
 
 
 class QueueWorker:
@@ -43,10 +48,11 @@ class QueueWorker:
 
     async def serve(self) -> None:
         """Runs until it is cancelled, after `stop`. What a killed process had under way comes first."""
-        await self._queue.recover()
+        await self._insist(self._queue.recover)
         while not self._stopping:
             room = self._width - len(self._tasks)
-            messages = await self._receive(room) if room else []
+            receive = partial(self._queue.receive, limit=room, lease_ms=LEASE_MS)
+            messages = await self._insist(receive) if room else []
             for message in messages:
                 task = asyncio.get_running_loop().create_task(self.handle(message), name=f"{self._noun} {message.id}")
                 self._tasks.add(task)
@@ -54,7 +60,7 @@ class QueueWorker:
             if not room:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             elif not messages:
-                while not await self._queue.wait(WAIT_S):
+                while not await self._insist(partial(self._queue.wait, WAIT_S)):
                     pass  # nothing is due: an idle node writes nothing
 
     async def stop(self, timeout_s: float) -> None:
@@ -75,13 +81,14 @@ class QueueWorker:
         finally:
             keeper.cancel()
 
-    async def _receive(self, limit: int) -> list[Message]:
-        try:
-            return await self._queue.receive(limit=limit, lease_ms=LEASE_MS)
-        except ServiceError as error:  # the store refuses writes for now (full disk, overload): wait, keep serving
-            logger.warning("%ss wait: %s", self._noun, error)
-            await self._clock.sleep(1.0)
-            return []
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Asks until the store answers: a full disk, an overload, a lost database pass, and end no worker."""
+        while True:
+            try:
+                return await ask()
+            except ServiceError as error:
+                logger.warning("%ss wait: %s", self._noun, error)
+                await self._clock.sleep(RETRY_S)
 
     async def _keep_lease(self, message: Message) -> None:
         while True:
