@@ -216,7 +216,7 @@ def _make_invocation(
     outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
     execution = Execution(pool, ground.directory.sessions, ground.logs, clock)
     events = AsyncEvents(ground.store, queue, clock)
-    dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events)
+    dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events, clock)
     destinations.serve("lambda", FunctionDestination(functions, dispatcher))
     worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
     return dispatcher, worker, DeliveryWorker(ground.store, outbox, destinations, clock)

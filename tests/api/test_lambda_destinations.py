@@ -111,3 +111,21 @@ def test_ends_reach_the_function_that_is_their_destination(
     assert succeeded["requestContext"]["condition"] == "Success"
     assert succeeded["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
     assert succeeded["responsePayload"] == {"echo": {"fail": False}}
+
+
+def test_a_loop_of_destinations_is_stopped_after_16_runs(server: CossetServer, client: Any) -> None:
+    names = ("loop-a", "loop-b")
+    arns = [make_function(server, name, WITNESS) for name in names]
+    for name, other in zip(names, reversed(arns), strict=True):
+        client.put_function_event_invoke_config(
+            FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnSuccess": {"Destination": other}}
+        )
+        assert client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Terminate"
+    client.invoke(FunctionName="loop-a", InvocationType="Event")
+    assert len(records(server, "loop-b", 16)) == 16
+    time.sleep(0.5)  # time for one run too many
+    assert [len(records(server, name, 16)) for name in names] == [16, 16]
+    answer = client.put_function_recursion_config(FunctionName="loop-a", RecursiveLoop="Allow")
+    assert answer["RecursiveLoop"] == "Allow"
+    for name in names:
+        client.delete_function(FunctionName=name)

@@ -190,6 +190,15 @@ class FunctionSettings:
     reserved_concurrency: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionOptions:
+    """What belongs to a whole function and few have set. `recursive_loop` is `Terminate` or `Allow`;
+    `code_signing_config` an ARN."""
+
+    recursive_loop: str = "Terminate"
+    code_signing_config: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventInvokeConfig:
     """How the asynchronous events of one qualifier (`$LATEST`, a version, an alias) are treated. None was not set."""

@@ -26,6 +26,7 @@ from cosset.functions.model import (
 from cosset.functions.tables import (
     aliases,
     event_invoke_configs,
+    function_options,
     functions,
     layer_uses,
     statements,
@@ -83,7 +84,7 @@ def take_version_number(tx: Transaction, key: FunctionKey) -> int:
 
 def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     """With everything that belongs to it. False when there was none."""
-    for table in (versions, aliases, statements, layer_uses, event_invoke_configs):
+    for table in (versions, aliases, statements, layer_uses, event_invoke_configs, function_options):
         tx.execute(delete(table).where(of_function(table, key)))
     return bool(tx.execute(delete(functions).where(of_function(functions, key))).rowcount)
 

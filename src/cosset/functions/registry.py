@@ -30,6 +30,7 @@ from cosset.functions.model import (
 from cosset.functions.names import FunctionReference
 from cosset.functions.policies import Policies
 from cosset.functions.ports import RoleDirectory, RuntimeCatalogue
+from cosset.functions.recursion import RecursionConfigs
 from cosset.functions.resolver import Resolver
 from cosset.functions.settling import UPDATE_S, Settling
 from cosset.functions.tags import Tags, check_tags
@@ -93,6 +94,7 @@ class Functions:
         self.policies = Policies(store, new_id)
         self._destinations = DestinationRules(destinations)
         self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
+        self.recursion = RecursionConfigs(store)
         self.layers = Layers(store, code, clock, new_id)
 
     async def start(self) -> None:

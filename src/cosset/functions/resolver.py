@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cosset.functions import errors, names, records
-from cosset.functions.model import LATEST, Alias, FunctionKey, FunctionState, FunctionVersion
+from cosset.functions import errors, names, option_records, records
+from cosset.functions.model import LATEST, Alias, FunctionKey, FunctionOptions, FunctionState, FunctionVersion
 from cosset.functions.settling import Settling
 from cosset.invocation.api import Target
 from cosset.store.changes import EVERYTHING
@@ -93,9 +93,10 @@ class Resolver:
         version = records.read_version(tx, key, name)
         if settings is None or version is None:
             return kept, name, None
-        return kept, name, (self._target(version, settings.reserved_concurrency), version.state)
+        options = option_records.read(tx, key)
+        return kept, name, (self._target(version, settings.reserved_concurrency, options), version.state)
 
-    def _target(self, version: FunctionVersion, reserved: int | None) -> Target:
+    def _target(self, version: FunctionVersion, reserved: int | None, options: FunctionOptions) -> Target:
         key = version.key
         return Target(
             account=key.account,
@@ -120,6 +121,7 @@ class Resolver:
             architecture=version.architectures[0],
             tracing_mode=version.tracing_mode,
             reserved_concurrency=reserved,
+            allows_recursion=options.recursive_loop == "Allow",
             runtime_version=version.runtime_version,
             runtime_version_arn=version.runtime_version_arn,
         )

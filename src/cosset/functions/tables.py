@@ -78,6 +78,18 @@ event_invoke_configs = Table(
     Column("modified_ms", BigInteger, nullable=False),
 )
 
+# What belongs to a whole function, and few functions have set.
+function_options = Table(
+    "lambda_function_options",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("recursive_loop", String(16), nullable=False),
+    Column("code_signing_config", String(200)),
+)
+Index("lambda_function_options_by_signing", function_options.c.code_signing_config)
+
 # Every package that has a blob and a folder. A package that no version holds is collected some time after it was
 # last wanted, because environments may still run from its folder.
 packages = Table(

@@ -45,6 +45,7 @@ class Target:
     architecture: str = "x86_64"
     tracing_mode: str = "PassThrough"
     reserved_concurrency: int | None = None
+    allows_recursion: bool = False
     runtime_version: str = ""
     runtime_version_arn: str = ""
 

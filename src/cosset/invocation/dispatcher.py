@@ -6,12 +6,14 @@ invocation writes nothing to the database. Read next: execution.py, then asynchr
 
 import asyncio
 
+from cosset.clock import Clock
 from cosset.environments.response_stream import ResponseStream
 from cosset.invocation.admission import Admission
 from cosset.invocation.api import Invocation, InvocationResult, StreamedInvocation, Target, TargetResolver
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.execution import Execution
 from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, check_payload
+from cosset.invocation.recursion import follow
 from cosset.invocation.streaming import Streams
 
 
@@ -19,27 +21,35 @@ class Dispatcher:
     """Implements invocation.api.Invoker on one node."""
 
     def __init__(
-        self, targets: TargetResolver, admission: Admission, execution: Execution, events: AsyncEvents
+        self,
+        targets: TargetResolver,
+        admission: Admission,
+        execution: Execution,
+        events: AsyncEvents,
+        clock: Clock,
     ) -> None:
         self._targets = targets
         self._admission = admission
         self._execution = execution
         self._events = events
+        self._clock = clock
         self._streams = Streams()
 
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
+        invocation = follow(invocation, target, self._clock.now_ms())
         with self._admission.admit(target):
             return await self._execution.run(target, invocation)
 
     async def invoke_streamed(self, invocation: Invocation) -> StreamedInvocation:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
+        followed = follow(invocation, target, self._clock.now_ms())
 
         async def run(stream: ResponseStream) -> InvocationResult:
             with self._admission.admit(target):
-                return await self._execution.run(target, invocation, stream)
+                return await self._execution.run(target, followed, stream)
 
         return await self._streams.start(target.version, run, invocation.cancelled)
 

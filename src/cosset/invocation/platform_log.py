@@ -7,6 +7,7 @@ import json
 
 from cosset.clock import Clock
 from cosset.environments.api import Answer, InitError, Outcome
+from cosset.invocation import lineage
 from cosset.invocation.api import Invocation, Target
 from cosset.invocation.environment_log import EnvironmentLog
 from cosset.observe import log_lines
@@ -49,7 +50,7 @@ class PlatformLog:
                 time_ms=self._clock.now_ms(),
                 request_id=self._invocation.request_id,
                 version=self._target.version,
-                trace_id=self._invocation.trace_id,
+                trace_id=self._sampled_trace(),
             )
         )
 
@@ -99,9 +100,14 @@ class PlatformLog:
                 init_duration_ms=init_ms,
                 status=status,
                 error_type=error_type,
-                trace_id=self._invocation.trace_id,
+                trace_id=self._sampled_trace(),
             )
         )
+
+    def _sampled_trace(self) -> str | None:
+        """Every invocation has a trace header; the log names only those that are traced."""
+        trace_id = self._invocation.trace_id
+        return trace_id if lineage.is_sampled(trace_id) else None
 
     def _write(self, record: log_lines.Record) -> None:
         message = log_lines.platform_message(record, self._target.log_format, self._target.system_log_level)

@@ -35,7 +35,7 @@ class Rig:
         self.pool = Pool(MemoryTier(behaviour), clock, max_environments=5, idle_timeout_s=300)
         execution = Execution(self.pool, Sessions(), self.logs, clock)
         self.admission = Admission(limit)
-        self.dispatcher = Dispatcher(Targets(), self.admission, execution, cast(AsyncEvents, None))
+        self.dispatcher = Dispatcher(Targets(), self.admission, execution, cast(AsyncEvents, None), clock)
 
 
 def run(behaviour: Behaviour, test: Callable[[Rig], Awaitable[None]], limit: int = 10) -> None:

@@ -250,3 +250,27 @@ def test_iam_must_allow_each_operation_on_the_function(tmp_path):
         assert (needed.action, needed.resource) == ("lambda:PutFunctionEventInvokeConfig", f"{ARN}:Prod")
 
     in_room(tmp_path, test)
+
+
+def test_the_life_of_a_recursion_config(tmp_path):
+    async def test(room):
+        async def stored():
+            return (await room.call("GetFunctionRecursionConfig", FunctionName="fn"))["RecursiveLoop"]
+
+        async def resolved():
+            return (await room.functions.resolve(ACCOUNT, REGION, "fn", "Prod")).allows_recursion
+
+        assert (await stored(), await resolved()) == ("Terminate", False)
+        for loop, allows in (("Allow", True), ("Terminate", False), ("Allow", True)):
+            put = await room.call("PutFunctionRecursionConfig", FunctionName="fn", RecursiveLoop=loop)
+            assert put == {"RecursiveLoop": loop}
+            assert (await stored(), await resolved()) == (loop, allows)
+        missing = ("ResourceNotFoundException", f"Function not found: {ARN}2")
+        assert await refusal(room.call("GetFunctionRecursionConfig", FunctionName="fn2")) == missing
+        put = room.call("PutFunctionRecursionConfig", FunctionName="fn2", RecursiveLoop="Allow")
+        assert await refusal(put) == missing
+        await room.call("DeleteFunction", FunctionName="fn")
+        await room.create("fn")
+        assert await stored() == "Terminate"
+
+    in_room(tmp_path, test)

@@ -1,0 +1,28 @@
+"""Stops a function that runs again and again because of one event (lineage.py counts; the function may allow it)."""
+
+import logging
+from dataclasses import replace
+
+from cosset.invocation import lineage
+from cosset.invocation.api import Invocation, Target
+from cosset.wire.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+
+def follow(invocation: Invocation, target: Target, now_ms: int) -> Invocation:
+    """The invocation with this run counted in its trace header, which is what the function gets.
+
+    Raises:
+        ServiceError: RecursiveInvocationException, when the function has run LOOP_LIMIT times already.
+    """
+    header, before = lineage.enter(lineage.begin(invocation.trace_id, now_ms), target.arn)
+    if before >= lineage.LOOP_LIMIT and not target.allows_recursion:
+        logger.warning("a recursive loop through %s was stopped after %d runs", target.arn, before)
+        raise ServiceError(
+            "RecursiveInvocationException",
+            "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped "
+            "your function's invocation.",
+            fields={"Type": "User"},
+        )
+    return replace(invocation, trace_id=header)
