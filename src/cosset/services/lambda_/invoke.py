@@ -30,7 +30,7 @@ class InvokeOperations:
         """Raises: ServiceError, whatever the function itself did not do (its own errors are results)."""
         reference = reference_of(ctx, params)
         kind = InvocationType(params.get("InvocationType", "RequestResponse"))
-        payload = await _read_payload(params.get("Payload"), kind)
+        payload = await read_payload(params.get("Payload"), kind)
         invocation = Invocation(
             account=reference.key.account,
             region=reference.key.region,
@@ -40,7 +40,7 @@ class InvokeOperations:
             request_id=ctx.request_id,
             invoked_arn=reference.arn,
             trace_id=ctx.trace_id or "",
-            client_context=_read_client_context(params.get("ClientContext")),
+            client_context=read_client_context(params.get("ClientContext")),
             want_log_tail=params.get("LogType") == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
             cancelled=ctx.cancelled,
         )
@@ -55,7 +55,7 @@ class InvokeOperations:
     @operation("InvokeAsync", on_function("InvokeFunction"))
     async def invoke_async(self, ctx: Context, params: Params) -> Result:
         reference = reference_of(ctx, params)
-        payload = await _read_payload(params.get("InvokeArgs"), InvocationType.EVENT)
+        payload = await read_payload(params.get("InvokeArgs"), InvocationType.EVENT)
         await self._invoker.invoke_async(
             Invocation(
                 account=reference.key.account,
@@ -89,7 +89,7 @@ class InvokeOperations:
         await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
 
 
-async def _read_payload(body: Body | None, kind: InvocationType) -> bytes:
+async def read_payload(body: Body | None, kind: InvocationType) -> bytes:
     """The event, checked to be JSON; `{}` when the caller sent none. What is too large is not even parsed.
 
     Raises:
@@ -118,7 +118,7 @@ async def _collect(chunks: AsyncIterator[bytes] | None, limit_bytes: int) -> byt
     return bytes(payload)
 
 
-def _read_client_context(given: str | None) -> str | None:
+def read_client_context(given: str | None) -> str | None:
     """JSON in base64, as X-Amz-Client-Context carries it."""
     if given is None:
         return None

@@ -15,6 +15,7 @@ from cosset.services.lambda_.invoke import InvokeOperations
 from cosset.services.lambda_.layers import LayerOperations
 from cosset.services.lambda_.policies import PolicyOperations
 from cosset.services.lambda_.recursion import RecursionOperations
+from cosset.services.lambda_.streaming import StreamingOperations
 from cosset.services.lambda_.tags import TagOperations
 from cosset.services.lambda_.versions import VersionOperations
 from cosset.services.operation import Service
@@ -36,5 +37,6 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> 
             RecursionOperations(functions),
             AccountOperations(functions),
             InvokeOperations(functions, invoker),
+            StreamingOperations(functions, invoker),
         ],
     )
