@@ -31,6 +31,7 @@ $(STAMP): pyproject.toml
 	fi
 	@echo "Installing what pyproject.toml lists (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m compileall -q src  # a server without privileges could not keep what it compiles
 	@touch $@
 
 demo: $(STAMP) ## The main job, end to end, on real input

@@ -44,7 +44,7 @@ class Caller:
         found = server.credentials
         self._host = where.netloc
         self._connection = http.client.HTTPConnection(where.hostname or "", where.port)
-        self._signer = SigV4Auth(Credentials(found.access_key_id, found.secret_access_key), "lambda", found.region)
+        self._signer = SigV4Auth(Credentials(found.access_key_id, found.secret_access_key), "lambda", server.region)
 
     def prepare(self, name: str) -> Callable[[], bytes]:
         path = f"/2015-03-31/functions/{name}/invocations"

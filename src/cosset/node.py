@@ -44,7 +44,7 @@ from cosset.invocation.execution import Execution
 from cosset.invocation.function_destination import FunctionDestination
 from cosset.observe.log_buffer import LogBuffer
 from cosset.ready import Ready, ready_message
-from cosset.runtimes.catalogue import Catalogue
+from cosset.runtimes.catalogue import Catalogue, here
 from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.service import iam_service
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
@@ -159,6 +159,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ("async-worker", worker.serve()),
             ("delivery-worker", deliveries.serve()),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
+            ("first-runtime", _prepare_first_runtime(tier)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
@@ -334,6 +335,12 @@ def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _prepare_first_runtime(tier: Tier) -> None:
+    """Cosset's own Python, which most functions meet first: so that the first of them need not wait for its start."""
+    if isinstance(tier, JailTier):
+        await tier.prepare(f"python{sys.version_info.major}.{sys.version_info.minor}", here())
 
 
 async def _every(period_s: float, clock: Clock, work: Callable[[], None]) -> None:

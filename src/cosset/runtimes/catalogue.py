@@ -306,6 +306,10 @@ def _label(family: str, interpreter: Interpreter) -> str:
     return f"{language} {'.'.join(map(str, interpreter.version))}"
 
 
+def here() -> str:
+    """This machine's architecture, as Lambda calls it."""
+    return {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
+
+
 def _foreign_architecture(architecture: str) -> str | None:
-    here = {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
-    return None if architecture == here else f"the function asks for {architecture}, this machine is {here}"
+    return None if architecture == here() else f"the function asks for {architecture}, this machine is {here()}"
