@@ -29,11 +29,12 @@ class KeyDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One thing an operation needs: this IAM action on this resource, with these condition keys."""
+    """One thing an operation needs: this IAM action on this resource, with these condition keys (a sequence for those
+    that have several values)."""
 
     action: str
     resource: str
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
 class Authorizer(Protocol):

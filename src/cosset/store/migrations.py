@@ -6,15 +6,23 @@ MIGRATIONS. What stands there is never changed, moved or removed: somebody's dat
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, MetaData, insert, inspect, select, update
+from sqlalchemy import Connection, MetaData, insert, inspect, select, text, update
 
 from cosset.store.errors import StoreError
 from cosset.store.schema import metadata, schema_version
 
 Migration = Callable[[Connection], None]
 
+
+def _widen_owners_of_policies(connection: Connection) -> None:
+    """Groups carry policies too, and their names are longer than users'. SQLite keeps to no width."""
+    if connection.dialect.name == "postgresql":
+        for table in ("iam_attachments", "iam_inline_policies"):
+            connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN owner_key TYPE VARCHAR(128)"))
+
+
 # The function at index n takes version n + 1 to version n + 2.
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (_widen_owners_of_policies,)
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS, tables: MetaData = metadata) -> None:

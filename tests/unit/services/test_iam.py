@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -16,55 +14,14 @@ from cosset.services.iam.managed_policies import managed_policies
 from cosset.services.iam.service import iam_service
 from cosset.wire.errors import ServiceError
 from support.caller import Caller
-from support.identity import Iam, open_iam
+from support.iam_bench import POLICY, TRUST, Bench, Run, run_with_iam
 
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-)
-POLICY = json.dumps(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
-)
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-
-
-@dataclass
-class Bench:
-    iam: Iam
-    call: Caller
-    account: str
-
-    async def refused(self, operation: str, **params: Any) -> tuple[str, str, int]:
-        with pytest.raises(ServiceError) as caught:
-            await self.call(operation, **params)
-        return caught.value.code, caught.value.message, caught.value.status
-
-    async def role(self, name: str = "worker", **params: Any) -> dict[str, Any]:
-        answer = await self.call("CreateRole", RoleName=name, AssumeRolePolicyDocument=TRUST, **params)
-        role: dict[str, Any] = answer["Role"]
-        return role
-
-
-Run = Callable[[Callable[[Bench], Awaitable[None]]], None]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def run_scenario(scenario: Callable[[Bench], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            async with open_iam(tmp_path) as iam:
-                known = await iam.directory.find_key(iam.administrator.access_key_id, None)
-                assert known is not None
-                call = Caller(iam_service(iam.store, iam.clock), known.principal)
-                await scenario(Bench(iam, call, iam.directory.account))
-
-        asyncio.run(whole())
-
-    return run_scenario
+    return run_with_iam(tmp_path)
 
 
 def test_a_role_from_making_to_deleting(run: Run) -> None:
@@ -422,6 +379,7 @@ def test_what_terraform_asks_before_it_deletes(run: Run) -> None:
         summary = (await bench.call("GetAccountSummary"))["SummaryMap"]
         assert (summary["Users"], summary["Roles"], summary["Policies"]) == (1, 2, 0)
         assert (await bench.call("ListAccountAliases"))["AccountAliases"] == []
+        assert (await bench.call("ListGroupsForUser", UserName="administrator"))["Groups"] == []
 
     run(scenario)
 
@@ -430,16 +388,18 @@ def test_every_operation_needs_something() -> None:
     """Nothing in IAM is open to everyone."""
     service = iam_service(None, None)  # type: ignore[arg-type]
     call = Caller(service)
-    params = {
-        "RoleName": "r",
-        "UserName": "u",
-        "PolicyName": "p",
-        "PolicyArn": "arn:aws:iam::111111111111:policy/p",
-    }
+    model = botocore.session.get_session().get_service_model("iam")
     for name in service.operations:
-        needed = call.requires(name, **params)
+        shape = model.operation_model(name).input_shape
+        members = {} if shape is None else shape.members
+        given = {member: _anything(members[member].type_name) for member in members}
+        needed = call.requires(name, **given)
         assert needed
         assert needed[0][0] == f"iam:{name}"
+
+
+def _anything(kind: str) -> Any:
+    return {"list": [], "structure": {}, "map": {}, "integer": 1, "boolean": True}.get(kind, "x")
 
 
 def test_the_names_of_the_operations_are_awss() -> None:

@@ -9,8 +9,8 @@ from cosset.identity.key_material import RandomBytes, new_access_key_id, secret_
 from cosset.services.iam.errors import limit_exceeded, no_such_entity
 from cosset.services.iam.owners import need_user
 from cosset.services.iam.paging import page
-from cosset.services.iam.records import CHANGES, User
-from cosset.services.iam.requirements import on_user
+from cosset.services.iam.records import CHANGES, User, find_access_key
+from cosset.services.iam.requirements import on_everything, on_user
 from cosset.services.iam.tables import access_keys
 from cosset.services.iam.users import caller_or_named
 from cosset.services.operation import Context, Params, Result, operation
@@ -79,6 +79,14 @@ class AccessKeys:
 
         keys = await self._store.read(work)
         return page("AccessKeyMetadata", keys, lambda key: str(key["AccessKeyId"]), lambda key: key, params)
+
+    @operation("GetAccessKeyLastUsed", on_everything("GetAccessKeyLastUsed", "user/*"))
+    async def get_access_key_last_used(self, ctx: Context, params: Params) -> Result:
+        """Whose the key is. Its uses are not recorded: `N/A`, which is what AWS says of a key without any."""
+        key = await self._store.read(lambda tx: find_access_key(tx, params["AccessKeyId"]))
+        if key is None or key.owner.account != ctx.account:
+            raise no_such_entity(f"The Access Key with id {params['AccessKeyId']} cannot be found.")
+        return {"UserName": key.owner.name, "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
 
     @operation("UpdateAccessKey", on_user("UpdateAccessKey"))
     async def update_access_key(self, ctx: Context, params: Params) -> None:

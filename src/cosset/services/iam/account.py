@@ -1,11 +1,37 @@
-"""The operations on the account itself that client tools make on their way to something else."""
+"""The operations on the account itself: what it is called, and what there is of everything in it."""
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, delete, func, insert, select
 
+from cosset.services.iam.errors import already_exists, no_such_entity
 from cosset.services.iam.requirements import on_everything
-from cosset.services.iam.tables import policies, roles, users
+from cosset.services.iam.tables import (
+    account_aliases,
+    attachments,
+    groups,
+    instance_profiles,
+    oidc_providers,
+    policies,
+    policy_versions,
+    roles,
+    saml_providers,
+    users,
+)
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
+
+_QUOTAS = {
+    "AccessKeysPerUserQuota": 2,
+    "AttachedPoliciesPerGroupQuota": 10,
+    "AttachedPoliciesPerRoleQuota": 10,
+    "AttachedPoliciesPerUserQuota": 10,
+    "AssumeRolePolicySizeQuota": 2_048,
+    "GroupPolicySizeQuota": 5_120,
+    "GroupsPerUserQuota": 10,
+    "PolicySizeQuota": 6_144,
+    "UserPolicySizeQuota": 2_048,
+    "VersionsPerPolicyQuota": 5,
+}
+"""Those of AWS's that are enforced here, and no others: a number that nothing keeps to would be made up."""
 
 
 class Account:
@@ -14,24 +40,64 @@ class Account:
 
     @operation("GetAccountSummary", on_everything("GetAccountSummary"))
     async def get_account_summary(self, ctx: Context, params: Params) -> Result:
-        """What there is of what Cosset keeps. Quotas are left out: few of AWS's are enforced here."""
-
         def work(tx: Transaction) -> dict[str, int]:
             return {
                 "Users": _count(tx, users, ctx.account),
+                "Groups": _count(tx, groups, ctx.account),
                 "Roles": _count(tx, roles, ctx.account),
                 "Policies": _count(tx, policies, ctx.account),
+                "InstanceProfiles": _count(tx, instance_profiles, ctx.account),
+                "Providers": _count(tx, oidc_providers, ctx.account) + _count(tx, saml_providers, ctx.account),
+                "PolicyVersionsInUse": _count(tx, policy_versions, ctx.account) + _aws_policies_in_use(tx, ctx.account),
+                "ServerCertificates": 0,
+                "MFADevices": 0,
+                "MFADevicesInUse": 0,
+                # There is no root user.
                 "AccountAccessKeysPresent": 0,
                 "AccountMFAEnabled": 0,
+                "AccountPasswordPresent": 0,
+                "AccountSigningCertificatesPresent": 0,
+                **_QUOTAS,
             }
 
         return {"SummaryMap": await self._store.read(work)}
 
+    @operation("CreateAccountAlias", on_everything("CreateAccountAlias"))
+    async def create_account_alias(self, ctx: Context, params: Params) -> None:
+        """An account has one: a new one takes the place of the old."""
+        alias = params["AccountAlias"]
+
+        def work(tx: Transaction) -> None:
+            taken = select(account_aliases.c.account).where(account_aliases.c.alias == alias)
+            if tx.execute(taken).scalar() is not None:
+                raise already_exists(f"The account alias {alias} already exists.")
+            tx.execute(delete(account_aliases).where(account_aliases.c.account == ctx.account))
+            tx.execute(insert(account_aliases).values(account=ctx.account, alias=alias))
+
+        await self._store.write(work)
+
+    @operation("DeleteAccountAlias", on_everything("DeleteAccountAlias"))
+    async def delete_account_alias(self, ctx: Context, params: Params) -> None:
+        alias = params["AccountAlias"]
+
+        def work(tx: Transaction) -> None:
+            mine = (account_aliases.c.account == ctx.account, account_aliases.c.alias == alias)
+            if not tx.execute(delete(account_aliases).where(*mine)).rowcount:
+                raise no_such_entity(f"The account alias {alias} does not exist.")
+
+        await self._store.write(work)
+
     @operation("ListAccountAliases", on_everything("ListAccountAliases"))
     async def list_account_aliases(self, ctx: Context, params: Params) -> Result:
-        """None ever, as long as an alias cannot be made. Terraform asks for them with every plan."""
-        return {"AccountAliases": [], "IsTruncated": False}
+        query = select(account_aliases.c.alias).where(account_aliases.c.account == ctx.account)
+        aliases = await self._store.read(lambda tx: list(tx.execute(query).scalars()))
+        return {"AccountAliases": aliases, "IsTruncated": False}
 
 
 def _count(tx: Transaction, table: Table, account: str) -> int:
     return int(tx.execute(select(func.count()).select_from(table).where(table.c.account == account)).scalar_one())
+
+
+def _aws_policies_in_use(tx: Transaction, account: str) -> int:
+    arns = select(attachments.c.policy_arn).where(attachments.c.account == account).distinct()
+    return sum(arn.startswith("arn:aws:iam::aws:") for arn in tx.execute(arns).scalars())

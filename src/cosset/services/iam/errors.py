@@ -15,6 +15,10 @@ def no_such_user(name: str) -> ServiceError:
     return no_such_entity(f"The user with name {name} cannot be found.")
 
 
+def no_such_group(name: str) -> ServiceError:
+    return no_such_entity(f"The group with name {name} cannot be found.")
+
+
 def no_such_policy(arn: str) -> ServiceError:
     """As GetPolicy, DeletePolicy and the Detach calls say it."""
     return no_such_entity(f"Policy {arn} was not found.")
@@ -43,6 +47,16 @@ def malformed_policy(sentence: str) -> ServiceError:
 
 def validation_error(sentence: str) -> ServiceError:
     return ServiceError("ValidationError", sentence, status=400)
+
+
+def invalid_input(sentence: str) -> ServiceError:
+    return ServiceError("InvalidInput", sentence, status=400)
+
+
+def protected_role(name: str) -> ServiceError:
+    """Of roles that belong to an AWS service."""
+    sentence = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+    return ServiceError("UnmodifiableEntity", sentence, status=400)
 
 
 def unparsable_arn() -> ServiceError:

@@ -1,4 +1,4 @@
-"""The operations on policies that are embedded in one user or role."""
+"""The operations on policies that are embedded in one user, group or role."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ from sqlalchemy import delete, insert, select, update
 
 from cosset.identity.policy_document import MalformedPolicyError, parse_identity_policy
 from cosset.services.iam.errors import limit_exceeded, malformed_policy, no_such_entity
-from cosset.services.iam.owners import PARAMETER, OwnerKind, need_owner
+from cosset.services.iam.owners import PARAMETER, OwnerKind, need_modifiable_owner, need_owner
 from cosset.services.iam.paging import page
 from cosset.services.iam.records import CHANGES
-from cosset.services.iam.requirements import on_role, on_user
+from cosset.services.iam.requirements import on_group, on_role, on_user
 from cosset.services.iam.shapes import document_text
 from cosset.services.iam.tables import inline_policies
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
-_MAX_CHARACTERS: dict[OwnerKind, int] = {"role": 10_240, "user": 2_048}
+_MAX_CHARACTERS: dict[OwnerKind, int] = {"role": 10_240, "group": 5_120, "user": 2_048}
 """All of one owner's inline policies together, white space not counted."""
 
 
@@ -55,6 +55,22 @@ class InlinePolicies:
     async def list_user_policies(self, ctx: Context, params: Params) -> Result:
         return await self._list(ctx, "user", params)
 
+    @operation("PutGroupPolicy", on_group("PutGroupPolicy"))
+    async def put_group_policy(self, ctx: Context, params: Params) -> None:
+        await self._put(ctx, "group", params)
+
+    @operation("GetGroupPolicy", on_group("GetGroupPolicy"))
+    async def get_group_policy(self, ctx: Context, params: Params) -> Result:
+        return await self._get(ctx, "group", params)
+
+    @operation("DeleteGroupPolicy", on_group("DeleteGroupPolicy"))
+    async def delete_group_policy(self, ctx: Context, params: Params) -> None:
+        await self._delete(ctx, "group", params)
+
+    @operation("ListGroupPolicies", on_group("ListGroupPolicies"))
+    async def list_group_policies(self, ctx: Context, params: Params) -> Result:
+        return await self._list(ctx, "group", params)
+
     async def _put(self, ctx: Context, kind: OwnerKind, params: Params) -> None:
         document, policy = params["PolicyDocument"], params["PolicyName"]
         try:
@@ -63,8 +79,8 @@ class InlinePolicies:
             raise malformed_policy(str(error)) from None
 
         def work(tx: Transaction) -> None:
-            name = need_owner(tx, ctx.account, kind, params)
-            existing = _documents(tx, ctx.account, kind, name)
+            name = need_modifiable_owner(tx, ctx.account, kind, params)
+            existing = embedded_documents(tx, ctx.account, kind, name)
             sizes = sum(_size(text) for each, text in existing.items() if each != policy) + _size(document)
             if sizes > _MAX_CHARACTERS[kind]:
                 limit = _MAX_CHARACTERS[kind]
@@ -81,7 +97,7 @@ class InlinePolicies:
     async def _get(self, ctx: Context, kind: OwnerKind, params: Params) -> Result:
         def work(tx: Transaction) -> tuple[str, str | None]:
             name = need_owner(tx, ctx.account, kind, params)
-            return name, _documents(tx, ctx.account, kind, name).get(params["PolicyName"])
+            return name, embedded_documents(tx, ctx.account, kind, name).get(params["PolicyName"])
 
         name, document = await self._store.read(work)
         if document is None:
@@ -94,7 +110,7 @@ class InlinePolicies:
 
     async def _delete(self, ctx: Context, kind: OwnerKind, params: Params) -> None:
         def work(tx: Transaction) -> None:
-            name = need_owner(tx, ctx.account, kind, params)
+            name = need_modifiable_owner(tx, ctx.account, kind, params)
             gone = tx.execute(delete(inline_policies).where(*_mine(ctx, kind, name, params["PolicyName"])))
             if not gone.rowcount:
                 raise _no_such_inline_policy(kind, params)
@@ -104,13 +120,14 @@ class InlinePolicies:
 
     async def _list(self, ctx: Context, kind: OwnerKind, params: Params) -> Result:
         def work(tx: Transaction) -> list[str]:
-            return list(_documents(tx, ctx.account, kind, need_owner(tx, ctx.account, kind, params)))
+            return list(embedded_documents(tx, ctx.account, kind, need_owner(tx, ctx.account, kind, params)))
 
         names = await self._store.read(work)
         return page("PolicyNames", names, str, str, params)
 
 
-def _documents(tx: Transaction, account: str, kind: OwnerKind, name: str) -> dict[str, str]:
+def embedded_documents(tx: Transaction, account: str, kind: OwnerKind, name: str) -> dict[str, str]:
+    """The inline policies of one owner, by name."""
     query = select(inline_policies.c.name, inline_policies.c.document).where(
         inline_policies.c.account == account,
         inline_policies.c.owner_kind == kind,

@@ -19,7 +19,7 @@ from cosset.services.iam.errors import (
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import Policy, PolicyBook, PolicyVersion, attachment_count, boundary_count
 from cosset.services.iam.records import CHANGES
-from cosset.services.iam.requirements import on_everything, on_new_policy, on_policy
+from cosset.services.iam.requirements import on_everything, on_new, on_policy
 from cosset.services.iam.shapes import document_text, read_tags, tags_shown
 from cosset.services.iam.tables import policies, policy_versions
 from cosset.services.operation import Context, Params, Result, operation
@@ -36,7 +36,7 @@ class Policies:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    @operation("CreatePolicy", on_new_policy("CreatePolicy"))
+    @operation("CreatePolicy", on_new("CreatePolicy", "policy", "PolicyName"))
     async def create_policy(self, ctx: Context, params: Params) -> Result:
         name, document = params["PolicyName"], _checked(params["PolicyDocument"])
         now_ms = self._clock.now_ms()
@@ -62,7 +62,7 @@ class Policies:
             tx.execute(insert(policies).values(**values))
             _add_version(tx, ctx.account, name.lower(), 1, document, now_ms)
             policy = self._need(tx, ctx.account, f"arn:aws:iam::{ctx.account}:policy{values['path']}{name}")
-            return self._shown(tx, ctx.account, policy)
+            return policy_shown(tx, ctx.account, policy)
 
         shown = await self._store.write(work)
         # A new policy is shown without its description (recorded: test_role_attach_policy).
@@ -74,7 +74,7 @@ class Policies:
             policy = self._need(tx, ctx.account, params["PolicyArn"])
             # GetPolicy shows tags even where there are none.
             tags = [{"Key": key, "Value": value} for key, value in policy.tags.items()]
-            return self._shown(tx, ctx.account, policy) | {"Tags": tags}
+            return policy_shown(tx, ctx.account, policy) | {"Tags": tags}
 
         return {"Policy": await self._store.read(work)}
 
@@ -84,7 +84,7 @@ class Policies:
 
         def work(tx: Transaction) -> list[dict[str, Any]]:
             found = self._book.all(tx, ctx.account, params.get("Scope", "All"))
-            shown = [self._shown(tx, ctx.account, policy) for policy in found if policy.path.startswith(prefix)]
+            shown = [policy_shown(tx, ctx.account, policy) for policy in found if policy.path.startswith(prefix)]
             if params.get("OnlyAttached"):
                 shown = [each for each in shown if each["AttachmentCount"]]
             return [{key: value for key, value in each.items() if key != "Description"} for each in shown]
@@ -142,14 +142,14 @@ class Policies:
             return policy, self._need_version(tx, ctx.account, policy, params["VersionId"])
 
         policy, version = await self._store.read(work)
-        shown = _version_shown(policy, version) | {"Document": document_text(version.document)}
+        shown = version_shown(policy, version) | {"Document": document_text(version.document)}
         return {"PolicyVersion": shown}
 
     @operation("ListPolicyVersions", on_policy("ListPolicyVersions"))
     async def list_policy_versions(self, ctx: Context, params: Params) -> Result:
         def work(tx: Transaction) -> list[dict[str, Any]]:
             policy = self._need(tx, ctx.account, params["PolicyArn"])
-            return [_version_shown(policy, each) for each in self._book.versions(tx, ctx.account, policy)]
+            return [version_shown(policy, each) for each in self._book.versions(tx, ctx.account, policy)]
 
         # Newest first, as IAM lists them: the key counts down.
         return page(
@@ -204,20 +204,21 @@ class Policies:
                 return version
         raise no_such_entity(f"Policy {policy.arn} version {version_id} does not exist or is not attachable.")
 
-    def _shown(self, tx: Transaction, account: str, policy: Policy) -> dict[str, Any]:
-        shown: dict[str, Any] = {
-            "PolicyName": policy.name,
-            "PolicyId": policy.policy_id,
-            "Arn": policy.arn,
-            "Path": policy.path,
-            "DefaultVersionId": f"v{policy.default_version}",
-            "AttachmentCount": attachment_count(tx, account, policy.arn),
-            "PermissionsBoundaryUsageCount": boundary_count(tx, account, policy.arn),
-            "IsAttachable": True,
-            "CreateDate": policy.created_ms // 1000,
-            "UpdateDate": policy.updated_ms // 1000,
-        }
-        return shown if policy.description is None else shown | {"Description": policy.description}
+
+def policy_shown(tx: Transaction, account: str, policy: Policy) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "PolicyName": policy.name,
+        "PolicyId": policy.policy_id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": f"v{policy.default_version}",
+        "AttachmentCount": attachment_count(tx, account, policy.arn),
+        "PermissionsBoundaryUsageCount": boundary_count(tx, account, policy.arn),
+        "IsAttachable": True,
+        "CreateDate": policy.created_ms // 1000,
+        "UpdateDate": policy.updated_ms // 1000,
+    }
+    return shown if policy.description is None else shown | {"Description": policy.description}
 
 
 def _checked(document: str) -> str:
@@ -238,7 +239,7 @@ def _add_version(tx: Transaction, account: str, policy_key: str, number: int, do
     )
 
 
-def _version_shown(policy: Policy, version: PolicyVersion) -> dict[str, Any]:
+def version_shown(policy: Policy, version: PolicyVersion) -> dict[str, Any]:
     return {
         "VersionId": f"v{version.number}",
         "IsDefaultVersion": version.number == policy.default_version,

@@ -114,6 +114,20 @@ def attached_arns(tx: Transaction, account: str, owner_kind: str, owner_name: st
     return [str(arn) for arn in rows.scalars()]
 
 
+def name_of(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def path_of(arn: str) -> str:
+    """`/service-role/` of `arn:aws:iam::aws:policy/service-role/P`."""
+    return arn.partition(":policy")[2].removesuffix(name_of(arn))
+
+
+def attached_shown(arn: str) -> dict[str, str]:
+    """As lists of attached policies show one; the policies of service-linked roles are not among those known here."""
+    return {"PolicyName": name_of(arn), "PolicyArn": arn}
+
+
 def _of_managed(policy: ManagedPolicy) -> Policy:
     return Policy(
         policy.arn,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cosset.services.iam.tables import access_keys, attachments, roles, users
+from cosset.services.iam.tables import access_keys, attachments, group_members, groups, roles, users
 from cosset.store.database import Transaction
 
 ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -48,6 +48,19 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    account: str
+    name: str
+    path: str
+    unique_id: str
+    created_ms: int
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:group{self.path}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class AccessKey:
     """A long-term key. `owner` is its user."""
 
@@ -75,6 +88,24 @@ def role_of(row: Any) -> Role:
         dict(row.tags),
         row.created_ms,
     )
+
+
+def group_of(row: Any) -> Group:
+    return Group(row.account, row.name, row.path, row.group_id, row.created_ms)
+
+
+def find_group(tx: Transaction, account: str, name: str) -> Group | None:
+    query = select(groups).where(groups.c.account == account, groups.c.name_key == name.lower())
+    row = tx.execute(query).one_or_none()
+    return group_of(row) if row is not None and row.name == name else None
+
+
+def groups_of(tx: Transaction, account: str, user_name: str) -> list[Group]:
+    """The groups that a user is in: it carries their policies too."""
+    mine = (group_members.c.account == account, group_members.c.user_key == user_name.lower())
+    keys = select(group_members.c.group_key).where(*mine)
+    query = select(groups).where(groups.c.account == account, groups.c.name_key.in_(keys))
+    return [group_of(row) for row in tx.execute(query.order_by(groups.c.name_key))]
 
 
 def find_user(tx: Transaction, account: str, name: str) -> User | None:

@@ -1,4 +1,8 @@
-"""What IAM's own operations need of IAM: this action, on the user, role or policy that the call names."""
+"""What IAM's own operations need of IAM: this action, on the user, group, role or policy that the call names.
+
+The condition keys that a call speaks of by itself come along: the policy that is attached, the boundary that is set,
+the tags that are given.
+"""
 
 from collections.abc import Sequence
 
@@ -7,18 +11,15 @@ from cosset.services.operation import Context, Params, Requirements
 
 
 def on_role(action: str) -> Requirements:
-    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        return [Requirement(f"iam:{action}", f"arn:aws:iam::{ctx.account}:role/{params.get('RoleName', '*')}")]
-
-    return requirements
+    return _on_named(action, "role", "RoleName")
 
 
-def on_new_role(action: str) -> Requirements:
-    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        path = params.get("Path", "/")
-        return [Requirement(f"iam:{action}", f"arn:aws:iam::{ctx.account}:role{path}{params['RoleName']}")]
+def on_group(action: str) -> Requirements:
+    return _on_named(action, "group", "GroupName")
 
-    return requirements
+
+def on_instance_profile(action: str) -> Requirements:
+    return _on_named(action, "instance-profile", "InstanceProfileName")
 
 
 def on_user(action: str) -> Requirements:
@@ -26,31 +27,89 @@ def on_user(action: str) -> Requirements:
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
         name = params.get("UserName")
-        return [Requirement(f"iam:{action}", f"arn:aws:iam::{ctx.account}:user/{name}" if name else ctx.principal.arn)]
+        resource = _arn(ctx, f"user/{name}") if name else ctx.principal.arn
+        return [Requirement(f"iam:{action}", resource, _context(params))]
 
     return requirements
 
 
-def on_new_policy(action: str) -> Requirements:
+def on_new(action: str, kind: str, parameter: str) -> Requirements:
+    """On what the call is to make, path and all."""
+
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        path = params.get("Path", "/")
-        return [Requirement(f"iam:{action}", f"arn:aws:iam::{ctx.account}:policy{path}{params['PolicyName']}")]
+        resource = _arn(ctx, f"{kind}{params.get('Path', '/')}{params[parameter]}")
+        return [Requirement(f"iam:{action}", resource, _context(params))]
+
+    return requirements
+
+
+def on_renamed(action: str, kind: str, old: str, new: str) -> Requirements:
+    """On what is there, and on what it is to be called: AWS asks for both."""
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        needed = [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{params[old]}"))]
+        if params.get(new) or params.get("NewPath"):
+            path, name = params.get("NewPath", "/"), params.get(new, params[old])
+            needed.append(Requirement(f"iam:{action}", _arn(ctx, f"{kind}{path}{name}")))
+        return needed
+
+    return requirements
+
+
+def on_arn(action: str, parameter: str) -> Requirements:
+    """On what the call names by its ARN."""
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        return [Requirement(f"iam:{action}", str(params[parameter]), _context(params))]
 
     return requirements
 
 
 def on_policy(action: str) -> Requirements:
-    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        return [Requirement(f"iam:{action}", str(params["PolicyArn"]))]
-
-    return requirements
+    return on_arn(action, "PolicyArn")
 
 
 def on_everything(action: str, resource: str = "*") -> Requirements:
     """For lists: IAM names the whole kind (`role/`), or `*`."""
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        named = resource if resource == "*" else f"arn:aws:iam::{ctx.account}:{resource}"
-        return [Requirement(f"iam:{action}", named)]
+        return [Requirement(f"iam:{action}", resource if resource == "*" else _arn(ctx, resource))]
 
     return requirements
+
+
+def and_passing_the_role(requirements: Requirements) -> Requirements:
+    """Besides, iam:PassRole to a machine."""
+
+    def with_pass_role(ctx: Context, params: Params) -> Sequence[Requirement]:
+        passed = {"iam:PassedToService": "ec2.amazonaws.com"}
+        role = Requirement("iam:PassRole", _arn(ctx, f"role/{params['RoleName']}"), passed)
+        return [*requirements(ctx, params), role]
+
+    return with_pass_role
+
+
+def _on_named(action: str, kind: str, parameter: str) -> Requirements:
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        return [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{params[parameter]}"), _context(params))]
+
+    return requirements
+
+
+def _arn(ctx: Context, resource: str) -> str:
+    return f"arn:aws:iam::{ctx.account}:{resource}"
+
+
+def _context(params: Params) -> dict[str, str | Sequence[str]]:
+    """The condition keys of IAM's own calls:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html"""
+    known: dict[str, str | Sequence[str]] = {}
+    if "PolicyArn" in params:
+        known["iam:PolicyARN"] = params["PolicyArn"]
+    if "PermissionsBoundary" in params:
+        known["iam:PermissionsBoundary"] = params["PermissionsBoundary"]
+    tags = params.get("Tags") or []
+    keys = [tag["Key"] for tag in tags] or params.get("TagKeys") or []
+    if keys:
+        known["aws:TagKeys"] = tuple(keys)
+    return known | {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}

@@ -7,14 +7,21 @@ from sqlalchemy import delete, insert, select, update
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes, new_unique_id
 from cosset.identity.policy_document import MalformedPolicyError, parse_trust_policy
-from cosset.services.iam.errors import already_exists, limit_exceeded, malformed_policy, not_attachable
-from cosset.services.iam.owners import need_role, refuse_while_it_carries_policies
+from cosset.services.iam.errors import (
+    already_exists,
+    delete_conflict,
+    invalid_input,
+    limit_exceeded,
+    malformed_policy,
+    not_attachable,
+)
+from cosset.services.iam.owners import SERVICE_LINKED, need_modifiable_role, need_role, refuse_while_it_carries_policies
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES, Role, find_role, role_of
-from cosset.services.iam.requirements import on_everything, on_new_role, on_role
+from cosset.services.iam.requirements import on_everything, on_new, on_role
 from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full, role_in_list, tags_shown
-from cosset.services.iam.tables import roles
+from cosset.services.iam.tables import instance_profiles, roles
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
@@ -28,8 +35,10 @@ class Roles:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    @operation("CreateRole", on_new_role("CreateRole"))
+    @operation("CreateRole", on_new("CreateRole", "role", "RoleName"))
     async def create_role(self, ctx: Context, params: Params) -> Result:
+        if params.get("Path", "/").startswith(SERVICE_LINKED):
+            raise invalid_input(f"The path {SERVICE_LINKED} is for roles that CreateServiceLinkedRole makes.")
         role = Role(
             account=ctx.account,
             name=params["RoleName"],
@@ -42,7 +51,13 @@ class Roles:
             tags=read_tags(params.get("Tags", [])),
             created_ms=self._clock.now_ms(),
         )
-        await self._store.write(lambda tx: self._add(tx, role))
+
+        def work(tx: Transaction) -> None:
+            if role.permissions_boundary is not None:
+                self._need_boundary(tx, role.account, role.permissions_boundary)
+            add_role(tx, role)
+
+        await self._store.write(work)
         return {"Role": role_as_created(role) | tags_shown(role.tags)}
 
     @operation("GetRole", on_role("GetRole"))
@@ -90,40 +105,12 @@ class Roles:
     @operation("DeleteRole", on_role("DeleteRole"))
     async def delete_role(self, ctx: Context, params: Params) -> None:
         def work(tx: Transaction) -> None:
-            role = need_role(tx, ctx.account, params["RoleName"])
+            role = need_modifiable_role(tx, ctx.account, params["RoleName"])
+            refuse_while_in_a_profile(tx, role)
             refuse_while_it_carries_policies(tx, ctx.account, "role", role.name)
-            tx.execute(delete(roles).where(roles.c.account == ctx.account, roles.c.name_key == role.name.lower()))
-            tx.announce(CHANGES, ctx.account)
+            remove_role(tx, role)
 
         await self._store.write(work)
-
-    @operation("ListInstanceProfilesForRole", on_role("ListInstanceProfilesForRole"))
-    async def list_instance_profiles_for_role(self, ctx: Context, params: Params) -> Result:
-        """None ever, as long as instance profiles cannot be made. Terraform asks before it deletes a role."""
-        await self._store.read(lambda tx: need_role(tx, ctx.account, params["RoleName"]))
-        return {"InstanceProfiles": [], "IsTruncated": False}
-
-    def _add(self, tx: Transaction, role: Role) -> None:
-        if _name_is_taken(tx, role.account, role.name):
-            raise already_exists(f"Role with name {role.name} already exists.")
-        if role.permissions_boundary is not None:
-            self._need_boundary(tx, role.account, role.permissions_boundary)
-        tx.execute(
-            insert(roles).values(
-                account=role.account,
-                name_key=role.name.lower(),
-                name=role.name,
-                path=role.path,
-                role_id=role.unique_id,
-                trust_policy=role.trust_policy,
-                description=role.description,
-                max_session_s=role.max_session_s,
-                permissions_boundary=role.permissions_boundary,
-                tags=dict(role.tags),
-                created_ms=role.created_ms,
-            )
-        )
-        tx.announce(CHANGES, role.account)
 
     def _need_boundary(self, tx: Transaction, account: str, arn: str) -> None:
         if self._policies.find(tx, account, arn) is None:
@@ -131,7 +118,7 @@ class Roles:
 
     async def _change(self, ctx: Context, params: Params, changes: dict[str, Any]) -> Role:
         def work(tx: Transaction) -> Role:
-            role = need_role(tx, ctx.account, params["RoleName"])
+            role = need_modifiable_role(tx, ctx.account, params["RoleName"])
             mine = (roles.c.account == ctx.account, roles.c.name_key == role.name.lower())
             if changes:
                 tx.execute(update(roles).where(*mine).values(**changes))
@@ -143,9 +130,39 @@ class Roles:
         return await self._store.write(work)
 
 
-def _name_is_taken(tx: Transaction, account: str, name: str) -> bool:
-    query = select(roles.c.name).where(roles.c.account == account, roles.c.name_key == name.lower())
-    return tx.execute(query).first() is not None
+def add_role(tx: Transaction, role: Role) -> None:
+    """Keeps a new role. Raises ServiceError EntityAlreadyExists."""
+    query = select(roles.c.name).where(roles.c.account == role.account, roles.c.name_key == role.name.lower())
+    if tx.execute(query).first() is not None:
+        raise already_exists(f"Role with name {role.name} already exists.")
+    tx.execute(
+        insert(roles).values(
+            account=role.account,
+            name_key=role.name.lower(),
+            name=role.name,
+            path=role.path,
+            role_id=role.unique_id,
+            trust_policy=role.trust_policy,
+            description=role.description,
+            max_session_s=role.max_session_s,
+            permissions_boundary=role.permissions_boundary,
+            tags=dict(role.tags),
+            created_ms=role.created_ms,
+        )
+    )
+    tx.announce(CHANGES, role.account)
+
+
+def remove_role(tx: Transaction, role: Role) -> None:
+    tx.execute(delete(roles).where(roles.c.account == role.account, roles.c.name_key == role.name.lower()))
+    tx.announce(CHANGES, role.account)
+
+
+def refuse_while_in_a_profile(tx: Transaction, role: Role) -> None:
+    """Raises ServiceError DeleteConflict while an instance profile has the role."""
+    mine = (instance_profiles.c.account == role.account, instance_profiles.c.role_key == role.name.lower())
+    if tx.execute(select(instance_profiles.c.name).where(*mine)).first() is not None:
+        raise delete_conflict("Cannot delete entity, must remove roles from instance profile first.")
 
 
 def _checked_trust(document: str) -> str:

@@ -1,6 +1,7 @@
-"""IAM as this installation serves it: the operations that tools call while they make functions, and their kin.
+"""IAM as this installation serves it. One module a noun; what they share: `owners.py`, `records.py`, `shapes.py`.
 
-Policies are kept and shown exactly; what reads them is `identity/authorizer.py`. Tables: `tables.py`.
+Policies are kept and shown exactly; what reads them is `identity/authorizer.py`. Tables: `tables.py`. Second factors
+are not there.
 """
 
 import secrets
@@ -10,10 +11,19 @@ from cosset.identity.key_material import RandomBytes
 from cosset.services.iam.access_keys import AccessKeys
 from cosset.services.iam.account import Account
 from cosset.services.iam.attachments import Attachments
+from cosset.services.iam.authorization_details import AuthorizationDetails
+from cosset.services.iam.groups import Groups
 from cosset.services.iam.inline_policies import InlinePolicies
+from cosset.services.iam.instance_profiles import InstanceProfiles
+from cosset.services.iam.login_profiles import LoginProfiles
+from cosset.services.iam.oidc_providers import OidcProviders
 from cosset.services.iam.policies import Policies
 from cosset.services.iam.policy_book import PolicyBook
+from cosset.services.iam.policy_entities import PolicyEntities
 from cosset.services.iam.roles import Roles
+from cosset.services.iam.saml_providers import SamlProviders
+from cosset.services.iam.service_credentials import ServiceCredentials
+from cosset.services.iam.service_linked_roles import ServiceLinkedRoles
 from cosset.services.iam.tags import Tags
 from cosset.services.iam.users import Users
 from cosset.services.operation import Service
@@ -28,8 +38,17 @@ def iam_service(store: Store, clock: Clock, random_bytes: RandomBytes = secrets.
         AccessKeys(store, clock, random_bytes),
         Policies(store, book, clock, random_bytes),
         Attachments(store, book, clock),
+        PolicyEntities(store, book),
+        Groups(store, clock, random_bytes),
+        InstanceProfiles(store, clock, random_bytes),
         InlinePolicies(store),
         Tags(store, book),
         Account(store),
+        AuthorizationDetails(store, book),
+        LoginProfiles(store, clock, random_bytes),
+        ServiceCredentials(store, clock, random_bytes),
+        ServiceLinkedRoles(store, clock, random_bytes),
+        OidcProviders(store, clock),
+        SamlProviders(store, clock, random_bytes),
     ]
     return Service.of("iam", parts, validation_code="ValidationError")

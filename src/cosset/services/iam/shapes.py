@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cosset.services.iam.errors import limit_exceeded, validation_error
-from cosset.services.iam.records import Role, User
+from cosset.services.iam.records import Group, Role, User
 
 _TAG_LIMIT = 50
 
@@ -53,6 +53,16 @@ def user_in_list(user: User) -> dict[str, Any]:
 
 def user_in_full(user: User) -> dict[str, Any]:
     return user_in_list(user) | boundary(user.permissions_boundary) | tags_shown(user.tags)
+
+
+def group_shown(group: Group) -> dict[str, Any]:
+    return {
+        "Path": group.path,
+        "GroupName": group.name,
+        "GroupId": group.unique_id,
+        "Arn": group.arn,
+        "CreateDate": group.created_ms // 1000,
+    }
 
 
 def boundary(arn: str | None) -> dict[str, Any]:

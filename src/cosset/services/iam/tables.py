@@ -1,9 +1,9 @@
 """What IAM keeps. Names are unique without regard to case (`name_key`) and shown as they were given.
 
-`owner_kind` is `user` or `role`. Times are epoch milliseconds.
+`owner_kind` is `user`, `group` or `role`. Times are epoch milliseconds.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
 
 from cosset.store.schema import metadata
 
@@ -94,7 +94,7 @@ attachments = Table(
     metadata,
     Column("account", String(12), primary_key=True),
     Column("owner_kind", String(8), primary_key=True),
-    Column("owner_key", String(64), primary_key=True),
+    Column("owner_key", String(128), primary_key=True),
     Column("policy_arn", String(700), primary_key=True),
     Column("attached_ms", BigInteger, nullable=False),
 )
@@ -104,7 +104,111 @@ inline_policies = Table(
     metadata,
     Column("account", String(12), primary_key=True),
     Column("owner_kind", String(8), primary_key=True),
-    Column("owner_key", String(64), primary_key=True),
+    Column("owner_key", String(128), primary_key=True),
     Column("name", String(128), primary_key=True),
     Column("document", Text, nullable=False),
+)
+
+groups = Table(
+    "iam_groups",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("name_key", String(128), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("group_id", String(32), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+group_members = Table(
+    "iam_group_members",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("user_key", String(64), primary_key=True),
+    Column("group_key", String(128), primary_key=True),
+)
+
+instance_profiles = Table(
+    "iam_instance_profiles",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("name_key", String(128), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("profile_id", String(32), nullable=False),
+    # At most one, as on AWS.
+    Column("role_key", String(64)),
+    Column("tags", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+login_profiles = Table(
+    "iam_login_profiles",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("user_key", String(64), primary_key=True),
+    # scrypt with its parameters and salt (`passwords.py`); `former` are hashes that may not be used again.
+    Column("password", Text, nullable=False),
+    Column("former", JSON, nullable=False),
+    Column("reset_required", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+service_credentials = Table(
+    "iam_service_credentials",
+    metadata,
+    Column("credential_id", String(32), primary_key=True),
+    Column("account", String(12), nullable=False, index=True),
+    Column("user_key", String(64), nullable=False),
+    Column("service", String(128), nullable=False),
+    Column("service_user", String(200), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+account_aliases = Table(
+    "iam_account_aliases",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("alias", String(63), nullable=False, unique=True),
+)
+
+password_policies = Table(
+    "iam_password_policies",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("policy", JSON, nullable=False),
+)
+
+oidc_providers = Table(
+    "iam_oidc_providers",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    # Without its scheme, as the ARN has it.
+    Column("url", String(255), primary_key=True),
+    Column("client_ids", JSON, nullable=False),
+    Column("thumbprints", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+saml_providers = Table(
+    "iam_saml_providers",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("provider_id", String(64), nullable=False),
+    Column("metadata_document", Text, nullable=False),
+    Column("valid_until_ms", BigInteger, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+deletion_tasks = Table(
+    "iam_deletion_tasks",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("task_id", String(300), primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
 )

@@ -2,21 +2,30 @@
 
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes, new_unique_id
 from cosset.identity.principal import PrincipalKind
 from cosset.services.iam.errors import already_exists, delete_conflict, not_attachable, validation_error
-from cosset.services.iam.owners import need_user, refuse_while_it_carries_policies
+from cosset.services.iam.owners import need_user, refuse_while_it_carries_policies, rename_owner
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES, User, user_of
-from cosset.services.iam.requirements import on_everything, on_user
+from cosset.services.iam.requirements import on_everything, on_new, on_renamed, on_user
 from cosset.services.iam.shapes import boundary, read_tags, tags_shown, user_in_full, user_in_list
-from cosset.services.iam.tables import access_keys, users
+from cosset.services.iam.tables import access_keys, group_members, login_profiles, service_credentials, users
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
+
+# What belongs to a user by its `user_key`, and what DeleteUser says while there is any (the last one is recorded:
+# test_delete_user_after_service_credential_created).
+_BELONGINGS: tuple[tuple[Table, str], ...] = (
+    (group_members, "Cannot delete entity, must remove users from group first."),
+    (login_profiles, "Cannot delete entity, must delete login profile first."),
+    (access_keys, "Cannot delete entity, must delete access keys first."),
+    (service_credentials, "Cannot delete entity, must remove referenced objects first."),
+)
 
 
 class Users:
@@ -26,7 +35,7 @@ class Users:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    @operation("CreateUser", on_user("CreateUser"))
+    @operation("CreateUser", on_new("CreateUser", "user", "UserName"))
     async def create_user(self, ctx: Context, params: Params) -> Result:
         user = User(
             account=ctx.account,
@@ -55,14 +64,32 @@ class Users:
         matching = [user for user in found if user.path.startswith(prefix)]
         return page("Users", matching, lambda user: user.name.lower(), user_in_list, params)
 
+    @operation("UpdateUser", on_renamed("UpdateUser", "user", "UserName", "NewUserName"))
+    async def update_user(self, ctx: Context, params: Params) -> None:
+        """A new name or path. The user stays who it is: its keys, groups and policies come along."""
+
+        def work(tx: Transaction) -> None:
+            user = need_user(tx, ctx.account, params["UserName"])
+            name = params.get("NewUserName", user.name)
+            if name.lower() != user.name.lower():
+                _refuse_taken_name(tx, ctx.account, name)
+                rename_owner(tx, ctx.account, "user", user.name, name)
+                for table, _ in _BELONGINGS:
+                    tx.execute(update(table).where(*_of_user(table, user)).values(user_key=name.lower()))
+            changes = {"name_key": name.lower(), "name": name, "path": params.get("NewPath", user.path)}
+            mine = (users.c.account == ctx.account, users.c.name_key == user.name.lower())
+            tx.execute(update(users).where(*mine).values(**changes))
+            tx.announce(CHANGES, ctx.account)
+
+        await self._store.write(work)
+
     @operation("DeleteUser", on_user("DeleteUser"))
     async def delete_user(self, ctx: Context, params: Params) -> None:
         def work(tx: Transaction) -> None:
             user = need_user(tx, ctx.account, params["UserName"])
-            keys = select(func.count()).select_from(access_keys)
-            owned = (access_keys.c.account == ctx.account, access_keys.c.user_key == user.name.lower())
-            if tx.execute(keys.where(*owned)).scalar_one():
-                raise delete_conflict("Cannot delete entity, must delete access keys first.")
+            for table, sentence in _BELONGINGS:
+                if tx.execute(select(func.count()).select_from(table).where(*_of_user(table, user))).scalar_one():
+                    raise delete_conflict(sentence)
             refuse_while_it_carries_policies(tx, ctx.account, "user", user.name)
             tx.execute(delete(users).where(users.c.account == ctx.account, users.c.name_key == user.name.lower()))
             tx.announce(CHANGES, ctx.account)
@@ -76,12 +103,6 @@ class Users:
     @operation("DeleteUserPermissionsBoundary", on_user("DeleteUserPermissionsBoundary"))
     async def delete_user_permissions_boundary(self, ctx: Context, params: Params) -> None:
         await self._set_boundary(ctx, params["UserName"], None)
-
-    @operation("ListGroupsForUser", on_user("ListGroupsForUser"))
-    async def list_groups_for_user(self, ctx: Context, params: Params) -> Result:
-        """None ever, as long as groups cannot be made. Terraform asks before it deletes a user."""
-        await self._store.read(lambda tx: need_user(tx, ctx.account, params["UserName"]))
-        return {"Groups": [], "IsTruncated": False}
 
     async def _set_boundary(self, ctx: Context, name: str, arn: str | None) -> None:
         def work(tx: Transaction) -> None:
@@ -98,9 +119,7 @@ class Users:
             raise not_attachable(arn)
 
     def _add(self, tx: Transaction, user: User) -> None:
-        mine = (users.c.account == user.account, users.c.name_key == user.name.lower())
-        if tx.execute(select(users.c.name).where(*mine)).first() is not None:
-            raise already_exists(f"User with name {user.name} already exists.")
+        _refuse_taken_name(tx, user.account, user.name)
         self._need_boundary(tx, user.account, user.permissions_boundary)
         values: dict[str, Any] = {
             "account": user.account,
@@ -114,6 +133,16 @@ class Users:
         }
         tx.execute(insert(users).values(**values))
         tx.announce(CHANGES, user.account)
+
+
+def _of_user(table: Table, user: User) -> tuple[Any, ...]:
+    return table.c.account == user.account, table.c.user_key == user.name.lower()
+
+
+def _refuse_taken_name(tx: Transaction, account: str, name: str) -> None:
+    mine = (users.c.account == account, users.c.name_key == name.lower())
+    if tx.execute(select(users.c.name).where(*mine)).first() is not None:
+        raise already_exists(f"User with name {name} already exists.")
 
 
 def caller_or_named(ctx: Context, params: Params) -> str:
