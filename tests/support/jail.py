@@ -22,7 +22,9 @@ from cosset.runtimes.sealing import channel
 _LAUNCHER = """
 import socket, sys
 from pathlib import Path
-from cosset.environments.launcher import owner
+from cosset.environments.launcher import cgroups, owner
+if sys.argv[3] == "1":
+    cgroups._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
 owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print)
 """
 
@@ -103,12 +105,15 @@ def event(payload: bytes = b"{}", timeout_s: float = 10, **changes: object) -> E
 
 
 @contextlib.asynccontextmanager
-async def jail(data: Path | None = None, user: int | None = None, **options: object) -> AsyncIterator[Jail]:
-    """Args: user: the uid to start the launcher as; None: the test's own."""
+async def jail(
+    data: Path | None = None, user: int | None = None, freezer_version: int = 2, **options: object
+) -> AsyncIterator[Jail]:
+    """Args: user: the uid to start the launcher as; None: the test's own. freezer_version: 1 does without cgroups of
+    version 2 where there are both."""
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
-        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder)]
+        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder), str(freezer_version)]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220
         theirs.close()
         clock = SystemClock()

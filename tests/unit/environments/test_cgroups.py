@@ -1,5 +1,6 @@
 """Control groups on a made-up host, version 1 and 2."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from cosset.environments.launcher import cgroups
 V1 = """30 25 0:26 / {0}/memory rw - cgroup cgroup rw,memory
 31 25 0:27 / {0}/cpu rw - cgroup cgroup rw,cpu,cpuacct
 32 25 0:28 / {0}/pids rw - cgroup cgroup rw,pids
-33 25 0:29 / {0}/unified rw - cgroup2 cgroup2 rw
+33 25 0:29 / {0}/freezer rw - cgroup cgroup rw,freezer
 """
-V1_OWN = "3:memory:/service\n2:cpu,cpuacct:/\n1:pids:/\n0::/\n"
+UNIFIED = "34 25 0:30 / {0}/unified rw - cgroup2 cgroup2 rw\n"
+V1_OWN = "4:freezer:/\n3:memory:/service\n2:cpu,cpuacct:/\n1:pids:/\n0::/\n"
 V2 = "30 25 0:26 / {0} rw - cgroup2 cgroup2 rw,nsdelegate\n"
 
 
@@ -22,23 +24,46 @@ def host(folder: Path, mounts: str, own: str) -> Path:
     return folder / "proc"
 
 
-def test_finds_version_1_below_our_own_groups(tmp_path: Path) -> None:
-    for name in ("memory/service", "cpu", "pids", "unified"):
+@pytest.mark.parametrize(("mounts", "freezer"), [(V1, "freezer"), (V1 + UNIFIED, "unified")])
+def test_finds_version_1_below_our_own_groups(tmp_path: Path, mounts: str, freezer: str) -> None:
+    for name in ("memory/service", "cpu", "pids", "freezer", "unified"):
         (tmp_path / name).mkdir(parents=True)
-    found = {next(iter(h.controllers)): h.parent for h in cgroups.detect(host(tmp_path, V1, V1_OWN))}
-    assert found == {"memory": tmp_path / "memory/service", "cpu": tmp_path / "cpu", "pids": tmp_path / "pids"}
+    (tmp_path / "unified/cgroup.subtree_control").write_text("")
+    found = {tuple(h.controllers): h.parent for h in cgroups.detect(host(tmp_path, mounts, V1_OWN))}
+    assert found == {
+        ("memory",): tmp_path / "memory/service",
+        ("cpu",): tmp_path / "cpu",
+        ("pids",): tmp_path / "pids",
+        ("freezer",): tmp_path / freezer,
+    }
 
 
 def test_finds_the_controllers_that_version_2_hands_down(tmp_path: Path) -> None:
     (tmp_path / "cgroup.subtree_control").write_text("cpu io memory pids\n")
     (found,) = cgroups.detect(host(tmp_path, V2, "0::/user.slice/session.scope\n"))
     assert (found.version, found.parent) == (2, tmp_path)
-    assert found.controllers == {"cpu", "memory", "pids"}
+    assert found.controllers == {"cpu", "freezer", "memory", "pids"}
 
 
-def test_finds_nothing_where_nothing_is_handed_down(tmp_path: Path) -> None:
+def test_freezes_where_nothing_is_handed_down(tmp_path: Path) -> None:
     (tmp_path / "cgroup.subtree_control").write_text("\n")
-    assert cgroups.detect(host(tmp_path, V2, "0::/\n")) == ()
+    (found,) = cgroups.detect(host(tmp_path, V2, "0::/\n"))
+    assert found.controllers == {"freezer"}
+
+
+@pytest.mark.parametrize(("version", "name", "states"), [(1, "freezer.state", "THAWED"), (2, "cgroup.freeze", "")])
+def test_thaws_before_a_kill_what_could_not_die_frozen(tmp_path: Path, version: int, name: str, states: str) -> None:
+    (tmp_path / name).write_text("")
+    group = cgroups.Cgroup({cgroups.FREEZER: tmp_path}, {cgroups.FREEZER: version})
+    fd, found = group.open_freezer() or (-1, 0)
+    try:
+        assert found == version
+        os.write(fd, cgroups.FREEZE[version])
+    finally:
+        os.close(fd)
+    assert (tmp_path / name).read_bytes() == cgroups.FREEZE[version]
+    group.thaw()
+    assert states in (tmp_path / name).read_text()
 
 
 @pytest.mark.parametrize(

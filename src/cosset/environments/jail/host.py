@@ -50,7 +50,7 @@ def inspect() -> list[Finding]:
     """Everything that matters to the jail, the worst things first."""
     if sys.platform != "linux":
         return [_no_linux()]
-    findings = [_privileges(), _namespaces(), _seccomp(), _cgroups(), _layers(), _kernel()]
+    findings = [_privileges(), _namespaces(), _seccomp(), _cgroups(), _freezer(), _layers(), _kernel()]
     order = [Level.MISSING, Level.WEAKER, Level.OK]
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
@@ -121,6 +121,17 @@ def _cgroups() -> Finding:
     }
     detail = f"No control of {', '.join(missing)}: {'; '.join(words[name] for name in missing)}."
     return Finding("cgroups", Level.WEAKER, detail, "Start as root on a host whose cgroups carry these controllers.")
+
+
+def _freezer() -> Finding:
+    versions = {each.version for each in cgroups.detect() if cgroups.FREEZER in each.controllers}
+    if 2 in versions:
+        return Finding("freezing", Level.OK, "Nothing runs in an environment between invocations.")
+    if versions:
+        detail = "Nothing runs in an environment between invocations; by cgroups of version 1, which takes longer."
+        return Finding("freezing", Level.OK, detail)
+    detail = "No cgroup to freeze: what a function leaves in the background goes on running between invocations."
+    return Finding("freezing", Level.WEAKER, detail, "Start as root on a host with cgroups.")
 
 
 def _layers() -> Finding:

@@ -16,6 +16,7 @@ from cosset.environments.api import EnvironmentSpec, InitError, LogSink, TierUna
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
+from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
 from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
@@ -55,6 +56,7 @@ class JailTier:
         self._on_endpoint = on_endpoint
         self._node_modules = node_modules
         self._has_cpu_quota = has_cpu_quota
+        self._sweep = IdleSweep(clock)
         self._environments: dict[RunningEnvironment, JailProcess] = {}
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
@@ -87,6 +89,7 @@ class JailTier:
     async def close(self) -> None:
         await asyncio.gather(*(environment.shutdown() for environment in list(self._environments)))
         self._environments.clear()
+        self._sweep.close()
 
     async def _serve(self, spec: EnvironmentSpec) -> Served:
         remembered = self._catalogue.remembered(spec.runtime, spec.architecture)
@@ -150,7 +153,8 @@ class JailTier:
             await process.kill()
             log_pipe.close()
             raise
-        return process, RunningEnvironment(spec, process, transport, log_pipe, self._clock, started_s)
+        environment = IdlingEnvironment(spec, process, transport, log_pipe, self._clock, started_s, self._sweep)
+        return process, environment
 
     def _offer_endpoint(self, spec: EnvironmentSpec, process: JailProcess, listener: socket.socket) -> None:
         if self._on_endpoint is None:

@@ -8,17 +8,26 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids", "cpu")
+FREEZER = "freezer"
+"""Stands for the file `cgroup.freeze` in version 2, where every group has it, no controller needed."""
 MAX_PROCESSES = 1024
 FULL_CPU_MB = 1769
 """Memory at which AWS gives one vCPU."""
 CPU_PERIOD_US = 20_000
+_VERSION_1 = frozenset((*CONTROLLERS, FREEZER))
 _MIN_QUOTA_US = 1_000
 _MIN_SHARES = 2
 _REMOVAL_WAIT_S = 2.0
+
+
+_FREEZER_FILES = {1: "freezer.state", 2: "cgroup.freeze"}
+FREEZE = {1: b"FROZEN", 2: b"1"}
+THAW = {1: b"THAWED", 2: b"0"}
+"""What to write to a freezer's descriptor, by version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +50,27 @@ def detect(root: Path = Path("/proc/self")) -> tuple[Hierarchy, ...]:
         if version == 2:
             # Version 2 lets no group with processes of its own limit others below it.
             parent, controllers = mount, _enabled(mount)
-        wanted = controllers & frozenset(CONTROLLERS)
-        if wanted and os.access(parent, os.W_OK):
-            found.append(Hierarchy(version, parent, wanted))
-    return tuple(found)
+        if controllers and os.access(parent, os.W_OK):
+            found.append(Hierarchy(version, parent, controllers))
+    return _with_one_freezer(found)
+
+
+def _with_one_freezer(found: list[Hierarchy]) -> tuple[Hierarchy, ...]:
+    """Version 2's where there are two: what it has frozen can be killed, and it costs less."""
+    if any(each.version == 2 for each in found):
+        found = [
+            each if each.version == 2 else replace(each, controllers=each.controllers - {FREEZER}) for each in found
+        ]
+    return tuple(each for each in found if each.controllers)
 
 
 def _enabled(mount: Path) -> frozenset[str]:
+    """What version 2 hands down, and freezing, which needs no handing down."""
     try:
-        return frozenset((mount / "cgroup.subtree_control").read_text().split())
+        handed_down = frozenset((mount / "cgroup.subtree_control").read_text().split())
     except OSError:
         return frozenset()
+    return handed_down & frozenset(CONTROLLERS) | {FREEZER}
 
 
 def _mounts(text: str) -> list[tuple[int, frozenset[str], Path, str]]:
@@ -63,7 +82,7 @@ def _mounts(text: str) -> list[tuple[int, frozenset[str], Path, str]]:
         if kinds and kinds[0] == "cgroup2":
             found.append((2, frozenset[str](), Path(fields[4]), fields[3]))
         elif kinds and kinds[0] == "cgroup":
-            found.append((1, frozenset(kinds[2].split(",")) & frozenset(CONTROLLERS), Path(fields[4]), fields[3]))
+            found.append((1, frozenset(kinds[2].split(",")) & _VERSION_1, Path(fields[4]), fields[3]))
     return found
 
 
@@ -120,6 +139,21 @@ class Cgroup:
         """Before a kill: a thousand processes under a quota would take minutes to die."""
         if folder := self._folders.get("cpu"):
             _unthrottle(folder)
+
+    def open_freezer(self) -> tuple[int, int] | None:
+        """A descriptor to write to (FREEZE, THAW), and the version; None where nothing can be frozen."""
+        if folder := self._folders.get(FREEZER):
+            version = self._versions[FREEZER]
+            try:
+                return os.open(folder / _FREEZER_FILES[version], os.O_WRONLY | os.O_CLOEXEC), version
+            except OSError:
+                return None  # cgroup.freeze came with Linux 5.2
+        return None
+
+    def thaw(self) -> None:
+        """Before a kill: version 1 kills nothing that is frozen."""
+        if (folder := self._folders.get(FREEZER)) and self._versions[FREEZER] == 1:
+            thaw_group(folder)
 
     def open_peak(self) -> int | None:
         """A descriptor from which the peak of the memory in bytes can be read at any time, at offset 0."""
@@ -198,7 +232,8 @@ def _begin(hierarchy: Hierarchy, folder: Path) -> bool:
     try:
         folder.mkdir(exist_ok=True)
         if hierarchy.version == 2:
-            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in hierarchy.controllers))
+            handed_down = sorted(hierarchy.controllers - {FREEZER})
+            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in handed_down))
     except OSError:
         return False
     return True
@@ -215,6 +250,7 @@ def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> bool:
         groups = [entry for entry in folder.iterdir() if entry.is_dir()]
         for group in (*groups, folder):
             _unthrottle(group)
+            thaw_group(group)
             _kill_members(group)
         left = [group for group in groups if not _remove(group)]
         if not left and _remove(folder):
@@ -229,6 +265,12 @@ def _unthrottle(folder: Path) -> None:
     for name, text in (("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")):
         if (folder / name).exists():
             _write_if_there(folder / name, text)
+
+
+def thaw_group(folder: Path) -> None:
+    """Of version 1; any other folder is left alone."""
+    if (folder / _FREEZER_FILES[1]).exists():
+        _write_if_there(folder / _FREEZER_FILES[1], "THAWED")
 
 
 def _kill_members(group: Path) -> None:

@@ -5,6 +5,7 @@ and so does the server. Read next: launcher.py (the other end), ../jail/tier.py 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cosset.environments.launcher.cgroups import FREEZE, THAW
 from cosset.environments.launcher.memory import MemoryGauge
 from cosset.environments.transport import Exit
 from cosset.runtimes.sealing import channel
@@ -79,6 +81,9 @@ class JailProcess:
         self._client = client
         self._name = name
         self._memory: MemoryGauge | None = None
+        self._freezer = -1
+        self._freezer_version = 0
+        self._is_frozen = False
         self.started: asyncio.Future[list[socket.socket]] = loop.create_future()
         self._ended: asyncio.Future[Exit] = loop.create_future()
         self._gone = asyncio.Event()
@@ -94,8 +99,32 @@ class JailProcess:
 
     async def kill(self) -> None:
         if not self._gone.is_set():
+            self._let_go_of_freezer()
             self._client.ask({"op": "kill", "id": self._name})
         await self._gone.wait()
+
+    def freeze(self) -> None:
+        """Gives nothing inside any CPU until `thaw`. Does nothing where the host cannot, or when it is ending."""
+        if self._freezer >= 0 and not self._is_frozen:
+            self._is_frozen = True
+            self._tell_freezer(FREEZE)
+
+    def thaw(self) -> None:
+        """What is sent to a frozen environment waits for this in its sockets. Idempotent."""
+        if self._is_frozen:
+            self._is_frozen = False
+            self._tell_freezer(THAW)
+
+    def _tell_freezer(self, states: Mapping[int, bytes]) -> None:
+        with contextlib.suppress(OSError):  # the group has just been removed
+            os.write(self._freezer, states[self._freezer_version])
+
+    def _let_go_of_freezer(self) -> None:
+        """For good: what is being killed must be able to die."""
+        if self._freezer >= 0:
+            self.thaw()
+            os.close(self._freezer)
+            self._freezer = -1
 
     def settle(self, *, has_cpu_quota: bool) -> None:
         """Init is over: memory is measured from here, and with a quota CPU is in proportion to memory; Init had all it
@@ -117,7 +146,9 @@ class JailProcess:
 
     # What the client calls.
 
-    def on_started(self, fds: list[int], pid: int, has_peak: bool) -> None:
+    def on_started(self, fds: list[int], pid: int, has_peak: bool, freezer_version: int) -> None:
+        if freezer_version:
+            self._freezer, self._freezer_version = fds.pop(), freezer_version
         self._memory = MemoryGauge(pid, fds.pop() if has_peak else None)
         listeners = [socket.socket(fileno=fd) for fd in fds]
         if self.started.done():  # whoever asked has given up
@@ -133,6 +164,7 @@ class JailProcess:
         self.on_exit(Exit(signal=9))
 
     def on_exit(self, ended: Exit, peak_bytes: int | None = None) -> None:
+        self._let_go_of_freezer()
         if self._memory is not None:
             self._memory.close(peak_bytes)
         if not self._ended.done():
@@ -262,7 +294,7 @@ class LauncherClient:
             for fd in fds:
                 os.close(fd)
         elif event == "started":
-            process.on_started(fds, message["pid"], message["has_peak"])
+            process.on_started(fds, message["pid"], message["has_peak"], message["freezer"])
         elif event == "failed":
             process.on_failed(message["error"], message["unavailable"])
         elif event == "exit":

@@ -17,7 +17,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, memory, requests, spawners
+from cosset.environments.launcher import cgroups, memory, requests, spawners, thawer
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.scratch import Scratch
@@ -110,6 +110,7 @@ class Launcher:
         self._server_gone = False
         server.settimeout(_SEND_TIMEOUT_S)
         self._scratch.reap()
+        self._thawer = thawer.start(groups.folders)
         self._loop.watch(server.fileno(), self._on_server)
 
     def run(self) -> None:
@@ -139,6 +140,8 @@ class Launcher:
         for spawner in list(self._spawners.values()):
             self._end_spawner(spawner)
         self._loop.close()
+        if self._thawer is not None:
+            self._thawer.close()
         if self._groups.close() and not self._cells:
             self._run_folder.close()
         else:  # the record of the groups stays, for the next start
@@ -335,8 +338,15 @@ class Launcher:
         assert cell.request is not None
         cell.stage = Stage.STARTED
         peak = cell.cgroup.open_peak()
-        fds = [*cell.listener_fds, *([peak] if peak is not None else [])]
-        message = {"event": "started", "id": cell.request.id, "pid": cell.pid, "has_peak": peak is not None}
+        freezer, version = cell.cgroup.open_freezer() or (None, 0)
+        fds = [*cell.listener_fds, *(fd for fd in (peak, freezer) if fd is not None)]
+        message = {
+            "event": "started",
+            "id": cell.request.id,
+            "pid": cell.pid,
+            "has_peak": peak is not None,
+            "freezer": version,
+        }
         self.tell_server(message, fds)
         _close_all(fds)
         cell.listener_fds = []
@@ -370,6 +380,7 @@ class Launcher:
         cell.is_killed = True
         if cell.pidfd >= 0:
             cell.cgroup.unthrottle()
+            cell.cgroup.thaw()
             _kill_pidfd(cell.pidfd)
 
     def _fail(self, cell: Cell, reason: str) -> None:
