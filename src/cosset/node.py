@@ -46,15 +46,11 @@ from cosset.observe.log_buffer import LogBuffer
 from cosset.ready import Ready, ready_message
 from cosset.runtimes.catalogue import Catalogue, here
 from cosset.services.iam.directory import IamDirectory
-from cosset.services.iam.service import iam_service
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
-from cosset.services.lambda_.service import lambda_service
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
-from cosset.services.logs.service import logs_service
-from cosset.services.operation import Service
-from cosset.services.sts.service import sts_service
+from cosset.services.operation import AnyService, LateService, Service
 from cosset.settings import Settings
 from cosset.store.blobs import Blobs
 from cosset.store.database import Store
@@ -78,7 +74,7 @@ class Node:
     """A node that is open and serves."""
 
     ready: Ready
-    services: Sequence[Service]
+    services: Sequence[AnyService]
     health: Health
     front: Front
     dispatcher: Dispatcher
@@ -225,17 +221,35 @@ def _make_invocation(
 
 def _make_services(
     ground: Ground, functions: Functions, invoker: Invoker, links: CodeLinks, clock: Clock
-) -> Sequence[Service]:
-    return [
-        lambda_service(functions, invoker, links),
-        iam_service(ground.store, clock),
-        sts_service(ground.directory, ground.directory.sessions),
-        logs_service(ground.store, ground.segments, clock),
-    ]
+) -> Sequence[AnyService]:
+    """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
+
+    def make_lambda() -> Service:
+        from cosset.services.lambda_.service import lambda_service
+
+        return lambda_service(functions, invoker, links)
+
+    def make_iam() -> Service:
+        from cosset.services.iam.service import iam_service
+
+        return iam_service(ground.store, clock)
+
+    def make_sts() -> Service:
+        from cosset.services.sts.service import sts_service
+
+        return sts_service(ground.directory, ground.directory.sessions)
+
+    def make_logs() -> Service:
+        from cosset.services.logs.service import logs_service
+
+        return logs_service(ground.store, ground.segments, clock)
+
+    makers = {"lambda": make_lambda, "iam": make_iam, "sts": make_sts, "logs": make_logs}
+    return [LateService(name, make) for name, make in makers.items()]
 
 
 def _make_door(
-    settings: Settings, ground: Ground, services: Sequence[Service], links: CodeLinks, health: Health, clock: Clock
+    settings: Settings, ground: Ground, services: Sequence[AnyService], links: CodeLinks, health: Health, clock: Clock
 ) -> Door:
     return Door(
         services=services,

@@ -23,7 +23,7 @@ from cosset.gateway.routing import Route, Router
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
 from cosset.identity.principal import Principal, PrincipalKind
-from cosset.services.operation import Context, Service
+from cosset.services.operation import AnyService, Context
 from cosset.settings import Settings
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 from cosset.wire.message import Headers, Request, Response
@@ -78,7 +78,7 @@ class Door:
     def __init__(
         self,
         *,
-        services: Sequence[Service],
+        services: Sequence[AnyService],
         keys: KeyDirectory,
         authorizer: Authorizer,
         settings: Settings,

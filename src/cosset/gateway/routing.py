@@ -13,7 +13,7 @@ from cosset.gateway.hints import guess_protocol, read_parameter
 from cosset.gateway.model_heads import read_head
 from cosset.gateway.refusals import Family
 from cosset.gateway.unserved import UnservedServices
-from cosset.services.operation import Service
+from cosset.services.operation import AnyService
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request
 from cosset.wire.models import Catalogue, WireService
@@ -33,7 +33,7 @@ class Route:
 
     wire: WireService
     protocol: Protocol
-    table: Service | None
+    table: AnyService | None
     named: str | None
 
     @property
@@ -51,7 +51,7 @@ class Route:
 class Router:
     """Knows the services that are served, by every name a request may use for them."""
 
-    def __init__(self, services: Sequence[Service], catalogue: Catalogue) -> None:
+    def __init__(self, services: Sequence[AnyService], catalogue: Catalogue) -> None:
         """Reads no more of a served model than its head: the rest when it is first called.
 
         Raises: ValueError, for a service that botocore does not describe.

@@ -7,6 +7,7 @@ reads the table; services know nothing of HTTP.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from cosset.identity.ports import Requirement
@@ -91,3 +92,26 @@ class Service:
                     raise ValueError(f"{name}:{operation_name} has two handlers")
                 operations[operation_name] = Operation(operation_name, getattr(part, attribute), requirements)
         return cls(name, operations, validation_code)
+
+
+class LateService:
+    """A Service that is made when it is first called: what nobody calls costs no import and no memory."""
+
+    def __init__(self, name: str, make: Callable[[], Service]) -> None:
+        self.name = name
+        self._make = make
+
+    @cached_property
+    def _service(self) -> Service:
+        return self._make()
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        return self._service.operations
+
+    @property
+    def validation_code(self) -> str:
+        return self._service.validation_code
+
+
+AnyService = Service | LateService
