@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from cosset.functions import errors
 from cosset.functions.model import Change
@@ -53,6 +54,21 @@ def check_mandatory(change: Change) -> None:
         raise errors.invalid_parameter(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
+
+
+def check_network(settings: Mapping[str, Any]) -> None:
+    """What AWS asks of VpcConfig, FileSystemConfigs and KMSKeyArn together, given as their AWS members."""
+    vpc = settings.get("VpcConfig", {})
+    if bool(vpc.get("SubnetIds")) != bool(vpc.get("SecurityGroupIds")):
+        raise errors.invalid_parameter("SubnetIds and SecurityIds must coexist or be both empty list.")
+    for file_system in settings.get("FileSystemConfigs", ()):
+        if not vpc.get("SubnetIds"):
+            raise errors.invalid_parameter(
+                f"Function must be configured to execute in a VPC to reference access point {file_system['Arn']}."
+            )
+    key = settings.get("KMSKeyArn")
+    if key is not None and key.split(":")[2:3] != ["kms"]:
+        raise errors.invalid_parameter(f"Invalid KMS key ARN: {key}")
 
 
 def check_snap_start(runtime: str | None, snap_start: str) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from cosset.functions import errors
+from cosset.functions import checks, errors
 from cosset.functions.model import (
     LATEST,
     Change,
@@ -37,6 +37,8 @@ _NOT_CONTENT = frozenset(
         "last_update_status_reason_code",
         "serving_id",
         "fingerprint",
+        "runtime_update_on",
+        "runtime_pin",
     }
 )
 
@@ -76,6 +78,7 @@ def apply_change(version: FunctionVersion, change: Change) -> FunctionVersion:
     if change.extra:
         extra = {**version.extra, **change.extra}
         given["extra"] = {name: value for name, value in extra.items() if value is not None}
+        checks.check_network(given["extra"])
     return dataclasses.replace(version, **given)
 
 

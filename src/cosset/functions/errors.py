@@ -65,6 +65,31 @@ def code_storage_exceeded() -> ServiceError:
     return ServiceError("CodeStorageExceededException", "Code storage limit exceeded.", fields=_USER)
 
 
+def code_signing_not_found(arn: str) -> ServiceError:
+    """As the operations on the configuration itself say it, untyped (recorded: test_code_signing_not_found_excs)."""
+    message = f"The Lambda code signing configuration {arn} can not be found."
+    return ServiceError("ResourceNotFoundException", message, status=404, fields=_UNTYPED)
+
+
+def function_code_signing_not_found(arn: str) -> ServiceError:
+    """As the operations on functions say it."""
+    return ServiceError(
+        "CodeSigningConfigNotFoundException",
+        f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}.",
+        status=404,
+        fields=_USER,
+    )
+
+
+def code_not_signed(name: str) -> ServiceError:
+    return ServiceError(
+        "CodeVerificationFailedException",
+        "Lambda cannot deploy the function. The function or layer might be signed using a signature that the client "
+        f"is not configured to accept. Check the provided signature for {name}.",
+        fields=_USER,
+    )
+
+
 def policy_too_large(limit_bytes: int) -> ServiceError:
     return ServiceError(
         "PolicyLengthExceededException",

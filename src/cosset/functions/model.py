@@ -75,8 +75,9 @@ class LayerUse:
 class FunctionVersion:
     """One version of a function: `$LATEST`, or a published number, which never changes again.
 
-    `variables` are the user's environment variables, None when no Environment was given. `extra` holds settings
-    that are stored and answered but act nowhere yet (an empty VpcConfig ...), as their AWS members.
+    `variables` are the user's environment variables, None when no Environment was given. `extra` holds settings that
+    are kept and answered as their AWS members (VpcConfig, KMSKeyArn, FileSystemConfigs, DeadLetterConfig); what they
+    do, docs/lambda.md says. `runtime_update_on` and `runtime_pin` are the runtime management config.
 
     `serving_id` changes whenever idle environments of this version must not serve any more (new code, new settings),
     and not with `revision_id`, which every call that touches the function changes. `fingerprint` says what a version
@@ -111,6 +112,8 @@ class FunctionVersion:
     serving_id: str = ""
     fingerprint: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    runtime_update_on: str = "Auto"
+    runtime_pin: str | None = None
 
     @property
     def qualified_arn(self) -> str:
@@ -230,3 +233,29 @@ class EventInvokeChange:
     @property
     def is_empty(self) -> bool:
         return self.max_retries is None and self.max_age_s is None and not self.has_destinations
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSigningKey:
+    """Where a code signing configuration lives; `id` is `csc-` and 17 characters."""
+
+    account: str
+    region: str
+    id: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:lambda:{self.region}:{self.account}:code-signing-config:{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSigningConfig:
+    """Whose signatures a function's code must bear. `policy` is `Warn` or `Enforce`; `publishers` are ARNs of signing
+    profiles."""
+
+    key: CodeSigningKey
+    publishers: tuple[str, ...]
+    policy: str
+    description: str | None
+    last_modified: str
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from cosset.clock import Clock
-from cosset.functions import checks, configuring, errors, layer_records, names, package_records, records
+from cosset.functions import checks, configuring, errors, layer_records, names, option_records, package_records, records
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
+from cosset.functions.code_signing import CodeSigning
 from cosset.functions.concurrency import Concurrency
 from cosset.functions.destination_rules import DestinationRules
 from cosset.functions.event_invoke import EventInvokeConfigs
@@ -32,9 +33,11 @@ from cosset.functions.policies import Policies
 from cosset.functions.ports import RoleDirectory, RuntimeCatalogue
 from cosset.functions.recursion import RecursionConfigs
 from cosset.functions.resolver import Resolver
+from cosset.functions.runtime_management import RuntimeManagement
 from cosset.functions.settling import UPDATE_S, Settling
 from cosset.functions.tags import Tags, check_tags
 from cosset.functions.timestamps import format_timestamp
+from cosset.functions.urls import FunctionUrls
 from cosset.functions.versions import Versions, changeable_latest, publish
 from cosset.invocation.api import Target
 from cosset.invocation.async_policy import AsyncPolicy
@@ -92,9 +95,12 @@ class Functions:
         self.tags = Tags(store, new_id)
         self.concurrency = Concurrency(store, concurrency)
         self.policies = Policies(store, new_id)
+        self.urls = FunctionUrls(store, clock)
         self._destinations = DestinationRules(destinations)
         self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
         self.recursion = RecursionConfigs(store)
+        self.code_signing = CodeSigning(store, clock)
+        self.runtime_management = RuntimeManagement(store)
         self.layers = Layers(store, code, clock, new_id)
 
     async def start(self) -> None:
@@ -117,7 +123,14 @@ class Functions:
         return await self.event_invoke.async_policy(account, region, name, qualifier)
 
     async def create(
-        self, key: FunctionKey, change: Change, package: bytes, *, publish_it: bool, tags: Mapping[str, str]
+        self,
+        key: FunctionKey,
+        change: Change,
+        package: bytes,
+        *,
+        publish_it: bool,
+        tags: Mapping[str, str],
+        code_signing_config: str | None = None,
     ) -> FunctionVersion:
         """`$LATEST` of the new function, or its first version when that was asked for; Pending either way.
 
@@ -134,6 +147,8 @@ class Functions:
         await self._check_role(key, change.role)
         if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
             raise errors.conflict(f"Function already exist: {key.name}")
+        if code_signing_config:
+            await self._store.read(lambda tx: self.code_signing.verify_new(tx, key, code_signing_config))
         code = await self.code.keep(package)
         fresh = configuring.new_function(key, change, code, modified=self._now(), new_id=self._new_id)
 
@@ -143,6 +158,9 @@ class Functions:
             check_storage(tx, key, code)
             latest = _with_layers(tx, fresh, change)
             records.insert_function(tx, key, tags)
+            if code_signing_config:
+                self.code_signing.verify_new(tx, key, code_signing_config)
+                option_records.change(tx, key, code_signing_config=code_signing_config)
             records.insert_version(tx, latest)
             records.announce(tx, key)
             if publish_it:
@@ -151,6 +169,8 @@ class Functions:
 
         created = await self._store.write(insert)
         self._settling.created(key)
+        if code_signing_config:
+            await self.code_signing.warn(key)
         return created
 
     async def get(self, reference: FunctionReference) -> FunctionVersion:
@@ -193,7 +213,7 @@ class Functions:
     ) -> FunctionVersion:
         """The changed `$LATEST`, or the version that was published from it."""
         await self._settling.wait_created(key)
-        await self._store.read(lambda tx: changeable_latest(tx, key, revision_id))
+        await self._store.read(lambda tx: self._check_deployable(tx, key, revision_id))
         code = await (self.code.check(package) if dry_run else self.code.keep(package))
         change = Change(architectures=architectures)
 
@@ -208,6 +228,7 @@ class Functions:
             return await self._store.read(lambda tx: self._changed(tx, key, revision_id, change, code))
         changed = await self._store.write(write)
         self._settling.updated(key)
+        await self.code_signing.warn(key)
         return changed
 
     async def update_configuration(
@@ -225,6 +246,8 @@ class Functions:
             await self._check_role(key, change.role)
         changed = await self._store.write(lambda tx: self._change(tx, key, revision_id, change, None))
         self._settling.updated(key)
+        if change.layers:
+            await self.code_signing.warn(key)
         return changed
 
     async def delete(self, reference: FunctionReference) -> None:
@@ -271,10 +294,16 @@ class Functions:
         self, tx: Transaction, key: FunctionKey, revision_id: str | None, change: Change, code: Code | None
     ) -> FunctionVersion:
         latest = configuring.apply_change(changeable_latest(tx, key, revision_id), change)
+        if code is not None or change.layers:
+            self.code_signing.verify(tx, key)
         if code is not None:
             latest = dataclasses.replace(latest, code=code)
         latest = _with_layers(tx, latest, change)
         return configuring.in_progress(latest, modified=self._now(), new_id=self._new_id)
+
+    def _check_deployable(self, tx: Transaction, key: FunctionKey, revision_id: str | None) -> None:
+        changeable_latest(tx, key, revision_id)
+        self.code_signing.verify(tx, key)
 
     async def _check_runtime(self, runtime: str | None) -> None:
         refusal = await self._runtimes.refusal(runtime or "")

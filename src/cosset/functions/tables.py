@@ -90,6 +90,15 @@ function_options = Table(
 )
 Index("lambda_function_options_by_signing", function_options.c.code_signing_config)
 
+code_signing_configs = Table(
+    "lambda_code_signing_configs",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("configuration", Text, nullable=False),
+)
+
 # Every package that has a blob and a folder. A package that no version holds is collected some time after it was
 # last wanted, because environments may still run from its folder.
 packages = Table(

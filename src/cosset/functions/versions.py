@@ -34,9 +34,14 @@ class Versions:
                     f"CodeSHA256 ({code_sha256}) is different from current CodeSHA256 in $LATEST "
                     f"({latest.code.sha256}). Please try again with the CodeSHA256 in $LATEST."
                 )
-            return publish(tx, latest, description=description, pending=False, new_id=self._new_id)
+            # AWS makes the snapshot first: such a version is Pending until it is there.
+            pending = latest.snap_start == "PublishedVersions"
+            return publish(tx, latest, description=description, pending=pending, new_id=self._new_id)
 
-        return await self._store.write(write)
+        published = await self._store.write(write)
+        if published.state is FunctionState.PENDING:
+            self._settling.updated(key)
+        return published
 
     async def list(self, key: FunctionKey, *, after: int, limit: int) -> list[FunctionVersion]:
         """`$LATEST` first, then by number; those after the number `after` (-1: all).
@@ -69,7 +74,7 @@ def publish(
     number = records.take_version_number(tx, latest.key)
     version = configuring.published(latest, number, description=description, pending=pending, new_id=new_id)
     records.insert_version(tx, version)
-    if not pending:
+    if latest.state is not FunctionState.PENDING and latest.last_update_status is not UpdateStatus.IN_PROGRESS:
         records.write_version(tx, dataclasses.replace(latest, revision_id=new_id()))
     records.announce(tx, latest.key)
     return version

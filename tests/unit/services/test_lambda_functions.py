@@ -287,11 +287,7 @@ def test_a_partial_logging_configuration_is_completed(tmp_path, given, answered)
 @pytest.mark.parametrize(
     "given",
     [
-        {"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:111111111111:code-signing-config:csc-1"},
-        {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
         {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:111111111111:q"}},
-        {"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/k"},
-        {"FileSystemConfigs": [{"Arn": "arn", "LocalMountPath": "/mnt/x"}]},
         {"PackageType": "Image"},
         {"Code": {"ImageUri": "image"}},
         {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},

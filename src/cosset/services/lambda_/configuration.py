@@ -14,10 +14,7 @@ from cosset.services.operation import Params, Result
 # Members that do something on AWS and nothing here yet: what their empty value is, which asks for nothing.
 _NOT_YET: Mapping[str, str] = {
     "PublishTo": "publishing to $LATEST.PUBLISHED (PublishTo)",
-    "CodeSigningConfigArn": "code signing (CodeSigningConfigArn)",
-    "FileSystemConfigs": "file systems (FileSystemConfigs)",
     "ImageConfig": "container images (ImageConfig)",
-    "KMSKeyArn": "customer managed keys (KMSKeyArn)",
     "TenancyConfig": "tenant isolation (TenancyConfig)",
     "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
     "DurableConfig": "durable functions (DurableConfig)",
@@ -87,8 +84,7 @@ def write_configuration(version: FunctionVersion, *, qualifier: str | None = Non
         "PackageType": version.package_type,
         "Architectures": list(version.architectures),
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
-        # Off is the truth: nothing keeps snapshots here.
-        "SnapStart": {"ApplyOn": version.snap_start, "OptimizationStatus": "Off"},
+        "SnapStart": {"ApplyOn": version.snap_start, "OptimizationStatus": _optimization_status(version)},
         "LoggingConfig": _write_logging(version),
         **version.extra,
     }
@@ -124,22 +120,29 @@ def _read_logging(given: Mapping[str, str] | None) -> LoggingChange | None:
 
 
 def _read_extra(params: Params) -> Mapping[str, Any]:
-    """Members whose empty value says "none of it", which is what there is."""
+    """Members that are kept as they are. A value of None takes one away."""
     extra: dict[str, Any] = {}
     vpc = params.get("VpcConfig")
     if vpc is not None:
-        if vpc.get("SubnetIds") or vpc.get("SecurityGroupIds"):
-            raise errors.not_here("networks of one's own (VpcConfig)")
         extra["VpcConfig"] = {
-            "SubnetIds": [],
-            "SecurityGroupIds": [],
+            "SubnetIds": list(vpc.get("SubnetIds") or ()),
+            "SecurityGroupIds": list(vpc.get("SecurityGroupIds") or ()),
             "VpcId": "",
             "Ipv6AllowedForDualStack": bool(vpc.get("Ipv6AllowedForDualStack")),
         }
     target = params.get("DeadLetterConfig", {}).get("TargetArn")
     if target is not None:  # an empty one takes it away; without one it stays (recorded: test_dead_letter_queue)
         extra["DeadLetterConfig"] = {"TargetArn": target} if target else None
+    if params.get("KMSKeyArn") is not None:
+        extra["KMSKeyArn"] = params["KMSKeyArn"] or None
+    if params.get("FileSystemConfigs") is not None:
+        extra["FileSystemConfigs"] = list(params["FileSystemConfigs"]) or None
     return extra
+
+
+def _optimization_status(version: FunctionVersion) -> str:
+    """On for what was published with SnapStart, as AWS shows it; that no snapshot is kept here, docs/lambda.md says."""
+    return "On" if version.version != LATEST and version.snap_start == "PublishedVersions" else "Off"
 
 
 def _write_states(version: FunctionVersion) -> Result:

@@ -35,6 +35,7 @@ class FunctionOperations:
             package_of(params["Code"]),
             publish_it=bool(params.get("Publish")),
             tags=params.get("Tags") or {},
+            code_signing_config=params.get("CodeSigningConfigArn") or None,
         )
         return write_published(created)
 

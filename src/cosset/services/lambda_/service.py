@@ -8,6 +8,7 @@ from cosset.invocation.api import Invoker
 from cosset.services.lambda_.account import AccountOperations
 from cosset.services.lambda_.aliases import AliasOperations
 from cosset.services.lambda_.code_links import CodeLinks
+from cosset.services.lambda_.code_signing import CodeSigningOperations
 from cosset.services.lambda_.concurrency import ConcurrencyOperations
 from cosset.services.lambda_.event_invoke import EventInvokeOperations
 from cosset.services.lambda_.functions import FunctionOperations
@@ -15,8 +16,10 @@ from cosset.services.lambda_.invoke import InvokeOperations
 from cosset.services.lambda_.layers import LayerOperations
 from cosset.services.lambda_.policies import PolicyOperations
 from cosset.services.lambda_.recursion import RecursionOperations
+from cosset.services.lambda_.runtime_management import RuntimeManagementOperations
 from cosset.services.lambda_.streaming import StreamingOperations
 from cosset.services.lambda_.tags import TagOperations
+from cosset.services.lambda_.urls import UrlOperations
 from cosset.services.lambda_.versions import VersionOperations
 from cosset.services.operation import Service
 
@@ -35,8 +38,11 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> 
             ConcurrencyOperations(functions),
             EventInvokeOperations(functions),
             RecursionOperations(functions),
+            CodeSigningOperations(functions),
+            RuntimeManagementOperations(functions),
             AccountOperations(functions),
             InvokeOperations(functions, invoker),
             StreamingOperations(functions, invoker),
+            UrlOperations(functions),
         ],
     )

@@ -1,4 +1,4 @@
-"""The operations on tags. They name the function by its ARN alone."""
+"""The operations on tags. They name the function, or the code signing configuration, by its ARN alone."""
 
 from collections.abc import Collection, Sequence
 from typing import TypeVar
@@ -7,9 +7,11 @@ from cosset.functions import errors
 from cosset.functions.model import FunctionKey
 from cosset.functions.registry import Functions
 from cosset.identity.ports import Requirement
+from cosset.services.lambda_.code_signing import own_config
 from cosset.services.lambda_.references import reference_of
 from cosset.services.operation import Context, Params, Requirements, Result, operation
 
+_CODE_SIGNING = "code-signing-config"
 _Given = TypeVar("_Given", bound=Collection[str])
 
 
@@ -25,18 +27,36 @@ class TagOperations:
 
     def __init__(self, functions: Functions) -> None:
         self._tags = functions.tags
+        self._signing = functions.code_signing
 
     @operation("TagResource", _on_resource("TagResource"))
     async def tag_resource(self, ctx: Context, params: Params) -> None:
-        await self._tags.add(_function_of(ctx, params), _some(params["Tags"]))
+        tags = _some(params["Tags"])
+        if _kind(params) == _CODE_SIGNING:
+            await self._signing.change_tags(own_config(ctx, params["Resource"]), add=tags)
+        else:
+            await self._tags.add(_function_of(ctx, params), tags)
 
     @operation("UntagResource", _on_resource("UntagResource"))
     async def untag_resource(self, ctx: Context, params: Params) -> None:
-        await self._tags.remove(_function_of(ctx, params), _some(params["TagKeys"]))
+        names = _some(params["TagKeys"])
+        if _kind(params) == _CODE_SIGNING:
+            await self._signing.change_tags(own_config(ctx, params["Resource"]), remove=names)
+        else:
+            await self._tags.remove(_function_of(ctx, params), names)
 
     @operation("ListTags", _on_resource("ListTags"))
     async def list_tags(self, ctx: Context, params: Params) -> Result:
+        if _kind(params) == _CODE_SIGNING:
+            config = await self._signing.get(own_config(ctx, params["Resource"]))
+            return {"Tags": dict(config.tags)}
         return {"Tags": dict(await self._tags.get(_function_of(ctx, params)))}
+
+
+def _kind(params: Params) -> str:
+    """`function`, `code-signing-config` ... of the resource's ARN."""
+    arn: str = params["Resource"]
+    return arn.split(":")[5] if arn.count(":") >= 5 else ""
 
 
 def _some(given: _Given) -> _Given:
@@ -47,11 +67,10 @@ def _some(given: _Given) -> _Given:
 
 def _function_of(ctx: Context, params: Params) -> FunctionKey:
     """Raises: ServiceError, for aliases and versions (recorded: test_tag_versions), and for what is no function."""
-    arn = params["Resource"]
-    kind = arn.split(":")[5] if arn.count(":") >= 5 else ""
+    kind = _kind(params)
     if kind != "function":
         raise errors.not_here(f"tags on resources of the kind {kind!r}")
-    reference = reference_of(ctx, {"FunctionName": arn})
+    reference = reference_of(ctx, {"FunctionName": params["Resource"]})
     if reference.qualifier is not None:
         raise errors.invalid_parameter(
             "Tags on function aliases and versions are not supported. Please specify a function ARN."
