@@ -7,13 +7,12 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import botocore
-
 _HEAD_BYTES = 8192
-_DATA = Path(botocore.__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class ModelHead:
 
 def read_head(name: str) -> ModelHead | None:
     """The newest model of the service; None where botocore has none that can be read."""
-    files = sorted((_DATA / name).glob("*/service-2.json.gz"))
+    files = sorted((_data() / name).glob("*/service-2.json.gz"))
     if not files:
         return None
     with gzip.open(files[-1]) as file:
@@ -43,10 +42,19 @@ def read_head(name: str) -> ModelHead | None:
 
 def read_all_heads() -> Iterator[ModelHead]:
     """Of some 400 services, in the order of their names: a tenth of a second."""
-    for folder in sorted(_DATA.iterdir()):
+    for folder in sorted(_data().iterdir()):
         head = read_head(folder.name)
         if head is not None:
             yield head
+
+
+@cache
+def _data() -> Path:
+    """botocore's folder of models, found without importing botocore."""
+    spec = find_spec("botocore")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "data"
 
 
 def _parse(name: str, metadata: dict[str, Any]) -> ModelHead:

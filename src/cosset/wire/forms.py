@@ -4,15 +4,18 @@ The flat keys become a tree once, then compiled readers walk the tree by shape. 
 ignored. Next: protocols/query.py.
 """
 
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import unquote_plus
+from __future__ import annotations
 
-from botocore.model import Shape
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from cosset.wire.errors import SerializationError
 from cosset.wire.scalars import text_reader
 from cosset.wire.xml_shapes import flat_name
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 Tree = dict[str, Any]
 FormReader = Callable[[Tree], Any]

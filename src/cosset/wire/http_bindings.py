@@ -3,18 +3,21 @@
 Next: protocols/rest.py, which puts these and a body together.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
 from email.header import Header
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
-
-from botocore.model import Shape
 
 from cosset.wire import scalars
 from cosset.wire.errors import SerializationError
 from cosset.wire.message import Headers
 from cosset.wire.timestamps import RFC822
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 _QUOTED_OR_PLAIN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
 _BREAKS = re.compile(r"[\r\n\x00]+")

@@ -4,17 +4,20 @@ Reading is as tolerant as AWS: null members are dropped, unknown members ignored
 SerializationException. Elements of lists and maps that are null stay, for validation.py to name them.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any
-
-from botocore.model import Shape
+from typing import TYPE_CHECKING, Any
 
 from cosset.wire import scalars
 from cosset.wire.errors import SerializationError
 from cosset.wire.timestamps import ISO8601, RFC822, UNIX, read_timestamp, write_epoch, write_timestamp
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 JsonReader = Callable[[Any], Any]
 JsonWriter = Callable[[Any], Any]

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 Body = bytes | AsyncIterator[bytes]
 
 
+class BodyBrokenError(Exception):
+    """Raised by the iterator of a response's body: the rest will not come, and the client is to see that by the end of
+    the connection."""
+
+
 class Headers:
     """Header fields: names compare without case, a name may occur more than once, order is kept.
 
@@ -47,7 +52,8 @@ class Request:
     """One HTTP request. `path` and `query` are as sent, still percent-encoded, `query` without its `?`.
 
     `body` is complete bytes, except for operations whose input streams: then an iterator of chunks.
-    `scheme` and `host` are what the client addressed (Host header), so that URLs in answers work for it.
+    `scheme` and `host` are what the client addressed (Host header), so that URLs in answers work for it. `peer` is the
+    address that the request came from, empty where it is not known.
     """
 
     method: str
@@ -57,6 +63,7 @@ class Request:
     body: Body = b""
     scheme: str = "http"
     host: str = "127.0.0.1:4566"
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

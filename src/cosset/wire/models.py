@@ -3,17 +3,18 @@
 Knows no service by name. What the models leave out comes from overlays.py. Next: protocols/, validation.py.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
-
-import botocore
-from botocore.exceptions import UnknownServiceError
-from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel, Shape
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cosset.wire.overlays import NOTHING, OVERLAYS, Overlay
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
+    from botocore.model import OperationModel, ServiceModel, Shape
 
 _Compiled = TypeVar("_Compiled")
 
@@ -90,7 +91,7 @@ class WireService:
         result: _Compiled = known
         return result
 
-    def attached(self, kind: str, build: Callable[["WireService"], _Compiled]) -> _Compiled:
+    def attached(self, kind: str, build: Callable[[WireService], _Compiled]) -> _Compiled:
         """As `compiled`, of the whole service (a router)."""
         known = self._compiled.get((kind, ""))
         if known is None:
@@ -115,25 +116,39 @@ class WireService:
 
 
 class Catalogue:
-    """Every service that botocore describes, each read when it is first asked for (about 15 ms)."""
+    """Every service that botocore describes, each read when it is first asked for (about 15 ms).
+
+    botocore itself is imported with the first of them (about 60 ms), not by whoever imports this room.
+    """
 
     def __init__(self) -> None:
-        # Only botocore's own models: a file in ~/.aws/models must not change what this server answers.
-        data = str(Path(botocore.__file__).parent / "data")
-        self._loader = Loader(extra_search_paths=[data], include_default_search_paths=False)
         self._services: dict[str, WireService] = {}
 
     def service(self, name: str) -> WireService:
         """`name` is botocore's (`lambda`, `iam`, `logs`). Raises UnknownServiceNameError."""
         known = self._services.get(name)
         if known is None:
-            try:
-                description = self._loader.load_service_model(name, "service-2")
-            except UnknownServiceError:
-                raise UnknownServiceNameError(name) from None
-            model = ServiceModel(description, service_name=name)
-            known = self._services[name] = WireService(name, model, OVERLAYS.get(name, NOTHING))
+            known = self._services[name] = self._read(name)
         return known
 
     def names(self) -> list[str]:
         return list(self._loader.list_available_services("service-2"))
+
+    def _read(self, name: str) -> WireService:
+        from botocore.exceptions import UnknownServiceError
+        from botocore.model import ServiceModel
+
+        try:
+            description = self._loader.load_service_model(name, "service-2")
+        except UnknownServiceError:
+            raise UnknownServiceNameError(name) from None
+        return WireService(name, ServiceModel(description, service_name=name), OVERLAYS.get(name, NOTHING))
+
+    @cached_property
+    def _loader(self) -> Loader:
+        import botocore
+        from botocore.loaders import Loader
+
+        # Only botocore's own models: a file in ~/.aws/models must not change what this server answers.
+        data = str(Path(botocore.__file__).parent / "data")
+        return Loader(extra_search_paths=[data], include_default_search_paths=False)

@@ -4,18 +4,21 @@ Makes one reader and one writer per shape, chosen once when an operation is comp
 xml_shapes.py, forms.py.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any
-
-from botocore.model import Shape
+from typing import TYPE_CHECKING, Any
 
 from cosset.wire.errors import SerializationError
 from cosset.wire.timestamps import read_timestamp, write_timestamp
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 TextReader = Callable[[str], Any]
 TextWriter = Callable[[Any], str]

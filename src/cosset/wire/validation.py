@@ -4,15 +4,18 @@ The forms (order, paths, how values print) are those of answers recorded on AWS;
 per service. This module refuses to know any service: which error code a service uses is the caller's to say.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from __future__ import annotations
 
-from botocore.model import Shape
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from cosset.wire.errors import ValidationError
 from cosset.wire.models import WireOperation, WireService
 from cosset.wire.patterns import compile_java_pattern
 from cosset.wire.timestamps import write_iso8601
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 Check = Callable[[Any, str, list[str]], None]
 Constraint = tuple[str, Callable[[Any], bool]]

@@ -4,17 +4,20 @@ Element and attribute names compare without their namespace, as AWS compares the
 refused: nothing that AWS accepts has one, and entities are how XML attacks its reader.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
-
-from botocore.model import Shape
 
 from cosset.wire.errors import SerializationError
 from cosset.wire.scalars import text_reader, text_writer
 from cosset.wire.timestamps import ISO8601
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 XmlReader = Callable[[Element], Any]
 XmlWriter = Callable[[Any, list[str]], None]
