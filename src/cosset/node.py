@@ -29,6 +29,7 @@ from cosset.functions.code import CodeStore
 from cosset.functions.registry import Functions
 from cosset.functions.runtime_rules import RuntimeRules
 from cosset.gateway.door import Door
+from cosset.gateway.function_urls import FunctionUrlGate
 from cosset.gateway.health import PATH as HEALTH_PATH
 from cosset.gateway.health import Health
 from cosset.gateway.http import Front
@@ -48,6 +49,7 @@ from cosset.runtimes.catalogue import Catalogue, here
 from cosset.services.iam.directory import IamDirectory
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
+from cosset.services.lambda_.url_calls import UrlCalls
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
 from cosset.services.operation import AnyService, LateService, Service
@@ -147,7 +149,8 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         health = Health(ground.store, pool, tier.name)
         links = CodeLinks(ground.store, functions.code, clock)
         services = _make_services(ground, functions, dispatcher, links, clock)
-        front = Front(_make_door(settings, ground, services, links, health, clock), settings)
+        urls = _make_urls(settings, ground, functions, dispatcher, clock)
+        front = Front(_make_door(settings, ground, services, links, health, urls, clock), settings)
         endpoints.front = front
         await front.start([listening])
         stack.push_async_callback(front.close)
@@ -248,8 +251,27 @@ def _make_services(
     return [LateService(name, make) for name, make in makers.items()]
 
 
+def _make_urls(
+    settings: Settings, ground: Ground, functions: Functions, invoker: Invoker, clock: Clock
+) -> FunctionUrlGate:
+    return FunctionUrlGate(
+        functions.urls,
+        UrlCalls(invoker),
+        keys=ground.directory,
+        authorizer=MinimumAuthorizer(audit=settings.dev),
+        clock=clock,
+        max_clock_skew_s=settings.max_clock_skew_s,
+    )
+
+
 def _make_door(
-    settings: Settings, ground: Ground, services: Sequence[AnyService], links: CodeLinks, health: Health, clock: Clock
+    settings: Settings,
+    ground: Ground,
+    services: Sequence[AnyService],
+    links: CodeLinks,
+    health: Health,
+    urls: FunctionUrlGate,
+    clock: Clock,
 ) -> Door:
     return Door(
         services=services,
@@ -258,6 +280,7 @@ def _make_door(
         settings=settings,
         clock=clock,
         routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
+        urls=urls,
     )
 
 

@@ -32,6 +32,7 @@ from cosset.functions.tables import (
     statements,
     versions,
 )
+from cosset.functions.url_tables import function_urls
 from cosset.store.database import Transaction
 
 TOPIC = "lambda.function"
@@ -84,7 +85,7 @@ def take_version_number(tx: Transaction, key: FunctionKey) -> int:
 
 def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     """With everything that belongs to it. False when there was none."""
-    for table in (versions, aliases, statements, layer_uses, event_invoke_configs, function_options):
+    for table in (versions, aliases, statements, layer_uses, event_invoke_configs, function_options, function_urls):
         tx.execute(delete(table).where(of_function(table, key)))
     return bool(tx.execute(delete(functions).where(of_function(functions, key))).rowcount)
 

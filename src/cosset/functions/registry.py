@@ -37,6 +37,7 @@ from cosset.functions.runtime_management import RuntimeManagement
 from cosset.functions.settling import UPDATE_S, Settling
 from cosset.functions.tags import Tags, check_tags
 from cosset.functions.timestamps import format_timestamp
+from cosset.functions.urls import FunctionUrls
 from cosset.functions.versions import Versions, changeable_latest, publish
 from cosset.invocation.api import Target
 from cosset.invocation.async_policy import AsyncPolicy
@@ -94,6 +95,7 @@ class Functions:
         self.tags = Tags(store, new_id)
         self.concurrency = Concurrency(store, concurrency)
         self.policies = Policies(store, new_id)
+        self.urls = FunctionUrls(store, clock)
         self._destinations = DestinationRules(destinations)
         self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
         self.recursion = RecursionConfigs(store)

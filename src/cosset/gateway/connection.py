@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_headers, encode_whole
 from cosset.gateway.limits import Limits, Quota
-from cosset.wire.message import Request, Response
+from cosset.wire.message import BodyBrokenError, Request, Response
 
 GONE = "cosset.gone"
 """Key in the state of an ASGI scope: an asyncio.Event, set when the client has left."""
@@ -249,7 +249,7 @@ class Connection(HttpToolsProtocol):
         """The task boundary of an Exchange. The door answers whatever happens; what still fails here ends the
         connection, as does the end of a drain."""
         try:
-            response = await self._answer(exchange.request(self.scheme or "http"), exchange.gone)
+            response = await self._answer(exchange.request(self.scheme or "http", self._peer()), exchange.gone)
             if isinstance(response.body, bytes):
                 self._finish(exchange, response)
             else:
@@ -260,6 +260,9 @@ class Connection(HttpToolsProtocol):
         except Exception:  # noqa: BLE001 - the task boundary of an Exchange
             _log.exception("An answer could not be sent")
             self.transport.close()
+
+    def _peer(self) -> str:
+        return self.client[0] if self.client is not None else ""
 
     def _finish(self, exchange: Exchange, response: Response) -> None:
         if exchange.disconnected:
@@ -293,10 +296,13 @@ class Connection(HttpToolsProtocol):
             self.cycle = cycle
         cycle.disconnected = exchange.disconnected
         await send_response(response, cycle.send, exchange.gone)
+        if not cycle.response_complete and not cycle.disconnected:
+            self.transport.close()  # the body broke off
 
 
 async def send_response(response: Response, send: Any, gone: asyncio.Event) -> None:
-    """Through an ASGI `send`, which waits while the client is slow to read. Ends a body whose reader has left."""
+    """Through an ASGI `send`, which waits while the client is slow to read. Ends a body whose reader has left; one that
+    breaks off is left without its end, for which the connection is closed."""
     body = response.body
     start = {"type": "http.response.start", "status": response.status, "headers": encode_headers(response)}
     if isinstance(body, bytes):
@@ -311,6 +317,8 @@ async def send_response(response: Response, send: Any, gone: asyncio.Event) -> N
             if chunk:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except BodyBrokenError:
+        return
     finally:
         if isinstance(body, AsyncGenerator):
             await body.aclose()

@@ -1,7 +1,8 @@
 """The front door: route -> authenticate -> parse -> validate -> authorize -> handle -> answer, one pipeline for all.
 
 Every way in is here, and nothing gets past it without a signature except operations whose model says `authtype: none`
-(each carries its own proof), CORS preflights and the plain routes. Knows neither sockets (http.py) nor services.
+(each carries its own proof), CORS preflights, the plain routes, and function URLs (function_urls.py). Knows neither
+sockets (http.py) nor services.
 """
 
 import asyncio
@@ -16,12 +17,14 @@ from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
 from cosset.gateway.claims import Claim, guess_service, read_claim
 from cosset.gateway.cors import Cors
+from cosset.gateway.function_urls import FunctionUrlGate, find_place
+from cosset.gateway.keys import find_known_key
 from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_stream, declared_payload, hash_body
 from cosset.gateway.plain import PlainRoute
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
 from cosset.gateway.sigv4 import Verifier
-from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
+from cosset.identity.ports import Authorizer, KeyDirectory
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import AnyService, Context
 from cosset.settings import Settings
@@ -84,6 +87,7 @@ class Door:
         settings: Settings,
         clock: Clock,
         routes: Sequence[PlainRoute] = (),
+        urls: FunctionUrlGate | None = None,
         catalogue: Catalogue | None = None,
         new_request_id: Callable[[], str] | None = None,
     ) -> None:
@@ -93,6 +97,7 @@ class Door:
         self._region = settings.region
         self._clock = clock
         self._routes = tuple(routes)
+        self._urls = urls
         self._verifier = Verifier(clock, settings.max_clock_skew_s)
         self._cors = Cors(settings.cors_origins)
         self._bodies = BodyReader(min(settings.max_body_mb * 1024 * 1024, AWS_MAX_REQUEST_BYTES))
@@ -106,6 +111,9 @@ class Door:
         """
         request_id = self._new_request_id()
         try:
+            place = find_place(request) if self._urls is not None else None
+            if self._urls is not None and place is not None:
+                return await self._urls.answer(place, request, request_id, gone or asyncio.Event())
             response = await self._answer(request, request_id, gone or asyncio.Event())
         except ClientGoneError:
             raise
@@ -218,7 +226,7 @@ class Door:
         if s3 and claim.presigned and claim.expires_s is None:
             raise RefusedError(Reason.PRESIGN_MALFORMED)
         self._verifier.check_date(claim)
-        key = await self._find_key(claim)
+        key = await find_known_key(self._keys, claim, self._clock.now_ms())
         secret = key.credentials.secret_access_key
         declared = declared_payload(call.request, claim, s3=s3)
         if declared is None:
@@ -228,21 +236,6 @@ class Door:
             self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
             await self._prove(call, claim, declared, secret)
         call.principal = key.principal
-
-    async def _find_key(self, claim: Claim) -> KnownKey:
-        try:
-            key = await self._keys.find_key(claim.access_key_id, claim.session_token)
-        except ServiceError as error:
-            expired = error.code.startswith("ExpiredToken")
-            raise RefusedError(Reason.TOKEN_EXPIRED if expired else Reason.TOKEN_INVALID) from error
-        if key is None:
-            raise RefusedError(Reason.UNKNOWN_KEY)
-        expires_at_ms = key.credentials.expires_at_ms
-        if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
-            raise RefusedError(Reason.TOKEN_EXPIRED)
-        if key.credentials.session_token != claim.session_token:
-            raise RefusedError(Reason.TOKEN_INVALID)
-        return key
 
     async def _prove(self, call: _Call, claim: Claim, declared: str, secret: str) -> None:
         """A body whose hash or chunks are signed: proven now, or as it streams to an operation that streams."""

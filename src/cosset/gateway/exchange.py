@@ -50,13 +50,13 @@ class Exchange:
     def add_body(self, piece: bytes) -> None:
         self._pieces.append(piece)
 
-    def request(self, scheme: str) -> Request:
+    def request(self, scheme: str, peer: str = "") -> Request:
         path, _, query = self._url.decode("latin-1").partition("?")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers])
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         host = headers.get("host") or "localhost"
-        return Request(self.method.decode("latin-1"), path, query, headers, body, scheme, host)
+        return Request(self.method.decode("latin-1"), path, query, headers, body, scheme, host, peer)
 
 
 def encode_headers(response: Response) -> list[tuple[bytes, bytes]]:

@@ -134,6 +134,7 @@ async def _read_request(scope: dict[str, Any], receive: ASGIReceiveCallable) -> 
         body=await _first_body(headers, receive),
         scheme=scope["scheme"],
         host=headers.get("host") or "localhost",
+        peer=scope["client"][0] if scope.get("client") else "",
     )
 
 

@@ -1,0 +1,186 @@
+"""Requests to function URLs: whose URL it is, who may pass, and on to the function.
+
+Recognized by host (`<id>.lambda-url.<region>.<anything>`) or by path (`/_cosset/url/<id>/...`), before anything else
+looks at a request. AWS_IAM asks for a signature and the authorizer's consent; NONE lets in whomever the function's own
+policy lets in. Whatever is refused is refused in one sentence, so that a stranger learns nothing of what is there.
+"""
+
+import re
+import secrets
+from asyncio import Event
+from dataclasses import replace
+from typing import NamedTuple
+
+from cosset.clock import Clock
+from cosset.functions.url_records import AWS_IAM
+from cosset.functions.urls import AUTH_TYPE_KEY, INVOKE_ACTION, FunctionUrls, UrlAccess
+from cosset.gateway.body import BodyReader, TooLargeError
+from cosset.gateway.canonical import normalize_path
+from cosset.gateway.claims import Claim, read_claim
+from cosset.gateway.keys import find_known_key
+from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, declared_payload, hash_body
+from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
+from cosset.gateway.sigv4 import Verifier
+from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
+from cosset.services.lambda_ import url_cors
+from cosset.services.lambda_.url_calls import UrlCalls, identify
+from cosset.services.lambda_.url_events import Caller, UrlCall
+from cosset.services.lambda_.urls import PATH
+from cosset.wire.errors import ServiceError
+from cosset.wire.json_shapes import dump_json
+from cosset.wire.message import Request, Response
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+FORBIDDEN = (
+    "Forbidden. For troubleshooting Function URL authorization issues, see: "
+    "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+)
+"""Recorded: TestLambdaURL::test_lambda_url_persists_after_alias_delete."""
+
+_HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]{1,32})\.[a-z0-9.-]+(?::\d+)?", re.ASCII | re.IGNORECASE)
+_PATH = re.compile(re.escape(PATH) + r"([a-z0-9]{32})(/.*)?", re.ASCII | re.DOTALL)
+_TRACE = re.compile(r"[A-Za-z0-9=;:_.-]{1,256}", re.ASCII)
+
+
+class UrlPlace(NamedTuple):
+    """Where a request goes: the URL's id, its region where the host says one, and the path below it."""
+
+    url_id: str
+    region: str | None
+    path: str
+
+
+def find_place(request: Request) -> UrlPlace | None:
+    """None: the request is not for a function URL."""
+    host = _HOST.fullmatch(request.host)
+    if host is not None:
+        return UrlPlace(host[1].lower(), host[2].lower(), request.path or "/")
+    if not request.path.startswith(PATH):
+        return None
+    path = _PATH.fullmatch(request.path)
+    return UrlPlace("", None, "/") if path is None else UrlPlace(path[1], None, path[2] or "/")
+
+
+class FunctionUrlGate:
+    """Answers requests to function URLs."""
+
+    def __init__(
+        self,
+        urls: FunctionUrls,
+        calls: UrlCalls,
+        *,
+        keys: KeyDirectory,
+        authorizer: Authorizer,
+        clock: Clock,
+        max_clock_skew_s: int,
+    ) -> None:
+        self._urls = urls
+        self._calls = calls
+        self._keys = keys
+        self._authorizer = authorizer
+        self._clock = clock
+        self._verifier = Verifier(clock, max_clock_skew_s)
+        self._bodies = BodyReader(MAX_BODY_BYTES)
+
+    async def answer(self, place: UrlPlace, request: Request, request_id: str, gone: Event) -> Response:
+        trace_id = _trace_id(request, self._clock)
+        try:
+            return await self._pass(place, request, request_id, trace_id, gone)
+        except RefusedError as refusal:
+            error = answer_refusal(refusal, Family.REST_JSON)
+            if refusal.reason is Reason.MISSING:
+                error = _forbidden()
+        except TooLargeError as too_large:
+            error = too_large.answer("InvokeFunctionUrl")
+        except ServiceError as failure:
+            error = failure
+        return _refuse(error, request_id, trace_id)
+
+    async def _pass(self, place: UrlPlace, request: Request, request_id: str, trace_id: str, gone: Event) -> Response:
+        access = await self._urls.find(place.url_id) if place.url_id else None
+        if access is None or place.region not in (None, access.url.key.region):
+            raise _forbidden()
+        if access.url.cors is not None and url_cors.is_preflight(request):
+            headers = url_cors.write_preflight(access.url.cors, request)
+            return Response(200, headers + identify(request_id, trace_id))
+        caller = None
+        if access.url.auth_type == AWS_IAM:
+            caller, request = await self._authenticate(access, request)
+        elif not access.is_public:
+            raise _forbidden()
+        if not access.leads_somewhere:
+            raise _forbidden()
+        self._bodies.check_length(request)
+        call = UrlCall(
+            url=access.url,
+            request=request,
+            path=place.path,
+            body=await self._bodies.read(request.body),
+            request_id=request_id,
+            trace_id=trace_id,
+            now_ms=self._clock.now_ms(),
+            caller=caller,
+        )
+        return await self._calls.answer(call, gone)
+
+    async def _authenticate(self, access: UrlAccess, request: Request) -> tuple[Caller, Request]:
+        """Who signed, and the request with its body proven.
+
+        Raises: RefusedError; ServiceError when the caller may not.
+        """
+        claim = read_claim(request)
+        if claim is None:
+            raise RefusedError(Reason.MISSING)
+        if (claim.service, claim.region) != ("lambda", access.url.key.region):
+            raise RefusedError(
+                Reason.MISMATCH,
+                f"Credential should be scoped to a valid region and to service 'lambda', not to "
+                f"'{claim.region}' and '{claim.service[:64]}'. ",
+            )
+        self._verifier.check_date(claim)
+        key = await find_known_key(self._keys, claim, self._clock.now_ms())
+        request = await self._verify(request, claim, key.credentials.secret_access_key)
+        needed = Requirement(INVOKE_ACTION, access.url.arn, {AUTH_TYPE_KEY: AWS_IAM})
+        try:
+            await self._authorizer.authorize(key.principal, (needed,))
+        except ServiceError as denied:
+            raise _forbidden() from denied
+        return Caller(key.principal, claim.access_key_id), request
+
+    async def _verify(self, request: Request, claim: Claim, secret: str) -> Request:
+        declared = declared_payload(request, claim, s3=False)
+        if declared in CHUNKED_KINDS:
+            raise RefusedError(Reason.PAYLOAD_MISMATCH)
+        if declared is not None:
+            self._verifier.verify(_normal(request), claim, secret, declared, single_encoded=False)
+        self._bodies.check_length(request)
+        body = await self._bodies.read(request.body)
+        request = replace(request, body=body)
+        if declared is None:
+            self._verifier.verify(_normal(request), claim, secret, await hash_body(body), single_encoded=False)
+        elif declared != UNSIGNED:
+            await check_body(body, declared)
+        return request
+
+
+def _normal(request: Request) -> Request:
+    """As it was signed."""
+    return replace(request, path=normalize_path(request.path))
+
+
+def _forbidden() -> ServiceError:
+    return ServiceError("AccessDeniedException", FORBIDDEN, status=403)
+
+
+def _refuse(error: ServiceError, request_id: str, trace_id: str) -> Response:
+    body = {"Message": error.message} | {name: error.fields[name] for name in ("Reason",) if name in error.fields}
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", error.code)]
+    return Response(error.status, headers + identify(request_id, trace_id), dump_json(body))
+
+
+def _trace_id(request: Request, clock: Clock) -> str:
+    """The caller's, or a new one: the time in seconds and 96 random bits."""
+    given = request.headers.get("x-amzn-trace-id")
+    if given is not None and _TRACE.fullmatch(given):
+        return given
+    return f"Root=1-{clock.now_ms() // 1000:08x}-{secrets.token_hex(12)}"
