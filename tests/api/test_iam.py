@@ -121,3 +121,61 @@ def test_violations_come_in_one_sentence(server: CossetServer) -> None:
     assert (code, status) == ("ValidationError", 400)
     # The empty document breaks two of its constraints.
     assert message.startswith("3 validation errors detected: ")
+
+
+def test_groups_and_profiles_as_tools_make_them(iam: Any, server: CossetServer) -> None:
+    iam.create_group(GroupName="api-group")
+    iam.create_user(UserName="api-member")
+    iam.create_instance_profile(InstanceProfileName="api-profile")
+    try:
+        iam.add_user_to_group(GroupName="api-group", UserName="api-member")
+        iam.attach_group_policy(GroupName="api-group", PolicyArn=BASIC)
+        iam.put_group_policy(GroupName="api-group", PolicyName="inline", PolicyDocument=json.dumps(POLICY))
+        assert iam.get_group_policy(GroupName="api-group", PolicyName="inline")["PolicyDocument"] == POLICY
+        groups = iam.list_groups_for_user(UserName="api-member")["Groups"]
+        assert [group["Arn"] for group in groups] == [f"arn:aws:iam::{server.account}:group/api-group"]
+        pages = iam.get_paginator("get_account_authorization_details").paginate(PaginationConfig={"PageSize": 1})
+        users = [user["UserName"] for page in pages for user in page["UserDetailList"]]
+        assert "api-member" in users
+        iam.get_waiter("instance_profile_exists").wait(InstanceProfileName="api-profile")
+        with pytest.raises(ClientError) as caught:
+            iam.delete_user(UserName="api-member")
+        assert error_of(caught)[0] == "DeleteConflict"
+    finally:
+        iam.remove_user_from_group(GroupName="api-group", UserName="api-member")
+        iam.detach_group_policy(GroupName="api-group", PolicyArn=BASIC)
+        iam.delete_group_policy(GroupName="api-group", PolicyName="inline")
+        iam.delete_group(GroupName="api-group")
+        iam.delete_user(UserName="api-member")
+        iam.delete_instance_profile(InstanceProfileName="api-profile")
+
+
+def test_a_service_linked_role_through_boto3(iam: Any) -> None:
+    """Recorded: test_service_role_lifecycle[rds.amazonaws.com]."""
+    iam.create_service_linked_role(AWSServiceName="rds.amazonaws.com")
+    name = "AWSServiceRoleForRDS"
+    role = iam.get_role(RoleName=name)["Role"]
+    assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "rds.amazonaws.com"}
+    assert role["Description"] == "Allows Amazon RDS to manage AWS resources on your behalf"
+    with pytest.raises(iam.exceptions.UnmodifiableEntityException):
+        iam.delete_role(RoleName=name)
+    task = iam.delete_service_linked_role(RoleName=name)["DeletionTaskId"]
+    assert iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"] == "SUCCEEDED"
+
+
+def test_a_pattern_of_the_model(iam: Any) -> None:
+    """Recorded: test_user_match_id_mismatch[totally-wrong-credential-id-with-hyphens]."""
+    iam.create_user(UserName="api-credentials")
+    try:
+        with pytest.raises(ClientError) as caught:
+            iam.delete_service_specific_credential(
+                UserName="api-credentials", ServiceSpecificCredentialId="totally-wrong-credential-id-with-hyphens"
+            )
+    finally:
+        iam.delete_user(UserName="api-credentials")
+    assert error_of(caught) == (
+        "ValidationError",
+        "1 validation error detected: Value at 'serviceSpecificCredentialId' failed to satisfy constraint: Member must "
+        "satisfy regular expression pattern: [\\w]+",
+        400,
+    )

@@ -1,6 +1,7 @@
 """STS through stock boto3."""
 
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,3 +61,27 @@ def test_a_role_that_trusts_lambda_only(sts: Any, server: CossetServer) -> None:
     with pytest.raises(ClientError) as caught:
         sts.assume_role(RoleArn=f"arn:aws:iam::{server.account}:role/cosset-basic", RoleSessionName="me")
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_a_large_grant_travels(sts: Any, server: CossetServer) -> None:
+    """A token with as much as may be packed still passes the door."""
+    actions = [f"s3:Get{number:04d}{secrets.token_hex(20)}" for number in range(30)]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}],
+    }
+    answer = sts.get_federation_token(Name="guest", Policy=json.dumps(policy), DurationSeconds=900)
+    assert answer["PackedPolicySize"] > 20
+    given = answer["Credentials"]
+    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], server.region)
+    me = session.client("sts", endpoint_url=server.endpoint).get_caller_identity()
+    assert me["Arn"] == f"arn:aws:sts::{server.account}:federated-user/guest" == answer["FederatedUser"]["Arn"]
+    with pytest.raises(ClientError) as caught:
+        session.client("lambda", endpoint_url=server.endpoint).list_functions()
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_a_message_of_somebody_else(sts: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        sts.decode_authorization_message(EncodedMessage="c2VjcmV0")
+    assert caught.value.response["Error"]["Code"] == "InvalidAuthorizationMessageException"

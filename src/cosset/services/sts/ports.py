@@ -1,8 +1,8 @@
-"""What STS asks of IAM. `services/iam/directory.py` and `identity/sessions.py` are behind it; server.py wires them."""
+"""What STS asks of IAM. `services/iam/directory.py` and `identity/sessions.py` are behind it; node.py wires them."""
 
 from typing import Protocol
 
-from cosset.identity.principal import Credentials, Principal, PrincipalKind
+from cosset.identity.principal import UNNARROWED, Credentials, Principal, PrincipalKind, SessionGrant
 from cosset.identity.sessions import AssumableRole
 
 
@@ -13,10 +13,18 @@ class RoleDirectory(Protocol):
 
     async def account_of_key(self, access_key_id: str) -> str | None: ...
 
+    async def session_secret(self) -> bytes: ...
+
 
 class SessionMaker(Protocol):
-    async def issue_for_role(self, role: AssumableRole, session_name: str, duration_s: int) -> Credentials: ...
+    async def issue_for_role(
+        self, role: AssumableRole, session_name: str, duration_s: int, grant: SessionGrant = UNNARROWED
+    ) -> Credentials: ...
 
     async def issue_for_user(
         self, kind: PrincipalKind, account: str, user_name: str, user_id: str, duration_s: int
+    ) -> Credentials: ...
+
+    async def issue_for_federated(
+        self, account: str, user_name: str, user_id: str, federated_name: str, duration_s: int, grant: SessionGrant
     ) -> Credentials: ...

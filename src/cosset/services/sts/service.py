@@ -1,9 +1,12 @@
-"""STS as this installation serves it: who am I, and temporary credentials. Federation is not there."""
+"""STS as this installation serves it: who am I, and temporary credentials. SAML federation is not there."""
 
 from cosset.services.operation import Service
+from cosset.services.sts.identity import Identity
 from cosset.services.sts.ports import RoleDirectory, SessionMaker
-from cosset.services.sts.sessions import StsSessions
+from cosset.services.sts.roles import AssumeRole
+from cosset.services.sts.sessions import UserSessions
 
 
 def sts_service(directory: RoleDirectory, sessions: SessionMaker) -> Service:
-    return Service.of("sts", [StsSessions(directory, sessions)], validation_code="ValidationError")
+    parts = [Identity(directory), AssumeRole(directory, sessions), UserSessions(sessions)]
+    return Service.of("sts", parts, validation_code="ValidationError")
