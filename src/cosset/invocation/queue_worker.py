@@ -87,7 +87,7 @@ class QueueWorker:
             try:
                 return await ask()
             except ServiceError as error:
-                logger.warning("%ss wait: %s", self._noun, error)
+                logger.warning("the next %s waits: %s", self._noun, error)
                 await self._clock.sleep(RETRY_S)
 
     async def _keep_lease(self, message: Message) -> None:
