@@ -32,7 +32,7 @@ CALLER = Principal(
     is_temporary=True,
 )
 ACTION, RESOURCE = "lambda:InvokeFunction", f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:greet"
-CALL = CallContext(1_767_323_045_000, "eu-west-1", "192.0.2.1", "aws-cli/2", None, False)
+CALL = CallContext(1_767_323_045_000, "lambda", "eu-west-1", "192.0.2.1", "aws-cli/2")
 PLAIN = [{"Effect": "Allow", "Action": [f"svc{at}:Get*", "lambda:Invoke*"], "Resource": "*"} for at in range(10)]
 CONDITIONS: dict[str, Any] = {
     "IpAddress": {"aws:SourceIp": "192.0.2.0/24"},

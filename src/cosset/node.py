@@ -26,7 +26,9 @@ from cosset.environments.launcher.client import LauncherClient
 from cosset.environments.pool import Pool
 from cosset.environments.process import ProcessTier
 from cosset.functions.code import CodeStore
+from cosset.functions.records import TOPIC as FUNCTION_CHANGES
 from cosset.functions.registry import Functions
+from cosset.functions.resource_policies import FunctionResources
 from cosset.functions.runtime_rules import RuntimeRules
 from cosset.gateway.door import Door
 from cosset.gateway.function_urls import FunctionUrlGate
@@ -34,7 +36,8 @@ from cosset.gateway.health import PATH as HEALTH_PATH
 from cosset.gateway.health import Health
 from cosset.gateway.http import Front
 from cosset.gateway.plain import PlainRoute
-from cosset.identity.authorizer import MinimumAuthorizer
+from cosset.identity.authorizer import PolicyAuthorizer
+from cosset.identity.policy_sources import ResourceSource
 from cosset.invocation.admission import Admission
 from cosset.invocation.api import Invoker
 from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
@@ -47,6 +50,9 @@ from cosset.observe.log_buffer import LogBuffer
 from cosset.ready import Ready, ready_message
 from cosset.runtimes.catalogue import Catalogue, here
 from cosset.services.iam.directory import IamDirectory
+from cosset.services.iam.held_policies import CarriedPolicies, IamResources, RoleTrust
+from cosset.services.iam.policy_book import PolicyBook
+from cosset.services.iam.records import CHANGES as IAM_CHANGES
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.url_calls import UrlCalls
@@ -149,8 +155,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         health = Health(ground.store, pool, tier.name)
         links = CodeLinks(ground.store, functions.code, clock)
         services = _make_services(ground, functions, dispatcher, links, clock)
-        urls = _make_urls(settings, ground, functions, dispatcher, clock)
-        front = Front(_make_door(settings, ground, services, links, health, urls, clock), settings)
+        authorizer = _make_authorizer(settings, ground, clock)
+        urls = _make_urls(settings, ground, functions, dispatcher, authorizer, clock)
+        front = Front(_make_door(settings, ground, services, links, health, urls, authorizer, clock), settings)
         endpoints.front = front
         await front.start([listening])
         stack.push_async_callback(front.close)
@@ -252,13 +259,18 @@ def _make_services(
 
 
 def _make_urls(
-    settings: Settings, ground: Ground, functions: Functions, invoker: Invoker, clock: Clock
+    settings: Settings,
+    ground: Ground,
+    functions: Functions,
+    invoker: Invoker,
+    authorizer: PolicyAuthorizer,
+    clock: Clock,
 ) -> FunctionUrlGate:
     return FunctionUrlGate(
         functions.urls,
         UrlCalls(invoker),
         keys=ground.directory,
-        authorizer=MinimumAuthorizer(audit=settings.dev),
+        authorizer=authorizer,
         clock=clock,
         max_clock_skew_s=settings.max_clock_skew_s,
     )
@@ -271,17 +283,31 @@ def _make_door(
     links: CodeLinks,
     health: Health,
     urls: FunctionUrlGate,
+    authorizer: PolicyAuthorizer,
     clock: Clock,
 ) -> Door:
     return Door(
         services=services,
         keys=ground.directory,
-        authorizer=MinimumAuthorizer(audit=settings.dev),
+        authorizer=authorizer,
         settings=settings,
         clock=clock,
         routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
         urls=urls,
     )
+
+
+def _make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:
+    """Decisions hold until anything that they may rest on changes, here or on another node."""
+    resources: dict[str, ResourceSource] = {
+        "iam": IamResources(ground.store),
+        "lambda": FunctionResources(ground.store),
+        "sts": RoleTrust(ground.store, dev=settings.dev),
+    }
+    authorizer = PolicyAuthorizer(CarriedPolicies(ground.store, PolicyBook()), resources, clock, audit=settings.dev)
+    for topic in (IAM_CHANGES, FUNCTION_CHANGES):
+        ground.store.on_change(topic, authorizer.forget)
+    return authorizer
 
 
 class Endpoints:

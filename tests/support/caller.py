@@ -6,32 +6,30 @@ from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import Context, Service
 
 ACCOUNT = "111111111111"
-ADMINISTRATOR = Principal(
-    PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/administrator", "AIDAADMIN", is_administrator=True
-)
+ADMINISTRATOR = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/administrator", "AIDAADMIN")
 
 
 class Caller:
     """One principal in one region. `await caller("CreateRole", RoleName="r", ...)` gives the result."""
 
     def __init__(self, service: Service, principal: Principal = ADMINISTRATOR, region: str = "us-east-1") -> None:
-        self._service = service
+        self.service = service
         self._principal = principal
         self._region = region
 
     def context(self, operation: str) -> Context:
         principal = self._principal
         return Context(
-            self._service.name, operation, principal, principal.account, self._region, "request", "127.0.0.1:4566"
+            self.service.name, operation, principal, principal.account, self._region, "request", "127.0.0.1:4566"
         )
 
     async def __call__(self, operation: str, **params: Any) -> dict[str, Any]:
-        entry = self._service.operations[operation]
+        entry = self.service.operations[operation]
         ctx = self.context(operation)
         assert entry.requirements(ctx, params) is not None
         return await entry.handler(ctx, params) or {}
 
     def requires(self, operation: str, **params: Any) -> list[tuple[str, str]]:
         """The actions and resources that the call needs."""
-        needed = self._service.operations[operation].requirements(self.context(operation), params)
+        needed = self.service.operations[operation].requirements(self.context(operation), params)
         return [(each.action, each.resource) for each in needed]

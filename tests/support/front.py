@@ -17,6 +17,7 @@ from cosset.gateway.door import Door
 from cosset.gateway.http import Front
 from cosset.gateway.limits import Limits
 from cosset.gateway.plain import PlainRoute
+from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import KnownKey, Requirement
 from cosset.identity.principal import Credentials, Principal, PrincipalKind
 from cosset.services.operation import Service
@@ -32,7 +33,6 @@ ADMINISTRATOR = Principal(
     account=ACCOUNT,
     arn=f"arn:aws:iam::{ACCOUNT}:user/administrator",
     user_id="AIDAEXAMPLE",
-    is_administrator=True,
 )
 
 
@@ -56,7 +56,9 @@ class MemoryAuthorizer:
         self.denied: set[str] = set()
         self.asked: list[Requirement] = []
 
-    async def authorize(self, principal: Principal, requirements: Sequence[Requirement]) -> None:
+    async def authorize(
+        self, principal: Principal, requirements: Sequence[Requirement], call: CallContext | None = None
+    ) -> None:
         for requirement in requirements:
             self.asked.append(requirement)
             if requirement.action in self.denied:

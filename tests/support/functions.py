@@ -29,7 +29,7 @@ ACCOUNT = "111111111111"
 REGION = "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/basic"
 HANDLER_ZIP = make_zip({"index.py": "def handler(event, context):\n    return event\n"})
-ADMINISTRATOR = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDAEXAMPLE", True)
+ADMINISTRATOR = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDAEXAMPLE")
 
 
 class KnownRoles:
@@ -38,7 +38,7 @@ class KnownRoles:
     def is_passable(self, role_arn: str, account: str) -> bool:
         return role_arn.split(":")[4] == account
 
-    async def assumable_by_lambda(self, role_arn: str) -> bool:
+    async def assumable_by_lambda(self, role_arn: str, function_arn: str | None = None) -> bool:
         return not role_arn.endswith("/stranger")
 
 

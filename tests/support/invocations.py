@@ -56,5 +56,7 @@ class Logs:
 
 
 class Sessions:
-    async def issue(self, role_arn: str, session_name: str, duration_s: int) -> Credentials:
+    async def issue(
+        self, role_arn: str, session_name: str, duration_s: int, function_arn: str | None = None
+    ) -> Credentials:
         return Credentials("ASIA", "secret", "token")

@@ -27,7 +27,8 @@ NEGATED = {
 
 @dataclass
 class Caller:
-    """`kind`: user, role, root, service or anonymous. `arn` of a role is its session's; of a service, its name."""
+    """`kind`: user, role, federated, root, service or anonymous. `arn` of a role is its session's; of a service, its
+    name. `role_arn` of a federated session is the user that lends it its rights."""
 
     kind: str
     account: str
@@ -128,8 +129,6 @@ def _is_account(world: World, name: str) -> bool:
 
 
 def _names_caller_itself(world: World, statement: dict[str, Any]) -> bool:
-    if "NotPrincipal" in statement:
-        return True
     names = _aws_names(statement["Principal"])
     if "*" in names:
         return True
@@ -155,7 +154,8 @@ def _principal_matches(world: World, statement: dict[str, Any]) -> bool:
         return caller.kind != "root" and (caller.arn in names or (caller.role_arn != "" and caller.role_arn in names))
     if "NotPrincipal" in statement:
         names, services = _aws_names(statement["NotPrincipal"]), _services(statement["NotPrincipal"])
-        if "*" in names:
+        # "NotPrincipal must be used with Deny. Using it with Allow is not supported."
+        if "*" in names or statement["Effect"] == "Allow":
             return False
         if caller.kind == "anonymous":
             return True
@@ -166,7 +166,7 @@ def _principal_matches(world: World, statement: dict[str, Any]) -> bool:
             parts.append(caller.arn in names)
         if caller.role_arn:
             parts.append(caller.role_arn in names)
-        return not any(parts) if statement["Effect"] == "Allow" else not all(parts)
+        return not all(parts)
     return False
 
 

@@ -1,7 +1,7 @@
 """Resource-based policies: who else may call a function, a version or an alias, one statement a grant.
 
-Kept and shown as AWS does. Who a statement lets in is for the policy evaluator to say; until it is there, a statement
-opens nothing (see the identity room).
+Kept and shown as AWS does. Who a statement lets in is for the policy evaluator to say (see the identity room), which
+gets them from `resource_policies.py`.
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ class RoleDirectory(Protocol):
         """Whether functions of this account may be given the role: one of its own."""
         ...
 
-    async def assumable_by_lambda(self, role_arn: str) -> bool:
+    async def assumable_by_lambda(self, role_arn: str, function_arn: str | None = None) -> bool:
         """Whether the role exists and trusts lambda.amazonaws.com."""
         ...
 

@@ -319,7 +319,7 @@ class Functions:
         role = role or ""
         if not self._roles.is_passable(role, key.account):
             raise errors.access_denied("Cross-account pass role is not allowed.")
-        if not await self._roles.assumable_by_lambda(role):
+        if not await self._roles.assumable_by_lambda(role, key.arn):
             raise errors.invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
 
     def _now(self) -> str:

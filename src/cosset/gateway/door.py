@@ -24,6 +24,7 @@ from cosset.gateway.plain import PlainRoute
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
 from cosset.gateway.sigv4 import Verifier
+from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import AnyService, Context
@@ -278,9 +279,22 @@ class Door:
             cancelled=call.gone,
         )
         if call.principal is not _ANONYMOUS:
-            await self._authorizer.authorize(call.principal, operation.requirements(ctx, params))
+            requirements = operation.requirements(ctx, params)
+            await self._authorizer.authorize(call.principal, requirements, self._context_of(request, ctx))
         result = await operation.handler(ctx, params)
         return route.protocol.serialize(route.wire, operation.name, result or {}, call.request_id)
+
+    def _context_of(self, request: Request, ctx: Context) -> CallContext:
+        """How the call came, for the conditions of policies."""
+        return CallContext(
+            now_ms=self._clock.now_ms(),
+            service=ctx.service,
+            region=ctx.region,
+            source_ip=request.peer or None,
+            user_agent=ctx.user_agent,
+            referer=request.headers.get("referer"),
+            is_secure=request.scheme == "https",
+        )
 
 
 def _without_chunking(headers: Headers) -> Headers:

@@ -21,6 +21,7 @@ from cosset.gateway.keys import find_known_key
 from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, declared_payload, hash_body
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.sigv4 import Verifier
+from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_calls import UrlCalls, identify
@@ -142,10 +143,21 @@ class FunctionUrlGate:
         request = await self._verify(request, claim, key.credentials.secret_access_key)
         needed = Requirement(INVOKE_ACTION, access.url.arn, {AUTH_TYPE_KEY: AWS_IAM})
         try:
-            await self._authorizer.authorize(key.principal, (needed,))
+            await self._authorizer.authorize(key.principal, (needed,), self._context_of(request, access))
         except ServiceError as denied:
             raise _forbidden() from denied
         return Caller(key.principal, claim.access_key_id), request
+
+    def _context_of(self, request: Request, access: UrlAccess) -> CallContext:
+        return CallContext(
+            self._clock.now_ms(),
+            service="lambda",
+            region=access.url.key.region,
+            source_ip=request.peer or None,
+            user_agent=request.headers.get("user-agent"),
+            referer=request.headers.get("referer"),
+            is_secure=request.scheme == "https",
+        )
 
     async def _verify(self, request: Request, claim: Claim, secret: str) -> Request:
         declared = declared_payload(request, claim, s3=False)

@@ -1,66 +1,114 @@
-"""Decides every call, by the least rule that is safe until the policy evaluator exists.
+"""Decides every call: fetches the policies that apply, asks the evaluator, and refuses in AWS's sentence.
 
-Administrators may do everything in their own account; everyone else only what needs no permission. Policies that
-users and roles carry are kept and shown, and not yet read here: nothing is allowed that they would not allow.
+Decisions are kept until IAM or a resource's policy changes (`forget`, called by the change feed). The logic is
+`evaluation/evaluator.py`; who keeps the policies is behind `policy_sources.py`.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from cosset.clock import Clock
 from cosset.identity.arn import Arn
+from cosset.identity.evaluation.context import CallContext, RequestValues
+from cosset.identity.evaluation.decision import Decision
+from cosset.identity.evaluation.decision_cache import DecisionCache, Question
+from cosset.identity.evaluation.evaluator import (
+    AccessRequest,
+    NamedPolicy,
+    PrincipalPolicies,
+    ResourcePolicies,
+    evaluate,
+    relevant_keys,
+)
+from cosset.identity.evaluation.policy import DENY_EVERYTHING, CompiledPolicy, PolicyCompiler
+from cosset.identity.policy_document import MalformedPolicyError
+from cosset.identity.policy_sources import HeldPolicies, PolicySource, PolicyText, ResourceFacts, ResourceSource
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind
-from cosset.wire.errors import ServiceError
+from cosset.identity.refusal import access_denied
 
 logger = logging.getLogger(__name__)
 
-# How each service says no: rest-json answers 403, json 1.x answers 400, query and S3 have a code of their own.
-_CODES = {
-    "iam": ("AccessDenied", 403),
-    "sts": ("AccessDenied", 403),
-    "s3": ("AccessDenied", 403),
-    "cloudformation": ("AccessDenied", 403),
-    "sns": ("AuthorizationError", 403),
-    "logs": ("AccessDeniedException", 400),
-    "dynamodb": ("AccessDeniedException", 400),
-    "kinesis": ("AccessDeniedException", 400),
-    "kms": ("AccessDeniedException", 400),
-    "secretsmanager": ("AccessDeniedException", 400),
-    "ssm": ("AccessDeniedException", 400),
-    "events": ("AccessDeniedException", 400),
-    "states": ("AccessDeniedException", 400),
-}
-_DEFAULT_CODE = ("AccessDeniedException", 403)
 _SAID_LIMIT = 1_000
+_NOTHING = ResourceFacts()
 
 
-def access_denied(principal: Principal, requirement: Requirement, reason: str | None) -> ServiceError:
-    """The refusal in AWS's sentence; `reason` is what follows `because`."""
-    sentence = f"User: {principal.arn} is not authorized to perform: {requirement.action}"
-    sentence += f" on resource: {requirement.resource}"
-    if reason is not None:
-        sentence += f" because {reason}"
-    code, status = _CODES.get(requirement.action.partition(":")[0], _DEFAULT_CODE)
-    return ServiceError(code, sentence, status=status)
+class PolicyAuthorizer:
+    """Implements `ports.Authorizer`.
 
+    `resources` by the service prefix of actions. With `audit`, what would have been denied is logged and let through,
+    except to callers of another account and to those who are nobody.
+    """
 
-class MinimumAuthorizer:
-    """Implements `ports.Authorizer`. With `audit`, what would have been denied is logged and let through, except
-    to callers of another account and to those who are nobody."""
-
-    def __init__(self, *, audit: bool = False) -> None:
+    def __init__(
+        self, policies: PolicySource, resources: Mapping[str, ResourceSource], clock: Clock, *, audit: bool = False
+    ) -> None:
+        self._policies = policies
+        self._resources = dict(resources)
+        self._clock = clock
         self._audit = audit
+        self._compiler = PolicyCompiler()
+        self._cache = DecisionCache()
         self._said: set[str] = set()
 
-    async def authorize(self, principal: Principal, requirements: Sequence[Requirement]) -> None:
+    async def authorize(
+        self, principal: Principal, requirements: Sequence[Requirement], call: CallContext | None = None
+    ) -> None:
+        call = call or CallContext(self._clock.now_ms())
         for requirement in requirements:
-            reason = self._refusal(principal, requirement)
-            if reason is None:
-                continue
-            error = access_denied(principal, requirement, reason)
-            if not self._audit or not self._is_tolerable(principal, requirement):
-                raise error
-            self._say(error.message)
+            values = RequestValues(principal, call, {}, requirement.context)
+            question = _question(principal, requirement)
+            decision = self._cache.find(question, values)
+            if decision is None:
+                decision = await self.decide(principal, requirement, call)
+            if not decision.allowed:
+                self._refuse(principal, requirement, decision, call.service)
+
+    async def decide(self, principal: Principal, requirement: Requirement, call: CallContext) -> Decision:
+        """The decision and what it rests on, made anew and kept."""
+        action, generation = requirement.action, self._cache.generation
+        held = await self._policies.policies_of(principal)
+        facts = await self._facts_of(action, requirement.resource)
+        own = PrincipalPolicies(
+            self._compile(held.identity),
+            self._compile((held.boundary,))[0] if held.boundary is not None else None,
+            None if held.session is None else self._compile(held.session),
+        )
+        resource = requirement.resource if requirement.is_exact or facts.arn is None else facts.arn
+        account = facts.account or _account_of(resource, principal)
+        there = ResourcePolicies(account, self._compile(facts.policies), facts.must_allow, facts.layer)
+        values = _all_values(principal, requirement, call, held, facts, account)
+        decision = evaluate(AccessRequest(principal, action, resource, values), own, there)
+        # The tags of the caller and of the resource do not change without `forget`: what is left is the call's.
+        asked = RequestValues(principal, call, {}, requirement.context)
+        keys = relevant_keys(own, there, action)
+        self._cache.keep(_question(principal, requirement), keys, asked, decision, generation)
+        return decision
+
+    def forget(self, key: str) -> None:
+        """Something that decisions rest on has changed; which, does not matter."""
+        self._cache.drop()
+
+    async def _facts_of(self, action: str, resource: str) -> ResourceFacts:
+        source = self._resources.get(action.partition(":")[0])
+        facts = None if source is None else await source.facts_of(action, resource)
+        return facts or _NOTHING
+
+    def _compile(self, texts: Iterable[PolicyText]) -> tuple[NamedPolicy, ...]:
+        return tuple(NamedPolicy(each.name, self._compiled(each)) for each in texts)
+
+    def _compiled(self, policy: PolicyText) -> CompiledPolicy:
+        try:
+            return self._compiler.compile(policy.text)
+        except MalformedPolicyError as error:
+            logger.error("Policy %s cannot be read and denies everything: %s", policy.name, error)
+            return DENY_EVERYTHING
+
+    def _refuse(self, principal: Principal, requirement: Requirement, decision: Decision, service: str | None) -> None:
+        error = access_denied(principal, requirement.action, requirement.resource, decision, service)
+        if not self._audit or not _is_tolerable(principal, requirement):
+            raise error
+        self._say(error.message)
 
     def _say(self, refusal: str) -> None:
         """Each refusal once, as far as memory is worth it: a function may call a thousand times a second."""
@@ -71,23 +119,32 @@ class MinimumAuthorizer:
         self._said.add(refusal)
         logger.warning("IAM audit, would have been denied: %s", refusal)
 
-    def _refusal(self, principal: Principal, requirement: Requirement) -> str | None:
-        if self._is_stranger(principal, requirement):
-            return f"no resource-based policy allows the {requirement.action} action"
-        if not principal.is_administrator:
-            return f"no identity-based policy allows the {requirement.action} action"
-        return None
 
-    def _is_tolerable(self, principal: Principal, requirement: Requirement) -> bool:
-        """In audit mode unknown roles are taken to exist, and copied examples name roles of any account."""
-        if requirement.action == "iam:PassRole" and principal.kind in (PrincipalKind.USER, PrincipalKind.ROLE):
-            return True
-        return not self._is_stranger(principal, requirement)
+def _question(principal: Principal, requirement: Requirement) -> Question:
+    resource = requirement.resource
+    return (principal, requirement.action, f"={resource}" if requirement.is_exact else resource)
 
-    @staticmethod
-    def _is_stranger(principal: Principal, requirement: Requirement) -> bool:
-        if principal.kind in (PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE):
-            return True
-        arn = Arn.parse(requirement.resource)
-        # S3 buckets and AWS's own resources carry no account id of a customer.
-        return arn is not None and arn.account not in ("", "aws", "*", principal.account)
+
+def _all_values(
+    principal: Principal,
+    requirement: Requirement,
+    call: CallContext,
+    held: HeldPolicies,
+    facts: ResourceFacts,
+    account: str,
+) -> RequestValues:
+    known = {"aws:ResourceAccount": account} if account else {}
+    return RequestValues(principal, call, held.tags, {**known, **facts.context, **requirement.context})
+
+
+def _account_of(resource: str, principal: Principal) -> str:
+    """S3 buckets and AWS's own resources carry no account id of a customer: they are the caller's to ask for."""
+    arn = Arn.parse(resource)
+    return arn.account if arn is not None and arn.account not in ("", "aws", "*") else principal.account
+
+
+def _is_tolerable(principal: Principal, requirement: Requirement) -> bool:
+    """In audit mode unknown roles are taken to exist, and copied examples name roles of any account."""
+    if principal.kind in (PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE):
+        return False
+    return requirement.action == "iam:PassRole" or _account_of(requirement.resource, principal) == principal.account

@@ -1,12 +1,14 @@
 """Policy documents, read once into statements. Says what is malformed in IAM's own sentences; decides nothing.
 
-Who is trusted: `trust.py`. Who may do what: `authorizer.py`.
+What they mean: `evaluation/`. Who may do what: `authorizer.py`.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from cosset.identity.evaluation.conditions import ConditionError, compile_conditions
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT_FIELDS = {"Version", "Id", "Statement"}
@@ -32,6 +34,7 @@ class Statement:
     resources: tuple[str, ...] = ()
     not_resources: tuple[str, ...] = ()
     conditions: Mapping[str, Any] | None = None
+    sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,15 @@ def _require_actions(statement: Statement) -> None:
 def _statement(raw: Any) -> Statement:
     if not isinstance(raw, dict) or not set(raw) <= _STATEMENT_FIELDS or raw.get("Effect") not in ("Allow", "Deny"):
         raise MalformedPolicyError("Syntax errors in policy.")
-    conditions = raw.get("Condition")
-    if conditions is not None and not isinstance(conditions, dict):
+    conditions, sid = raw.get("Condition"), raw.get("Sid")
+    if not isinstance(conditions, dict | None) or not isinstance(sid, str | None):
         raise MalformedPolicyError("Syntax errors in policy.")
+    if any(name in raw and f"Not{name}" in raw for name in ("Action", "Resource", "Principal")):
+        raise MalformedPolicyError("Syntax errors in policy.")
+    try:
+        compile_conditions(conditions, variables=True)
+    except ConditionError:
+        raise MalformedPolicyError("Syntax errors in policy.") from None
     return Statement(
         allows=raw["Effect"] == "Allow",
         actions=_strings(raw.get("Action")),
@@ -131,6 +140,7 @@ def _statement(raw: Any) -> Statement:
         resources=_strings(raw.get("Resource")),
         not_resources=_strings(raw.get("NotResource")),
         conditions=conditions,
+        sid=sid,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cosset.identity.evaluation.context import CallContext, ContextValue
 from cosset.identity.principal import Credentials, Principal
 
 
@@ -29,19 +30,32 @@ class KeyDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One thing an operation needs: this IAM action on this resource, with these condition keys (a sequence for those
-    that have several values)."""
+    """One thing an operation needs: this IAM action on this resource, with these condition keys of its own.
+
+    What is known of the caller and of the call (`evaluation/context.py`) is not the operation's to say. A resource may
+    be named shortly, without its path; `is_exact` means that it is not (it is still to be made, say).
+    """
 
     action: str
     resource: str
-    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+    is_exact: bool = False
+
+
+def tag_request(tags: Mapping[str, str], keys: Sequence[str] = ()) -> dict[str, ContextValue]:
+    """The condition keys of a call that gives these tags, or that takes the tags with these `keys` away."""
+    named = [*tags, *keys]
+    context: dict[str, ContextValue] = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+    return context | ({"aws:TagKeys": named} if named else {})
 
 
 class Authorizer(Protocol):
     """Decides every call."""
 
-    async def authorize(self, principal: Principal, requirements: Sequence[Requirement]) -> None:
-        """Returns when all requirements are allowed.
+    async def authorize(
+        self, principal: Principal, requirements: Sequence[Requirement], call: CallContext | None = None
+    ) -> None:
+        """Returns when all requirements are allowed. `call` None: nothing is known of how the call came.
 
         Raises:
             ServiceError: AccessDeniedException in AWS's sentence, for the first that is not.
@@ -52,8 +66,12 @@ class Authorizer(Protocol):
 class SessionIssuer(Protocol):
     """Makes temporary credentials of a role (what a function runs with)."""
 
-    async def issue(self, role_arn: str, session_name: str, duration_s: int) -> Credentials:
-        """Raises:
+    async def issue(
+        self, role_arn: str, session_name: str, duration_s: int, function_arn: str | None = None
+    ) -> Credentials:
+        """`function_arn`: for whom; the role's trust policy may ask, and so may policies on what the function calls.
+
+        Raises:
         ServiceError: when the role is unknown or does not trust Lambda.
         """
         ...

@@ -47,7 +47,6 @@ class Principal:
     account: str
     arn: str
     user_id: str
-    is_administrator: bool = False
     role_arn: str | None = None
     is_temporary: bool = False
     lender_arn: str | None = None

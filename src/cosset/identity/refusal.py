@@ -21,14 +21,19 @@ _CODES = {
     "states": ("AccessDeniedException", 400),
 }
 _DEFAULT_CODE = ("AccessDeniedException", 403)
-_WITHOUT_REASON = frozenset({"sts:AssumeRole", "sts:TagSession"})
+_WITHOUT_REASON = frozenset({"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"})
 """Where AWS does not say why, so that nobody learns which roles there are."""
 
 
-def access_denied(principal: Principal, action: str, resource: str, decision: Decision) -> ServiceError:
-    """The refusal. A caller without credentials is called anonymous, as AWS calls it."""
+def access_denied(
+    principal: Principal, action: str, resource: str, decision: Decision, service: str | None = None
+) -> ServiceError:
+    """The refusal, as `service` says it (None: the one that the action is of), which may need actions of others.
+
+    A caller without credentials is called anonymous, as AWS calls it.
+    """
     sentence = f"User: {principal.arn or 'anonymous'} is not authorized to perform: {action} on resource: {resource}"
     if action not in _WITHOUT_REASON:
         sentence += f" {decision.reason(action)}"
-    code, status = _CODES.get(action.partition(":")[0], _DEFAULT_CODE)
+    code, status = _CODES.get(service or action.partition(":")[0], _DEFAULT_CODE)
     return ServiceError(code, sentence, status=status)

@@ -20,6 +20,8 @@ from cosset.wire.errors import ServiceError
 
 __all__ = ["AssumableRole", "RoleBook", "SecretSource", "SessionClaims", "Sessions"]
 
+SOURCE_FUNCTION = "lambda:SourceFunctionArn"
+"""The condition key that calls of a function carry."""
 _SEAL_BYTES = 32
 _MAX_TOKEN_CHARS = 8192
 
@@ -36,7 +38,7 @@ class AssumableRole:
 class RoleBook(Protocol):
     """Where roles are looked up."""
 
-    async def role_for_lambda(self, role_arn: str) -> AssumableRole | None:
+    async def role_for_lambda(self, role_arn: str, function_arn: str | None = None) -> AssumableRole | None:
         """The role, if there is one and it trusts Lambda."""
         ...
 
@@ -64,17 +66,20 @@ class Sessions:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    async def issue(self, role_arn: str, session_name: str, duration_s: int) -> Credentials:
+    async def issue(
+        self, role_arn: str, session_name: str, duration_s: int, function_arn: str | None = None
+    ) -> Credentials:
         """Credentials of a role for Lambda.
 
         Raises:
             ServiceError: AccessDeniedException when the role is unknown or does not trust Lambda.
         """
-        role = await self._roles.role_for_lambda(role_arn)
+        role = await self._roles.role_for_lambda(role_arn, function_arn)
         if role is None:
             sentence = "The role defined for the function cannot be assumed by Lambda."
             raise ServiceError("AccessDeniedException", sentence, status=403)
-        return await self.issue_for_role(role, session_name, duration_s)
+        said = ((SOURCE_FUNCTION, function_arn),) if function_arn is not None else ()
+        return await self.issue_for_role(role, session_name, duration_s, SessionGrant(context=said))
 
     async def issue_for_role(
         self, role: AssumableRole, session_name: str, duration_s: int, grant: SessionGrant = UNNARROWED

@@ -102,7 +102,7 @@ class Execution:
         lines = PlatformLog(log, target, invocation, self._clock)
         if invocation.want_log_tail:
             log.begin_tail()
-        credentials = await self._sessions.issue(target.role, target.name, SESSION_S)
+        credentials = await self._sessions.issue(target.role, target.name, SESSION_S, target.arn)
         lines.init_start(environment_id)
         spec = EnvironmentSpec(
             id=environment_id,

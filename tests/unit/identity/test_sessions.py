@@ -26,7 +26,7 @@ class Keeper:
     async def session_secret(self) -> bytes:
         return self.secret
 
-    async def role_for_lambda(self, role_arn: str) -> AssumableRole | None:
+    async def role_for_lambda(self, role_arn: str, function_arn: str | None = None) -> AssumableRole | None:
         return ROLE if role_arn == ROLE.arn else None
 
 

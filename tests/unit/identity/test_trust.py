@@ -1,25 +1,16 @@
-"""Whom trust policies let in."""
+"""Which services trust policies let in."""
 
 import json
 from typing import Any
 
 import pytest
 
-from cosset.identity.policy_document import parse_trust_policy
-from cosset.identity.principal import Principal, PrincipalKind
-from cosset.identity.trust import trusts_principal, trusts_service
+from cosset.identity.trust import trusts_service
 
 ACCOUNT = "111111111111"
 ALL_BUT_LAMBDA = {"Effect": "Deny", "NotPrincipal": {"Service": "lambda.amazonaws.com"}, "Action": "*"}
 ALL_BUT_X = {"Effect": "Deny", "NotPrincipal": {"AWS": "x"}, "Action": "*"}
-USER = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/ada", "AIDA")
-SESSION = Principal(
-    PrincipalKind.ROLE,
-    ACCOUNT,
-    f"arn:aws:sts::{ACCOUNT}:assumed-role/r/s",
-    "AROA:s",
-    role_arn=f"arn:aws:iam::{ACCOUNT}:role/r",
-)
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
 LAMBDA = "lambda.amazonaws.com"
 
 
@@ -27,8 +18,8 @@ def statement(principal: Any, effect: str = "Allow", action: Any = "sts:AssumeRo
     return {"Effect": effect, "Principal": principal, "Action": action, **more}
 
 
-def policy(*statements: dict[str, Any]) -> Any:
-    return parse_trust_policy(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 @pytest.mark.parametrize(
@@ -43,15 +34,15 @@ def policy(*statements: dict[str, Any]) -> Any:
         ([statement({"AWS": ACCOUNT})], False),
         ([statement({"Service": LAMBDA}, action="sts:TagSession")], False),
         ([statement({"Service": LAMBDA}), statement({"Service": LAMBDA}, effect="Deny")], False),
-        ([statement({"Service": LAMBDA}), statement({"AWS": "*"}, effect="Deny")], True),
-        # A condition is never met, and never spares from a denial.
+        # AWS: `"*"` and `{"AWS": "*"}` are the same.
+        ([statement({"Service": LAMBDA}), statement({"AWS": "*"}, effect="Deny")], False),
         ([statement({"Service": LAMBDA}, Condition={"StringEquals": {"a": "b"}})], False),
         (
             [
                 statement({"Service": LAMBDA}),
                 statement({"Service": LAMBDA}, effect="Deny", Condition={"StringEquals": {"a": "b"}}),
             ],
-            False,
+            True,
         ),
         (
             [statement({"Service": LAMBDA}), {"Effect": "Deny", "NotPrincipal": {"Service": LAMBDA}, "Action": "*"}],
@@ -62,23 +53,17 @@ def policy(*statements: dict[str, Any]) -> Any:
     ],
 )
 def test_services(statements: list[dict[str, Any]], expected: bool) -> None:
-    assert trusts_service(policy(*statements), LAMBDA) is expected
+    assert trusts_service(policy(*statements), ROLE, LAMBDA, 0) is expected
 
 
-@pytest.mark.parametrize(
-    ("principal", "named", "expected"),
-    [
-        (USER, {"AWS": ACCOUNT}, True),
-        (USER, {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, True),
-        (USER, {"AWS": USER.arn}, True),
-        (USER, {"AWS": "*"}, True),
-        (USER, {"AWS": f"arn:aws:iam::{ACCOUNT}:user/grace"}, False),
-        (USER, {"AWS": "222222222222"}, False),
-        (USER, {"Service": LAMBDA}, False),
-        (SESSION, {"AWS": SESSION.role_arn}, True),
-        (SESSION, {"AWS": SESSION.arn}, True),
-        (SESSION, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/q"}, False),
-    ],
-)
-def test_principals(principal: Principal, named: dict[str, Any], expected: bool) -> None:
-    assert trusts_principal(policy(statement(named)), principal) is expected
+def test_for_whom_a_service_works() -> None:
+    """A trust policy may say for which function Lambda takes the role on."""
+    function = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:greet"
+    text = policy(statement({"Service": LAMBDA}, Condition={"ArnLike": {"aws:SourceArn": function}}))
+    assert trusts_service(text, ROLE, LAMBDA, 0, {"aws:SourceArn": function})
+    assert not trusts_service(text, ROLE, LAMBDA, 0, {"aws:SourceArn": f"{function}2"})
+    assert not trusts_service(text, ROLE, LAMBDA, 0)
+
+
+def test_a_policy_that_is_none_trusts_nobody() -> None:
+    assert not trusts_service("{", ROLE, LAMBDA, 0)

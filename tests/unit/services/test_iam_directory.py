@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import insert, update
 
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.records import CHANGES
-from cosset.services.iam.tables import access_keys, attachments, roles
+from cosset.services.iam.tables import access_keys, roles
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
@@ -27,7 +27,6 @@ def test_the_first_start_makes_an_administrator_whose_key_is_found(tmp_path: Pat
             assert known is not None
             assert known.credentials == iam.administrator
             assert known.principal.kind is PrincipalKind.USER
-            assert known.principal.is_administrator
             assert known.principal.arn == f"arn:aws:iam::{iam.directory.account}:user/administrator"
             assert re.fullmatch(r"AIDA[A-Z2-7]{17}", known.principal.user_id)
 
@@ -99,10 +98,6 @@ def test_a_change_is_in_force_at_once(tmp_path: Path) -> None:
                 )
 
             assert await iam.directory.find_key(key_id, None) is not None
-            await change(delete(attachments).where(attachments.c.owner_kind == "user"))
-            known = await iam.directory.find_key(key_id, None)
-            assert known is not None
-            assert not known.principal.is_administrator
             await change(update(access_keys).values(status="Inactive"))
             assert await iam.directory.find_key(key_id, None) is None
 
@@ -228,6 +223,5 @@ def test_an_unknown_role_is_accepted_in_development(tmp_path: Path) -> None:
             known = await iam.directory.find_key(session.access_key_id, session.session_token)
             assert known is not None
             assert known.principal.arn == "arn:aws:sts::000000000000:assumed-role/anything/s"
-            assert not known.principal.is_administrator
 
     asyncio.run(scenario())

@@ -14,6 +14,7 @@ from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
 from cosset.wire.errors import ServiceError
 from support.caller import Caller
+from support.enforcement import Guarded, make_authorizer
 from support.identity import Iam, open_iam
 
 Run = Callable[[Callable[[Iam, Principal], Awaitable[None]]], None]
@@ -75,7 +76,6 @@ def test_assuming_a_role(run: Run) -> None:
             "Account": iam.directory.account,
             "Arn": user["Arn"],
         }
-        assert not known.principal.is_administrator
 
     run(scenario)
 
@@ -83,9 +83,10 @@ def test_assuming_a_role(run: Run) -> None:
 def test_a_role_that_does_not_trust_the_caller(run: Run) -> None:
     async def scenario(iam: Iam, principal: Principal) -> None:
         arn = await make_role(iam, principal, {"Service": "lambda.amazonaws.com"})
+        guarded = Guarded(make_authorizer(iam), sts_service(iam.directory, iam.directory.sessions), principal)
         for role_arn in (arn, f"{arn}-none"):
             with pytest.raises(ServiceError) as caught:
-                await sts(iam, principal)("AssumeRole", RoleArn=role_arn, RoleSessionName="me")
+                await guarded("AssumeRole", RoleArn=role_arn, RoleSessionName="me")
             assert (caught.value.code, caught.value.status) == ("AccessDenied", 403)
             assert caught.value.message == (
                 f"User: {principal.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
@@ -126,7 +127,7 @@ def test_a_users_own_session(run: Run) -> None:
         credentials = (await sts(iam, principal)("GetSessionToken"))["Credentials"]
         known = await iam.directory.find_key(credentials["AccessKeyId"], credentials["SessionToken"])
         assert known is not None
-        assert (known.principal.arn, known.principal.is_administrator) == (principal.arn, True)
+        assert (known.principal.arn, known.principal.is_temporary) == (principal.arn, True)
         with pytest.raises(ServiceError) as caught:
             await sts(iam, known.principal)("GetSessionToken")
         assert caught.value.message == "Cannot call GetSessionToken with session credentials"

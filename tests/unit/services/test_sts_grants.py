@@ -214,8 +214,6 @@ def test_what_a_user_lends(run: Run) -> None:
         assert answer["Credentials"]["Expiration"] == fold.iam.clock.now_ms() // 1000 + 43_200
         guest = await fold.who(answer)
         assert (guest.kind, guest.lender_arn) == (PrincipalKind.FEDERATED, fold.user.arn)
-        # Whatever its lender is.
-        assert not guest.is_administrator
         assert (guest.session.policies, dict(guest.session.tags)) == ((POLICY,), {"k": "v"})
         assert await fold.call("GetCallerIdentity", by=guest) == {
             "UserId": f"{account}:guest",

@@ -16,25 +16,29 @@ ContextValue = str | Sequence[str]
 VOLATILE = frozenset({"aws:currenttime", "aws:epochtime"})
 """Keys that are different in every call: a decision about them is not worth keeping."""
 
+_FIXED = frozenset({"aws:username", "aws:userid", "aws:tokenissuetime", "aws:sourceidentity"})
 _PRINCIPAL_TAG = "aws:principaltag/"
 _TYPES = {
     PrincipalKind.ROOT: "Account",
     PrincipalKind.USER: "User",
     PrincipalKind.ROLE: "AssumedRole",
+    PrincipalKind.FEDERATED: "FederatedUser",
     PrincipalKind.ANONYMOUS: "Anonymous",
 }
 
 
 def is_fixed(key: str) -> bool:
     """Follows from who calls, so it is the same in every call of one caller (until its tags change)."""
-    return key.startswith("aws:principal") or key in ("aws:username", "aws:userid")
+    return key.startswith("aws:principal") or key in _FIXED
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """How a call came. `via_service`: the AWS service that makes it with the caller's own rights."""
+    """How a call came. `service` is the one that is asked (`lambda`); `via_service` an AWS service that asks it with
+    the caller's own rights."""
 
     now_ms: int
+    service: str | None = None
     region: str | None = None
     source_ip: str | None = None
     user_agent: str | None = None
@@ -66,6 +70,9 @@ class RequestValues:
         return None if found is None else (found,)
 
     def _named(self, key: str) -> tuple[str, ...] | None:
+        for name, said in self.caller.session.context:
+            if name.lower() == key:
+                return (said,)
         for name, value in self.own.items():
             if name.lower() == key:
                 return (value,) if isinstance(value, str) else tuple(value)
@@ -109,8 +116,13 @@ def _multi_factor(values: RequestValues) -> str | None:
     return "false" if values.caller.is_temporary else None
 
 
-def _current_time(values: RequestValues) -> str:
-    return datetime.fromtimestamp(values.call.now_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _token_issue_time(values: RequestValues) -> str | None:
+    issued_at_ms = values.caller.issued_at_ms
+    return _date(issued_at_ms) if values.caller.is_temporary and issued_at_ms else None
+
+
+def _date(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 _SOURCES: Mapping[str, Callable[[RequestValues], str | None]] = {
@@ -122,7 +134,9 @@ _SOURCES: Mapping[str, Callable[[RequestValues], str | None]] = {
     "aws:principalisawsservice": lambda values: _bool(values.caller.kind is PrincipalKind.SERVICE),
     "aws:principalservicename": _service_name,
     "aws:multifactorauthpresent": _multi_factor,
-    "aws:currenttime": _current_time,
+    "aws:tokenissuetime": _token_issue_time,
+    "aws:sourceidentity": lambda values: values.caller.session.source_identity,
+    "aws:currenttime": lambda values: _date(values.call.now_ms),
     "aws:epochtime": lambda values: str(values.call.now_ms // 1000),
     "aws:sourceip": lambda values: values.call.source_ip,
     "aws:useragent": lambda values: values.call.user_agent,

@@ -118,7 +118,7 @@ def _compile(statement: Statement, position: str, variables: bool) -> CompiledSt
     keys = {key for condition in conditions for key in condition.keys}
     keys |= {key for pattern in (*resources, *not_resources) for key in pattern.keys}
     return CompiledStatement(
-        sid=getattr(statement, "sid", None) or position,
+        sid=statement.sid or position,
         allows=statement.allows,
         actions=_actions(statement.actions),
         not_actions=_actions(statement.not_actions),

@@ -20,7 +20,8 @@ class Reach(IntEnum):
     DELEGATED = 1
     """It names the account: the account's own policies decide."""
     LIMITED = 2
-    """It names the role: its boundary and the session's policies must allow too, the role's policies need not."""
+    """It names the role (or the user that lends its rights): its boundary and the session's policies must allow too,
+    its own policies need not."""
     DIRECT = 3
     """It names the user, the session or everyone: nothing but an explicit Deny stands against it."""
 
@@ -39,13 +40,12 @@ class Principals:
         """NOTHING: the statement is not about this caller. Without `allows` any other answer is the same."""
         if not self.inverted:
             return self._listed(caller)
-        if self.everyone:
+        if self.everyone or allows:
+            # AWS supports NotPrincipal with Deny only.
             return Reach.NOTHING
+        # It spares only who is listed with all that it stands on (account, role, session), as AWS warns.
         listed = [self._lists(part, caller) for part in _parts(caller)]
-        # A Deny spares only who is listed with all that it stands on (account, role, session), as AWS warns; an Allow
-        # reaches nobody who is listed in any way.
-        spared = any(listed) if allows else bool(listed) and all(listed)
-        return Reach.NOTHING if spared else Reach.DIRECT
+        return Reach.NOTHING if listed and all(listed) else Reach.DIRECT
 
     def _listed(self, caller: Principal) -> Reach:
         if self.everyone:
@@ -58,7 +58,7 @@ class Principals:
             return Reach.DIRECT if caller.account in self.accounts else Reach.NOTHING
         if caller.arn in self.names or caller.user_id in self.names:
             return Reach.DIRECT
-        if caller.role_arn in self.names or caller.user_id.partition(":")[0] in self.names:
+        if _behind(caller) in self.names or caller.user_id.partition(":")[0] in self.names:
             return Reach.LIMITED
         return Reach.DELEGATED if caller.account in self.accounts else Reach.NOTHING
 
@@ -89,7 +89,12 @@ def _parts(caller: Principal) -> list[str]:
         return [caller.arn]
     if caller.kind is PrincipalKind.ROOT:
         return [caller.account]
-    return [caller.account, caller.arn] + ([caller.role_arn] if caller.role_arn else [])
+    return [part for part in (caller.account, caller.arn, _behind(caller)) if part is not None]
+
+
+def _behind(caller: Principal) -> str | None:
+    """The role behind a session, or the user behind a federated one."""
+    return caller.role_arn or caller.lender_arn
 
 
 def _account(value: str) -> str | None:

@@ -12,11 +12,10 @@ from sqlalchemy import select
 from cosset.clock import Clock
 from cosset.identity.arn import Arn
 from cosset.identity.key_material import RandomBytes
-from cosset.identity.policy_document import parse_policy
 from cosset.identity.ports import KnownKey
 from cosset.identity.principal import Credentials, Principal, PrincipalKind
 from cosset.identity.sessions import AssumableRole, SessionClaims, Sessions, expired_token, invalid_token
-from cosset.identity.trust import trusts_principal, trusts_service
+from cosset.identity.trust import trusts_service
 from cosset.services.iam.cache import ChangeCache
 from cosset.services.iam.first_start import (
     DEVELOPMENT_ACCOUNT,
@@ -26,7 +25,7 @@ from cosset.services.iam.first_start import (
     find_planted,
     plant,
 )
-from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user, is_administrator
+from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user
 from cosset.services.iam.tables import server_secrets
 from cosset.store.database import Store
 
@@ -103,26 +102,25 @@ class IamDirectory:
         arn = Arn.parse(role_arn)
         return self._dev or (arn is not None and arn.account == account)
 
-    async def assumable_by_lambda(self, role_arn: str) -> bool:
-        """Does the role exist, and does its trust policy name Lambda?"""
-        return await self.role_for_lambda(role_arn) is not None
+    async def assumable_by_lambda(self, role_arn: str, function_arn: str | None = None) -> bool:
+        """Does the role exist, and does its trust policy let Lambda in, for this function?"""
+        return await self.role_for_lambda(role_arn, function_arn) is not None
 
-    async def role_for_lambda(self, role_arn: str) -> AssumableRole | None:
+    async def role_for_lambda(self, role_arn: str, function_arn: str | None = None) -> AssumableRole | None:
         role = await self.role(role_arn)
         if role is None:
             return self._unknown_role(role_arn)
-        if not trusts_service(parse_policy(role.trust_policy), LAMBDA):
+        context = {"aws:SourceAccount": role.account} | ({"aws:SourceArn": function_arn} if function_arn else {})
+        if not trusts_service(role.trust_policy, role.arn, LAMBDA, self._clock.now_ms(), context):
             return None
         return AssumableRole(role.account, role.arn, role.unique_id)
 
     async def role_for_principal(self, role_arn: str, principal: Principal) -> tuple[AssumableRole, int] | None:
-        """The role, if it trusts this caller, and the longest session that it allows, in seconds."""
+        """The role, and its longest session in seconds. Whether it trusts the caller, the authorizer has asked."""
         role = await self.role(role_arn)
         if role is None:
             unknown = self._unknown_role(role_arn)
             return None if unknown is None else (unknown, 3600)
-        if not trusts_principal(parse_policy(role.trust_policy), principal):
-            return None
         return AssumableRole(role.account, role.arn, role.unique_id), role.max_session_s
 
     async def account_of_key(self, access_key_id: str) -> str | None:
@@ -148,9 +146,7 @@ class IamDirectory:
         if key is None or not key.active or self._is_closed(key.owner.account):
             return None
         owner = key.owner
-        principal = Principal(
-            PrincipalKind.USER, owner.account, owner.arn, owner.unique_id, is_administrator=key.owner_is_administrator
-        )
+        principal = Principal(PrincipalKind.USER, owner.account, owner.arn, owner.unique_id)
         return KnownKey(Credentials(key.access_key_id, key.secret), principal)
 
     async def _session_principal(self, claims: SessionClaims) -> Principal:
@@ -163,10 +159,7 @@ class IamDirectory:
             raise invalid_token()
         if claims.kind is PrincipalKind.ROLE:
             return await self._role_session(claims)
-        found = await self._store.read(
-            lambda tx: (find_user(tx, claims.account, claims.owner), is_administrator(tx, claims.account, claims.owner))
-        )
-        user, administrator = found
+        user = await self._store.read(lambda tx: find_user(tx, claims.account, claims.owner))
         if user is None or user.unique_id != claims.owner_id:
             raise invalid_token()
         if claims.kind is PrincipalKind.FEDERATED:
@@ -176,7 +169,6 @@ class IamDirectory:
             user.account,
             user.arn,
             user.unique_id,
-            is_administrator=administrator,
             is_temporary=True,
             session=claims.grant,
             issued_at_ms=claims.issued_at_ms,

@@ -13,15 +13,14 @@ from cosset.identity.policy_sources import HeldPolicies, PolicyText, ResourceFac
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.owners import OwnerKind
 from cosset.services.iam.policy_book import PolicyBook, attached_arns
-from cosset.services.iam.records import Role, User, find_role, find_user
+from cosset.services.iam.records import Role, User, find_role, find_user, groups_of
 from cosset.services.iam.tables import inline_policies
 from cosset.store.database import Store, Transaction
 
 _TRUSTS_EVERYONE = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]}
 )
-# The call itself says where these are, or is to say.
-_NAMED_WHOLE = frozenset({"iam:PassRole", "iam:CreateRole", "iam:CreateUser"})
+_CARRIERS = (PrincipalKind.USER, PrincipalKind.ROLE, PrincipalKind.FEDERATED)
 
 
 class CarriedPolicies:
@@ -35,21 +34,33 @@ class CarriedPolicies:
         return await self._store.read(lambda tx: self._read(tx, principal))
 
     def _read(self, tx: Transaction, principal: Principal) -> HeldPolicies:
-        owner: User | Role | None = None
-        kind: OwnerKind = "user"
-        if principal.kind is PrincipalKind.USER:
-            owner = find_user(tx, principal.account, principal.arn.rpartition("/")[2])
-        elif principal.kind is PrincipalKind.ROLE and principal.role_arn is not None:
-            kind, owner = "role", find_role(tx, principal.account, principal.role_arn.rpartition("/")[2])
-        if owner is None or owner.arn not in (principal.arn, principal.role_arn):
-            return HeldPolicies()
-        attached = [self._managed(tx, owner.account, arn) for arn in attached_arns(tx, owner.account, kind, owner.name)]
+        kind: OwnerKind = "role" if principal.kind is PrincipalKind.ROLE else "user"
+        arn = principal.role_arn or principal.lender_arn or principal.arn
+        find = find_role if kind == "role" else find_user
+        owner = find(tx, principal.account, arn.rpartition("/")[2])
+        if principal.kind not in _CARRIERS or owner is None or owner.arn != arn or not _is_same(principal, owner):
+            return HeldPolicies(session=self._session(tx, principal), tags=dict(principal.session.tags))
+        groups = groups_of(tx, owner.account, owner.name) if kind == "user" else []
+        by_group = [text for group in groups for text in self._carried(tx, owner.account, "group", group.name)]
         boundary = owner.permissions_boundary
         return HeldPolicies(
-            identity=(*attached, *_embedded(tx, owner.account, kind, owner.name)),
+            identity=(*self._carried(tx, owner.account, kind, owner.name), *by_group),
             boundary=None if boundary is None else self._managed(tx, owner.account, boundary),
-            tags=owner.tags,
+            session=self._session(tx, principal),
+            tags={**owner.tags, **dict(principal.session.tags)},
         )
+
+    def _carried(self, tx: Transaction, account: str, kind: OwnerKind, name: str) -> list[PolicyText]:
+        attached = [self._managed(tx, account, arn) for arn in attached_arns(tx, account, kind, name)]
+        return [*attached, *_embedded(tx, account, kind, name)]
+
+    def _session(self, tx: Transaction, principal: Principal) -> tuple[PolicyText, ...] | None:
+        """None: nothing narrows the session. A federated one that nothing was granted to has no rights, as on AWS."""
+        grant = principal.session
+        if not grant.is_narrowed:
+            return () if principal.kind is PrincipalKind.FEDERATED else None
+        documents = [PolicyText("session", text) for text in grant.policies or ()]
+        return (*documents, *(self._managed(tx, principal.account, arn) for arn in grant.policy_arns))
 
     def _managed(self, tx: Transaction, account: str, arn: str) -> PolicyText:
         """The default version. A policy that has gone has no text: that denies, which is the safe side."""
@@ -82,7 +93,7 @@ class RoleTrust:
 
 
 class IamResources:
-    """Implements `ResourceSource` for iam: the path and the tags of users and roles that calls name without path."""
+    """Implements `ResourceSource` for iam: path, tags and boundary of users and roles that calls name without path."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -98,9 +109,17 @@ class IamResources:
             found = await self._store.read(lambda tx: find_role(tx, account, name))
         elif kind == "user":
             found = await self._store.read(lambda tx: find_user(tx, account, name))
-        if found is None or (action in _NAMED_WHOLE and found.arn != resource):
+        if found is None:
             return None
-        return ResourceFacts(context=tag_context(found.tags, "iam"), arn=found.arn)
+        context = tag_context(found.tags, "iam")
+        if found.permissions_boundary is not None:
+            context["iam:PermissionsBoundary"] = found.permissions_boundary
+        return ResourceFacts(context=context, arn=found.arn)
+
+
+def _is_same(principal: Principal, owner: User | Role) -> bool:
+    """Not a successor of the same name. Of a lender its session's key has been asked already."""
+    return principal.lender_arn is not None or principal.user_id.partition(":")[0] == owner.unique_id
 
 
 def _embedded(tx: Transaction, account: str, kind: OwnerKind, name: str) -> list[PolicyText]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cosset.services.iam.tables import access_keys, attachments, group_members, groups, roles, users
+from cosset.services.iam.tables import access_keys, group_members, groups, roles, users
 from cosset.store.database import Transaction
 
 ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -68,7 +68,6 @@ class AccessKey:
     secret: str
     active: bool
     owner: User
-    owner_is_administrator: bool
 
 
 def user_of(row: Any) -> User:
@@ -128,18 +127,4 @@ def find_access_key(tx: Transaction, access_key_id: str) -> AccessKey | None:
     ).one_or_none()
     if owner is None:
         return None
-    administrator = is_administrator(tx, key.account, owner.name)
-    return AccessKey(key.access_key_id, key.secret, key.status == "Active", user_of(owner), administrator)
-
-
-def is_administrator(tx: Transaction, account: str, user_name: str) -> bool:
-    """Has the user AdministratorAccess, attached to it directly?"""
-    found = tx.execute(
-        select(attachments.c.policy_arn).where(
-            attachments.c.account == account,
-            attachments.c.owner_kind == "user",
-            attachments.c.owner_key == user_name.lower(),
-            attachments.c.policy_arn == ADMINISTRATOR_ACCESS,
-        )
-    )
-    return found.first() is not None
+    return AccessKey(key.access_key_id, key.secret, key.status == "Active", user_of(owner))

@@ -6,6 +6,7 @@ the tags that are given.
 
 from collections.abc import Sequence
 
+from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.ports import Requirement
 from cosset.services.operation import Context, Params, Requirements
 
@@ -38,7 +39,7 @@ def on_new(action: str, kind: str, parameter: str) -> Requirements:
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
         resource = _arn(ctx, f"{kind}{params.get('Path', '/')}{params[parameter]}")
-        return [Requirement(f"iam:{action}", resource, _context(params))]
+        return [Requirement(f"iam:{action}", resource, _context(params), is_exact=True)]
 
     return requirements
 
@@ -50,7 +51,7 @@ def on_renamed(action: str, kind: str, old: str, new: str) -> Requirements:
         needed = [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{params[old]}"))]
         if params.get(new) or params.get("NewPath"):
             path, name = params.get("NewPath", "/"), params.get(new, params[old])
-            needed.append(Requirement(f"iam:{action}", _arn(ctx, f"{kind}{path}{name}")))
+            needed.append(Requirement(f"iam:{action}", _arn(ctx, f"{kind}{path}{name}"), is_exact=True))
         return needed
 
     return requirements
@@ -100,10 +101,10 @@ def _arn(ctx: Context, resource: str) -> str:
     return f"arn:aws:iam::{ctx.account}:{resource}"
 
 
-def _context(params: Params) -> dict[str, str | Sequence[str]]:
+def _context(params: Params) -> dict[str, ContextValue]:
     """The condition keys of IAM's own calls:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html"""
-    known: dict[str, str | Sequence[str]] = {}
+    known: dict[str, ContextValue] = {}
     if "PolicyArn" in params:
         known["iam:PolicyARN"] = params["PolicyArn"]
     if "PermissionsBoundary" in params:

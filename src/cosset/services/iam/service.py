@@ -1,7 +1,7 @@
 """IAM as this installation serves it. One module a noun; what they share: `owners.py`, `records.py`, `shapes.py`.
 
-Policies are kept and shown exactly; what reads them is `identity/authorizer.py`. Tables: `tables.py`. Second factors
-are not there.
+Policies are kept and shown exactly; `held_policies.py` gives them to `identity/authorizer.py`. Tables: `tables.py`.
+Second factors are not there.
 """
 
 import secrets

@@ -1,11 +1,23 @@
 """The operations on resource-based policies."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 from cosset.functions.policies import Grant
 from cosset.functions.registry import Functions
+from cosset.identity.evaluation.context import ContextValue
+from cosset.identity.ports import Requirement
 from cosset.services.lambda_.references import on_function, reference_of
 from cosset.services.operation import Context, Params, Result, operation
+
+
+def _to_somebody(ctx: Context, params: Params) -> Sequence[Requirement]:
+    """Policies may say to whom permissions may be given."""
+    context: dict[str, ContextValue] = {"lambda:Principal": params["Principal"]}
+    if "FunctionUrlAuthType" in params:
+        context["lambda:FunctionUrlAuthType"] = params["FunctionUrlAuthType"]
+    return [replace(each, context=context) for each in on_function("AddPermission")(ctx, params)]
 
 
 class PolicyOperations:
@@ -14,7 +26,7 @@ class PolicyOperations:
     def __init__(self, functions: Functions) -> None:
         self._policies = functions.policies
 
-    @operation("AddPermission", on_function("AddPermission"))
+    @operation("AddPermission", _to_somebody)
     async def add_permission(self, ctx: Context, params: Params) -> Result:
         grant = Grant(
             sid=params["StatementId"],

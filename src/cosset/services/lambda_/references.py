@@ -1,11 +1,12 @@
 """From the parameters of a call to the function that it is about, and to what IAM must allow for it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cosset.functions import errors
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference, parse_reference, resource_arn
-from cosset.identity.ports import Requirement
+from cosset.identity.ports import Requirement, tag_request
 from cosset.services.operation import Context, Params, Requirements
 
 
@@ -65,14 +66,19 @@ def on_everything(action: str) -> Requirements:
 
 
 def with_role(action: str) -> Requirements:
-    """As `on_function`, the right to pass the role where one is given, and to read the layers that are."""
+    """As `on_function`; the right to pass the role where one is given, to read the layers and to tag where there are
+    some."""
     on_the_function = on_function(action)
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        needed = list(on_the_function(ctx, params))
+        layers, tags = params.get("Layers") or (), params.get("Tags") or {}
+        context = tag_request(tags) | ({"lambda:Layer": layers} if layers else {})
+        needed = [replace(each, context=context) for each in on_the_function(ctx, params)]
+        if tags:
+            needed.append(replace(needed[0], action="lambda:TagResource"))
         if role := params.get("Role"):
             needed.append(Requirement("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"}))
-        needed += [Requirement("lambda:GetLayerVersion", layer) for layer in params.get("Layers") or ()]
+        needed += [Requirement("lambda:GetLayerVersion", layer) for layer in layers]
         return needed
 
     return requirements

@@ -6,7 +6,7 @@ from typing import TypeVar
 from cosset.functions import errors
 from cosset.functions.model import FunctionKey
 from cosset.functions.registry import Functions
-from cosset.identity.ports import Requirement
+from cosset.identity.ports import Requirement, tag_request
 from cosset.services.lambda_.code_signing import own_config
 from cosset.services.lambda_.references import reference_of
 from cosset.services.operation import Context, Params, Requirements, Result, operation
@@ -17,7 +17,8 @@ _Given = TypeVar("_Given", bound=Collection[str])
 
 def _on_resource(action: str) -> Requirements:
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        return (Requirement(f"lambda:{action}", params["Resource"]),)
+        context = tag_request(params.get("Tags") or {}, params.get("TagKeys") or ())
+        return (Requirement(f"lambda:{action}", params["Resource"], context),)
 
     return requirements
 

@@ -8,7 +8,7 @@ from cosset.identity.sessions import AssumableRole
 
 class RoleDirectory(Protocol):
     async def role_for_principal(self, role_arn: str, principal: Principal) -> tuple[AssumableRole, int] | None:
-        """The role, if it is there and trusts this caller, and its longest session in seconds."""
+        """The role, if it is there, and its longest session in seconds. Whether it trusts the caller is decided before."""
         ...
 
     async def account_of_key(self, access_key_id: str) -> str | None: ...

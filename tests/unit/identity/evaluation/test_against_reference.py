@@ -24,11 +24,13 @@ from support.reference_evaluator import NEGATED, Caller, Document, World, is_all
 HERE, THERE = "111111111111", "222222222222"
 USER = f"arn:aws:iam::{HERE}:user/ada"
 ROLE = f"arn:aws:iam::{HERE}:role/worker"
+FEDERATED = f"arn:aws:sts::{HERE}:federated-user/bob"
 SESSION = f"arn:aws:sts::{HERE}:assumed-role/worker/s1"
 
 CALLERS = [
     Caller("user", HERE, USER),
     Caller("role", HERE, SESSION, ROLE),
+    Caller("federated", HERE, FEDERATED, USER),
     Caller("root", HERE, f"arn:aws:iam::{HERE}:root"),
     Caller("service", "", "s3.amazonaws.com"),
     Caller("anonymous", "", ""),
@@ -54,6 +56,8 @@ PRINCIPALS: list[Any] = [
     {"AWS": USER},
     {"AWS": ROLE},
     {"AWS": [SESSION, USER]},
+    {"AWS": [HERE, USER, FEDERATED]},
+    {"AWS": FEDERATED},
     {"AWS": [HERE, SESSION]},
     {"AWS": [f"arn:aws:iam::{HERE}:root", ROLE, SESSION]},
     {"AWS": [THERE]},
@@ -140,7 +144,8 @@ WORLDS = st.builds(
 
 
 def principal_of(caller: Caller) -> Principal:
-    return Principal(PrincipalKind(caller.kind), caller.account, caller.arn, "AIDX", role_arn=caller.role_arn or None)
+    behind = {"lender_arn" if caller.kind == "federated" else "role_arn": caller.role_arn or None}
+    return Principal(PrincipalKind(caller.kind), caller.account, caller.arn, "AIDX", **behind)
 
 
 def ask(world: World) -> tuple[AccessRequest, PrincipalPolicies, ResourcePolicies]:
@@ -151,7 +156,7 @@ def ask(world: World) -> tuple[AccessRequest, PrincipalPolicies, ResourcePolicie
         return tuple(NamedPolicy(str(at), compiler.compile(json.dumps(each))) for at, each in enumerate(documents))
 
     # Services, the root user and callers who are nobody have no policies of their own.
-    has_own = world.caller.kind in ("user", "role")
+    has_own = world.caller.kind in ("user", "role", "federated")
     own = PrincipalPolicies(
         named(world.identity) if has_own else (),
         named([world.boundary])[0] if has_own and world.boundary is not None else None,
@@ -165,7 +170,7 @@ def ask(world: World) -> tuple[AccessRequest, PrincipalPolicies, ResourcePolicie
 
 
 def without_own(world: World) -> World:
-    if world.caller.kind not in ("user", "role"):
+    if world.caller.kind not in ("user", "role", "federated"):
         world.identity, world.boundary, world.session = [], None, None
     return world
 

@@ -8,7 +8,7 @@ import pytest
 from cosset.identity.evaluation.context import CallContext, RequestValues
 from cosset.identity.evaluation.decision import Decision
 from cosset.identity.evaluation.decision_cache import DecisionCache
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
 
 ACCOUNT = "111111111111"
 USER = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/team/ada", "AIDAADA")
@@ -87,6 +87,17 @@ def test_what_an_operation_says() -> None:
     assert ask(USER, "iam:PassedToService", own) == "lambda.amazonaws.com"
     assert ask(USER, "aws:TagKeys", own) == ("a", "b")
     assert ask(USER, "aws:ResourceTag/team", own) == "red"
+
+
+def test_what_a_session_says_of_itself() -> None:
+    grant = SessionGrant(source_identity="alice", context=(("cognito-identity.amazonaws.com:sub", "me"),))
+    session = replace(ROLE, session=grant, issued_at_ms=1_767_323_045_000)
+    assert ask(session, "aws:SourceIdentity") == "alice"
+    assert ask(session, "aws:TokenIssueTime") == "2026-01-02T03:04:05Z"
+    assert ask(session, "cognito-identity.amazonaws.com:sub", {"cognito-identity.amazonaws.com:sub": "you"}) == "me"
+    assert [ask(USER, key) for key in ("aws:SourceIdentity", "aws:TokenIssueTime")] == [None, None]
+    lent = Principal(PrincipalKind.FEDERATED, ACCOUNT, "arn:aws:sts::1:federated-user/b", "1:b", lender_arn=USER.arn)
+    assert [ask(lent, key) for key in ("aws:PrincipalType", "aws:username")] == ["FederatedUser", None]
 
 
 def test_no_operation_says_who_calls() -> None:

@@ -225,8 +225,8 @@ def test_not_principal() -> None:
     assert decide(SESSION, but(HERE, ROLE_ARN, SESSION.arn), identity=[ALLOW]).allowed
     assert not decide(SESSION, but(HERE, ROLE_ARN), identity=[ALLOW]).allowed
     assert not decide(NOBODY, but(HERE), to("*")).allowed
-    assert decide(USER, but(THERE, effect="Allow")).allowed
-    assert not decide(USER, but(HERE, effect="Allow")).allowed
+    for caller in (USER, NOBODY):
+        assert not decide(caller, but(THERE, effect="Allow")).allowed
 
 
 def test_actions_ignore_case_and_resources_do_not() -> None:
