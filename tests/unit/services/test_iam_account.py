@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cosset.identity.policy_document import parse_identity_policy
+from cosset.services.iam.managed_policies import managed_policies
 from cosset.services.iam.service import iam_service
 from cosset.services.iam.tables import login_profiles, service_credentials
 from support.caller import Caller
@@ -321,3 +323,17 @@ def test_the_last_use_of_a_key_is_not_made_up(run: Run) -> None:
         assert (await bench.refused("GetAccessKeyLastUsed", AccessKeyId=key))[0] == "NoSuchEntity"
 
     run(scenario)
+
+
+def test_awss_policies_can_be_read_and_attached() -> None:
+    known = managed_policies()
+    for name in (
+        *("AdministratorAccess", "PowerUserAccess", "AmazonS3FullAccess", "AmazonDynamoDBFullAccess"),
+        *("AmazonSQSFullAccess", "AmazonSNSFullAccess", "AmazonKinesisFullAccess", "CloudWatchLogsFullAccess"),
+        *("service-role/AWSLambdaBasicExecutionRole", "service-role/AWSLambdaSQSQueueExecutionRole"),
+    ):
+        assert f"arn:aws:iam::aws:policy/{name}" in known
+    for policy in known.values():
+        assert parse_identity_policy(policy.document).statements
+        assert policy.created_ms <= policy.updated_ms
+    assert len({policy.policy_id for policy in known.values()}) == len(known)

@@ -1,6 +1,7 @@
 """Managed policies, the customer's and AWS's, behind one look-up; and what is attached to whom."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import func, select
@@ -40,10 +41,11 @@ class Policy:
 
 
 class PolicyBook:
-    """Finds policies inside a transaction."""
+    """Finds policies inside a transaction. AWS's own are made when the first is asked for."""
 
-    def __init__(self) -> None:
-        self._managed = managed_policies()
+    @cached_property
+    def _managed(self) -> dict[str, ManagedPolicy]:
+        return managed_policies()
 
     def find(self, tx: Transaction, account: str, arn: str) -> Policy | None:
         """The policy that this account may use under this ARN.
