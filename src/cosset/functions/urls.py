@@ -1,12 +1,11 @@
 """Function URLs: their settings, each call one transaction, and the look-up of every request that comes to one.
 
 A URL belongs to a function or to an alias, outlives the alias, and goes with the function. Refuses to serve requests
-(services/lambda_/url_calls.py does) and to decide about signed callers (the authorizer does).
+(services/lambda_/url_calls.py does) and to decide who may pass (gateway/function_urls.py asks the authorizer).
 Sources: recorded TestLambdaUrl::test_url_config_list_paging, test_lambda_update_function_url_config.
 """
 
 import dataclasses
-import json
 import secrets
 import string
 from collections import OrderedDict
@@ -16,31 +15,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cosset.clock import Clock
-from cosset.functions import errors, policy_records, records, url_records
+from cosset.functions import errors, records, url_records
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference
 from cosset.functions.url_records import FunctionUrl
-from cosset.identity.evaluation.evaluator import (
-    AccessRequest,
-    NamedPolicy,
-    PrincipalPolicies,
-    ResourcePolicies,
-    evaluate,
-)
-from cosset.identity.evaluation.policy import compile_policy
-from cosset.identity.policy_document import MalformedPolicyError, parse_policy
-from cosset.identity.principal import Principal, PrincipalKind
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
 
-INVOKE_ACTION = "lambda:InvokeFunctionUrl"
-AUTH_TYPE_KEY = "lambda:FunctionUrlAuthType"
 MAX_KEPT = 10_000
 """URLs kept in memory; the one asked for longest ago makes room."""
 
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_LENGTH = 32
-_ANYBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
 
 
 def random_url_id() -> str:
@@ -49,11 +35,10 @@ def random_url_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class UrlAccess:
-    """A URL, whether what it leads to is there, and whether the policy on that lets everybody in."""
+    """A URL, and whether what it leads to is there."""
 
     url: FunctionUrl
     leads_somewhere: bool
-    is_public: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,23 +181,4 @@ def _read_access(tx: Transaction, url_id: str) -> UrlAccess | None:
     url = url_records.find_url(tx, url_id)
     if url is None:
         return None
-    statements = policy_records.read_statements(tx, url.key, url.qualifier)
-    return UrlAccess(url, _exists(tx, url.key, url.qualifier), lets_everybody_in(statements, url))
-
-
-def lets_everybody_in(statements: list[dict[str, Any]], url: FunctionUrl) -> bool:
-    """Whether this resource policy allows a caller who is nobody to invoke the URL, as its auth type stands.
-
-    AWS asks for lambda:InvokeFunction too where a function got its first URL after October 2025; the recorded scenarios
-    do with this one permission, so nothing more is asked for here.
-    """
-    if not statements:
-        return False
-    document = {"Version": "2012-10-17", "Statement": statements}
-    try:
-        policy = compile_policy(parse_policy(json.dumps(document)))
-    except MalformedPolicyError:
-        return False
-    request = AccessRequest(_ANYBODY, INVOKE_ACTION, url.arn, {AUTH_TYPE_KEY.lower(): (url.auth_type,)})
-    resource = ResourcePolicies(url.key.account, (NamedPolicy("default", policy),))
-    return evaluate(request, PrincipalPolicies(), resource).allowed
+    return UrlAccess(url, _exists(tx, url.key, url.qualifier))

@@ -1,8 +1,8 @@
 """Requests to function URLs: whose URL it is, who may pass, and on to the function.
 
 Recognized by host (`<id>.lambda-url.<region>.<anything>`) or by path (`/_cosset/url/<id>/...`), before anything else
-looks at a request. AWS_IAM asks for a signature and the authorizer's consent; NONE lets in whomever the function's own
-policy lets in. Whatever is refused is refused in one sentence, so that a stranger learns nothing of what is there.
+looks at a request. AWS_IAM asks for a signature; with NONE the caller is nobody, whom only the function's own policy
+can let in. The authorizer decides about both. Who may not pass hears one sentence, and learns nothing of what is there.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from cosset.clock import Clock
 from cosset.functions.url_records import AWS_IAM
-from cosset.functions.urls import AUTH_TYPE_KEY, INVOKE_ACTION, FunctionUrls, UrlAccess
+from cosset.functions.urls import FunctionUrls, UrlAccess
 from cosset.gateway.body import BodyReader, TooLargeError
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.claims import Claim, read_claim
@@ -23,6 +23,7 @@ from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
+from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_calls import UrlCalls, identify
 from cosset.services.lambda_.url_events import Caller, UrlCall
@@ -32,6 +33,10 @@ from cosset.wire.json_shapes import dump_json
 from cosset.wire.message import Request, Response
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
+INVOKE_ACTION = "lambda:InvokeFunctionUrl"
+"""AWS asks for lambda:InvokeFunction too where a function got its first URL after October 2025. The recorded scenarios
+do with this one, so nothing more is asked for here."""
+AUTH_TYPE_KEY = "lambda:FunctionUrlAuthType"
 FORBIDDEN = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
     "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
@@ -40,6 +45,7 @@ FORBIDDEN = (
 
 _HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]{1,32})\.[a-z0-9.-]+(?::\d+)?", re.ASCII | re.IGNORECASE)
 _PATH = re.compile(re.escape(PATH) + r"([a-z0-9]{32})(/.*)?", re.ASCII | re.DOTALL)
+_NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
 _TRACE = re.compile(r"[A-Za-z0-9=;:_.-]{1,256}", re.ASCII)
 
 
@@ -107,10 +113,7 @@ class FunctionUrlGate:
         caller = None
         if access.url.auth_type == AWS_IAM:
             caller, request = await self._authenticate(access, request)
-        elif not access.is_public:
-            raise _forbidden()
-        if not access.leads_somewhere:
-            raise _forbidden()
+        await self._authorize(access, request, _NOBODY if caller is None else caller.principal)
         self._bodies.check_length(request)
         call = UrlCall(
             url=access.url,
@@ -127,7 +130,7 @@ class FunctionUrlGate:
     async def _authenticate(self, access: UrlAccess, request: Request) -> tuple[Caller, Request]:
         """Who signed, and the request with its body proven.
 
-        Raises: RefusedError; ServiceError when the caller may not.
+        Raises: RefusedError.
         """
         claim = read_claim(request)
         if claim is None:
@@ -141,12 +144,17 @@ class FunctionUrlGate:
         self._verifier.check_date(claim)
         key = await find_known_key(self._keys, claim, self._clock.now_ms())
         request = await self._verify(request, claim, key.credentials.secret_access_key)
-        needed = Requirement(INVOKE_ACTION, access.url.arn, {AUTH_TYPE_KEY: AWS_IAM})
+        return Caller(key.principal, claim.access_key_id), request
+
+    async def _authorize(self, access: UrlAccess, request: Request, principal: Principal) -> None:
+        """Raises: ServiceError, always the same one."""
+        needed = Requirement(INVOKE_ACTION, access.url.arn, {AUTH_TYPE_KEY: access.url.auth_type})
         try:
-            await self._authorizer.authorize(key.principal, (needed,), self._context_of(request, access))
+            await self._authorizer.authorize(principal, (needed,), self._context_of(request, access))
         except ServiceError as denied:
             raise _forbidden() from denied
-        return Caller(key.principal, claim.access_key_id), request
+        if not access.leads_somewhere:
+            raise _forbidden()
 
     def _context_of(self, request: Request, access: UrlAccess) -> CallContext:
         return CallContext(

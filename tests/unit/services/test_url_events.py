@@ -6,13 +6,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cosset.functions.model import FunctionKey
 from cosset.functions.url_records import FunctionUrl
-from cosset.functions.urls import lets_everybody_in
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_events import Caller, UrlCall, write_event
@@ -25,12 +23,12 @@ LATIN = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"))
 NAMES = st.text("abcdefghijklmnopqrstuvwxyzABC-", min_size=1, max_size=12)
 
 
-def url(auth_type: str = "NONE", qualifier: str = "") -> FunctionUrl:
+def url() -> FunctionUrl:
     return FunctionUrl(
         key=KEY,
-        qualifier=qualifier,
+        qualifier="",
         url_id="a" * 32,
-        auth_type=auth_type,
+        auth_type="NONE",
         invoke_mode=None,
         cors=None,
         created="",
@@ -135,47 +133,6 @@ def test_any_bytes_are_a_response_or_a_502(payload: bytes) -> None:
     for read in (read_response, read_prelude):
         with suppress(BadResponseError):
             read(payload)
-
-
-def statement(**changes: Any) -> dict[str, Any]:
-    made = {
-        "Sid": "s",
-        "Effect": "Allow",
-        "Principal": "*",
-        "Action": "lambda:InvokeFunctionUrl",
-        "Resource": KEY.arn,
-        "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
-    }
-    made.update(changes)
-    return {name: value for name, value in made.items() if value is not None}
-
-
-@pytest.mark.parametrize(
-    ("statements", "expected"),
-    [
-        ([], False),
-        ([statement()], True),
-        ([statement(Condition=None)], True),
-        ([statement(Action="lambda:*")], True),
-        ([statement(Principal={"AWS": "*"})], True),
-        ([statement(Action="lambda:InvokeFunction")], False),
-        ([statement(Principal={"AWS": f"arn:aws:iam::{KEY.account}:root"})], False),
-        ([statement(Principal={"Service": "s3.amazonaws.com"})], False),
-        ([statement(Resource=KEY.arn + "-other")], False),
-        ([statement(Resource=KEY.qualified_arn("live"))], False),
-        ([statement(Condition={"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}})], False),
-        ([statement(Condition={"StringEquals": {"AWS:SourceAccount": KEY.account}})], False),
-        ([statement(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})], False),
-        ([statement(Condition={"ArnLike": {"AWS:SourceArn": "arn:aws:s3:::*"}})], False),
-        ([statement(), statement(Sid="no", Effect="Deny", Condition=None)], False),
-    ],
-)
-def test_whom_a_policy_lets_in(statements: list[dict[str, Any]], expected: bool) -> None:
-    assert lets_everybody_in(statements, url()) is expected
-
-
-def test_a_policy_for_open_urls_does_not_open_a_signed_one() -> None:
-    assert not lets_everybody_in([statement()], url("AWS_IAM"))
 
 
 def browser(method: str = "GET", **headers: str) -> Request:
