@@ -65,6 +65,8 @@ from cosset.store.database import Store
 from cosset.store.errors import StoreError
 from cosset.store.queue import DurableQueue
 from cosset.store.segments import SegmentStore
+from cosset.triggers.mappings import EventSourceMappings
+from cosset.triggers.sources import EventSources
 
 logger = logging.getLogger(__name__)
 
@@ -233,11 +235,13 @@ def _make_services(
     ground: Ground, functions: Functions, invoker: Invoker, links: CodeLinks, clock: Clock
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
+    # No source is in the directory: the engine that pulls from them is not there yet.
+    mappings = EventSourceMappings(ground.store, functions, EventSources(), clock)
 
     def make_lambda() -> Service:
         from cosset.services.lambda_.service import lambda_service
 
-        return lambda_service(functions, invoker, links)
+        return lambda_service(functions, invoker, links, mappings)
 
     def make_iam() -> Service:
         from cosset.services.iam.service import iam_service

@@ -22,6 +22,8 @@ from cosset.services.lambda_.service import lambda_service
 from cosset.services.operation import Context, Service
 from cosset.store.blobs import Blobs
 from cosset.store.database import Store
+from cosset.triggers.mappings import EventSourceMappings
+from cosset.triggers.sources import EventSources
 from support.clock import ManualClock
 from support.zip import make_zip
 
@@ -73,6 +75,7 @@ class Room:
     invoker: FakeInvoker
     draws: list[float]
     destinations: Destinations
+    sources: EventSources
 
     async def call(self, operation: str, **params: Any) -> Any:
         """As the gateway calls a handler, past authentication, validation and authorization."""
@@ -117,6 +120,7 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     store = await Store.open(data=folder, database=database, clock=clock, min_free_mb=1)
     code = CodeStore(store, Blobs(folder / "blobs"), folder / "code", clock)
     destinations = Destinations()
+    sources = EventSources()
     functions = Functions(
         store=store,
         code=code,
@@ -133,8 +137,9 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     links = CodeLinks(store, code, clock)
     await functions.start()
     try:
-        service = lambda_service(functions, invoker, links)
-        yield Room(store, code, functions, links, service, clock, invoker, draws, destinations)
+        mappings = EventSourceMappings(store, functions, sources, clock)
+        service = lambda_service(functions, invoker, links, mappings)
+        yield Room(store, code, functions, links, service, clock, invoker, draws, destinations, sources)
     finally:
         await functions.close()
         await store.close()

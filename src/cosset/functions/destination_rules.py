@@ -9,6 +9,7 @@ from cosset.invocation.destinations import DestinationDirectory, service_of
 
 _ON_SUCCESS = frozenset({"lambda", "sqs", "sns", "events"})
 _ON_FAILURE = _ON_SUCCESS | {"s3"}
+_BATCH_FAILURE = frozenset({"sqs", "sns", "s3"})
 _DEAD_LETTER = frozenset({"sqs", "sns"})
 
 _TITLES = {"lambda": "Lambda", "sqs": "SQS", "sns": "SNS", "events": "EventBridge", "s3": "S3"}
@@ -37,6 +38,11 @@ class DestinationRules:
         """Raises: ServiceError."""
         if service_of(arn) not in _DEAD_LETTER or not await self._takes(key, arn, "DeadLetterConfig"):
             raise errors.invalid_parameter(f"Invalid dead letter queue ARN: {arn}")
+
+    async def check_batch_failure(self, key: FunctionKey, arn: str) -> None:
+        """Where an event source mapping may send what its function failed on. Raises: ServiceError."""
+        if service_of(arn) not in _BATCH_FAILURE or not await self._takes(key, arn, "DestinationConfig"):
+            raise errors.invalid_parameter(f"The destination ARN {arn} is invalid.")
 
     async def _takes(self, key: FunctionKey, arn: str, member: str) -> bool:
         destination = self._directory.find(arn)

@@ -122,6 +122,14 @@ class Functions:
     async def async_policy(self, account: str, region: str, name: str, qualifier: str | None) -> AsyncPolicy:
         return await self.event_invoke.async_policy(account, region, name, qualifier)
 
+    async def exists(self, reference: FunctionReference) -> bool:
+        """Whether there is such a function, version or alias."""
+        return await self._store.read(lambda tx: is_there(tx, reference))
+
+    async def check_on_failure(self, key: FunctionKey, arn: str) -> None:
+        """Raises: ServiceError, when the records of batches that failed cannot go there."""
+        await self._destinations.check_batch_failure(key, arn)
+
     async def create(
         self,
         key: FunctionKey,
@@ -345,6 +353,13 @@ def find_version(tx: Transaction, reference: FunctionReference) -> FunctionVersi
     if version is None:
         raise errors.function_not_found(reference.arn)
     return version
+
+
+def is_there(tx: Transaction, reference: FunctionReference) -> bool:
+    qualifier = names.version_of(reference.qualifier)
+    if names.is_alias(qualifier):
+        return records.read_alias(tx, reference.key, qualifier) is not None
+    return records.read_version(tx, reference.key, qualifier) is not None
 
 
 def count_usage(tx: Transaction, account: str, region: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ def reference_of(ctx: Context, params: Params) -> FunctionReference:
             reached on AWS through resource-based policies, which nothing evaluates here yet: so they stay shut.
     """
     reference = parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
-    return _own(ctx, reference)
+    return own(ctx, reference)
 
 
 def key_of(ctx: Context, params: Params) -> FunctionKey:
@@ -33,10 +33,10 @@ def key_of(ctx: Context, params: Params) -> FunctionKey:
             "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
             "operation. Please specify either a function name or an unqualified function ARN."
         )
-    return _own(ctx, reference).key
+    return own(ctx, reference).key
 
 
-def _own(ctx: Context, reference: FunctionReference) -> FunctionReference:
+def own(ctx: Context, reference: FunctionReference) -> FunctionReference:
     if reference.key.account != ctx.account:
         action = f"lambda:{ctx.operation}"
         raise errors.access_denied(

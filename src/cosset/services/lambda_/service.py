@@ -11,6 +11,7 @@ from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.code_signing import CodeSigningOperations
 from cosset.services.lambda_.concurrency import ConcurrencyOperations
 from cosset.services.lambda_.event_invoke import EventInvokeOperations
+from cosset.services.lambda_.event_source_mappings import EventSourceMappingOperations
 from cosset.services.lambda_.functions import FunctionOperations
 from cosset.services.lambda_.invoke import InvokeOperations
 from cosset.services.lambda_.layers import LayerOperations
@@ -22,9 +23,10 @@ from cosset.services.lambda_.tags import TagOperations
 from cosset.services.lambda_.urls import UrlOperations
 from cosset.services.lambda_.versions import VersionOperations
 from cosset.services.operation import Service
+from cosset.triggers.mappings import EventSourceMappings
 
 
-def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> Service:
+def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks, mappings: EventSourceMappings) -> Service:
     """Serve `links.answer` under `code_links.PATH` too, as a plain route."""
     return Service.of(
         "lambda",
@@ -32,7 +34,7 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> 
             FunctionOperations(functions, links),
             VersionOperations(functions),
             AliasOperations(functions),
-            TagOperations(functions),
+            TagOperations(functions, mappings),
             PolicyOperations(functions),
             LayerOperations(functions, links),
             ConcurrencyOperations(functions),
@@ -44,5 +46,6 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks) -> 
             InvokeOperations(functions, invoker),
             StreamingOperations(functions, invoker),
             UrlOperations(functions),
+            EventSourceMappingOperations(mappings),
         ],
     )

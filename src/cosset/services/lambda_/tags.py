@@ -1,4 +1,4 @@
-"""The operations on tags. They name the function, or the code signing configuration, by its ARN alone."""
+"""The operations on tags. They name functions, code signing configurations and event source mappings by ARN alone."""
 
 from collections.abc import Collection, Sequence
 from typing import TypeVar
@@ -10,8 +10,8 @@ from cosset.identity.ports import Requirement, tag_request
 from cosset.services.lambda_.code_signing import own_config
 from cosset.services.lambda_.references import reference_of
 from cosset.services.operation import Context, Params, Requirements, Result, operation
+from cosset.triggers.mappings import EventSourceMappings
 
-_CODE_SIGNING = "code-signing-config"
 _Given = TypeVar("_Given", bound=Collection[str])
 
 
@@ -24,34 +24,53 @@ def _on_resource(action: str) -> Requirements:
 
 
 class TagOperations:
-    """Handlers; the requirements stand beside each."""
+    """Handlers; the requirements stand beside each. What a resource is, its ARN says."""
 
-    def __init__(self, functions: Functions) -> None:
+    def __init__(self, functions: Functions, mappings: EventSourceMappings) -> None:
         self._tags = functions.tags
         self._signing = functions.code_signing
+        self._mappings = mappings
 
     @operation("TagResource", _on_resource("TagResource"))
     async def tag_resource(self, ctx: Context, params: Params) -> None:
         tags = _some(params["Tags"])
-        if _kind(params) == _CODE_SIGNING:
-            await self._signing.change_tags(own_config(ctx, params["Resource"]), add=tags)
-        else:
-            await self._tags.add(_function_of(ctx, params), tags)
+        match _kind(params):
+            case "code-signing-config":
+                await self._signing.change_tags(own_config(ctx, params["Resource"]), add=tags)
+            case "event-source-mapping":
+                await self._mappings.change_tags(*_mapping_of(ctx, params), add=tags)
+            case _:
+                await self._tags.add(_function_of(ctx, params), tags)
 
     @operation("UntagResource", _on_resource("UntagResource"))
     async def untag_resource(self, ctx: Context, params: Params) -> None:
         names = _some(params["TagKeys"])
-        if _kind(params) == _CODE_SIGNING:
-            await self._signing.change_tags(own_config(ctx, params["Resource"]), remove=names)
-        else:
-            await self._tags.remove(_function_of(ctx, params), names)
+        match _kind(params):
+            case "code-signing-config":
+                await self._signing.change_tags(own_config(ctx, params["Resource"]), remove=names)
+            case "event-source-mapping":
+                await self._mappings.change_tags(*_mapping_of(ctx, params), remove=names)
+            case _:
+                await self._tags.remove(_function_of(ctx, params), names)
 
     @operation("ListTags", _on_resource("ListTags"))
     async def list_tags(self, ctx: Context, params: Params) -> Result:
-        if _kind(params) == _CODE_SIGNING:
-            config = await self._signing.get(own_config(ctx, params["Resource"]))
-            return {"Tags": dict(config.tags)}
-        return {"Tags": dict(await self._tags.get(_function_of(ctx, params)))}
+        match _kind(params):
+            case "code-signing-config":
+                tags = (await self._signing.get(own_config(ctx, params["Resource"]))).tags
+            case "event-source-mapping":
+                tags = (await self._mappings.get(*_mapping_of(ctx, params))).tags
+            case _:
+                tags = await self._tags.get(_function_of(ctx, params))
+        return {"Tags": dict(tags)}
+
+
+def _mapping_of(ctx: Context, params: Params) -> tuple[str, str, str]:
+    """Account, region and UUID; another account's or region's mapping is not there for the caller."""
+    parts = params["Resource"].split(":")
+    if (parts[4], parts[3]) != (ctx.account, ctx.region):
+        raise errors.not_found("The resource you requested does not exist.")
+    return ctx.account, ctx.region, parts[6]
 
 
 def _kind(params: Params) -> str:

@@ -1,0 +1,127 @@
+"""What AWS checks of an event source mapping by hand, in its own sentences where they are known. Pure functions.
+
+Recorded: TestLambdaEventSourceMappings, TestSQSEventSourceMapping::test_event_source_mapping_default_batch_size,
+::test_sqs_invalid_event_filter, test_esm_with_not_existing_sqs_queue and ..._kinesis_stream.
+"""
+
+import json
+from typing import Any
+
+from cosset.functions import errors
+from cosset.triggers.model import KINDS, Kind, MappingSettings
+from cosset.wire.errors import ServiceError
+
+MAX_FILTERS = 10
+_SMALL_BATCH = 10
+_OF_STREAMS = {
+    "starting_timestamp": "StartingPositionTimestamp",
+    "parallelization": "ParallelizationFactor",
+    "max_record_age_s": "MaximumRecordAgeInSeconds",
+    "max_retries": "MaximumRetryAttempts",
+    "bisect": "BisectBatchOnFunctionError",
+    "tumbling_window_s": "TumblingWindowInSeconds",
+}
+
+
+def kind_of(source_arn: str | None) -> Kind:
+    """Raises: ServiceError, for what no function can be mapped to."""
+    service = (source_arn or "").split(":")[2:3]
+    kind = KINDS.get(service[0]) if service else None
+    if kind is None:
+        raise errors.invalid_parameter("Unrecognized event source.")
+    return kind
+
+
+def check_new(kind: Kind, source_arn: str, settings: MappingSettings) -> None:
+    """What is asked of a mapping when it is made, besides what `check` asks of it always."""
+    position = settings.starting_position
+    if not kind.is_stream:
+        if position is not None:
+            raise errors.invalid_parameter(f"StartingPosition is not valid for {kind.title} event sources.")
+    elif position is None:
+        raise errors.invalid_parameter(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: "
+            "Member must not be null."
+        )
+    elif position == "AT_TIMESTAMP":
+        if kind.service == "dynamodb":
+            raise errors.invalid_parameter(f"Unsupported starting position for arn type: {source_arn}")
+        if settings.starting_timestamp is None:
+            raise errors.invalid_parameter("StartingPositionTimestamp is required for the position AT_TIMESTAMP.")
+    elif settings.starting_timestamp is not None:
+        raise errors.invalid_parameter("StartingPositionTimestamp is for the position AT_TIMESTAMP alone.")
+    check(kind, source_arn, settings)
+
+
+def check(kind: Kind, source_arn: str, settings: MappingSettings) -> None:
+    """The settings that a mapping has, or is to have. Raises: ServiceError."""
+    if settings.has_destinations and (not kind.is_stream or settings.on_success):
+        raise unsupported("DestinationConfig")
+    if kind.is_stream and settings.max_concurrency is not None:
+        raise unsupported("ScalingConfig")
+    if not kind.is_stream:
+        for name, member in _OF_STREAMS.items():
+            if getattr(settings, name) is not None:
+                raise unsupported(member)
+    if kind.service == "sqs":
+        _check_queue_batch(source_arn, settings)
+    if len(settings.filters or ()) > MAX_FILTERS:
+        raise errors.invalid_parameter(f"An event source mapping has no more than {MAX_FILTERS} filters.")
+    for pattern in settings.filters or ():
+        check_filter(pattern)
+
+
+def check_filter(pattern: str) -> None:
+    """A filter is an object whose leaves are lists of what may match."""
+    try:
+        parsed = json.loads(pattern)
+    except (ValueError, RecursionError) as error:
+        raise _invalid_filter() from error
+    if not isinstance(parsed, dict) or not all(_is_rule(value) for value in parsed.values()):
+        raise _invalid_filter()
+
+
+def missing(kind: Kind, source_arn: str) -> ServiceError:
+    """There is no such queue or stream."""
+    if kind.service == "sqs":
+        return errors.invalid_parameter(
+            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+            "SQS Error Message: The specified queue does not exist."
+        )
+    return errors.invalid_parameter(f"Stream not found: {source_arn}")
+
+
+def taken(kind: Kind, source_arn: str, function: str, uuid: str) -> ServiceError:
+    """Another mapping has the same source and the same function."""
+    rest = f'and function (" {function} ")'
+    again = f"already exists. Please update or delete the existing mapping with UUID {uuid}"
+    if kind.service == "sqs":
+        return errors.conflict(f'An event source mapping with SQS arn (" {source_arn} ") {rest} {again}')
+    return errors.conflict(f'The event source arn (" {source_arn} ") {rest} provided mapping {again}')
+
+
+def unsupported(member: str) -> ServiceError:
+    return errors.invalid_parameter(f"Unsupported {member} parameter for given event source mapping type.")
+
+
+def _check_queue_batch(source_arn: str, settings: MappingSettings) -> None:
+    batch, window = settings.batch_size or _SMALL_BATCH, settings.window_s or 0
+    if source_arn.endswith(".fifo"):
+        if window:
+            raise errors.invalid_parameter("Batching window is not supported for FIFO queues.")
+        if batch > _SMALL_BATCH:
+            raise errors.invalid_parameter(f"The batch size for FIFO queues is {_SMALL_BATCH} at most.")
+    if batch > _SMALL_BATCH and not window:
+        raise errors.invalid_parameter(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
+        )
+
+
+def _is_rule(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(_is_rule(inner) for inner in value.values())
+    return isinstance(value, list) and bool(value)
+
+
+def _invalid_filter() -> ServiceError:
+    return errors.invalid_parameter("Invalid filter pattern definition.")
