@@ -88,6 +88,7 @@ def test_a_password_and_what_is_kept_of_it(run: Run) -> None:
             refusal = await bench.refused("CreateLoginProfile", UserName="ada", Password=weak)
             assert (refusal[0], refusal[2]) == ("PasswordPolicyViolation", 400)
             assert weak not in refusal[1]
+        assert (await bench.refused("CreateLoginProfile", UserName="ada"))[0] == "ValidationError"
         made = await bench.call("CreateLoginProfile", UserName="ada", Password="Lovelace-1815")
         assert made["LoginProfile"].keys() == {"UserName", "CreateDate", "PasswordResetRequired"}
         taken = ("EntityAlreadyExists", "Login Profile for user ada already exists.", 409)

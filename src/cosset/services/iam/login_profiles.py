@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes
 from cosset.identity.principal import PrincipalKind
-from cosset.services.iam.errors import already_exists, no_such_entity
+from cosset.services.iam.errors import already_exists, no_such_entity, validation_error
 from cosset.services.iam.owners import need_user
 from cosset.services.iam.passwords import (
     check_password,
@@ -47,6 +47,9 @@ class LoginProfiles:
     @operation("CreateLoginProfile", on_user("CreateLoginProfile"))
     async def create_login_profile(self, ctx: Context, params: Params) -> Result:
         name = caller_or_named(ctx, params)
+        if "Password" not in params:  # the model has it optional, for sessions of AssumeRoot
+            constraint = "Value null at 'password' failed to satisfy constraint: Member must not be null"
+            raise validation_error(f"1 validation error detected: {constraint}")
         kept = await self._checked(ctx, name, params["Password"], [])
         reset_required, now_ms = bool(params.get("PasswordResetRequired")), self._clock.now_ms()
         values = {"password": kept, "former": [], "reset_required": reset_required, "created_ms": now_ms}
