@@ -33,4 +33,4 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
         on_ready(parse_ready(message, data))
 
     readable = homes_of_interpreters(os.environ)
-    return owner.run(data=data, serve=serve, on_message=on_message, readable=readable)
+    return owner.run(data=data, serve=serve, on_message=on_message, readable=readable, min_free_mb=settings.min_free_mb)

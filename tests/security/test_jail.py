@@ -254,16 +254,12 @@ def test_lets_no_child_outlive_the_environment() -> None:
     in_jail(scenario)
 
 
-def test_caps_descriptors_and_file_size() -> None:
-    source = "import errno, os\ndef handler(event, context):\n    fds = []\n    try:\n"
-    source += (
-        "        while True: fds.append(os.open('/dev/null', 0))\n    except OSError as error: first = error.errno\n"
-    )
-    source += "    for fd in fds: os.close(fd)\n    try: os.truncate(os.open('/tmp/x', 65), (512 << 20) + 1)\n"
-    source += "    except OSError as error: return [first, error.errno]"
+def test_caps_descriptors() -> None:
+    source = "import os\ndef handler(event, context):\n    fds = []\n    try:\n"
+    source += "        while True: fds.append(os.open('/dev/null', 0))\n    except OSError as error: return error.errno"
 
     async def scenario(inside: Jail) -> None:
-        assert json.loads((await inside.run(source)).payload) == [errno.EMFILE, errno.EFBIG]
+        assert json.loads((await inside.run(source)).payload) == errno.EMFILE
 
     in_jail(scenario)
 
@@ -430,7 +426,6 @@ asyncio.run(main())
     finally:
         owner.kill()
         owner.communicate()
-    assert os.listdir(tmp_path / "scratch") != []
 
     async def scenario(inside: Jail) -> None:
         await inside.run("def handler(event, context): pass")

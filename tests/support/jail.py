@@ -22,10 +22,12 @@ from cosset.runtimes.sealing import channel
 _LAUNCHER = """
 import socket, sys
 from pathlib import Path
-from cosset.environments.launcher import cgroups, owner
-if sys.argv[3] == "1":
+from cosset.environments.launcher import cgroups, images, owner
+if "--only-cgroups-of-version-1" in sys.argv:
     cgroups._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
-owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print)
+if "--without-images" in sys.argv:
+    images.shutil.which = lambda *_, **__: None
+owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print, min_free_mb=int(sys.argv[3]))
 """
 
 
@@ -106,14 +108,21 @@ def event(payload: bytes = b"{}", timeout_s: float = 10, **changes: object) -> E
 
 @contextlib.asynccontextmanager
 async def jail(
-    data: Path | None = None, user: int | None = None, freezer_version: int = 2, **options: object
+    data: Path | None = None,
+    user: int | None = None,
+    freezer_version: int = 2,
+    has_images: bool = True,
+    min_free_mb: int = 0,
+    **options: object,
 ) -> AsyncIterator[Jail]:
     """Args: user: the uid to start the launcher as; None: the test's own. freezer_version: 1 does without cgroups of
-    version 2 where there are both."""
+    version 2 where there are both. has_images: False: as on a host without mkfs."""
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
-        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder), str(freezer_version)]
+        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder), str(min_free_mb)]
+        command += ["--only-cgroups-of-version-1"] if freezer_version == 1 else []
+        command += [] if has_images else ["--without-images"]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220
         theirs.close()
         clock = SystemClock()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups
+from cosset.environments.launcher import cgroups, images
 from cosset.runtimes.sealing import filter as seccomp
 from cosset.runtimes.sealing import kernel
 
@@ -50,7 +50,7 @@ def inspect() -> list[Finding]:
     """Everything that matters to the jail, the worst things first."""
     if sys.platform != "linux":
         return [_no_linux()]
-    findings = [_privileges(), _namespaces(), _seccomp(), _cgroups(), _freezer(), _layers(), _kernel()]
+    findings = [_privileges(), _namespaces(), _seccomp(), _cgroups(), _freezer(), _disks(), _layers(), _kernel()]
     order = [Level.MISSING, Level.WEAKER, Level.OK]
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
@@ -132,6 +132,18 @@ def _freezer() -> Finding:
         return Finding("freezing", Level.OK, detail)
     detail = "No cgroup to freeze: what a function leaves in the background goes on running between invocations."
     return Finding("freezing", Level.WEAKER, detail, "Start as root on a host with cgroups.")
+
+
+def _disks() -> Finding:
+    weaker = "Single files in /tmp are capped, but not their sum"
+    if os.geteuid() != 0:
+        return Finding("disks", Level.WEAKER, f"{weaker}: not root.", "Start Cosset as root.")
+    try:
+        images.make_template(images.DEFAULT_MB)
+    except images.ImagesUnavailableError as error:
+        fix = "Install e2fsprogs; in a container, show it the host's /dev with its loop devices."
+        return Finding("disks", Level.WEAKER, f"{weaker}: {error}.", fix)
+    return Finding("disks", Level.OK, "/tmp is a disk of its own for each environment, of the size it asked for.")
 
 
 def _layers() -> Finding:

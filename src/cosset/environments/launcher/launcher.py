@@ -17,7 +17,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, memory, requests, spawners, thawer
+from cosset.environments.launcher import cgroups, images, memory, requests, spawners, thawer
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.scratch import Scratch
@@ -31,6 +31,10 @@ _REMOVAL_PATIENCE_S = 5.0
 _CLOSE_PATIENCE_S = 5.0
 MEMORY_LOOK_S = 0.1
 """How often memory is looked at where no cgroup caps it."""
+DISK_LOOK_S = 0.1
+_LONGEST_DISK_LOOK_S = 30.0
+DISK_BYTES_A_SECOND = 2 << 30
+"""How fast a disk may fill: how long it may go unwatched."""
 START_LIMIT_S = 30.0
 """From the request to the runtime's own start; the time for Init is the server's to measure."""
 _SEND_TIMEOUT_S = 5.0
@@ -54,6 +58,7 @@ class Cell:
     uid: int
     channel: socket.socket
     cgroup: cgroups.Cgroup
+    image: images.Image | None
     stage: Stage = Stage.FORKING
     request: requests.Spawn | None = None
     request_fds: list[int] = field(default_factory=list)
@@ -74,6 +79,7 @@ class Launcher:
         loop: closed with the launcher.
         first_uid: of the block for environments; 0 where there is only one uid.
         on_message: called with what the server sends to the owner beyond requests (`ready`).
+        min_free_mb: of the data disk; when what environments write to /tmp goes beyond, the largest of them is ended.
         unavailable: why this host can seal nothing; every spawn is answered with it.
     """
 
@@ -88,6 +94,7 @@ class Launcher:
         first_uid: int,
         server_uid: int,
         on_message: Callable[[dict[str, Any]], None],
+        min_free_mb: int = 0,
         unavailable: str | None = None,
     ) -> None:
         self._server = server
@@ -95,6 +102,9 @@ class Launcher:
         self._run_folder = run_folder
         self._groups = groups
         self._scratch = Scratch(data)
+        self._images = images.Images(self._scratch, is_root=first_uid != 0)
+        self._min_free_bytes = min_free_mb * 1024 * 1024
+        self._is_watching_disk = False
         self._first_uid = first_uid
         self._server_uid = server_uid
         self._on_message = on_message
@@ -192,7 +202,7 @@ class Launcher:
             return
         cell = self._spares.pop(request.root, None)
         try:
-            cell = cell or self._fork(request.root)
+            cell = cell or self._fork(request.root, request.disk_mb)
         except OSError as error:
             self._refuse(request.id, str(error), fds)
             return
@@ -209,25 +219,29 @@ class Launcher:
 
     # The life of an environment.
 
-    def _fork(self, key: requests.RootKey) -> Cell:
+    def _fork(self, key: requests.RootKey, disk_mb: int) -> Cell:
         if not self._free_slots:
             raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
         spawner = self._spawners.get(key) or self._start_spawner(key)
         slot = self._free_slots.pop()
         name = f"{next(self._names)}-{slot}"
         uid = self._first_uid + slot if self._first_uid else 0
+        image = None
         try:
+            image = self._make_disk(name, uid, disk_mb)
             cgroup = self._groups.make(name)
-            self._scratch.make(name, uid)
         except OSError:
             self._free_slots.append(slot)
+            if image is not None:
+                image.release()
             raise
         ours, theirs = channel.pair()
-        cell = Cell(name, spawner, uid, ours, cgroup)
+        cell = Cell(name, spawner, uid, ours, cgroup, image)
         self._cells[name] = cell
         spawner.waiting[name] = cell
         self._loop.watch(ours.fileno(), lambda: self._on_cell(cell))
         try:
+            channel.send(ours, {"event": "disk"}, [image.loop_fd] if image is not None else [])
             channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
         except OSError as error:
             del spawner.waiting[name]
@@ -235,7 +249,19 @@ class Launcher:
             raise OSError(f"the spawner has gone: {error}") from error
         finally:
             theirs.close()
+            if image is not None:
+                image.let_go_of_loop()
         return cell
+
+    def _make_disk(self, name: str, uid: int, disk_mb: int) -> images.Image | None:
+        """What is behind /tmp: an image, or where there are none (None), a folder."""
+        image = self._images.make(disk_mb)
+        if image is None:
+            self._scratch.make(name, uid)
+        elif not self._is_watching_disk:
+            self._is_watching_disk = True
+            self._loop.after(DISK_LOOK_S, self._watch_disk)
+        return image
 
     def _start_spawner(self, key: requests.RootKey) -> spawners.Spawner:
         if len(self._spawners) >= MAX_SPAWNERS:
@@ -291,23 +317,37 @@ class Launcher:
         assert request is not None
         try:
             cell.cgroup.limit(request.memory_mb)
+            disk = self._exchange_disk(cell, request.disk_mb)
             assignment = {
                 "code": request.code,
                 "layers": request.layers,
-                "scratch": cell.name,
+                "scratch": None if cell.image is not None else cell.name,
                 "uid": cell.uid,
                 "disk_bytes": request.disk_mb * 1024 * 1024,
                 "environment": request.environment,
                 "command": request.command,
-                "fds": request.fd_names,
+                "fds": [*request.fd_names, *(["disk"] if disk is not None else [])],
             }
-            channel.send(cell.channel, assignment, cell.request_fds)
+            channel.send(cell.channel, assignment, [*cell.request_fds, *([disk] if disk is not None else [])])
         except (OSError, channel.ChannelError) as error:
             self._fail(cell, str(error))
             return
         cell.stage = Stage.ASSIGNED
         _close_all(cell.request_fds)
         cell.request_fds = []
+        if cell.image is not None:
+            cell.image.let_go_of_loop()
+
+    def _exchange_disk(self, cell: Cell, disk_mb: int) -> int | None:
+        """A prepared environment has a disk of the usual size; for another one a descriptor of another disk."""
+        if cell.image is None or cell.image.size_mb == disk_mb:
+            return None
+        image = self._images.make(disk_mb)
+        if image is None:
+            raise OSError(f"no disk of {disk_mb} MB for /tmp")
+        cell.image.release()
+        cell.image = image
+        return image.loop_fd
 
     def _on_cell(self, cell: Cell) -> None:
         """From the init of an environment. After the start it is not to be trusted more than the function."""
@@ -359,7 +399,7 @@ class Launcher:
         if key in self._spares or self._server_gone or self._unavailable is not None:
             return
         try:
-            self._spares[key] = self._fork(key)
+            self._spares[key] = self._fork(key, images.DEFAULT_MB)
         except OSError:
             return  # the next start will say why
 
@@ -371,6 +411,23 @@ class Launcher:
             self._kill(cell)
             return
         self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
+
+    def _watch_disk(self) -> None:
+        """Images are sparse: together they may promise more than there is. Nobody else's writes are to fail of it."""
+        cells = [cell for cell in self._cells.values() if cell.image is not None and cell.stage is Stage.STARTED]
+        spare_bytes = self._images.free_bytes() - self._min_free_bytes
+        if spare_bytes < 0 and cells:
+            largest = max(cells, key=_disk_used_bytes)
+            used_mb = _disk_used_bytes(largest) // (1024 * 1024)
+            if used_mb and not largest.is_killed:
+                assert largest.request is not None
+                sys.stderr.write(f"cosset: the disk is full: ended {largest.request.id}, with {used_mb} MB in /tmp\n")
+                self._kill(largest)
+        if not self._cells:
+            self._is_watching_disk = False
+            return
+        delay_s = min(max(spare_bytes / DISK_BYTES_A_SECOND, DISK_LOOK_S), _LONGEST_DISK_LOOK_S)
+        self._loop.after(delay_s, self._watch_disk)
 
     def _give_up(self, cell: Cell) -> None:
         if cell.stage < Stage.STARTED:
@@ -452,6 +509,13 @@ class Launcher:
                 self._loop.after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
                 return
             sys.stderr.write(f"cosset: cgroup {cell.name} stays until the next start\n")
+        if cell.image is not None:
+            cell.image.release()
+            if not cell.image.is_detached() and time.monotonic() < patience_s:
+                self._loop.after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
+            else:
+                self._forget(cell)
+            return
         eraser = self._scratch.erase(cell.name)
         if eraser is None:
             self._forget(cell)
@@ -494,6 +558,10 @@ def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
     groups = cgroups.Cgroups(cgroups.detect(), group_name(run_folder.key))
     run_folder.record(groups.folders)
     return groups
+
+
+def _disk_used_bytes(cell: Cell) -> int:
+    return 0 if cell.image is None else cell.image.used_bytes()
 
 
 def _kill_pidfd(pidfd: int) -> None:

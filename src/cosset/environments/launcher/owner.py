@@ -5,6 +5,7 @@ however that ends; the launcher ends with the server, and clears everything away
 """
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ def run(
     on_message: Callable[[dict[str, Any]], None],
     *,
     readable: Sequence[Path] = (),
+    min_free_mb: int = 0,
 ) -> int:
     """Runs the server until it ends; its exit code.
 
@@ -39,6 +41,7 @@ def run(
         on_message: in this process, for each message of `LauncherClient.tell_owner`. Without root this process has
             entered a user namespace by then, where it seems to be root: look up the user's home before `run`.
         readable: further files that the server needs, beyond Python, Cosset and the data folder.
+        min_free_mb: of the data disk, which environments may not use up.
 
     Raises: OwnerError, when another Cosset has the data folder.
     """
@@ -51,13 +54,15 @@ def run(
         ours.close()
         _live_as_server(launcher_pid, data, theirs, serve, readable)
     theirs.close()
-    return _live_as_launcher(server, ours, data, folder, on_message)
+    return _live_as_launcher(server, ours, data, folder, on_message, min_free_mb)
 
 
-def serve_launcher(control: socket.socket, data: Path, on_message: Callable[[dict[str, Any]], None]) -> None:
+def serve_launcher(
+    control: socket.socket, data: Path, on_message: Callable[[dict[str, Any]], None], *, min_free_mb: int = 0
+) -> None:
     """The launcher alone, for a server that is there already (tests). Ends when the control socket is closed."""
     data = _make_data(data)
-    _launcher(control, Loop(), data, RunFolder(data), on_message).run()
+    _launcher(control, Loop(), data, RunFolder(data), on_message, min_free_mb).run()
 
 
 def _make_data(data: Path) -> Path:
@@ -133,10 +138,15 @@ def _drop_privileges(data: Path, readable: Sequence[Path]) -> None:
 
 
 def _live_as_launcher(
-    server: int, control: socket.socket, data: Path, folder: RunFolder, on_message: Callable[[dict[str, Any]], None]
+    server: int,
+    control: socket.socket,
+    data: Path,
+    folder: RunFolder,
+    on_message: Callable[[dict[str, Any]], None],
+    min_free_mb: int,
 ) -> int:
     loop = Loop()
-    launcher = _launcher(control, loop, data, folder, on_message)
+    launcher = _launcher(control, loop, data, folder, on_message, min_free_mb)
     server_fd = os.pidfd_open(server)
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -176,7 +186,10 @@ def _launcher(
     data: Path,
     folder: RunFolder,
     on_message: Callable[[dict[str, Any]], None],
+    min_free_mb: int,
 ) -> Launcher:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three descriptors an environment
     has_uids = os.geteuid() == 0
     server_uid = run_folder.server_uid(data) if has_uids else os.geteuid()
     first_uid = folder.reserve_uids() if has_uids else 0
@@ -190,6 +203,7 @@ def _launcher(
         first_uid=first_uid,
         server_uid=server_uid,
         on_message=on_message,
+        min_free_mb=min_free_mb,
         unavailable=unavailable,
     )
 

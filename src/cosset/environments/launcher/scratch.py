@@ -1,7 +1,8 @@
 """The folders behind every environment's /tmp, on the data disk: empty at start, erased after.
 
 They lie in `scratch` in the data folder, which the server owns: this one belongs to the launcher, is only ever reached
-through its descriptor, and is refused when it is not what we made. The size is not capped yet; docs/decisions/0006.
+through its descriptor, and is refused when it is not what we made. With root there are no folders but nameless files
+in it: images.py.
 """
 
 import contextlib
@@ -39,6 +40,14 @@ class Scratch:
         """Device and inode: whoever mounts the folder by its name makes sure that it is this one."""
         status = os.fstat(self._fd)
         return status.st_dev, status.st_ino
+
+    def open_nameless(self) -> int:
+        """A file that is gone with its last descriptor."""
+        return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
+
+    def free_bytes(self) -> int:
+        status = os.fstatvfs(self._fd)
+        return status.f_bavail * status.f_frsize
 
     def make(self, name: str, uid: int) -> None:
         os.mkdir(name, 0o700, dir_fd=self._fd)

@@ -106,11 +106,17 @@ def add_own_proc() -> None:
     kernel.mount(_NEW_PROC, "/proc", None, kernel.MS_MOVE)
 
 
-def add_own_folders(code: str, layers: Sequence[str], scratch: str) -> None:
+def mount_disk(fd: int, target: str) -> None:
+    """Shows the ext4 on the block device `fd`. Its inodes are left as the holes that they are in the image."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOATIME
+    kernel.mount("/proc/self/fd/%d" % fd, target, "ext4", flags, "noinit_itable")
+
+
+def add_own_folders(code: str, layers: Sequence[str], scratch: str | None) -> None:
     """/var/task, /opt and /tmp of one environment; then nothing under HIDDEN is left.
 
-    `code` and `layers` are paths below DATA, `scratch` the name of a folder in SCRATCH. Of several layers the later
-    covers the earlier, as on AWS.
+    `code` and `layers` are paths below DATA, `scratch` the name of a folder in SCRATCH; None: /tmp has a disk of its
+    own already. Of several layers the later covers the earlier, as on AWS.
     """
     bind(os.path.join(DATA, code), "/var/task", _READ_ONLY)
     paths = [os.path.join(DATA, layer) for layer in layers]
@@ -118,7 +124,8 @@ def add_own_folders(code: str, layers: Sequence[str], scratch: str) -> None:
         bind(paths[0], "/opt", _READ_ONLY)
     elif paths:
         kernel.mount("layers", "/opt", "overlay", _READ_ONLY, "lowerdir=" + ":".join(reversed(paths)))
-    bind(os.path.join(SCRATCH, scratch), "/tmp", kernel.MS_NOSUID | kernel.MS_NODEV)
+    if scratch is not None:
+        bind(os.path.join(SCRATCH, scratch), "/tmp", kernel.MS_NOSUID | kernel.MS_NODEV)
     kernel.unmount(HIDDEN)
 
 

@@ -26,6 +26,7 @@ MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
 MS_REMOUNT = 32
+MS_NOATIME = 1024
 MS_BIND = 4096
 MS_MOVE = 8192
 MS_REC = 16384
@@ -87,6 +88,11 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, opt
 def unmount(target: str) -> None:
     """Takes the mount out of the tree at once; it ends when its last user does."""
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), "unmount %s" % target)
+
+
+def unmount_now(target: str) -> None:
+    """Returns when everything is written; fails when somebody uses it."""
+    _check(_libc.umount2(os.fsencode(target), 0), "unmount %s" % target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:

@@ -48,7 +48,10 @@ class Cell:
 def live(channel: socket.socket, cell: Cell) -> NoReturn:
     """The whole life of the init process. Every failure before the start is told over the channel."""
     try:
-        listeners = prepare(cell.ports)
+        received = messages.receive(channel)
+        if received is None:
+            os._exit(0)
+        listeners = prepare(cell.ports, received[1])
         messages.send(channel, {"event": "prepared"}, [listener.fileno() for listener in listeners])
         for listener in listeners:
             listener.close()
@@ -57,7 +60,7 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
             os._exit(0)
         assignment, passed = received
         fds = {name: passed[position] for position, name in enumerate(assignment["fds"])}
-        assign(assignment, cell.filter_program)
+        assign(assignment, cell.filter_program, fds.pop("disk", None))
         runtime = os.fork()
         if runtime == 0:
             channel.close()
@@ -72,8 +75,9 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
     os._exit(0)
 
 
-def prepare(ports: Sequence[int]) -> list[socket.socket]:
-    """Namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc."""
+def prepare(ports: Sequence[int], disks: Sequence[int]) -> list[socket.socket]:
+    """Namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc; the disk behind /tmp
+    where there is one, whose descriptor is closed."""
     os.setsid()
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
     socket.sethostname("localhost")
@@ -85,18 +89,29 @@ def prepare(ports: Sequence[int]) -> list[socket.socket]:
         listener.bind(("127.0.0.1", port))
         listener.listen(_BACKLOG)
         listeners.append(listener)
+    for disk in disks:
+        filesystem.mount_disk(disk, "/tmp")
+        os.close(disk)
     filesystem.add_own_proc()
     return listeners
 
 
-def assign(assignment: dict[str, Any], filter_program: bytes) -> None:
-    """One function's folders; then nothing of the host's is left: uid, capabilities, system calls."""
+def assign(assignment: dict[str, Any], filter_program: bytes, disk: int | None) -> None:
+    """One function's folders; then nothing of the host's is left: uid, capabilities, system calls. `disk`: instead of
+    the one that was prepared, which has another size."""
+    if disk is not None:
+        kernel.unmount("/tmp")
+        filesystem.mount_disk(disk, "/tmp")
     filesystem.add_own_folders(assignment["code"], assignment["layers"], assignment["scratch"])
+    if assignment["scratch"] is None:
+        os.chown("/tmp", assignment["uid"], assignment["uid"])
+        os.chmod("/tmp", 0o700)
     # After the launcher has put this process into its cgroups, so that they look like the root from inside.
     kernel.unshare(kernel.CLONE_NEWCGROUP)
     os.umask(0o022)
-    # One file can be no longer than /tmp should be; the sum of them is not capped yet (docs/decisions/0006).
-    resource.setrlimit(resource.RLIMIT_FSIZE, (assignment["disk_bytes"], assignment["disk_bytes"]))
+    if assignment["scratch"] is not None:
+        # Where /tmp is no disk of its own: at least no file can be longer than it should be.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (assignment["disk_bytes"], assignment["disk_bytes"]))
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     _enter_user_namespace(assignment["uid"])

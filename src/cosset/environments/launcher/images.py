@@ -1,0 +1,228 @@
+"""The disks behind /tmp where there is root: sparse ext4 images on the data disk, one an environment, of its own size.
+
+An image is a nameless file on a loop device that lets go by itself: the environment mounts it, and when it ends,
+however that happens, mount, device and file are gone. The file system is made once a size and written into each image
+(some tens of kilobytes), so that none waits for mkfs. Sparse: the launcher watches the disk. Read next: launcher.py.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosset.environments.launcher.scratch import Scratch
+from cosset.runtimes.sealing import filesystem, kernel
+
+DEFAULT_MB = 512
+"""EphemeralStorage of those who ask for none: what is prepared in advance."""
+_MAX_TEMPLATES = 16
+_BYTES_AN_INODE = 16 * 1024
+_TRIES = 16
+_MIB = 1024 * 1024
+
+_LOOP_CTL_GET_FREE = 0x4C82
+_LOOP_CONFIGURE = 0x4C0A
+_LO_FLAGS_AUTOCLEAR = 4
+_LO_FLAGS_DIRECT_IO = 16
+_BLOCK_BYTES = 4096
+
+Template = list[tuple[int, bytes]]
+"""What an empty file system consists of: offsets and bytes; the rest is a hole."""
+
+
+class ImagesUnavailableError(Exception):
+    """This host cannot mount images; the message says what is missing."""
+
+
+@dataclass(slots=True)
+class Image:
+    """Owned by the launcher until `release`. `loop_fd` is for the environment, and to be closed once it has it."""
+
+    size_mb: int
+    file_fd: int
+    loop_fd: int
+    _attached: Path
+    _backing: str
+
+    def used_bytes(self) -> int:
+        """On the data disk."""
+        return os.fstat(self.file_fd).st_blocks * 512
+
+    def let_go_of_loop(self) -> None:
+        if self.loop_fd >= 0:
+            os.close(self.loop_fd)
+            self.loop_fd = -1
+
+    def release(self) -> None:
+        self.let_go_of_loop()
+        if self.file_fd >= 0:
+            os.close(self.file_fd)
+            self.file_fd = -1
+
+    def is_detached(self) -> bool:
+        """Whether the kernel has taken the last mount away, which it does after the last process has gone."""
+        return _read(self._attached) != self._backing
+
+
+class Images:
+    """Makes images in the launcher's own folder on the data disk. `is_root`: of the host, not of a user namespace."""
+
+    def __init__(self, scratch: Scratch, *, is_root: bool) -> None:
+        self._scratch = scratch
+        self._templates: dict[int, Template] = {}
+        self._is_unavailable = not is_root
+
+    def make(self, size_mb: int) -> Image | None:
+        """None: this host has no images, which is said once.
+
+        Raises: OSError, when there is no room for one more.
+        """
+        if self._is_unavailable:
+            return None
+        try:
+            if size_mb not in self._templates:
+                if len(self._templates) == _MAX_TEMPLATES:
+                    del self._templates[next(iter(self._templates))]
+                self._templates[size_mb] = make_template(size_mb)
+            return self._make(size_mb)
+        except ImagesUnavailableError as error:
+            self._is_unavailable = True
+            sys.stderr.write(f"cosset: only single files in /tmp are capped, not their sum: {error}\n")
+            return None
+
+    def free_bytes(self) -> int:
+        """On the disk that all images share."""
+        return self._scratch.free_bytes()
+
+    def _make(self, size_mb: int) -> Image:
+        try:
+            file_fd = self._scratch.open_nameless()
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                raise ImagesUnavailableError("the file system of the data folder has no nameless files") from error
+            raise
+        try:
+            os.ftruncate(file_fd, image_bytes(size_mb))
+            for offset, data in self._templates[size_mb]:
+                os.pwrite(file_fd, data, offset)
+            loop_fd, number = attach(file_fd)
+        except BaseException:
+            os.close(file_fd)
+            raise
+        attached = Path(f"/sys/block/loop{number}/loop/backing_file")
+        return Image(size_mb, file_fd, loop_fd, attached, _read(attached))
+
+
+def image_bytes(size_mb: int) -> int:
+    """Of an image with that much room: there is a table of inodes in it, and ext4 keeps 16 MB for itself."""
+    return (size_mb + size_mb // 60 + 20) * _MIB
+
+
+def make_template(size_mb: int) -> Template:
+    """An empty file system of this size. Mounts it once, in a process of its own, which also shows that it can be.
+
+    Raises: ImagesUnavailableError.
+    """
+    mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:" + os.environ.get("PATH", ""))
+    if mkfs is None:
+        raise ImagesUnavailableError("there is no mkfs.ext4 (package e2fsprogs)")
+    file_fd = os.memfd_create("cosset-tmp", os.MFD_CLOEXEC)
+    told, teller = os.pipe()
+    try:
+        os.ftruncate(file_fd, image_bytes(size_mb))
+        pid = os.fork()
+        if pid == 0:
+            _make_file_system(mkfs, file_fd, teller)
+        os.close(teller)
+        teller = -1
+        reason = os.read(told, 1024).decode(errors="replace")
+        if os.waitpid(pid, 0)[1] != 0:
+            raise ImagesUnavailableError(reason or "the process that tried was killed")
+        return _content(file_fd)
+    finally:
+        for fd in (file_fd, told, teller):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _make_file_system(mkfs: str, file_fd: int, teller: int) -> None:
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+        os.set_inheritable(file_fd, True)
+        options = ["-q", "-F", "-O", "^has_journal,^resize_inode", "-m", "0", "-i", str(_BYTES_AN_INODE)]
+        command = [mkfs, *options, "-E", "lazy_itable_init=1", f"/proc/self/fd/{file_fd}"]
+        status = os.waitpid(os.posix_spawn(mkfs, command, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}), 0)[1]
+        if status != 0:
+            raise OSError(f"mkfs.ext4 ended with {os.waitstatus_to_exitcode(status)}")
+        loop_fd, _ = attach(file_fd)
+        filesystem.mount_disk(loop_fd, "/tmp")
+        os.rmdir("/tmp/lost+found")
+        kernel.unmount_now("/tmp")
+        os.close(loop_fd)
+        code = 0
+    except (OSError, ImagesUnavailableError) as error:
+        os.write(teller, str(error).encode()[:1000])
+    finally:
+        os._exit(code)
+
+
+def _content(fd: int) -> Template:
+    """Everything but the holes."""
+    found: Template = []
+    end = 0
+    while True:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return found
+            raise
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        for offset in range(start, end, _BLOCK_BYTES):
+            data = os.pread(fd, _BLOCK_BYTES, offset)
+            if data.strip(b"\0"):
+                found.append((offset, data))
+
+
+def attach(file_fd: int) -> tuple[int, int]:
+    """A loop device on the file, and its number. It lets go of the file when its last user has gone.
+
+    Raises: ImagesUnavailableError.
+    """
+    # Past the page cache: or else what is written to /tmp would be held twice, once inside and once for the file.
+    flags = _LO_FLAGS_AUTOCLEAR | _LO_FLAGS_DIRECT_IO
+    info = struct.pack("<QQQQQIIII64s64s32sQQ", 0, 0, 0, 0, 0, 0, 0, 0, flags, b"", b"", b"", 0, 0)
+    configuration = struct.pack("<II", file_fd, _BLOCK_BYTES) + info + bytes(64)
+    try:
+        control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
+        with contextlib.closing(os.fdopen(control, "rb", buffering=0)):
+            for _ in range(_TRIES):
+                number = fcntl.ioctl(control, _LOOP_CTL_GET_FREE)
+                loop_fd = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    fcntl.ioctl(loop_fd, _LOOP_CONFIGURE, configuration)
+                except OSError as error:
+                    os.close(loop_fd)
+                    if error.errno != errno.EBUSY:  # somebody else was quicker
+                        raise
+                else:
+                    return loop_fd, number
+    except OSError as error:
+        raise ImagesUnavailableError(f"no loop device: {error}") from error
+    raise ImagesUnavailableError("no loop device: others take them all")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
