@@ -129,15 +129,24 @@ class Answer:
 class InitError(Exception):
     """The environment did not become Ready, and nothing is left behind. `phase_ms` is how long Init took, `status` is
     `error` or `timeout` as INIT_REPORT says it. `payload` is the runtime's own error object; empty when the platform
-    saw the end (exit, timeout): use `payload_for`."""
+    saw the end (exit, timeout): use `payload_for`. `max_memory_mb` is the peak until then."""
 
-    def __init__(self, error_type: str, message: str, payload: bytes, phase_ms: float, status: str = "error") -> None:
+    def __init__(
+        self,
+        error_type: str,
+        message: str,
+        payload: bytes,
+        phase_ms: float,
+        status: str = "error",
+        max_memory_mb: int = 0,
+    ) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.message = message
         self.payload = payload
         self.phase_ms = phase_ms
         self.status = status
+        self.max_memory_mb = max_memory_mb
 
     def payload_for(self, request_id: str) -> bytes:
         """AWS's error object for the caller of the invocation that this Init was for."""

@@ -90,9 +90,15 @@ class RunningEnvironment:
         try:
             await self._transport.ready()
         except RuntimeInitError as reported:
-            phase_ms = self._since_ms(self._started_s)
+            phase_ms, max_memory_mb = self._since_ms(self._started_s), self._process.peak_memory_mb()
             await self.shutdown()
-            raise InitError(reported.error_type, "the runtime reported it", reported.payload, phase_ms) from None
+            raise InitError(
+                reported.error_type,
+                "the runtime reported it",
+                reported.payload,
+                phase_ms,
+                max_memory_mb=max_memory_mb,
+            ) from None
         except TransportClosedError:
             await self._over.wait()
             raise await self._init_ended() from None
@@ -163,11 +169,11 @@ class RunningEnvironment:
         )
 
     async def _init_ended(self) -> InitError:
-        phase_ms = self._since_ms(self._started_s)
+        phase_ms, max_memory_mb = self._since_ms(self._started_s), self._process.peak_memory_mb()
         await self.shutdown()
         outcome, error_type, message = self._describe_end()
         status = "timeout" if outcome is Outcome.TIMEOUT else "error"
-        return InitError(error_type, message, b"", phase_ms, status)
+        return InitError(error_type, message, b"", phase_ms, status, max_memory_mb)
 
     def _describe_end(self) -> tuple[Outcome, str, str]:
         if self._timed_out:

@@ -80,10 +80,12 @@ class PlatformLog:
     def never_began(self, error: InitError) -> None:
         """The lines of an invocation whose second Init failed too: that Init was all of it."""
         self.start()
+        duration_ms = error.phase_ms
         if error.status == "timeout":
+            duration_ms = min(duration_ms, self._target.timeout_s * 1000)
             now_ms = self._clock.now_ms()
             self._line(log_lines.timeout_line(now_ms, self._invocation.request_id, self._target.timeout_s))
-        self._end_and_report(error.phase_ms, 0, None, error.status, error.error_type)
+        self._end_and_report(duration_ms, error.max_memory_mb, None, error.status, error.error_type)
 
     def _end_and_report(
         self, duration_ms: float, max_memory_mb: int, init_ms: float | None, status: str, error_type: str | None

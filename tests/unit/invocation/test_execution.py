@@ -202,7 +202,7 @@ def test_a_second_init_counts_as_the_invocations_own_time() -> None:
 
 def test_a_second_init_that_takes_too_long_is_a_timeout() -> None:
     tier = MemoryTier()
-    tier.failures = [INIT_TIMEOUT, InitError("Sandbox.Timedout", INIT_TIMEOUT.message, b"", 3000.0, "timeout")]
+    tier.failures = [INIT_TIMEOUT, InitError("Sandbox.Timedout", INIT_TIMEOUT.message, b"", 3047.0, "timeout", 33)]
 
     async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
         result = await execution.run(TARGET, CALL)
@@ -215,10 +215,10 @@ def test_a_second_init_that_takes_too_long_is_a_timeout() -> None:
             "END",
             "REPORT",
         ]
-        assert logs.messages[2] == "INIT_REPORT Init Duration: 3000.00 ms\tPhase: invoke\tStatus: timeout\t\n"
+        assert logs.messages[2] == "INIT_REPORT Init Duration: 3047.00 ms\tPhase: invoke\tStatus: timeout\t\n"
         assert logs.messages[4].endswith("r-1 Task timed out after 3.00 seconds\n\n")
-        assert "Duration: 3000.00 ms" in logs.messages[-1]
-        assert "Status: timeout" in logs.messages[-1]
+        assert "\tDuration: 3000.00 ms\t" in logs.messages[-1]
+        assert "Max Memory Used: 33 MB\tStatus: timeout" in logs.messages[-1]
 
     run(tier, test)
 
