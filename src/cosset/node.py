@@ -38,6 +38,7 @@ from cosset.gateway.http import Front
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.policy_sources import ResourceSource
+from cosset.identity.role_rights import RoleRights
 from cosset.invocation.admission import Admission
 from cosset.invocation.api import Invoker
 from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
@@ -147,17 +148,17 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.callback(listening.close)
         ground = await _open_ground(stack, settings, settings.data, clock)
         made_now = await ground.directory.ensure_first_start() is not None
-        destinations = Destinations()
-        functions, catalogue = await _open_functions(stack, settings, ground, destinations, clock)
+        authorizer = _make_authorizer(settings, ground, clock)
+        outward = Outward(Destinations(), RoleRights(ground.directory.sessions, ground.directory, authorizer))
+        functions, catalogue = await _open_functions(stack, settings, ground, outward, clock)
         endpoints = Endpoints()
         tier = _make_tier(settings, ground.data, catalogue, launcher, clock, endpoints, _url(listening))
         pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
         stack.push_async_callback(pool.close)
-        dispatcher, worker, deliveries = _make_invocation(settings, ground, functions, destinations, pool, clock)
+        dispatcher, worker, deliveries = _make_invocation(settings, ground, functions, outward, pool, clock)
         health = Health(ground.store, pool, tier.name)
         links = CodeLinks(ground.store, functions.code, clock)
         services = _make_services(ground, functions, dispatcher, links, clock)
-        authorizer = _make_authorizer(settings, ground, clock)
         urls = _make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         front = Front(_make_door(settings, ground, services, links, health, urls, authorizer, clock), settings)
         endpoints.front = front
@@ -185,6 +186,14 @@ class Ground:
     logs: LogBuffer
 
 
+@dataclass(frozen=True, slots=True)
+class Outward:
+    """Where the ends of asynchronous events go, and by what right."""
+
+    destinations: Destinations
+    rights: RoleRights
+
+
 async def _open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
     store = await Store.open(data=data, database=settings.database, clock=clock, min_free_mb=settings.min_free_mb)
     stack.push_async_callback(store.close)
@@ -200,7 +209,7 @@ async def _open_ground(stack: AsyncExitStack, settings: Settings, data: Path, cl
 
 
 async def _open_functions(
-    stack: AsyncExitStack, settings: Settings, ground: Ground, destinations: Destinations, clock: Clock
+    stack: AsyncExitStack, settings: Settings, ground: Ground, outward: Outward, clock: Clock
 ) -> tuple[Functions, Catalogue]:
     catalogue = Catalogue(strict=settings.strict_runtimes)
     blobs = Blobs(ground.data / "blobs", min_free_mb=settings.min_free_mb)
@@ -209,7 +218,8 @@ async def _open_functions(
         code=CodeStore(ground.store, blobs, ground.data / "code", clock),
         roles=ground.directory,
         runtimes=RuntimeRules(catalogue, legacy=settings.legacy_runtimes, strict=settings.strict_runtimes),
-        destinations=destinations,
+        destinations=outward.destinations,
+        rights=outward.rights,
         clock=clock,
         concurrency=settings.concurrency,
     )
@@ -219,16 +229,16 @@ async def _open_functions(
 
 
 def _make_invocation(
-    settings: Settings, ground: Ground, functions: Functions, destinations: Destinations, pool: Pool, clock: Clock
+    settings: Settings, ground: Ground, functions: Functions, outward: Outward, pool: Pool, clock: Clock
 ) -> tuple[Dispatcher, AsyncWorker, DeliveryWorker]:
     queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
     outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
     execution = Execution(pool, ground.directory.sessions, ground.logs, clock)
     events = AsyncEvents(ground.store, queue, clock)
     dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events, clock)
-    destinations.serve("lambda", FunctionDestination(functions, dispatcher))
+    outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))
     worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
-    return dispatcher, worker, DeliveryWorker(ground.store, outbox, destinations, clock)
+    return dispatcher, worker, DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock)
 
 
 def _make_services(
@@ -249,9 +259,10 @@ def _make_services(
         return iam_service(ground.store, clock)
 
     def make_sts() -> Service:
+        from cosset.services.iam.oidc_book import OidcBook
         from cosset.services.sts.service import sts_service
 
-        return sts_service(ground.directory, ground.directory.sessions)
+        return sts_service(ground.directory, ground.directory.sessions, OidcBook(ground.store), clock)
 
     def make_logs() -> Service:
         from cosset.services.logs.service import logs_service

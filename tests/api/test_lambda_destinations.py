@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
-from support.role import starter_role
+from support.role import make_role, starter_role
 from support.zip import make_zip
 
 SOURCE = make_zip(
@@ -29,12 +29,18 @@ def client(server: CossetServer) -> Any:
     return server.client("lambda")
 
 
-def make_function(server: CossetServer, name: str, package: bytes) -> str:
+@pytest.fixture(scope="module")
+def role(server: CossetServer) -> str:
+    """Of functions whose ends go to other functions."""
+    return make_role(server, "calls-functions", "lambda:InvokeFunction", "logs:*")
+
+
+def make_function(server: CossetServer, role: str, name: str, package: bytes) -> str:
     client = server.client("lambda")
     created = client.create_function(
         FunctionName=name,
         Runtime="python3.12",
-        Role=starter_role(server),
+        Role=role,
         Handler="index.handler",
         Code={"ZipFile": package},
     )
@@ -43,9 +49,10 @@ def make_function(server: CossetServer, name: str, package: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def source(server: CossetServer) -> Iterator[tuple[str, str]]:
+def source(server: CossetServer, role: str) -> Iterator[tuple[str, str]]:
     """A function whose ends go to another: their ARNs."""
-    source, witness = make_function(server, "ends-source", SOURCE), make_function(server, "ends-witness", WITNESS)
+    source = make_function(server, role, "ends-source", SOURCE)
+    witness = make_function(server, starter_role(server), "ends-witness", WITNESS)
     yield source, witness
     for name in ("ends-source", "ends-witness"):
         server.client("lambda").delete_function(FunctionName=name)
@@ -113,9 +120,20 @@ def test_ends_reach_the_function_that_is_their_destination(
     assert succeeded["responsePayload"] == {"echo": {"fail": False}}
 
 
-def test_a_loop_of_destinations_is_stopped_after_16_runs(server: CossetServer, client: Any) -> None:
+def test_a_role_must_allow_what_is_sent_for_it(server: CossetServer, client: Any, source: tuple[str, str]) -> None:
+    arn, witness = source
+    with pytest.raises(ClientError) as caught:
+        client.put_function_event_invoke_config(
+            FunctionName=witness, DestinationConfig={"OnSuccess": {"Destination": arn}}
+        )
+    assert caught.value.response["Error"]["Message"] == (
+        f"The function's execution role does not have permissions to call InvokeFunction on {arn}"
+    )
+
+
+def test_a_loop_of_destinations_is_stopped_after_16_runs(server: CossetServer, client: Any, role: str) -> None:
     names = ("loop-a", "loop-b")
-    arns = [make_function(server, name, WITNESS) for name in names]
+    arns = [make_function(server, role, name, WITNESS) for name in names]
     for name, other in zip(names, reversed(arns), strict=True):
         client.put_function_event_invoke_config(
             FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnSuccess": {"Destination": other}}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cosset.testing.server import CossetServer
-from support.role import starter_role
+from support.role import make_role, starter_role
 from support.zip import make_zip
 
 NAME = "greetingsOnDemand"
@@ -21,12 +21,12 @@ NEW = make_zip({"index.py": "def handler(event, context):\n    return 'new'\n"})
 WITNESS = make_zip({"index.py": "def handler(event, context):\n    print('ran', event['n'])\n"})
 
 
-def create(server: CossetServer, name: str, package: bytes) -> None:
+def create(server: CossetServer, name: str, package: bytes, role: str | None = None) -> None:
     client = server.client("lambda")
     client.create_function(
         FunctionName=name,
         Runtime="python3.13",
-        Role=starter_role(server),
+        Role=role or starter_role(server),
         Handler="index.handler",
         Code={"ZipFile": package},
     )
@@ -143,7 +143,8 @@ def test_what_destinations_are_owed_arrives_after_kill_9(
     new_server: Callable[..., CossetServer], pause_s: float
 ) -> None:
     server = new_server()
-    create(server, "source", make_zip({"index.py": "def handler(event, context):\n    return event\n"}))
+    role = make_role(server, "calls-functions", "lambda:InvokeFunction", "logs:*")
+    create(server, "source", make_zip({"index.py": "def handler(event, context):\n    return event\n"}), role)
     echo = "def handler(event, context):\n    print('end', event['responsePayload']['n'])\n"
     create(server, "witness", make_zip({"index.py": echo}))
     server.client("logs").create_log_group(logGroupName="/aws/lambda/witness")

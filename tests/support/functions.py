@@ -25,6 +25,7 @@ from cosset.store.database import Store
 from cosset.triggers.mappings import EventSourceMappings
 from cosset.triggers.sources import EventSources
 from support.clock import ManualClock
+from support.rights import Rights
 from support.zip import make_zip
 
 ACCOUNT = "111111111111"
@@ -76,6 +77,7 @@ class Room:
     draws: list[float]
     destinations: Destinations
     sources: EventSources
+    rights: Rights
 
     async def call(self, operation: str, **params: Any) -> Any:
         """As the gateway calls a handler, past authentication, validation and authorization."""
@@ -121,12 +123,14 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     code = CodeStore(store, Blobs(folder / "blobs"), folder / "code", clock)
     destinations = Destinations()
     sources = EventSources()
+    rights = Rights()
     functions = Functions(
         store=store,
         code=code,
         roles=KnownRoles(),
         runtimes=RuntimeRules(Catalogue()),
         destinations=destinations,
+        rights=rights,
         clock=clock,
         new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012d}",
         random=lambda: draws.pop(0) if draws else 0.999,
@@ -139,7 +143,7 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     try:
         mappings = EventSourceMappings(store, functions, sources, clock)
         service = lambda_service(functions, invoker, links, mappings)
-        yield Room(store, code, functions, links, service, clock, invoker, draws, destinations, sources)
+        yield Room(store, code, functions, links, service, clock, invoker, draws, destinations, sources, rights)
     finally:
         await functions.close()
         await store.close()

@@ -69,10 +69,10 @@ class EventInvokeConfigs:
 
     async def _write(self, reference: FunctionReference, change: EventInvokeChange, *, keep: bool) -> EventInvokeConfig:
         key, qualifier = reference.key, names.version_of(reference.qualifier)
-        await self._store.read(lambda tx: _current(tx, reference, must_be=keep))
+        role = await self._store.read(lambda tx: _role_of(tx, reference, must_be=keep))
         if change.is_empty:
             raise errors.invalid_parameter("You must specify at least one of error handling or destination setting.")
-        await self._rules.check(key, change)
+        await self._rules.check(key, role, change)
         now_ms = self._clock.now_ms()
 
         def write(tx: Transaction) -> EventInvokeConfig:
@@ -104,6 +104,12 @@ def _current(tx: Transaction, reference: FunctionReference, *, must_be: bool) ->
     if config is None and must_be:
         raise _none_of(key, qualifier)
     return config
+
+
+def _role_of(tx: Transaction, reference: FunctionReference, *, must_be: bool) -> str:
+    _current(tx, reference, must_be=must_be)
+    version = _find(tx, reference)
+    return "" if version is None else version.role
 
 
 def _find(tx: Transaction, reference: FunctionReference) -> FunctionVersion | None:

@@ -41,7 +41,7 @@ from cosset.functions.urls import FunctionUrls
 from cosset.functions.versions import Versions, changeable_latest, publish
 from cosset.invocation.api import Target
 from cosset.invocation.async_policy import AsyncPolicy
-from cosset.invocation.destinations import DestinationDirectory
+from cosset.invocation.destinations import DeliveryRights, DestinationDirectory
 from cosset.store.database import Store, Transaction
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Functions:
 
     Args:
         destinations: what takes the records of asynchronous events here.
+        rights: what IAM allows functions' roles.
         concurrency: what the account may run at once; reserved shares come out of it.
         update_s: how long an update shows as InProgress.
         random: gives numbers from 0.0 up to 1.0, for weighted aliases.
@@ -75,6 +76,7 @@ class Functions:
         roles: RoleDirectory,
         runtimes: RuntimeCatalogue,
         destinations: DestinationDirectory,
+        rights: DeliveryRights,
         clock: Clock,
         concurrency: int = 1000,
         update_s: float = UPDATE_S,
@@ -96,7 +98,7 @@ class Functions:
         self.concurrency = Concurrency(store, concurrency)
         self.policies = Policies(store, new_id)
         self.urls = FunctionUrls(store, clock)
-        self._destinations = DestinationRules(destinations)
+        self._destinations = DestinationRules(destinations, rights)
         self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
         self.recursion = RecursionConfigs(store)
         self.code_signing = CodeSigning(store, clock)
@@ -151,8 +153,8 @@ class Functions:
         checks.check_snap_start(change.runtime, change.snap_start or "None")
         checks.check_variables(change.variables or {})
         check_tags(tags)
-        await self._check_dead_letter(key, change)
         await self._check_role(key, change.role)
+        await self._check_dead_letter(key, change.role or "", change)
         if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
             raise errors.conflict(f"Function already exist: {key.name}")
         if code_signing_config:
@@ -249,9 +251,9 @@ class Functions:
             await self._check_runtime(change.runtime)
         checks.check_snap_start(change.runtime or current.runtime, change.snap_start or "None")
         checks.check_variables(change.variables or {})
-        await self._check_dead_letter(key, change)
         if change.role is not None and change.role != current.role:
             await self._check_role(key, change.role)
+        await self._check_dead_letter(key, change.role or current.role, change)
         changed = await self._store.write(lambda tx: self._change(tx, key, revision_id, change, None))
         self._settling.updated(key)
         if change.layers:
@@ -318,10 +320,10 @@ class Functions:
         if refusal is not None:
             raise errors.invalid_parameter(refusal)
 
-    async def _check_dead_letter(self, key: FunctionKey, change: Change) -> None:
+    async def _check_dead_letter(self, key: FunctionKey, role: str, change: Change) -> None:
         given = change.extra.get("DeadLetterConfig")
         if given:
-            await self._destinations.check_dead_letter(key, given["TargetArn"])
+            await self._destinations.check_dead_letter(key, role, given["TargetArn"])
 
     async def _check_role(self, key: FunctionKey, role: str | None) -> None:
         role = role or ""

@@ -8,7 +8,13 @@ with a metric (DestinationDeliveryFailures, DeadLetterErrors). Read next: destin
 import logging
 
 from cosset.clock import Clock
-from cosset.invocation.destinations import Delivery, DeliveryRefusedError, DestinationDirectory, service_of
+from cosset.invocation.destinations import (
+    Delivery,
+    DeliveryRefusedError,
+    DeliveryRights,
+    DestinationDirectory,
+    service_of,
+)
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.store.database import Store
 from cosset.store.queue import DurableQueue, Message
@@ -35,11 +41,19 @@ class DeliveryWorker:
     """The far end: hands each delivery to its destination."""
 
     def __init__(
-        self, store: Store, queue: DurableQueue, directory: DestinationDirectory, clock: Clock, *, width: int = 32
+        self,
+        store: Store,
+        queue: DurableQueue,
+        directory: DestinationDirectory,
+        rights: DeliveryRights,
+        clock: Clock,
+        *,
+        width: int = 32,
     ) -> None:
         self._store = store
         self._queue = queue
         self._directory = directory
+        self._rights = rights
         self._clock = clock
         self._worker = QueueWorker(store, queue, self._attempt, clock, noun="delivery", width=width)
         self.serve = self._worker.serve
@@ -51,17 +65,23 @@ class DeliveryWorker:
         if self._clock.now_ms() - delivery.sent_ms > MAX_AGE_MS:
             await self._drop(message, delivery, "it was tried for six hours")
             return
-        destination = self._directory.find(delivery.target_arn)
         try:
-            if destination is None:
-                raise DeliveryRefusedError(f"{service_of(delivery.target_arn)} is not served here")
-            await destination.deliver(delivery)
+            await self._deliver(delivery)
         except DeliveryRefusedError as error:
             await self._drop(message, delivery, str(error))
         except ServiceError as error:
             await self._again(message, delivery, error)
         else:
             await self._store.write(lambda tx: self._queue.delete(tx, message))
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        destination = self._directory.find(delivery.target_arn)
+        if destination is None:
+            raise DeliveryRefusedError(f"{service_of(delivery.target_arn)} is not served here")
+        if not await self._rights.may(delivery.role, delivery.function_arn, destination.action, delivery.target_arn):
+            # The owner may still allow it: so it is tried again.
+            raise ServiceError("AccessDeniedException", f"{delivery.role} does not allow {destination.action}")
+        await destination.deliver(delivery)
 
     async def _again(self, message: Message, delivery: Delivery, error: ServiceError) -> None:
         lower_ms, upper_ms = BACKOFF_MS

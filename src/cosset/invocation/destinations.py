@@ -17,7 +17,7 @@ class Delivery:
     `id` stays the same over every attempt, so that a destination can know a record that comes twice. `source_arn` is
     the function that the event was for, qualified; `condition` how the event ended (`Success`, `RetriesExhausted`,
     `EventAgeExceeded`, ...). `attributes` are those of a dead-letter message: `RequestID`, `ErrorCode` (a number),
-    `ErrorMessage`. `role` is the function's, whose right it is to deliver. `trace_id` carries the lineage on.
+    `ErrorMessage`. `role` is the function's, by whose rights it is delivered. `trace_id` carries the lineage on.
     """
 
     id: str
@@ -29,6 +29,11 @@ class Delivery:
     sent_ms: int
     body: bytes = b""
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def function_arn(self) -> str:
+        """Unqualified."""
+        return ":".join(self.source_arn.split(":")[:7])
 
     def pack(self) -> bytes:
         """A JSON line, then the body as it is."""
@@ -47,10 +52,17 @@ class DeliveryRefusedError(Exception):
 
 
 class Destination(Protocol):
-    """One service that takes records, for all ARNs of its kind."""
+    """One service that takes records, for all ARNs of its kind.
+
+    `action` is what the function's role must be allowed on the ARN (`lambda:InvokeFunction`, `sqs:SendMessage`); who
+    delivers asks for it before, and who configures too.
+    """
+
+    @property
+    def action(self) -> str: ...
 
     async def accepts(self, target_arn: str, *, source_arn: str) -> bool:
-        """Whether there is such a place, and the function may send to it. Asked when it is configured."""
+        """Whether there is such a place within the function's reach. Asked when it is configured."""
         ...
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -60,6 +72,14 @@ class Destination(Protocol):
             DeliveryRefusedError: it never will be.
             ServiceError: not now; the delivery comes again, with back-off, for six hours.
         """
+        ...
+
+
+class DeliveryRights(Protocol):
+    """Asks IAM; identity/role_rights.py implements it."""
+
+    async def may(self, role_arn: str, function_arn: str, action: str, resource: str) -> bool:
+        """Whether the function's role allows the action. `function_arn` is unqualified."""
         ...
 
 

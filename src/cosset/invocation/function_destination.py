@@ -10,6 +10,8 @@ _NEVER = frozenset({"ResourceNotFoundException", "RequestTooLargeException"})
 class FunctionDestination:
     """A Destination for the ARNs of functions, of the account and region of the function that sends."""
 
+    action = "lambda:InvokeFunction"
+
     def __init__(self, targets: TargetResolver, invoker: Invoker) -> None:
         self._targets = targets
         self._invoker = invoker

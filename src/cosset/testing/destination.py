@@ -17,6 +17,8 @@ class RecordingDestination:
         failures: how many deliveries fail for now before one is taken.
     """
 
+    action = "sqs:SendMessage"
+
     def __init__(self, *, missing: Collection[str] = (), failures: int = 0) -> None:
         self.taken: list[Delivery] = []
         self._missing = frozenset(missing)

@@ -21,6 +21,7 @@ from cosset.store.queue import DurableQueue
 from cosset.testing.destination import RecordingDestination
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
+from support.rights import Rights
 
 CALL = Invocation(
     account="111111111111",
@@ -54,6 +55,7 @@ class Bench:
         self.store, self.clock, self.answers = store, clock, answers
         self.policy = AsyncPolicy()
         self.sqs = RecordingDestination()
+        self.rights = Rights()
         self.queue = DurableQueue(store, "async", clock)
         self.events = AsyncEvents(store, self.queue, clock)
         self.logs = Logs()
@@ -62,7 +64,7 @@ class Bench:
         self.outbox = DurableQueue(store, "deliveries", clock)
         self.directory = Destinations()
         self.directory.serve("sqs", self.sqs)
-        self.deliveries = DeliveryWorker(store, self.outbox, self.directory, clock)
+        self.deliveries = DeliveryWorker(store, self.outbox, self.directory, self.rights, clock)
         self.seen: list[Invocation] = []
 
     async def async_policy(self, account: str, region: str, name: str, qualifier: str | None) -> AsyncPolicy:
@@ -357,3 +359,20 @@ def test_a_delivery_is_given_up_after_six_hours(tmp_path: Path, caplog: pytest.L
 
     run(tmp_path, [SUCCESS], test)
     assert "six hours" in caplog.text
+
+
+def test_what_the_role_does_not_allow_waits_until_it_does(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        bench.policy = AsyncPolicy(on_success=QUEUE, role="role")
+        bench.rights.denied = {("sqs:SendMessage", QUEUE)}
+        await bench.events.accept(CALL)
+        await bench.work()
+        await bench.deliver()
+        assert bench.sqs.taken == []
+        assert bench.rights.asked == [("role", CALL.invoked_arn.removesuffix(":Prod"), "sqs:SendMessage", QUEUE)]
+        bench.rights.denied = set()
+        bench.clock.advance(1)
+        await bench.deliver()
+        assert len(bench.sqs.taken) == 1
+
+    run(tmp_path, [SUCCESS], test)

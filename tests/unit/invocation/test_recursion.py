@@ -25,6 +25,7 @@ from cosset.testing import RecordingDestination
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.invocations import CALL, Logs, target
+from support.rights import Rights
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:q"
 
@@ -48,7 +49,7 @@ class World:
         directory = Destinations()
         directory.serve("sqs", self.sqs)
         directory.serve("lambda", FunctionDestination(self, self.dispatcher))
-        self.deliveries = DeliveryWorker(store, self.outbox, directory, clock)
+        self.deliveries = DeliveryWorker(store, self.outbox, directory, Rights(), clock)
         self.on_run: Callable[[Invocation], Any] | None = None
 
     async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:

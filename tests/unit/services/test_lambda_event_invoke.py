@@ -274,3 +274,23 @@ def test_the_life_of_a_recursion_config(tmp_path):
         assert await stored() == "Terminate"
 
     in_room(tmp_path, test)
+
+
+def test_the_role_must_allow_what_is_sent_in_its_name(tmp_path):
+    async def test(room):
+        room.rights.denied = {("lambda:InvokeFunction", OTHER), ("sqs:SendMessage", QUEUE)}
+        for arn, call in ((OTHER, "InvokeFunction"), (QUEUE, "SendMessage")):
+            assert await refusal(put(room, DestinationConfig={"OnFailure": {"Destination": arn}})) == (
+                "InvalidParameterValueException",
+                f"The function's execution role does not have permissions to call {call} on {arn}",
+            )
+        refused = (
+            "InvalidParameterValueException",
+            "The provided execution role does not have permissions to call SendMessage on SQS",
+        )
+        dead_letter = {"DeadLetterConfig": {"TargetArn": QUEUE}}
+        assert await refusal(room.create("new", **dead_letter)) == refused
+        assert await refusal(room.call("UpdateFunctionConfiguration", FunctionName="fn", **dead_letter)) == refused
+        assert {(role, source) for role, source, *_ in room.rights.asked} == {(ROLE, ARN), (ROLE, f"{ARN[:-2]}new")}
+
+    in_room(tmp_path, test, queues=True)
