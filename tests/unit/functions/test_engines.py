@@ -58,6 +58,14 @@ async def live(room):
     for sid in ("one", "two"):
         await room.call("AddPermission", FunctionName="fn", StatementId=sid, **grant)
     await room.call("RemovePermission", FunctionName="fn", StatementId="one")
+    url = {"FunctionName": "fn", "AuthType": "NONE", "Cors": {"MaxAge": 5}}
+    made = await asyncio.gather(
+        *[room.call("CreateFunctionUrlConfig", **url) for _ in range(4)], return_exceptions=True
+    )
+    assert sum(isinstance(end, ServiceError) for end in made) == 3
+    await room.call("UpdateFunctionUrlConfig", FunctionName="fn", AuthType="AWS_IAM")
+    listed = (await room.call("ListFunctionUrlConfigs", FunctionName="fn"))["FunctionUrlConfigs"]
+    assert [(each["AuthType"], each["Cors"]) for each in listed] == [("AWS_IAM", {"MaxAge": 5})]
     given = {"LayerName": "tools", "VersionNumber": 1}
     await room.call(
         "AddLayerVersionPermission", **given, StatementId="s", Action="lambda:GetLayerVersion", Principal="*"

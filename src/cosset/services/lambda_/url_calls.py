@@ -5,9 +5,10 @@ on AWS: the log has it. Read next: url_events.py, url_responses.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
-from cosset.functions.url_records import BUFFERED, FunctionUrl
+from cosset.functions.url_records import BUFFERED
 from cosset.invocation.api import Invocation, Invoker, StreamedInvocation
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_events import UrlCall, write_event
@@ -22,6 +23,9 @@ from cosset.services.lambda_.url_responses import (
 )
 from cosset.wire.message import Body, BodyBrokenError, Response
 
+_OFF_LOOP_BYTES = 262_144
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 _FAILED = UrlResponse(502, [("Content-Type", "application/json")], b"Internal Server Error")
 
 
@@ -33,7 +37,7 @@ class UrlCalls:
 
     async def answer(self, call: UrlCall, gone: asyncio.Event) -> Response:
         """Raises: ServiceError, for what keeps the function from running (throttled, too large ...)."""
-        invocation = _invocation(call, gone)
+        invocation = _invocation(call, await _off_loop(len(call.body), write_event, call), gone)
         if (call.url.invoke_mode or BUFFERED) == BUFFERED:
             return _finish(call, await self._whole(invocation))
         streamed = await self._invoker.invoke_streamed(invocation)
@@ -51,7 +55,7 @@ class UrlCalls:
                 return UrlResponse(head.status, head.headers, body)
             if result.content_type != "application/json":
                 return UrlResponse(200, [("Content-Type", result.content_type)], result.payload)
-            return read_response(result.payload)
+            return await _off_loop(len(result.payload), read_response, result.payload)
         except BadResponseError:
             return _FAILED
 
@@ -99,14 +103,19 @@ def identify(request_id: str, trace_id: str) -> list[tuple[str, str]]:
     return [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", f"{trace_id};Sampled=0")]
 
 
-def _invocation(call: UrlCall, gone: asyncio.Event) -> Invocation:
-    url: FunctionUrl = call.url
+async def _off_loop(size_bytes: int, work: Callable[[_Given], _Made], given: _Given) -> _Made:
+    """JSON of a few megabytes would hold up everybody: it is read and written in a thread."""
+    return await asyncio.to_thread(work, given) if size_bytes > _OFF_LOOP_BYTES else work(given)
+
+
+def _invocation(call: UrlCall, event: bytes, gone: asyncio.Event) -> Invocation:
+    url = call.url
     return Invocation(
         account=url.key.account,
         region=url.key.region,
         function_name=url.key.name,
         qualifier=url.qualifier or None,
-        payload=write_event(call),
+        payload=event,
         request_id=call.request_id,
         invoked_arn=url.arn,
         trace_id=call.trace_id,

@@ -114,7 +114,7 @@ def _cookies(headers: Headers) -> list[str]:
 def _query_parameters(query: str) -> dict[str, str]:
     """Decoded; several values of one name joined by commas."""
     joined: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, errors="replace", max_num_fields=10_000):
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 

@@ -1,18 +1,32 @@
 """The operations on function URLs. What comes to a URL is served elsewhere: gateway/function_urls.py."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cosset.functions.registry import Functions
 from cosset.functions.url_records import FunctionUrl
 from cosset.functions.urls import UrlChange
+from cosset.identity.ports import Requirement
 from cosset.services.lambda_.paging import page_size, read_marker, write_marker
 from cosset.services.lambda_.references import on_function, reference_of
-from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.operation import Context, Params, Requirements, Result, operation
 
 PATH = "/_cosset/url/"
 """Where every URL is served too, for those who cannot resolve its name: below it stands the URL's id."""
+
+
+def _on_url(action: str) -> Requirements:
+    """As `on_function`; a policy may ask for the auth type that the caller wants."""
+    on_the_function = on_function(action)
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        auth_type = params.get("AuthType")
+        own = {} if auth_type is None else {"lambda:FunctionUrlAuthType": auth_type}
+        return [replace(needed, context={**needed.context, **own}) for needed in on_the_function(ctx, params)]
+
+    return requirements
 
 
 class UrlOperations:
@@ -21,7 +35,7 @@ class UrlOperations:
     def __init__(self, functions: Functions) -> None:
         self._urls = functions.urls
 
-    @operation("CreateFunctionUrlConfig", on_function("CreateFunctionUrlConfig"))
+    @operation("CreateFunctionUrlConfig", _on_url("CreateFunctionUrlConfig"))
     async def create_function_url_config(self, ctx: Context, params: Params) -> Result:
         url = await self._urls.create(reference_of(ctx, params), _read_change(params))
         answer = _write(ctx, url)
@@ -34,7 +48,7 @@ class UrlOperations:
     async def get_function_url_config(self, ctx: Context, params: Params) -> Result:
         return _write(ctx, await self._urls.get(reference_of(ctx, params)))
 
-    @operation("UpdateFunctionUrlConfig", on_function("UpdateFunctionUrlConfig"))
+    @operation("UpdateFunctionUrlConfig", _on_url("UpdateFunctionUrlConfig"))
     async def update_function_url_config(self, ctx: Context, params: Params) -> Result:
         return _write(ctx, await self._urls.update(reference_of(ctx, params), _read_change(params)))
 
