@@ -259,9 +259,10 @@ def _make_services(
         return iam_service(ground.store, clock)
 
     def make_sts() -> Service:
+        from cosset.services.iam.oidc_book import OidcBook
         from cosset.services.sts.service import sts_service
 
-        return sts_service(ground.directory, ground.directory.sessions)
+        return sts_service(ground.directory, ground.directory.sessions, OidcBook(ground.store), clock)
 
     def make_logs() -> Service:
         from cosset.services.logs.service import logs_service

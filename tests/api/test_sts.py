@@ -7,9 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
+from support.identity_provider import serve_provider
 
 
 @pytest.fixture
@@ -85,3 +88,45 @@ def test_a_message_of_somebody_else(sts: Any) -> None:
     with pytest.raises(ClientError) as caught:
         sts.decode_authorization_message(EncodedMessage="c2VjcmV0")
     assert caught.value.response["Error"]["Code"] == "InvalidAuthorizationMessageException"
+
+
+def test_a_web_identity_from_its_provider(sts: Any, server: CossetServer) -> None:
+    """Without any key of its own: the token is the proof, and the provider's certificate is known by its thumbprint."""
+    iam = server.client("iam")
+    anonymous = boto3.client(
+        "sts", endpoint_url=server.endpoint, region_name=server.region, config=Config(signature_version=UNSIGNED)
+    )
+    with serve_provider() as (provider, thumbprint):
+        arn = iam.create_open_id_connect_provider(
+            Url=provider.issuer, ClientIDList=["cosset"], ThumbprintList=[thumbprint]
+        )["OpenIDConnectProviderArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Federated": arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringLike": {f"{provider.url}:sub": "repo:fold/*"}},
+        }
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        role = iam.create_role(RoleName="web-role", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        now_s = int(datetime.now(UTC).timestamp())
+        claims = {"aud": "cosset", "iat": now_s, "exp": now_s + 300}
+        asked = {"RoleArn": role, "RoleSessionName": "run"}
+        try:
+            token = provider.sign({**claims, "sub": "repo:fold/main"}, "ES256")
+            given = anonymous.assume_role_with_web_identity(**asked, WebIdentityToken=token)["Credentials"]
+            session = boto3.Session(
+                given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], server.region
+            )
+            me = session.client("sts", endpoint_url=server.endpoint).get_caller_identity()["Arn"]
+            assert me == f"arn:aws:sts::{server.account}:assumed-role/web-role/run"
+            for sub, code in (("repo:other/main", "AccessDenied"), (None, "InvalidIdentityToken")):
+                token = provider.sign({**claims, "sub": sub})
+                with pytest.raises(ClientError) as caught:
+                    anonymous.assume_role_with_web_identity(**asked, WebIdentityToken=token)
+                assert caught.value.response["Error"]["Code"] == code
+            with pytest.raises(ClientError) as caught:
+                anonymous.get_caller_identity()
+            assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        finally:
+            iam.delete_role(RoleName="web-role")
+            iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)

@@ -9,6 +9,8 @@ class PrincipalKind(Enum):
     USER = "user"
     ROLE = "role"
     FEDERATED = "federated"
+    WEB_IDENTITY = "web identity"
+    """Whoever an identity provider's token stands for, before a role is taken on. Its ARN is the provider's."""
     SERVICE = "service"
     ANONYMOUS = "anonymous"
 

@@ -1,13 +1,13 @@
-"""Which services a role lets in: its trust policy, asked of the evaluator.
+"""Which services and web identities a role lets in: its trust policy, asked of the evaluator.
 
 Users and sessions that take a role on go through `authorizer.py` like any call; a service that works for a function
-calls nobody, so whoever works in its name asks here.
+calls nobody, so whoever works in its name asks here, and so does who has verified an identity provider's token.
 """
 
 from collections.abc import Mapping
 
 from cosset.identity.arn import Arn
-from cosset.identity.evaluation.context import CallContext, RequestValues
+from cosset.identity.evaluation.context import CallContext, ContextValue, RequestValues
 from cosset.identity.evaluation.decision import Layer
 from cosset.identity.evaluation.evaluator import (
     AccessRequest,
@@ -21,18 +21,38 @@ from cosset.identity.policy_document import MalformedPolicyError, parse_policy
 from cosset.identity.principal import Principal, PrincipalKind
 
 ASSUME_ROLE = "sts:AssumeRole"
+ASSUME_ROLE_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 
 
 def trusts_service(
     trust_policy: str, role_arn: str, service: str, now_ms: int, context: Mapping[str, str] | None = None
 ) -> bool:
     """May `service` (`lambda.amazonaws.com`) assume the role? `context`: for whom, as `aws:SourceArn` and its kin."""
+    caller = Principal(PrincipalKind.SERVICE, "", service, "")
+    return _trusts(trust_policy, role_arn, caller, ASSUME_ROLE, now_ms, context or {})
+
+
+def trusts_web_identity(
+    trust_policy: str, role_arn: str, provider_arn: str, now_ms: int, context: Mapping[str, ContextValue]
+) -> bool:
+    """May the bearer of a token of this provider assume the role? `context`: the token's claims as condition keys."""
+    caller = Principal(PrincipalKind.WEB_IDENTITY, "", provider_arn, "")
+    return _trusts(trust_policy, role_arn, caller, ASSUME_ROLE_WITH_WEB_IDENTITY, now_ms, context)
+
+
+def _trusts(
+    trust_policy: str,
+    role_arn: str,
+    caller: Principal,
+    action: str,
+    now_ms: int,
+    context: Mapping[str, ContextValue],
+) -> bool:
     try:
         policy = NamedPolicy(role_arn, compile_policy(parse_policy(trust_policy)))
     except MalformedPolicyError:
         return False
     arn = Arn.parse(role_arn)
-    caller = Principal(PrincipalKind.SERVICE, "", service, "")
-    values = RequestValues(caller, CallContext(now_ms), {}, context or {})
+    values = RequestValues(caller, CallContext(now_ms), {}, context)
     there = ResourcePolicies(arn.account if arn is not None else "", (policy,), must_allow=True, layer=Layer.TRUST)
-    return evaluate(AccessRequest(caller, ASSUME_ROLE, role_arn, values), PrincipalPolicies(), there).allowed
+    return evaluate(AccessRequest(caller, action, role_arn, values), PrincipalPolicies(), there).allowed

@@ -12,6 +12,7 @@ import pytest
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
+from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
 from support.caller import Caller
@@ -288,7 +289,11 @@ def test_who_may_take_a_role_on(run: Run) -> None:
         by_account = await bench.role("by-account", {"AWS": bench.account})
         by_name = await bench.role("by-name", {"AWS": ada.arn})
         for_lambda = await bench.role("for-lambda", {"Service": "lambda.amazonaws.com"})
-        sts = Guarded(bench.authorizer, sts_service(bench.iam.directory, bench.iam.directory.sessions), ada)
+        sts = Guarded(
+            bench.authorizer,
+            sts_service(bench.iam.directory, bench.iam.directory.sessions, OidcBook(bench.iam.store), bench.iam.clock),
+            ada,
+        )
 
         async def may(role_arn: str) -> bool:
             return await sts.refusal("AssumeRole", RoleArn=role_arn, RoleSessionName="s") is None
@@ -316,7 +321,9 @@ def test_an_external_id(run: Run) -> None:
             }
         )
         role = (await bench.call("CreateRole", RoleName="r", AssumeRolePolicyDocument=trust))["Role"]["Arn"]
-        service = sts_service(bench.iam.directory, bench.iam.directory.sessions)
+        service = sts_service(
+            bench.iam.directory, bench.iam.directory.sessions, OidcBook(bench.iam.store), bench.iam.clock
+        )
         sts = Guarded(bench.authorizer, service, bench.administrator)
         for external_id, may in ((None, False), ("wrong", False), ("secret", True)):
             said = {} if external_id is None else {"ExternalId": external_id}

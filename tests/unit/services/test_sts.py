@@ -10,6 +10,7 @@ import botocore.session
 import pytest
 
 from cosset.identity.principal import Principal
+from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
 from cosset.wire.errors import ServiceError
@@ -35,7 +36,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def sts(iam: Iam, principal: Principal) -> Caller:
-    return Caller(sts_service(iam.directory, iam.directory.sessions), principal)
+    return Caller(sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock), principal)
 
 
 async def make_role(iam: Iam, principal: Principal, trusted: Any, **params: Any) -> str:
@@ -83,7 +84,11 @@ def test_assuming_a_role(run: Run) -> None:
 def test_a_role_that_does_not_trust_the_caller(run: Run) -> None:
     async def scenario(iam: Iam, principal: Principal) -> None:
         arn = await make_role(iam, principal, {"Service": "lambda.amazonaws.com"})
-        guarded = Guarded(make_authorizer(iam), sts_service(iam.directory, iam.directory.sessions), principal)
+        guarded = Guarded(
+            make_authorizer(iam),
+            sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock),
+            principal,
+        )
         for role_arn in (arn, f"{arn}-none"):
             with pytest.raises(ServiceError) as caught:
                 await guarded("AssumeRole", RoleArn=role_arn, RoleSessionName="me")
@@ -148,4 +153,4 @@ def test_whose_key_it_is(run: Run) -> None:
 
 def test_the_names_of_the_operations_are_awss() -> None:
     model = botocore.session.get_session().get_service_model("sts")
-    assert set(sts_service(None, None).operations) <= set(model.operation_names)  # type: ignore[arg-type]
+    assert set(sts_service(None, None, None, None).operations) <= set(model.operation_names)  # type: ignore[arg-type]

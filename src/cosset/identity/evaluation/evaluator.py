@@ -16,6 +16,8 @@ from cosset.identity.evaluation.principals import Reach
 from cosset.identity.evaluation.templates import Values
 from cosset.identity.principal import Principal, PrincipalKind
 
+_WITHOUT_POLICIES = frozenset({PrincipalKind.SERVICE, PrincipalKind.ANONYMOUS, PrincipalKind.WEB_IDENTITY})
+
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
@@ -99,7 +101,7 @@ def _find_missing(
     """The first layer whose Allow is needed and is not there."""
     granted = layers[resource.layer].reach
     is_at_home = caller.account == resource.account
-    has_no_policies = caller.kind in (PrincipalKind.SERVICE, PrincipalKind.ANONYMOUS)
+    has_no_policies = caller.kind in _WITHOUT_POLICIES
     if granted is Reach.NOTHING and (has_no_policies or not is_at_home or resource.must_allow):
         return resource.layer
     if has_no_policies or caller.kind is PrincipalKind.ROOT:

@@ -35,6 +35,7 @@ class Principals:
     accounts: frozenset[str]
     names: frozenset[str]
     services: frozenset[str]
+    providers: frozenset[str] = frozenset()
 
     def reach(self, caller: Principal, *, allows: bool) -> Reach:
         """NOTHING: the statement is not about this caller. Without `allows` any other answer is the same."""
@@ -48,6 +49,9 @@ class Principals:
         return Reach.NOTHING if listed and all(listed) else Reach.DIRECT
 
     def _listed(self, caller: Principal) -> Reach:
+        if caller.kind is PrincipalKind.WEB_IDENTITY:
+            # Only by its name: everyone else's token is no reason to let anybody in.
+            return Reach.DIRECT if caller.arn in self.providers else Reach.NOTHING
         if self.everyone:
             return Reach.DIRECT
         if caller.kind is PrincipalKind.SERVICE:
@@ -65,6 +69,8 @@ class Principals:
     def _lists(self, part: str, caller: Principal) -> bool:
         if caller.kind is PrincipalKind.SERVICE:
             return part in self.services
+        if caller.kind is PrincipalKind.WEB_IDENTITY:
+            return part in self.providers
         return part in (self.accounts if part == caller.account else self.names)
 
 
@@ -78,6 +84,7 @@ def compile_principals(listed: Mapping[str, tuple[str, ...]], *, inverted: bool)
         accounts=accounts,
         names=frozenset(aws),
         services=frozenset(listed.get("Service", ())),
+        providers=frozenset(listed.get("Federated", ())),
     )
 
 
@@ -85,7 +92,7 @@ def _parts(caller: Principal) -> list[str]:
     """What a caller stands on, each of which a NotPrincipal must list."""
     if caller.kind is PrincipalKind.ANONYMOUS:
         return []
-    if caller.kind is PrincipalKind.SERVICE:
+    if caller.kind in (PrincipalKind.SERVICE, PrincipalKind.WEB_IDENTITY):
         return [caller.arn]
     if caller.kind is PrincipalKind.ROOT:
         return [caller.account]

@@ -6,9 +6,47 @@ from cosset.identity.principal import UNNARROWED, Credentials, Principal, Princi
 from cosset.identity.sessions import AssumableRole
 
 
+class Provider(Protocol):
+    """An OpenID Connect provider. `url` is without its scheme, which is https."""
+
+    @property
+    def arn(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def client_ids(self) -> tuple[str, ...]: ...
+    @property
+    def thumbprints(self) -> tuple[str, ...]: ...
+
+
+class ProviderBook(Protocol):
+    """Knows whose web identities an account accepts."""
+
+    async def find_provider(self, account: str, url: str) -> Provider | None: ...
+
+
+class TrustingRole(Protocol):
+    """As much of a role as says who may take it on."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def arn(self) -> str: ...
+    @property
+    def unique_id(self) -> str: ...
+    @property
+    def trust_policy(self) -> str: ...
+    @property
+    def max_session_s(self) -> int: ...
+
+
 class RoleDirectory(Protocol):
+    async def role(self, role_arn: str) -> TrustingRole | None:
+        """The role with exactly this ARN."""
+        ...
+
     async def role_for_principal(self, role_arn: str, principal: Principal) -> tuple[AssumableRole, int] | None:
-        """The role, if it is there, and its longest session in seconds. Whether it trusts the caller is decided before."""
+        """The role, and its longest session in seconds. Whether it trusts the caller is decided by now."""
         ...
 
     async def account_of_key(self, access_key_id: str) -> str | None: ...
