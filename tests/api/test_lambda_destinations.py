@@ -147,3 +147,24 @@ def test_a_loop_of_destinations_is_stopped_after_16_runs(server: CossetServer, c
     assert answer["RecursiveLoop"] == "Allow"
     for name in names:
         client.delete_function(FunctionName=name)
+
+
+ITSELF = make_zip(
+    {
+        "index.py": "import json\nimport boto3\n\nclient = boto3.client('lambda')\n\n\ndef handler(event, context):\n"
+        "    print('record', json.dumps(event))\n"
+        "    again = json.dumps({'n': event.get('n', 0) + 1})\n"
+        "    client.invoke(FunctionName=context.function_name, InvocationType='Event', Payload=again)\n"
+    }
+)
+
+
+def test_a_function_that_calls_itself_by_its_sdk_is_stopped_too(server: CossetServer, client: Any, role: str) -> None:
+    make_function(server, role, "calls-itself", ITSELF)
+    client.update_function_configuration(FunctionName="calls-itself", Timeout=30)
+    client.get_waiter("function_updated_v2").wait(FunctionName="calls-itself", WaiterConfig={"Delay": 1})
+    client.invoke(FunctionName="calls-itself", InvocationType="Event", Payload="{}")
+    found = records(server, "calls-itself", 16)
+    time.sleep(0.5)  # time for one run too many
+    assert sorted(each.get("n", 0) for each in records(server, "calls-itself", 16)) == list(range(16)), found
+    client.delete_function(FunctionName="calls-itself")

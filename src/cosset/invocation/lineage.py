@@ -18,6 +18,9 @@ _COUNT = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
 def begin(header: str, now_ms: int) -> str:
     """`header` with what every trace has: its root, the caller, whether it is sampled. Too long a one is begun anew."""
+    if not header:  # what most calls come with: not worth a parser's time
+        noise = secrets.token_hex(20)
+        return f"Root=1-{now_ms // 1000:08x}-{noise[:24]};Parent={noise[24:]};Sampled=0"
     fields = _read(header) if len(header) <= MAX_HEADER else {}
     if "Root" in fields and "Parent" in fields and "Sampled" in fields:
         return header
