@@ -142,6 +142,10 @@ def test_a_missing_key_fails_plain_operators_and_passes_negated_ones(operator: s
         ("ForAllValues:StringNotEquals", "aws:TagKeys", ["red"], False),
         ("ForAnyValue:StringNotEquals", "aws:TagKeys", ["red"], True),
         ("ForAnyValue:StringNotEquals", "aws:TagKeys", ["red", "blue"], False),
+        # Without a quantifier: one value that matches is a match.
+        ("StringEquals", "aws:TagKeys", ["red"], True),
+        ("StringNotEquals", "aws:TagKeys", ["red"], False),
+        ("StringNotEquals", "aws:TagKeys", ["green"], True),
         ("StringEqualsIfExists", "k:text", ["x"], False),
         ("Null", "k:none", ["true"], True),
         ("Null", "k:none", ["false"], False),

@@ -115,6 +115,15 @@ def test_the_reach_of_a_resource_policy_by_whom_it_names() -> None:
     assert decide(SESSION, to(ROLE_ARN), boundary=[ALLOW], session=[ALLOW]).allowed
 
 
+def test_the_farthest_reaching_statement_counts() -> None:
+    grants = [to(HERE), to(ROLE_ARN), to(SESSION.arn)]
+    for order in (grants, grants[::-1]):
+        assert decide(SESSION, *order, boundary=[OTHER]).allowed
+    for order in (grants[:2], grants[1::-1]):
+        assert reason(decide(SESSION, *order, boundary=[OTHER])) == NOT_BOUNDARY
+        assert decide(SESSION, *order).allowed
+
+
 def test_boundaries_and_sessions_limit_and_grant_nothing() -> None:
     assert reason(decide(USER, boundary=[ALLOW])) == NOT_IDENTITY
     assert reason(decide(SESSION, session=[ALLOW])) == NOT_IDENTITY
@@ -262,6 +271,7 @@ def test_not_action_and_not_resource() -> None:
         ("arn:aws:lambda:us-east-1:1:function:f", "*", False),
         ("*", "*", True),
         ("arn:aws:*:*:*:*", "*", False),
+        ("arn:aws:s3:::b", "arn:aws:s3", False),
     ],
 )
 def test_resources(pattern: str, resource: str, expected: bool) -> None:
