@@ -135,7 +135,13 @@ def test_a_good_function_follows_a_bad_one(call, server):
     ],
 )
 def test_functions_that_do_not_begin(call, files, runtime, error_type, message):
-    error, payload, _ = call(files, runtime, "app.handler", mode=0o755)
+    error, payload, tail = call(files, runtime, "app.handler", mode=0o755)
     assert error == "Unhandled"
     assert payload["errorType"] == error_type
     assert message in payload["errorMessage"]
+    # AWS tries a failed Init once more, as part of the invocation.
+    tries = [line for line in tail.splitlines() if line.startswith("INIT_REPORT Init Duration: ")]
+    assert [line.partition("Phase: ")[2] for line in tries] == [
+        f"{phase}\tStatus: error\tError Type: {error_type}\t" for phase in ("init", "invoke")
+    ]
+    assert f"Status: error\tError Type: {error_type}" in tail.splitlines()[-1]

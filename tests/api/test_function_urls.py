@@ -456,8 +456,9 @@ def test_a_function_that_streams(publish: Callable[..., str], mode: str) -> None
     if mode == "BUFFERED":
         assert call(f"{url}late").status == 502
     else:
-        with pytest.raises(http.client.IncompleteRead):
-            call(f"{url}late")
+        for body in (None, b"x" * 100_000):
+            with pytest.raises(http.client.IncompleteRead):
+                call(f"{url}late", "POST", body)
     assert call(f"{url}plain").status == 200
 
 
