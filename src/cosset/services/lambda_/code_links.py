@@ -63,8 +63,12 @@ class CodeLinks:
 
     async def _read_secret(self) -> bytes:
         if self._secret is None:
-            candidate = secrets.token_hex(32)
-            self._secret = bytes.fromhex(await self._store.write(lambda tx: _read_or_insert(tx, candidate)))
+            # Looked up first: all but the very first link need no write, and so are made on a full disk too.
+            kept = await self._store.read(_find_secret)
+            if kept is None:
+                candidate = secrets.token_hex(32)
+                kept = await self._store.write(lambda tx: _read_or_insert(tx, candidate))
+            self._secret = bytes.fromhex(kept)
         return self._secret
 
 
@@ -72,10 +76,15 @@ def _sign(secret: bytes, digest: str, expires: int) -> str:
     return hmac.new(secret, f"{digest}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-def _read_or_insert(tx: Transaction, candidate: str) -> str:
+def _find_secret(tx: Transaction) -> str | None:
     kept = tx.execute(select(secrets_table.c.value).where(secrets_table.c.name == _SECRET)).scalar()
+    return None if kept is None else str(kept)
+
+
+def _read_or_insert(tx: Transaction, candidate: str) -> str:
+    kept = _find_secret(tx)
     if kept is not None:
-        return str(kept)
+        return kept
     tx.execute(insert(secrets_table).values(name=_SECRET, value=candidate))
     return candidate
 
