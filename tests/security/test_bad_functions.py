@@ -115,7 +115,7 @@ SURVIVED: dict[str, tuple[str, Any]] = {
     "fills a file in /tmp": (
         "result = 0\ntry:\n with open('/tmp/big', 'wb', 0) as big:\n  while True: result += big.write(bytes(1 << 20))\n"
         "except OSError: os.unlink('/tmp/big')",
-        range(500 << 20, (512 << 20) + 1),
+        range(400 << 20, (512 << 20) + 1),
     ),
 }  # fmt: skip
 
