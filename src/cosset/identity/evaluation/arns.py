@@ -36,17 +36,17 @@ class ArnPattern:
             return True
         if self.must_be_whole and len(self.segments) < SEGMENTS:
             return False
+        matchers: list[Matcher] = []
+        for segment, static in zip(self.segments, self.matchers, strict=True):
+            resolved = segment.resolve(values) if static is None else ()
+            if resolved is None:
+                return None
+            matchers.append(static or make_matcher(resolved))
         parts = value.split(":", SEGMENTS - 1)
         # What names no resource (`*`) is only matched by `*`.
-        fits = len(parts) == SEGMENTS
-        for segment, matcher, part in zip(self.segments, self.matchers, parts, strict=False):
-            if matcher is None:
-                resolved = segment.resolve(values)
-                if resolved is None:
-                    return None
-                matcher = make_matcher(resolved)
-            fits = fits and matcher(part)
-        return fits
+        if len(parts) != SEGMENTS:
+            return False
+        return all(matches(part) for matches, part in zip(matchers, parts, strict=False))
 
 
 def parse_arn_pattern(text: str, *, variables: bool, must_be_whole: bool = False) -> ArnPattern:

@@ -40,7 +40,7 @@ class Principals:
     def reach(self, caller: Principal, *, allows: bool) -> Reach:
         """NOTHING: the statement is not about this caller. Without `allows` any other answer is the same."""
         if not self.inverted:
-            return self._listed(caller)
+            return self._listed(caller, allows)
         if self.everyone or allows:
             # AWS supports NotPrincipal with Deny only.
             return Reach.NOTHING
@@ -48,10 +48,11 @@ class Principals:
         listed = [self._lists(part, caller) for part in _parts(caller)]
         return Reach.NOTHING if listed and all(listed) else Reach.DIRECT
 
-    def _listed(self, caller: Principal) -> Reach:
+    def _listed(self, caller: Principal, allows: bool) -> Reach:
         if caller.kind is PrincipalKind.WEB_IDENTITY:
-            # Only by its name: everyone else's token is no reason to let anybody in.
-            return Reach.DIRECT if caller.arn in self.providers else Reach.NOTHING
+            # Let in only by its provider's name: any token at all is no reason. Kept out with everyone, too.
+            named = caller.arn in self.providers or (self.everyone and not allows)
+            return Reach.DIRECT if named else Reach.NOTHING
         if self.everyone:
             return Reach.DIRECT
         if caller.kind is PrincipalKind.SERVICE:

@@ -306,6 +306,19 @@ def test_what_is_excepted_by_a_variable_without_a_value() -> None:
     assert decide(USER, identity=[but_home], values={"aws:username": ("ada",)}).allowed
     assert not decide(USER, identity=[ALLOW, but_home | {"Effect": "Deny"}]).allowed
 
+    # Also where the call names no resource, which no pattern could match.
+    assert not decide(USER, identity=[but_home], resource="*").allowed
+
+
+def test_web_identities_are_let_in_by_their_provider_only() -> None:
+    provider = f"arn:aws:iam::{HERE}:oidc-provider/issuer.example"
+    bearer = Principal(PrincipalKind.WEB_IDENTITY, "", provider, "")
+    by_provider = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": "*", "Resource": "*"}
+    assert decide(bearer, by_provider).allowed
+    for other in (to("*"), to(HERE), to(provider), by_provider | {"Principal": {"Federated": f"{provider}2"}}):
+        assert not decide(bearer, other).allowed
+    assert not decide(bearer, by_provider, to("*", effect="Deny")).allowed
+
 
 def test_a_statement_on_a_resource_that_names_nobody_is_about_nobody() -> None:
     assert not decide(USER, ALLOW).allowed
