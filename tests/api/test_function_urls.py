@@ -299,6 +299,27 @@ def test_cookies_are_set_one_by_one(returning: str) -> None:
     assert answer.headers.get_all("set-cookie") == ["a=1; Secure", "b=2"]
 
 
+def test_what_has_no_body_is_sent_without_one(publish: Callable[..., str], returning: str) -> None:
+    """Or its body would be taken for the next answer on the connection."""
+    source = """export const handler = awslambda.streamifyResponse(async (event, stream) => {
+      const out = awslambda.HttpResponseStream.from(stream, {statusCode: Number(event.rawPath.slice(1))});
+      out.write("HTTP/1.1 200 OK"); out.end("forged"); });"""
+    for url, paths in (
+        (returning, ("/", "/")),
+        (publish(source, "RESPONSE_STREAM", Runtime="nodejs22.x"), ("/204", "/304")),
+    ):
+        host = urlsplit(url).netloc
+        with closing(http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=30)) as connection:
+            for path, status in zip(paths, (204, 304), strict=True):
+                body = json.dumps({"statusCode": status, "headers": {"x-amzn-RequestId": "mine"}, "body": "forged"})
+                connection.request("POST", path, body, {"Host": host, **TYPE_JSON})
+                answer = connection.getresponse()
+                assert (answer.status, answer.read()) == (status, b"")
+                assert len(answer.headers.get_all("x-amzn-RequestId")) == 1
+            connection.request("HEAD", "/200", headers={"Host": host})
+            assert connection.getresponse().read() == b""
+
+
 @pytest.mark.parametrize(
     "returned",
     [

@@ -13,6 +13,7 @@ from cosset.invocation.api import Invocation, Invoker, StreamedInvocation
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_events import UrlCall, write_event
 from cosset.services.lambda_.url_responses import (
+    BODILESS,
     MAX_PRELUDE_BYTES,
     PRELUDE_END,
     STREAM_CONTENT_TYPE,
@@ -52,7 +53,7 @@ class UrlCalls:
             if result.content_type == STREAM_CONTENT_TYPE:
                 prelude, _, body = result.payload.partition(PRELUDE_END)
                 head = read_prelude(prelude)
-                return UrlResponse(head.status, head.headers, body)
+                return UrlResponse(head.status, head.headers, b"" if head.status in BODILESS else body)
             if result.content_type != "application/json":
                 return UrlResponse(200, [("Content-Type", result.content_type)], result.payload)
             return await _off_loop(len(result.payload), read_response, result.payload)
@@ -74,7 +75,8 @@ async def _read_streamed(streamed: StreamedInvocation) -> tuple[UrlResponse, Bod
         prelude, end, rest = buffer.partition(PRELUDE_END)
         if end:
             try:
-                return read_prelude(prelude), _body(rest, chunks, streamed)
+                head = read_prelude(prelude)
+                return head, _body(rest, chunks, streamed, is_silent=head.status in BODILESS)
             except BadResponseError:
                 break
         if len(buffer) > MAX_PRELUDE_BYTES:
@@ -82,12 +84,18 @@ async def _read_streamed(streamed: StreamedInvocation) -> tuple[UrlResponse, Bod
     return _FAILED, None
 
 
-async def _body(first: bytes, chunks: AsyncIterator[bytes], streamed: StreamedInvocation) -> AsyncIterator[bytes]:
-    """Raises: BodyBrokenError, when the function fails on the way: the client must not take it for the whole."""
-    if first:
+async def _body(
+    first: bytes, chunks: AsyncIterator[bytes], streamed: StreamedInvocation, *, is_silent: bool = False
+) -> AsyncIterator[bytes]:
+    """`is_silent`: the function is let run to its end, and nothing of it is passed on.
+
+    Raises: BodyBrokenError, when the function fails on the way: the client must not take it for the whole.
+    """
+    if first and not is_silent:
         yield first
     async for chunk in chunks:
-        yield chunk
+        if not is_silent:
+            yield chunk
     if (await streamed.result()).function_error is not None:
         raise BodyBrokenError
 

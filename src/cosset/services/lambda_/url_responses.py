@@ -14,13 +14,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STREAM_CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
+BODILESS = frozenset({204, 304})
+"""HTTP has no body in these: one that was sent all the same would be taken for the next response."""
 PRELUDE_END = bytes(8)
 """Between the head and the body of a response that streams."""
 MAX_PRELUDE_BYTES = 64 * 1024
 
 _JSON = "application/json"
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_OURS = frozenset({"connection", "content-length", "keep-alive", "trailer", "transfer-encoding", "upgrade", "date"})
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amzn-requestid",
+        "x-amzn-trace-id",
+    }
+)
 """Headers that the door writes: what the function says of them is left out."""
 
 
@@ -47,7 +61,8 @@ def read_response(payload: bytes) -> UrlResponse:
     if not isinstance(value, dict) or "statusCode" not in value:
         return UrlResponse(200, [("Content-Type", _JSON)], payload)
     status, headers = _read_head(value, _JSON)
-    return UrlResponse(status, headers, _read_body(value))
+    body = _read_body(value)
+    return UrlResponse(status, headers, b"" if status in BODILESS else body)
 
 
 def read_prelude(prelude: bytes) -> UrlResponse:
