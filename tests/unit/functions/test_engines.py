@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cosset.testing import ListedEventSource
 from cosset.wire.errors import ServiceError
 from support.functions import ACCOUNT, HANDLER_ZIP, REGION, functions_room
 from support.postgres import PostgresServer, running_postgres
@@ -66,6 +67,8 @@ async def live(room):
     await room.call("UpdateFunctionUrlConfig", FunctionName="fn", AuthType="AWS_IAM")
     listed = (await room.call("ListFunctionUrlConfigs", FunctionName="fn"))["FunctionUrlConfigs"]
     assert [(each["AuthType"], each["Cors"]) for each in listed] == [("AWS_IAM", {"MaxAge": 5})]
+    await set_ends_and_signing(room)
+    await map_sources(room)
     given = {"LayerName": "tools", "VersionNumber": 1}
     await room.call(
         "AddLayerVersionPermission", **given, StatementId="s", Action="lambda:GetLayerVersion", Principal="*"
@@ -85,3 +88,46 @@ async def live(room):
     await room.code.collect()
     await room.call("UpdateFunctionConfiguration", FunctionName="fn", Layers=[])
     await room.settle()
+
+
+async def set_ends_and_signing(room):
+    other = ARN.replace(":fn", ":other")
+    for name in ("fn", "fn:1", "fn:Prod"):
+        await room.call(
+            "PutFunctionEventInvokeConfig",
+            FunctionName=name,
+            MaximumRetryAttempts=1,
+            DestinationConfig={"OnFailure": {"Destination": other}},
+        )
+    await room.call("UpdateFunctionEventInvokeConfig", FunctionName="fn:Prod", MaximumEventAgeInSeconds=60)
+    await room.call("DeleteFunctionEventInvokeConfig", FunctionName="fn:1")
+    listed = (await room.call("ListFunctionEventInvokeConfigs", FunctionName="fn"))["FunctionEventInvokeConfigs"]
+    assert [each["FunctionArn"].rpartition(":")[2] for each in listed] == ["$LATEST", "Prod"]
+    policy = await room.functions.async_policy(ACCOUNT, REGION, "fn", "Prod")
+    assert (policy.max_retries, policy.max_age_s, policy.on_failure) == (1, 60, other)
+    await room.call("PutFunctionRecursionConfig", FunctionName="fn", RecursiveLoop="Allow")
+    publishers = {"SigningProfileVersionArns": [f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/p"]}
+    config = (await room.call("CreateCodeSigningConfig", AllowedPublishers=publishers))["CodeSigningConfig"]
+    named = {"CodeSigningConfigArn": config["CodeSigningConfigArn"]}
+    await room.call("PutFunctionCodeSigningConfig", FunctionName="fn", **named)
+    assert await room.call("ListFunctionsByCodeSigningConfig", **named) == {"FunctionArns": [ARN]}
+    target = await room.functions.resolve(ACCOUNT, REGION, "fn", None)
+    assert target.allows_recursion
+
+
+async def map_sources(room):
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+    room.sources.serve("sqs", ListedEventSource([queue]))
+    given = {"EventSourceArn": queue, "FunctionName": "fn", "Tags": {"a": "é"}}
+    made = await asyncio.gather(
+        *[room.call("CreateEventSourceMapping", **given) for _ in range(4)], return_exceptions=True
+    )
+    assert sum(isinstance(end, ServiceError) for end in made) == 3
+    (mapping,) = (await room.call("ListEventSourceMappings", FunctionName="fn"))["EventSourceMappings"]
+    room.clock.advance(1)
+    await room.call("UpdateEventSourceMapping", UUID=mapping["UUID"], Enabled=False)
+    room.clock.advance(1)
+    assert (await room.call("GetEventSourceMapping", UUID=mapping["UUID"]))["State"] == "Disabled"
+    await room.call("DeleteEventSourceMapping", UUID=mapping["UUID"])
+    room.clock.advance(1)
+    assert await room.call("ListEventSourceMappings") == {"EventSourceMappings": []}
