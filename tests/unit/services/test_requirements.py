@@ -1,0 +1,35 @@
+"""Every operation says what IAM must allow; those that need nothing are the few that AWS lets everyone call."""
+
+from collections.abc import Callable
+from inspect import signature
+from unittest.mock import MagicMock
+
+import pytest
+
+from cosset.services.iam.service import iam_service
+from cosset.services.lambda_.service import lambda_service
+from cosset.services.logs.service import logs_service
+from cosset.services.operation import Service, no_requirements
+from cosset.services.sts.service import sts_service
+
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html: who calls these
+# proves by the call itself who it is, or asks about itself.
+OPEN = {
+    "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "AssumeRoleWithWebIdentity"},
+    "iam": set[str](),
+    "lambda": set[str](),
+    "logs": set[str](),
+}
+
+
+def make(maker: Callable[..., Service]) -> Service:
+    """The service over nothing: only its table is looked at."""
+    needed = [each for each in signature(maker).parameters.values() if each.default is each.empty]
+    return maker(*(MagicMock() for _ in needed))
+
+
+@pytest.mark.parametrize("maker", [iam_service, sts_service, logs_service, lambda_service])
+def test_only_what_everyone_may_needs_nothing(maker: Callable[..., Service]) -> None:
+    service = make(maker)
+    needing_nothing = {name for name, each in service.operations.items() if each.requirements is no_requirements}
+    assert needing_nothing == OPEN[service.name]
