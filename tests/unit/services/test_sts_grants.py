@@ -240,6 +240,23 @@ def test_what_a_user_lends(run: Run) -> None:
     run(scenario)
 
 
+def test_a_users_sessions_do_not_reach_iam(run: Run) -> None:
+    """But a role's do, if its policies allow."""
+
+    async def scenario(fold: Fold) -> None:
+        manage = iam_service(fold.iam.store, fold.iam.clock)
+        own = await fold.who(await fold.call("GetSessionToken"))
+        lent = await fold.who(await fold.call("GetFederationToken", Name="guest", Policy=POLICY))
+        for caller in (own, lent):
+            with pytest.raises(ServiceError) as caught:
+                await Caller(manage, caller)("ListUsers")
+            assert caught.value.code == "InvalidClientTokenId"
+        answer = await fold.call("AssumeRole", RoleArn=await fold.role("one"), RoleSessionName="s")
+        assert Caller(manage, await fold.who(answer)).requires("ListUsers")
+
+    run(scenario)
+
+
 def test_what_was_lent_ends_with_its_lender(run: Run) -> None:
     async def scenario(fold: Fold) -> None:
         call = Caller(iam_service(fold.iam.store, fold.iam.clock), fold.user)

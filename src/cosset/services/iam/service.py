@@ -5,9 +5,14 @@ Second factors are not there.
 """
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes
+from cosset.identity.ports import Requirement
+from cosset.identity.principal import PrincipalKind
+from cosset.identity.sessions import invalid_token
 from cosset.services.iam.access_keys import AccessKeys
 from cosset.services.iam.account import Account
 from cosset.services.iam.attachments import Attachments
@@ -26,7 +31,7 @@ from cosset.services.iam.service_credentials import ServiceCredentials
 from cosset.services.iam.service_linked_roles import ServiceLinkedRoles
 from cosset.services.iam.tags import Tags
 from cosset.services.iam.users import Users
-from cosset.services.operation import Service
+from cosset.services.operation import Context, Params, Requirements, Service
 from cosset.store.database import Store
 
 
@@ -51,4 +56,22 @@ def iam_service(store: Store, clock: Clock, random_bytes: RandomBytes = secrets.
         OidcProviders(store, clock),
         SamlProviders(store, clock, random_bytes),
     ]
-    return Service.of("iam", parts, validation_code="ValidationError")
+    service = Service.of("iam", parts, validation_code="ValidationError")
+    guarded = {
+        name: replace(each, requirements=_long_term_users(each.requirements))
+        for name, each in service.operations.items()
+    }
+    return replace(service, operations=guarded)
+
+
+def _long_term_users(requirements: Requirements) -> Requirements:
+    """A user's sessions, its own and those that it lends, may not call IAM, as on AWS without a second factor:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getsessiontoken.html"""
+
+    def guarded(ctx: Context, params: Params) -> Sequence[Requirement]:
+        caller = ctx.principal
+        if caller.is_temporary and caller.kind in (PrincipalKind.USER, PrincipalKind.FEDERATED):
+            raise invalid_token()
+        return requirements(ctx, params)
+
+    return guarded
