@@ -195,5 +195,13 @@ def test_iam_must_allow_each_operation_on_the_configuration(tmp_path):
     async def test(room):
         (needed,) = room.needs("GetCodeSigningConfig", CodeSigningConfigArn=MISSING)
         assert (needed.action, needed.resource) == ("lambda:GetCodeSigningConfig", MISSING)
+        (needed,) = room.needs("PutFunctionCodeSigningConfig", FunctionName="fn", CodeSigningConfigArn=MISSING)
+        assert needed.resource.endswith(":function:fn")
+        assert needed.context == {"lambda:CodeSigningConfigArn": MISSING}
+        asked = {"AllowedPublishers": PUBLISHERS, "Tags": {"a": "1"}}
+        assert [each.action for each in room.needs("CreateCodeSigningConfig", **asked)] == [
+            "lambda:CreateCodeSigningConfig",
+            "lambda:TagResource",
+        ]
 
     in_room(tmp_path, test)

@@ -368,5 +368,9 @@ def test_iam_must_allow_each_operation_on_the_mapping(tmp_path):
         (needed,) = room.needs("DeleteEventSourceMapping", UUID=UNKNOWN)
         assert needed.action == "lambda:DeleteEventSourceMapping"
         assert needed.resource == f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:{UNKNOWN}"
+        made, tagged = room.needs("CreateEventSourceMapping", FunctionName="fn", Tags={"a": "1"})
+        assert (made.action, made.resource) == ("lambda:CreateEventSourceMapping", "*")
+        assert made.context == {"lambda:FunctionArn": FN, "aws:RequestTag/a": "1", "aws:TagKeys": ["a"]}
+        assert tagged.action == "lambda:TagResource"
 
     in_room(tmp_path, test)

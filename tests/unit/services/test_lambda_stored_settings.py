@@ -55,6 +55,19 @@ def test_the_life_of_a_network(tmp_path):
     in_room(tmp_path, test)
 
 
+def test_a_policy_may_say_which_networks_and_signatures(tmp_path):
+    async def test(room):
+        config = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-00000000000000000"
+        needed, *_ = room.needs("CreateFunction", FunctionName="fn", VpcConfig=VPC, CodeSigningConfigArn=config)
+        assert needed.context == {
+            "lambda:SubnetIds": VPC["SubnetIds"],
+            "lambda:SecurityGroupIds": VPC["SecurityGroupIds"],
+            "lambda:CodeSigningConfigArn": config,
+        }
+
+    in_room(tmp_path, test)
+
+
 @pytest.mark.parametrize("half", [{"SubnetIds": ["subnet-1"]}, {"SubnetIds": [], "SecurityGroupIds": ["sg-1"]}])
 def test_a_network_is_whole_or_none(tmp_path, half):
     async def test(room):

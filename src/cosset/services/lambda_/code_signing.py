@@ -1,17 +1,32 @@
 """The operations on code signing configurations, and on which functions have them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cosset.functions import errors
 from cosset.functions.code_signing import parse_key
 from cosset.functions.model import CodeSigningConfig, CodeSigningKey
 from cosset.functions.registry import Functions
-from cosset.identity.ports import Requirement
+from cosset.identity.ports import Requirement, tag_request
 from cosset.services.lambda_.paging import page_size, read_marker, write_marker
 from cosset.services.lambda_.references import key_of, on_everything, on_function
 from cosset.services.operation import Context, Params, Requirements, Result, operation
 
 _MAX_ITEMS = 10_000
+
+
+def _on_new(ctx: Context, params: Params) -> Sequence[Requirement]:
+    tags = params.get("Tags") or {}
+    needed = [Requirement("lambda:CreateCodeSigningConfig", "*", tag_request(tags))]
+    if tags:
+        new = f"arn:aws:lambda:{ctx.region}:{ctx.account}:code-signing-config:*"
+        needed.append(Requirement("lambda:TagResource", new, tag_request(tags)))
+    return needed
+
+
+def _on_attachment(ctx: Context, params: Params) -> Sequence[Requirement]:
+    (needed,) = on_function("PutFunctionCodeSigningConfig")(ctx, params)
+    return (replace(needed, context={"lambda:CodeSigningConfigArn": params["CodeSigningConfigArn"]}),)
 
 
 def _on_config(action: str) -> Requirements:
@@ -27,7 +42,7 @@ class CodeSigningOperations:
     def __init__(self, functions: Functions) -> None:
         self._signing = functions.code_signing
 
-    @operation("CreateCodeSigningConfig", on_everything("CreateCodeSigningConfig"))
+    @operation("CreateCodeSigningConfig", _on_new)
     async def create_code_signing_config(self, ctx: Context, params: Params) -> Result:
         config = await self._signing.create(
             ctx.account,
@@ -81,7 +96,7 @@ class CodeSigningOperations:
             result["NextMarker"] = write_marker([found[size - 1].name])
         return result
 
-    @operation("PutFunctionCodeSigningConfig", on_function("PutFunctionCodeSigningConfig"))
+    @operation("PutFunctionCodeSigningConfig", _on_attachment)
     async def put_function_code_signing_config(self, ctx: Context, params: Params) -> Result:
         key, arn = key_of(ctx, params), params["CodeSigningConfigArn"]
         await self._signing.attach(key, arn)

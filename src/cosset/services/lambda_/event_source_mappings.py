@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cosset.functions import errors
-from cosset.functions.names import FunctionReference, parse_reference
-from cosset.identity.ports import Requirement
+from cosset.functions.names import FunctionReference, parse_reference, resource_arn
+from cosset.identity.evaluation.context import ContextValue
+from cosset.identity.ports import Requirement, tag_request
 from cosset.invocation.destinations import service_of
 from cosset.services.lambda_.paging import page_size, read_marker, write_marker
 from cosset.services.lambda_.references import on_everything, own
@@ -40,10 +41,30 @@ _MEMBERS = {
 
 def _on_mapping(action: str) -> Requirements:
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        arn = f"arn:aws:lambda:{ctx.region}:{ctx.account}:event-source-mapping:{params['UUID']}"
-        return (Requirement(f"lambda:{action}", arn),)
+        return (Requirement(f"lambda:{action}", _arn(ctx, params["UUID"]), _function_key(ctx, params)),)
 
     return requirements
+
+
+def _on_new(ctx: Context, params: Params) -> Sequence[Requirement]:
+    tags = params.get("Tags") or {}
+    context = tag_request(tags) | _function_key(ctx, params)
+    needed = [Requirement("lambda:CreateEventSourceMapping", "*", context)]
+    if tags:
+        needed.append(Requirement("lambda:TagResource", _arn(ctx, "*"), context))
+    return needed
+
+
+def _function_key(ctx: Context, params: Params) -> dict[str, ContextValue]:
+    """The function that the mapping is to have, for policies that allow some functions only."""
+    name = params.get("FunctionName")
+    if not name:
+        return {}
+    return {"lambda:FunctionArn": resource_arn(name, None, account=ctx.account, region=ctx.region)}
+
+
+def _arn(ctx: Context, uuid: str) -> str:
+    return f"arn:aws:lambda:{ctx.region}:{ctx.account}:event-source-mapping:{uuid}"
 
 
 class EventSourceMappingOperations:
@@ -52,7 +73,7 @@ class EventSourceMappingOperations:
     def __init__(self, mappings: EventSourceMappings) -> None:
         self._mappings = mappings
 
-    @operation("CreateEventSourceMapping", on_everything("CreateEventSourceMapping"))
+    @operation("CreateEventSourceMapping", _on_new)
     async def create_event_source_mapping(self, ctx: Context, params: Params) -> Result:
         if params.get("SelfManagedEventSource"):
             raise errors.not_here("Apache Kafka of one's own (SelfManagedEventSource)")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from cosset.functions import errors
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference, parse_reference, resource_arn
+from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.ports import Requirement, tag_request
 from cosset.services.operation import Context, Params, Requirements
 
@@ -72,7 +73,7 @@ def with_role(action: str) -> Requirements:
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
         layers, tags = params.get("Layers") or (), params.get("Tags") or {}
-        context = tag_request(tags) | ({"lambda:Layer": layers} if layers else {})
+        context = tag_request(tags) | _settings(params)
         needed = [replace(each, context=context) for each in on_the_function(ctx, params)]
         if tags:
             needed.append(replace(needed[0], action="lambda:TagResource"))
@@ -82,3 +83,15 @@ def with_role(action: str) -> Requirements:
         return needed
 
     return requirements
+
+
+def _settings(params: Params) -> dict[str, ContextValue]:
+    """The condition keys by which a policy says which settings a function may have."""
+    vpc = params.get("VpcConfig") or {}
+    given = {
+        "lambda:Layer": params.get("Layers"),
+        "lambda:SubnetIds": vpc.get("SubnetIds"),
+        "lambda:SecurityGroupIds": vpc.get("SecurityGroupIds"),
+        "lambda:CodeSigningConfigArn": params.get("CodeSigningConfigArn"),
+    }
+    return {name: value for name, value in given.items() if value}
