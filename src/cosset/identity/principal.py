@@ -1,6 +1,6 @@
 """Who is calling. One frozen value that travels with every request, and the credentials that prove it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -61,6 +61,6 @@ class Credentials:
     """Keys that sign requests. `session_token` and `expires_at_ms` (epoch) only for temporary ones."""
 
     access_key_id: str
-    secret_access_key: str
-    session_token: str | None = None
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
     expires_at_ms: int | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from sqlalchemy import insert, update
 
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.directory import IamDirectory
-from cosset.services.iam.records import CHANGES
+from cosset.services.iam.first_start import draw_seed
+from cosset.services.iam.records import CHANGES, find_access_key
 from cosset.services.iam.tables import access_keys, roles
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
@@ -223,5 +225,23 @@ def test_an_unknown_role_is_accepted_in_development(tmp_path: Path) -> None:
             known = await iam.directory.find_key(session.access_key_id, session.session_token)
             assert known is not None
             assert known.principal.arn == "arn:aws:sts::000000000000:assumed-role/anything/s"
+
+    asyncio.run(scenario())
+
+
+def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_iam(tmp_path) as iam:
+            session = await iam.directory.sessions.issue(_role(iam, "cosset-basic"), "s", 900)
+            known = await iam.directory.find_key(session.access_key_id, session.session_token)
+            record = await iam.store.read(lambda tx: find_access_key(tx, iam.administrator.access_key_id))
+            shown = repr((known, session, record, iam.administrator, draw_seed(secrets.token_bytes, dev=False)))
+            for secret in (
+                session.secret_access_key,
+                session.session_token,
+                iam.administrator.secret_access_key,
+                "session_secret",
+            ):
+                assert str(secret) not in shown
 
     asyncio.run(scenario())

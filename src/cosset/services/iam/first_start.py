@@ -4,7 +4,7 @@ Made once, in one transaction; a second node that starts at the same moment find
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import insert, select
 
@@ -36,7 +36,7 @@ class Seed:
     credentials: Credentials
     user_id: str
     role_id: str
-    session_secret: bytes
+    session_secret: bytes = field(repr=False)
     development: bool
 
 

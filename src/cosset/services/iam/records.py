@@ -1,7 +1,7 @@
 """IAM's entities as the tables hold them, and how to find one by name. Handlers and the directory stand on these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -65,7 +65,7 @@ class AccessKey:
     """A long-term key. `owner` is its user."""
 
     access_key_id: str
-    secret: str
+    secret: str = field(repr=False)
     active: bool
     owner: User
 
