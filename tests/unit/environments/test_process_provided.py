@@ -1,5 +1,6 @@
 """Custom runtimes through the process tier: a `bootstrap` file that speaks the Runtime API itself."""
 
+import asyncio
 import json
 import sys
 from functools import partial
@@ -9,6 +10,7 @@ import pytest
 from cosset.clock import SystemClock
 from cosset.environments.api import InitError, Outcome
 from cosset.environments.process import ProcessTier
+from cosset.environments.response_stream import ResponseStream
 from cosset.runtimes.catalogue import Catalogue
 from support.written import event_for, invoke_once, spec_for
 
@@ -125,3 +127,15 @@ def test_a_bootstrap_that_ends_at_once(provided):
         "errorType": "Runtime.ExitError",
         "errorMessage": "RequestId: r Error: Runtime exited with error: exit status 127",
     }
+
+
+def test_chunks_of_a_custom_runtime_go_to_the_stream_of_who_takes_one(provided):
+    stream = ResponseStream()
+    answers, _ = provided(PYTHON, event_for(b'"chunks"', stream=stream), event_for(b'"chunks"'))
+    assert [(answer.payload, answer.streamed) for answer in answers] == [(b"", True), (b"ab", False)]
+    stream.close()
+
+    async def read():
+        return [chunk async for chunk in stream]
+
+    assert (b"".join(asyncio.run(read())), stream.content_type) == (b"ab", "text/plain")
