@@ -147,18 +147,7 @@ class Functions:
         Raises:
             ServiceError: InvalidParameterValueException, ResourceConflictException, as AWS says them.
         """
-        names.check_new_name(key.name)
-        checks.check_mandatory(change)
-        await self._check_runtime(change.runtime)
-        checks.check_snap_start(change.runtime, change.snap_start or "None")
-        checks.check_variables(change.variables or {})
-        check_tags(tags)
-        await self._check_role(key, change.role)
-        await self._check_dead_letter(key, change.role or "", change)
-        if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
-            raise errors.conflict(f"Function already exist: {key.name}")
-        if code_signing_config:
-            await self._store.read(lambda tx: self.code_signing.verify_new(tx, key, code_signing_config))
+        await self._check_new(key, change, tags, code_signing_config)
         code = await self.code.keep(package)
         fresh = configuring.new_function(key, change, code, modified=self._now(), new_id=self._new_id)
 
@@ -314,6 +303,23 @@ class Functions:
     def _check_deployable(self, tx: Transaction, key: FunctionKey, revision_id: str | None) -> None:
         changeable_latest(tx, key, revision_id)
         self.code_signing.verify(tx, key)
+
+    async def _check_new(
+        self, key: FunctionKey, change: Change, tags: Mapping[str, str], code_signing_config: str | None
+    ) -> None:
+        """What can be told before the package is looked at."""
+        names.check_new_name(key.name)
+        checks.check_mandatory(change)
+        await self._check_runtime(change.runtime)
+        checks.check_snap_start(change.runtime, change.snap_start or "None")
+        checks.check_variables(change.variables or {})
+        check_tags(tags)
+        await self._check_role(key, change.role)
+        await self._check_dead_letter(key, change.role or "", change)
+        if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
+            raise errors.conflict(f"Function already exist: {key.name}")
+        if code_signing_config:
+            await self._store.read(lambda tx: self.code_signing.verify_new(tx, key, code_signing_config))
 
     async def _check_runtime(self, runtime: str | None) -> None:
         refusal = await self._runtimes.refusal(runtime or "")
