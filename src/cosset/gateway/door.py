@@ -105,6 +105,10 @@ class Door:
         self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
         self._new_request_id = new_request_id or RequestIds()
 
+    def read_model(self, service: str) -> None:
+        """Reads a served service's model before its first call; may run in a thread."""
+        self._router.read_model(service)
+
     async def handle(self, request: Request, gone: asyncio.Event | None = None) -> Response:
         """Answers every request, whatever is in it. `gone` is set when the client has left.
 

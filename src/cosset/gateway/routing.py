@@ -71,6 +71,9 @@ class Router:
             self._by_host[head.endpoint_prefix] = name
             self._by_signing_name.setdefault(head.signing_name, []).append(name)
 
+    def read_model(self, name: str) -> None:
+        self._catalogue.service(name)
+
     def route(self, request: Request, signing_name: str | None) -> Route:
         """Raises nothing: what is found nowhere gets a Route without a table."""
         name = self._served_by(request, signing_name)

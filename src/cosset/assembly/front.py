@@ -1,0 +1,92 @@
+"""The way in, wired: the services, function URLs, the door."""
+
+from collections.abc import Sequence
+
+from cosset.assembly.ground import Ground
+from cosset.clock import Clock
+from cosset.functions.registry import Functions
+from cosset.gateway.door import Door
+from cosset.gateway.function_urls import FunctionUrlGate
+from cosset.gateway.health import PATH as HEALTH_PATH
+from cosset.gateway.health import Health
+from cosset.gateway.plain import PlainRoute
+from cosset.identity.authorizer import PolicyAuthorizer
+from cosset.invocation.api import Invoker
+from cosset.services.lambda_.code_links import PATH as CODE_PATH
+from cosset.services.lambda_.code_links import CodeLinks
+from cosset.services.lambda_.url_calls import UrlCalls
+from cosset.services.operation import AnyService, LateService, Service
+from cosset.settings import Settings
+from cosset.triggers.mappings import EventSourceMappings
+from cosset.triggers.sources import EventSources
+
+
+def make_services(
+    ground: Ground, functions: Functions, invoker: Invoker, links: CodeLinks, clock: Clock
+) -> Sequence[AnyService]:
+    """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
+    # No source is in the directory: the engine that pulls from them is not there yet.
+    mappings = EventSourceMappings(ground.store, functions, EventSources(), clock)
+
+    def make_lambda() -> Service:
+        from cosset.services.lambda_.service import lambda_service
+
+        return lambda_service(functions, invoker, links, mappings)
+
+    def make_iam() -> Service:
+        from cosset.services.iam.service import iam_service
+
+        return iam_service(ground.store, clock)
+
+    def make_sts() -> Service:
+        from cosset.services.iam.oidc_book import OidcBook
+        from cosset.services.sts.service import sts_service
+
+        return sts_service(ground.directory, ground.directory.sessions, OidcBook(ground.store), clock)
+
+    def make_logs() -> Service:
+        from cosset.services.logs.service import logs_service
+
+        return logs_service(ground.store, ground.segments, clock)
+
+    makers = {"lambda": make_lambda, "iam": make_iam, "sts": make_sts, "logs": make_logs}
+    return [LateService(name, make) for name, make in makers.items()]
+
+
+def make_urls(
+    settings: Settings,
+    ground: Ground,
+    functions: Functions,
+    invoker: Invoker,
+    authorizer: PolicyAuthorizer,
+    clock: Clock,
+) -> FunctionUrlGate:
+    return FunctionUrlGate(
+        functions.urls,
+        UrlCalls(invoker),
+        keys=ground.directory,
+        authorizer=authorizer,
+        clock=clock,
+        max_clock_skew_s=settings.max_clock_skew_s,
+    )
+
+
+def make_door(
+    settings: Settings,
+    ground: Ground,
+    services: Sequence[AnyService],
+    links: CodeLinks,
+    health: Health,
+    urls: FunctionUrlGate,
+    authorizer: PolicyAuthorizer,
+    clock: Clock,
+) -> Door:
+    return Door(
+        services=services,
+        keys=ground.directory,
+        authorizer=authorizer,
+        settings=settings,
+        clock=clock,
+        routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
+        urls=urls,
+    )

@@ -1,0 +1,59 @@
+"""What every room stands on, opened: what is kept, who is who, who decides, where logs go."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosset.clock import Clock
+from cosset.functions.records import TOPIC as FUNCTION_CHANGES
+from cosset.functions.resource_policies import FunctionResources
+from cosset.identity.authorizer import PolicyAuthorizer
+from cosset.identity.policy_sources import ResourceSource
+from cosset.observe.log_buffer import LogBuffer
+from cosset.services.iam.directory import IamDirectory
+from cosset.services.iam.held_policies import CarriedPolicies, IamResources, RoleTrust
+from cosset.services.iam.policy_book import PolicyBook
+from cosset.services.iam.records import CHANGES as IAM_CHANGES
+from cosset.services.logs.group_book import LogGroupBook
+from cosset.services.logs.retention import LogRetention
+from cosset.settings import Settings
+from cosset.store.database import Store
+from cosset.store.segments import SegmentStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every room stands on: what is kept, who is who, where logs go."""
+
+    data: Path
+    store: Store
+    segments: SegmentStore
+    directory: IamDirectory
+    logs: LogBuffer
+
+
+async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
+    store = await Store.open(data=data, database=settings.database, clock=clock, min_free_mb=settings.min_free_mb)
+    stack.push_async_callback(store.close)
+    segments = await SegmentStore.open(data / "logs", clock, min_free_mb=settings.min_free_mb)
+    stack.push_async_callback(segments.close)
+    logs = LogBuffer(segments, LogGroupBook(store, clock), clock)
+    logs.start()
+    stack.push_async_callback(logs.close)
+    retention = LogRetention(store, segments, clock)
+    retention.start()
+    stack.push_async_callback(retention.close)
+    return Ground(data, store, segments, IamDirectory(store, clock, dev=settings.dev), logs)
+
+
+def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:
+    """Decisions hold until anything that they may rest on changes, here or on another node."""
+    resources: dict[str, ResourceSource] = {
+        "iam": IamResources(ground.store),
+        "lambda": FunctionResources(ground.store),
+        "sts": RoleTrust(ground.store, dev=settings.dev),
+    }
+    authorizer = PolicyAuthorizer(CarriedPolicies(ground.store, PolicyBook()), resources, clock, audit=settings.dev)
+    for topic in (IAM_CHANGES, FUNCTION_CHANGES):
+        ground.store.on_change(topic, authorizer.forget)
+    return authorizer

@@ -1,0 +1,67 @@
+"""Functions and their invocation, wired: the domain, the dispatcher, the workers of events and of their ends."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from cosset.assembly.ground import Ground
+from cosset.clock import Clock
+from cosset.environments.pool import Pool
+from cosset.functions.code import CodeStore
+from cosset.functions.registry import Functions
+from cosset.functions.runtime_rules import RuntimeRules
+from cosset.identity.role_rights import RoleRights
+from cosset.invocation.admission import Admission
+from cosset.invocation.asynchronous import AsyncEvents, AsyncWorker
+from cosset.invocation.deliveries import Deliveries, DeliveryWorker
+from cosset.invocation.destinations import Destinations
+from cosset.invocation.dispatcher import Dispatcher
+from cosset.invocation.execution import Execution
+from cosset.invocation.function_destination import FunctionDestination
+from cosset.runtimes.catalogue import Catalogue
+from cosset.settings import Settings
+from cosset.store.blobs import Blobs
+from cosset.store.queue import DurableQueue
+
+ASYNC_QUEUE = "async-invoke"
+DELIVERY_QUEUE = "async-deliveries"
+
+
+@dataclass(frozen=True, slots=True)
+class Outward:
+    """Where the ends of asynchronous events go, and by what right."""
+
+    destinations: Destinations
+    rights: RoleRights
+
+
+async def open_functions(
+    stack: AsyncExitStack, settings: Settings, ground: Ground, outward: Outward, clock: Clock
+) -> tuple[Functions, Catalogue]:
+    catalogue = Catalogue(strict=settings.strict_runtimes)
+    blobs = Blobs(ground.data / "blobs", min_free_mb=settings.min_free_mb)
+    functions = Functions(
+        store=ground.store,
+        code=CodeStore(ground.store, blobs, ground.data / "code", clock),
+        roles=ground.directory,
+        runtimes=RuntimeRules(catalogue, legacy=settings.legacy_runtimes, strict=settings.strict_runtimes),
+        destinations=outward.destinations,
+        rights=outward.rights,
+        clock=clock,
+        concurrency=settings.concurrency,
+    )
+    await functions.start()
+    stack.push_async_callback(functions.close)
+    return functions, catalogue
+
+
+def make_invocation(
+    settings: Settings, ground: Ground, functions: Functions, outward: Outward, pool: Pool, clock: Clock
+) -> tuple[Dispatcher, AsyncWorker, DeliveryWorker]:
+    queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
+    outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
+    execution = Execution(pool, ground.directory.sessions, ground.logs, clock)
+    events = AsyncEvents(ground.store, queue, clock)
+    dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events, clock)
+    outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))
+    worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
+    return dispatcher, worker, DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock)
