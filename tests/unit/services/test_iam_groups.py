@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cosset.services.iam.held_policies import IamResources
 from support.iam_bench import POLICY, TRUST, Bench, Run, run_with_iam
 
 S3 = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
@@ -231,3 +232,20 @@ def test_the_boundary_and_the_policy_are_said_to_the_evaluator() -> None:
     }
     needed = service.operations["AttachGroupPolicy"].requirements(ctx, {"GroupName": "g", "PolicyArn": S3})[0]
     assert needed.context == {"iam:PolicyARN": S3}
+
+
+def test_a_path_is_known_though_the_call_does_not_say_it(run: Run) -> None:
+    """Or a Deny on a path would be got around by leaving it out."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.call("CreateGroup", GroupName="g", Path="/admin/")
+        await bench.call("CreateInstanceProfile", InstanceProfileName="box", Path="/admin/")
+        resources = IamResources(bench.iam.store)
+        for short, whole in (("group/g", "group/admin/g"), ("instance-profile/box", "instance-profile/admin/box")):
+            facts = await resources.facts_of("iam:Any", f"arn:aws:iam::{bench.account}:{short}")
+            assert facts is not None
+            assert facts.arn == f"arn:aws:iam::{bench.account}:{whole}"
+        for unknown in ("group/none", "mfa/x"):
+            assert await resources.facts_of("iam:Any", f"arn:aws:iam::{bench.account}:{unknown}") is None
+
+    run(scenario)

@@ -4,6 +4,7 @@ Reads the store each time: whoever decides keeps its decisions until the change 
 """
 
 import json
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import select
 
@@ -11,9 +12,10 @@ from cosset.identity.arn import Arn
 from cosset.identity.evaluation.decision import Layer
 from cosset.identity.policy_sources import HeldPolicies, PolicyText, ResourceFacts, tag_context
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.iam.instance_profiles import InstanceProfile, find_instance_profile
 from cosset.services.iam.owners import OwnerKind
 from cosset.services.iam.policy_book import PolicyBook, attached_arns
-from cosset.services.iam.records import Role, User, find_role, find_user, groups_of
+from cosset.services.iam.records import Group, Role, User, find_group, find_role, find_user, groups_of
 from cosset.services.iam.tables import inline_policies
 from cosset.store.database import Store, Transaction
 
@@ -93,7 +95,7 @@ class RoleTrust:
 
 
 class IamResources:
-    """Implements `ResourceSource` for iam: path, tags and boundary of users and roles that calls name without path."""
+    """Implements `ResourceSource` for iam: path, tags and boundary of what calls name without its path."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -104,17 +106,26 @@ class IamResources:
             return None
         kind, _, path = arn.resource.partition("/")
         name, account = path.rpartition("/")[2], arn.account
-        found: User | Role | None = None
-        if kind == "role":
-            found = await self._store.read(lambda tx: find_role(tx, account, name))
-        elif kind == "user":
-            found = await self._store.read(lambda tx: find_user(tx, account, name))
+        find = _FINDERS.get(kind)
+        found = None if find is None else await self._store.read(lambda tx: find(tx, account, name))
         if found is None:
             return None
+        if isinstance(found, Group):
+            return ResourceFacts(arn=found.arn)
+        if isinstance(found, InstanceProfile):
+            return ResourceFacts(context=tag_context(found.tags, "iam"), arn=found.arn)
         context = tag_context(found.tags, "iam")
         if found.permissions_boundary is not None:
             context["iam:PermissionsBoundary"] = found.permissions_boundary
         return ResourceFacts(context=context, arn=found.arn)
+
+
+_FINDERS: Mapping[str, Callable[[Transaction, str, str], User | Role | Group | InstanceProfile | None]] = {
+    "role": find_role,
+    "user": find_user,
+    "group": find_group,
+    "instance-profile": find_instance_profile,
+}
 
 
 def _is_same(principal: Principal, owner: User | Role) -> bool:

@@ -17,7 +17,7 @@ from cosset.services.iam.errors import (
 )
 from cosset.services.iam.owners import need_modifiable_role, need_role
 from cosset.services.iam.paging import page
-from cosset.services.iam.records import Role, role_of
+from cosset.services.iam.records import CHANGES, Role, role_of
 from cosset.services.iam.requirements import and_passing_the_role, on_everything, on_instance_profile, on_new, on_role
 from cosset.services.iam.shapes import read_tags, role_as_created, tag_list
 from cosset.services.iam.tables import instance_profiles, roles
@@ -111,6 +111,7 @@ class InstanceProfiles:
             if profile.role is not None:
                 raise delete_conflict("Cannot delete entity, must remove roles from instance profile first.")
             tx.execute(delete(instance_profiles).where(*_row_of(profile)))
+            tx.announce(CHANGES, ctx.account)
 
         await self._store.write(work)
 
@@ -137,11 +138,18 @@ def find_profiles(tx: Transaction, account: str) -> list[InstanceProfile]:
 
 def need_instance_profile(tx: Transaction, account: str, name: str) -> InstanceProfile:
     """The instance profile. Raises ServiceError NoSuchEntity."""
+    profile = find_instance_profile(tx, account, name)
+    if profile is None:
+        raise no_such_entity(f"Instance Profile {name} cannot be found.")
+    return profile
+
+
+def find_instance_profile(tx: Transaction, account: str, name: str) -> InstanceProfile | None:
     columns = instance_profiles.c
     query = select(instance_profiles).where(columns.account == account, columns.name_key == name.lower())
     row = tx.execute(query).one_or_none()
     if row is None or row.name != name:
-        raise no_such_entity(f"Instance Profile {name} cannot be found.")
+        return None
     role = tx.execute(select(roles).where(roles.c.account == account, roles.c.name_key == row.role_key)).one_or_none()
     return _profile_of(row, None if role is None else role_of(role))
 
@@ -169,3 +177,5 @@ def _add(tx: Transaction, profile: InstanceProfile) -> None:
             created_ms=profile.created_ms,
         )
     )
+    # Decisions about this name rest on its path and tags.
+    tx.announce(CHANGES, profile.account)
