@@ -19,7 +19,15 @@ from cosset.environments.api import (
     error_object,
 )
 from cosset.environments.log_pipe import LogPipe
-from cosset.environments.transport import Exit, Process, Reply, RuntimeInitError, Transport, TransportClosedError
+from cosset.environments.transport import (
+    TRUNCATED,
+    Exit,
+    Process,
+    Reply,
+    RuntimeInitError,
+    Transport,
+    TransportClosedError,
+)
 
 REPLY_GRACE_S = 0.02
 """A runtime may answer and exit at once: how long its last bytes may still be on their way to us."""
@@ -122,7 +130,7 @@ class RunningEnvironment:
         except asyncio.CancelledError:
             await self.shutdown()
             raise
-        if self._timed_out:
+        if self._timed_out or (reply.error_type == TRUNCATED and self._process_ended):
             return await self._ended(event, began_s, delivered=True)
         return await self._answered(event, reply, began_s)
 

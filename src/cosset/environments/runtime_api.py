@@ -17,12 +17,12 @@ from typing import NamedTuple
 from cosset.environments.api import Event
 from cosset.environments.http_connection import Answered, BodySink, HttpConnection, HttpRequest
 from cosset.environments.response_stream import MAX_STREAM_BYTES
-from cosset.environments.transport import Reply, RuntimeInitError, TransportClosedError
+from cosset.environments.transport import TRUNCATED, Reply, RuntimeInitError, TransportClosedError
 
 MAX_REPLY_BYTES = 6 * 1024 * 1024 + 100
 MAX_CONNECTIONS = 64
 _MAX_WAITING = 16
-_TRUNCATION_GRACE_S = 0.25
+_TRUNCATION_GRACE_S = 1.0
 """A stream that breaks off is mostly the end of the process, which says more: how long that has to be noticed."""
 _MAX_ERROR_TYPE = 256
 _VERSION = "/2018-06-01/runtime/"
@@ -243,9 +243,8 @@ def _success(request: HttpRequest) -> Reply:
 def _truncated(reply: asyncio.Future[Reply]) -> None:
     """The runtime hung up in the middle of a stream, and lives on."""
     if not reply.done():
-        error_type = "Runtime.TruncatedResponse"
-        body = {"errorType": error_type, "errorMessage": "The response stream ended before it was complete"}
-        reply.set_result(Reply(json.dumps(body).encode(), error_type=error_type))
+        body = {"errorType": TRUNCATED, "errorMessage": "The response stream ended before it was complete"}
+        reply.set_result(Reply(json.dumps(body).encode(), error_type=TRUNCATED))
 
 
 def _size_error(size_bytes: int, limit_bytes: int) -> Reply:

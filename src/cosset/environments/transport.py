@@ -10,6 +10,10 @@ from typing import Protocol
 from cosset.environments.api import Event
 
 
+TRUNCATED = "Runtime.TruncatedResponse"
+"""Type of the error Reply when the runtime hung up in the middle of a stream."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How a process ended: `code` when it exited, `signal` when it was killed, `oom` when the kernel's limit did it."""

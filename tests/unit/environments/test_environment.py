@@ -9,7 +9,7 @@ import pytest
 from cosset.environments.api import EnvironmentGoneError, EnvironmentState, InitError, Outcome
 from cosset.environments.environment import REPLY_GRACE_S, RunningEnvironment, describe_exit
 from cosset.environments.log_pipe import LogPipe
-from cosset.environments.transport import Exit, Reply, RuntimeInitError, TransportClosedError
+from cosset.environments.transport import TRUNCATED, Exit, Reply, RuntimeInitError, TransportClosedError
 from support.clock import ManualClock
 from support.written import Lines, event_for, spec_for
 
@@ -215,6 +215,22 @@ def test_an_exit_is_answered_after_the_grace(rigged):
         answer = await task
         assert (answer.outcome, answer.error_type) == (Outcome.EXIT, "Runtime.ExitError")
         assert answer.duration_ms == pytest.approx(125)
+
+    rigged(body)
+
+
+def test_a_stream_that_broke_off_with_its_process_is_told_as_the_end_of_the_process(rigged):
+    async def body(rig):
+        await rig.start()
+        _, task = await rig.invoke()
+        rig.process.end(Exit(code=3))
+        await settle()
+        rig.transport.reply.set_result(Reply(b"{}", error_type=TRUNCATED))
+        await settle()
+        rig.clock.advance(REPLY_GRACE_S)
+        answer = await task
+        assert (answer.outcome, answer.error_type) == (Outcome.EXIT, "Runtime.ExitError")
+        assert b"exit status 3" in answer.payload
 
     rigged(body)
 
