@@ -9,7 +9,6 @@ from typing import Protocol
 
 from cosset.environments.api import Event
 
-
 TRUNCATED = "Runtime.TruncatedResponse"
 """Type of the error Reply when the runtime hung up in the middle of a stream."""
 
