@@ -10,15 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from cosset.environments.launcher import owner
+from cosset.environments.launcher.owner import OwnerError
 from cosset.ready import Ready, parse_ready
 from cosset.runtimes.catalogue import homes_of_interpreters
 from cosset.settings import Settings
+
+__all__ = ["OwnerError", "run"]
 
 
 def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
     """Serves until a signal ends it; the exit code. `settings.data` is set. `on_ready` runs in the user's process.
 
     Nothing is left when it returns: no process, no mount, no cgroup.
+
+    Raises: OwnerError, when the data folder or what the settings ask of the host cannot be had.
     """
     assert settings.data is not None
     data = settings.data
@@ -33,4 +38,11 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
         on_ready(parse_ready(message, data))
 
     readable = homes_of_interpreters(os.environ)
-    return owner.run(data=data, serve=serve, on_message=on_message, readable=readable, min_free_mb=settings.min_free_mb)
+    return owner.run(
+        data=data,
+        serve=serve,
+        on_message=on_message,
+        readable=readable,
+        min_free_mb=settings.min_free_mb,
+        egress_to=settings.egress_allow if settings.egress and settings.tier == "jail" else None,
+    )

@@ -26,6 +26,10 @@ class Settings:
     """Region of the profile, and of requests that name none."""
     tier: str = "jail"
     """Isolation tier: `jail`, or `process` (isolates nothing; only by name)."""
+    egress: bool = False
+    """Let functions reach the internet, as on AWS. Needs root, nft and forwarding; see `cosset doctor`."""
+    egress_allow: tuple[str, ...] = ()
+    """Networks that functions may reach though they are private or otherwise special: IPv4 in CIDR notation."""
     strict_runtimes: bool = False
     """Refuse a runtime that is not installed here instead of serving it with the nearest of its language."""
     legacy_runtimes: bool = False

@@ -104,5 +104,5 @@ def test_says_what_is_weaker() -> None:
 
 def test_says_what_root_has_here() -> None:
     levels = {finding.name: finding.level for finding in host.inspect()}
-    assert set(levels) == {"root", "namespaces", "seccomp", "cgroups", "freezing", "disks", "overlay", "kernel"}
+    assert set(levels) == {"root", "namespaces", "seccomp", "cgroups", "freezing", "disks", "egress", "overlay", "kernel"}
     assert (levels["root"] is host.Level.OK) == (os.geteuid() == 0)

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,14 +21,14 @@ from cosset.runtimes.catalogue import Catalogue
 from cosset.runtimes.sealing import channel
 
 _LAUNCHER = """
-import socket, sys
+import json, socket, sys
 from pathlib import Path
 from cosset.environments.launcher import cgroups, images, owner
 if "--only-cgroups-of-version-1" in sys.argv:
     cgroups._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
 if "--without-images" in sys.argv:
     images.shutil.which = lambda *_, **__: None
-owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print, min_free_mb=int(sys.argv[3]))
+owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print, **json.loads(sys.argv[3]))
 """
 
 
@@ -113,16 +114,21 @@ async def jail(
     freezer_version: int = 2,
     has_images: bool = True,
     min_free_mb: int = 0,
+    egress_to: Sequence[str] | None = None,
+    namespace: Path | None = None,
     **options: object,
 ) -> AsyncIterator[Jail]:
     """Args: user: the uid to start the launcher as; None: the test's own. freezer_version: 1 does without cgroups of
-    version 2 where there are both. has_images: False: as on a host without mkfs."""
+    version 2 where there are both. has_images: False: as on a host without mkfs. namespace: the
+    network that the launcher is to take for the host's."""
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
-        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder), str(min_free_mb)]
+        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder)]
+        command += [json.dumps({"min_free_mb": min_free_mb, "egress_to": egress_to})]
         command += ["--only-cgroups-of-version-1"] if freezer_version == 1 else []
         command += [] if has_images else ["--without-images"]
+        command = command if namespace is None else ["nsenter", f"--net={namespace}", *command]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220
         theirs.close()
         clock = SystemClock()

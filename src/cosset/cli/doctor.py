@@ -50,18 +50,18 @@ def doctor(as_json: bool, **flags: object) -> None:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Everything, topic by topic."""
-    yield from examine_isolation(settings.tier)
+    yield from examine_isolation(settings.tier, wants_egress=settings.egress)
     yield from examine_runtimes(settings.strict_runtimes)
     yield from examine_data(settings.data or configuration.default_data(os.environ), settings.min_free_mb)
     yield examine_database(settings.database)
     yield examine_port(settings.host, settings.port)
 
 
-def examine_isolation(tier: str) -> Iterator[Finding]:
+def examine_isolation(tier: str, *, wants_egress: bool = False) -> Iterator[Finding]:
     """What the jail needs. With the tier `process` chosen, a missing jail stops nothing."""
     from cosset.environments.jail import host
 
-    for found in host.inspect():
+    for found in host.inspect(wants_egress=wants_egress):
         level = "weaker" if tier == "process" and found.level is host.Level.MISSING else found.level.value
         yield Finding("isolation", found.name, level, found.detail, found.fix)
     if tier == "process":

@@ -35,7 +35,10 @@ def up(as_json: bool, **flags: Any) -> None:
         click.echo(_line(ready, settings.profile) if as_json else _banner(ready, where))
         sys.stdout.flush()
 
-    sys.exit(server.run(settings, on_ready))
+    try:
+        sys.exit(server.run(settings, on_ready))
+    except server.OwnerError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _keep_profile(ready: "Ready", *, for_user: bool) -> str:

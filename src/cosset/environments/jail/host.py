@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups, images
+from cosset.environments.launcher import cgroups, egress, images
 from cosset.runtimes.sealing import filter as seccomp
 from cosset.runtimes.sealing import kernel
 
@@ -46,11 +46,12 @@ _APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 
 
-def inspect() -> list[Finding]:
+def inspect(*, wants_egress: bool = False) -> list[Finding]:
     """Everything that matters to the jail, the worst things first."""
     if sys.platform != "linux":
         return [_no_linux()]
     findings = [_privileges(), _namespaces(), _seccomp(), _cgroups(), _freezer(), _disks(), _layers(), _kernel()]
+    findings.append(_egress(is_wanted=wants_egress))
     order = [Level.MISSING, Level.WEAKER, Level.OK]
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
@@ -151,6 +152,18 @@ def _layers() -> Finding:
         return Finding("overlay", Level.OK, "A function may have several layers.")
     fix = "sudo modprobe overlay"
     return Finding("overlay", Level.WEAKER, "No overlay file system: functions with several layers do not start.", fix)
+
+
+def _egress(*, is_wanted: bool) -> Finding:
+    try:
+        other = egress.foreign_firewall(egress.check())
+    except egress.EgressError as error:
+        level = Level.MISSING if is_wanted else Level.WEAKER
+        return Finding("egress", level, f"Functions cannot be let to the internet: {error}.", "See there.")
+    if other is not None:
+        detail = f"The firewall table `{other}` drops what is forwarded, and no rule of Cosset's can override it."
+        return Finding("egress", Level.WEAKER, detail, 'Accept there what comes from "cosset*", and answers to it.')
+    return Finding("egress", Level.OK, "Functions can be let to the internet: --egress.")
 
 
 def _kernel() -> Finding:

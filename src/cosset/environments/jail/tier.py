@@ -16,6 +16,7 @@ from cosset.environments.api import EnvironmentSpec, InitError, LogSink, TierUna
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
+from cosset.environments.jail.dns import DnsForwarder, Nameservers, host_nameservers
 from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
 from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
 from cosset.environments.log_pipe import LogPipe
@@ -35,6 +36,7 @@ class JailTier:
         on_endpoint: given the socket that listens at 127.0.0.1:4566 inside each environment, which it then owns. None:
             Cosset cannot be reached from inside, and AWS_ENDPOINT_URL is not set.
         node_modules: folder in the data folder with the AWS SDK for Node, where it is installed.
+        nameservers: who answers for names, where the launcher gives environments a way to the internet.
         has_cpu_quota: CPU in proportion to memory after Init, as on AWS; otherwise only shares.
     """
 
@@ -49,6 +51,7 @@ class JailTier:
         on_endpoint: OnEndpoint | None = None,
         node_modules: Path | None = None,
         has_cpu_quota: bool = True,
+        nameservers: Nameservers = host_nameservers,
     ) -> None:
         self._launcher = launcher
         self._catalogue = catalogue
@@ -56,6 +59,7 @@ class JailTier:
         self._on_endpoint = on_endpoint
         self._node_modules = node_modules
         self._has_cpu_quota = has_cpu_quota
+        self._nameservers = nameservers
         self._sweep = IdleSweep(clock)
         self._environments: dict[RunningEnvironment, JailProcess] = {}
 
@@ -143,6 +147,8 @@ class JailTier:
                 ours.close()
             raise
         self._offer_endpoint(spec, process, listeners.pop(0))
+        if listeners and listeners[-1].type == socket.SOCK_DGRAM:
+            process.on_end(DnsForwarder(listeners.pop(), self._nameservers).close)
         transport: Transport
         try:
             if ours is not None:

@@ -87,7 +87,7 @@ class JailProcess:
         self.started: asyncio.Future[list[socket.socket]] = loop.create_future()
         self._ended: asyncio.Future[Exit] = loop.create_future()
         self._gone = asyncio.Event()
-        self._on_end: Callable[[], None] = lambda: None
+        self._on_end: list[Callable[[], None]] = []
 
     @property
     def is_gone(self) -> bool:
@@ -139,7 +139,7 @@ class JailProcess:
         if self._ended.done():
             callback()
         else:
-            self._on_end = callback
+            self._on_end.append(callback)
 
     def peak_memory_mb(self) -> int:
         return 0 if self._memory is None else self._memory.peak_mb()
@@ -169,7 +169,8 @@ class JailProcess:
             self._memory.close(peak_bytes)
         if not self._ended.done():
             self._ended.set_result(ended)
-            self._on_end()
+            for callback in self._on_end:
+                callback()
 
     def on_gone(self) -> None:
         self.on_exit(Exit(signal=9))

@@ -17,7 +17,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, images, memory, requests, spawners, thawer
+from cosset.environments.launcher import cgroups, egress, images, memory, requests, spawners, thawer
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.scratch import Scratch
@@ -80,6 +80,7 @@ class Launcher:
         first_uid: of the block for environments; 0 where there is only one uid.
         on_message: called with what the server sends to the owner beyond requests (`ready`).
         min_free_mb: of the data disk; when what environments write to /tmp goes beyond, the largest of them is ended.
+        way_out: to the internet, for every environment; None: there is none.
         unavailable: why this host can seal nothing; every spawn is answered with it.
     """
 
@@ -95,6 +96,7 @@ class Launcher:
         server_uid: int,
         on_message: Callable[[dict[str, Any]], None],
         min_free_mb: int = 0,
+        way_out: egress.Egress | None = None,
         unavailable: str | None = None,
     ) -> None:
         self._server = server
@@ -103,6 +105,7 @@ class Launcher:
         self._groups = groups
         self._scratch = Scratch(data)
         self._images = images.Images(self._scratch, is_root=first_uid != 0)
+        self._way_out = way_out
         self._min_free_bytes = min_free_mb * 1024 * 1024
         self._is_watching_disk = False
         self._first_uid = first_uid
@@ -152,6 +155,8 @@ class Launcher:
         self._loop.close()
         if self._thawer is not None:
             self._thawer.close()
+        if self._way_out is not None:
+            self._way_out.close()
         if self._groups.close() and not self._cells:
             self._run_folder.close()
         else:  # the record of the groups stays, for the next start
@@ -241,7 +246,11 @@ class Launcher:
         spawner.waiting[name] = cell
         self._loop.watch(ours.fileno(), lambda: self._on_cell(cell))
         try:
-            channel.send(ours, {"event": "disk"}, [image.loop_fd] if image is not None else [])
+            channel.send(
+                ours,
+                {"event": "disk", "has_names": self._way_out is not None},
+                [image.loop_fd] if image is not None else [],
+            )
             channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
         except OSError as error:
             del spawner.waiting[name]
@@ -309,6 +318,12 @@ class Launcher:
             cell.stage = Stage.FORKED
         elif cell.stage is Stage.FORKED:
             cell.stage = Stage.PREPARED
+            if self._way_out is not None:
+                try:
+                    self._way_out.attach(_slot(cell), cell.pid, cell.pidfd)
+                except OSError as error:
+                    self._fail(cell, str(error))
+                    return
             if cell.request is not None:
                 self._assign(cell)
 
@@ -321,6 +336,7 @@ class Launcher:
             assignment = {
                 "code": request.code,
                 "layers": request.layers,
+                "network": self._network_of(cell),
                 "scratch": None if cell.image is not None else cell.name,
                 "uid": cell.uid,
                 "disk_bytes": request.disk_mb * 1024 * 1024,
@@ -337,6 +353,13 @@ class Launcher:
         cell.request_fds = []
         if cell.image is not None:
             cell.image.let_go_of_loop()
+
+    def _network_of(self, cell: Cell) -> list[str] | None:
+        """What the environment needs to know to set up its end: interface, address, gateway."""
+        if self._way_out is None:
+            return None
+        address = self._way_out.address(_slot(cell))
+        return [egress.INSIDE, address.inside, address.gateway]
 
     def _exchange_disk(self, cell: Cell, disk_mb: int) -> int | None:
         """A prepared environment has a disk of the usual size; for another one a descriptor of another disk."""
@@ -533,7 +556,7 @@ class Launcher:
     def _forget(self, cell: Cell) -> None:
         self._removals -= 1
         del self._cells[cell.name]
-        self._free_slots.insert(0, int(cell.name.partition("-")[2]))  # the longest unused uid is given out next
+        self._free_slots.insert(0, _slot(cell))  # the longest unused uid is given out next
         if cell.request is not None:
             del self._by_id[cell.request.id]
             self.tell_server({"event": "gone", "id": cell.request.id})
@@ -558,6 +581,10 @@ def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
     groups = cgroups.Cgroups(cgroups.detect(), group_name(run_folder.key))
     run_folder.record(groups.folders)
     return groups
+
+
+def _slot(cell: Cell) -> int:
+    return int(cell.name.partition("-")[2])
 
 
 def _disk_used_bytes(cell: Cell) -> int:

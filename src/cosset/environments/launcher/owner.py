@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cosset.environments.launcher import run_folder
+from cosset.environments.launcher import egress, run_folder
 from cosset.environments.launcher.launcher import Launcher, make_groups
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import OwnerError, RunFolder
@@ -32,6 +32,7 @@ def run(
     *,
     readable: Sequence[Path] = (),
     min_free_mb: int = 0,
+    egress_to: Sequence[str] | None = None,
 ) -> int:
     """Runs the server until it ends; its exit code.
 
@@ -42,9 +43,13 @@ def run(
             entered a user namespace by then, where it seems to be root: look up the user's home before `run`.
         readable: further files that the server needs, beyond Python, Cosset and the data folder.
         min_free_mb: of the data disk, which environments may not use up.
+        egress_to: lets environments reach the internet, and of what is otherwise out of reach these networks. None:
+            nothing.
 
     Raises: OwnerError, when another Cosset has the data folder.
     """
+    if egress_to is not None:
+        _check_egress(egress_to)
     data = _make_data(data)
     folder = RunFolder(data)
     ours, theirs = channel.pair()
@@ -54,15 +59,29 @@ def run(
         ours.close()
         _live_as_server(launcher_pid, data, theirs, serve, readable)
     theirs.close()
-    return _live_as_launcher(server, ours, data, folder, on_message, min_free_mb)
+    return _live_as_launcher(server, ours, data, folder, on_message, min_free_mb, egress_to)
 
 
 def serve_launcher(
-    control: socket.socket, data: Path, on_message: Callable[[dict[str, Any]], None], *, min_free_mb: int = 0
+    control: socket.socket,
+    data: Path,
+    on_message: Callable[[dict[str, Any]], None],
+    *,
+    min_free_mb: int = 0,
+    egress_to: Sequence[str] | None = None,
 ) -> None:
     """The launcher alone, for a server that is there already (tests). Ends when the control socket is closed."""
     data = _make_data(data)
-    _launcher(control, Loop(), data, RunFolder(data), on_message, min_free_mb).run()
+    _launcher(control, Loop(), data, RunFolder(data), on_message, min_free_mb, egress_to).run()
+
+
+def _check_egress(allowed: Sequence[str]) -> None:
+    """Before anything is forked."""
+    try:
+        egress.check()
+        egress.check_networks(allowed)
+    except egress.EgressError as error:
+        raise OwnerError(f"{error}. Or start without --egress.") from error
 
 
 def _make_data(data: Path) -> Path:
@@ -144,9 +163,10 @@ def _live_as_launcher(
     folder: RunFolder,
     on_message: Callable[[dict[str, Any]], None],
     min_free_mb: int,
+    egress_to: Sequence[str] | None,
 ) -> int:
     loop = Loop()
-    launcher = _launcher(control, loop, data, folder, on_message, min_free_mb)
+    launcher = _launcher(control, loop, data, folder, on_message, min_free_mb, egress_to)
     server_fd = os.pidfd_open(server)
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -187,6 +207,7 @@ def _launcher(
     folder: RunFolder,
     on_message: Callable[[dict[str, Any]], None],
     min_free_mb: int,
+    egress_to: Sequence[str] | None,
 ) -> Launcher:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three descriptors an environment
@@ -194,16 +215,19 @@ def _launcher(
     server_uid = run_folder.server_uid(data) if has_uids else os.geteuid()
     first_uid = folder.reserve_uids() if has_uids else 0
     unavailable = None if has_uids else _enter_user_namespace()
+    groups = make_groups(folder)
+    way_out = None if egress_to is None else folder.open_egress(egress_to)
     return Launcher(
         control,
         loop,
         data=data,
         run_folder=folder,
-        groups=make_groups(folder),
+        groups=groups,
         first_uid=first_uid,
         server_uid=server_uid,
         on_message=on_message,
         min_free_mb=min_free_mb,
+        way_out=way_out,
         unavailable=unavailable,
     )
 

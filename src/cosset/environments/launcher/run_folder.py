@@ -13,13 +13,15 @@ import re
 import shutil
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups
+from cosset.environments.launcher import cgroups, egress
 
 _BLOCK = 4096
 _BLOCKS = 1024
 _KEY = re.compile("[0-9a-f]{16}")
+_EGRESS = "egress"
 _OLD_SERVER_PATIENCE_S = 5.0
 FIRST_SERVER_UID = 1_880_000_000
 FIRST_ENVIRONMENT_UID = 1_881_000_000
@@ -46,6 +48,7 @@ class RunFolder:
         os.write(self._lock, f"{os.getpid()} {_start_time(os.getpid())}".encode())
         self._base = base
         self._block_lock: int | None = None
+        self._block = 0
 
     def reserve_uids(self) -> int:
         """The first uid of a block that no other launcher on this host has."""
@@ -54,8 +57,20 @@ class RunFolder:
         for block in range(_BLOCKS):
             self._block_lock = _locked(folder / str(block))
             if self._block_lock is not None:
+                self._block = block
                 return FIRST_ENVIRONMENT_UID + block * _BLOCK
         raise OwnerError(f"{_BLOCKS} Cossets are running on this host")
+
+    def open_egress(self, allowed: Sequence[str]) -> egress.Egress:
+        """After `reserve_uids`. Recorded before it is made, so that whoever finds us dead knows of it.
+
+        Raises: OwnerError.
+        """
+        (self.path / _EGRESS).touch()
+        try:
+            return egress.Egress(self.key, self._block, allowed)
+        except egress.EgressError as error:
+            raise OwnerError(str(error)) from error
 
     def record(self, groups: tuple[Path, ...]) -> None:
         (self.path / "cgroups.json").write_text(json.dumps([str(group) for group in groups]))
@@ -64,6 +79,7 @@ class RunFolder:
         """Clears away the cgroups of the owner before, and of dead owners of other data folders, which may never see
         another. Their temporary folders stay where their data is."""
         _reap_groups(self.path)
+        _reap_egress(self.path)
         for other in self._base.iterdir():
             if other != self.path and _KEY.fullmatch(other.name):
                 _reap_owner(other)
@@ -82,10 +98,18 @@ def _reap_owner(path: Path) -> None:
     if lock is None:
         return
     try:
+        _reap_egress(path)
         if _reap_groups(path):
             shutil.rmtree(path, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def _reap_egress(path: Path) -> None:
+    """The interfaces went with their environments; the rules stay."""
+    if (path / _EGRESS).exists():
+        egress.remove_rules(path.name)
+        (path / _EGRESS).unlink()
 
 
 def _reap_groups(path: Path) -> bool:

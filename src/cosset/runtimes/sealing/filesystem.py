@@ -43,7 +43,7 @@ _OWN_CONFIGURATION = {
     "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n" % (SANDBOX_UID, SANDBOX_GID),
     "/etc/group": "root:x:0:\nsbx_group:x:%d:\nnogroup:x:65534:\n" % SANDBOX_GID,
     "/etc/hosts": "127.0.0.1 localhost\n",
-    "/etc/resolv.conf": "",
+    "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:3 attempts:2\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 _DEVICES = ("null", "zero", "full", "random", "urandom")

@@ -18,7 +18,7 @@ import socket
 import sys
 
 from . import channel as messages
-from . import filesystem, kernel
+from . import filesystem, kernel, netlink
 
 MYPY = False
 if MYPY:
@@ -32,6 +32,7 @@ if MYPY:
 # A core limit of 1, not 0: only then does the kernel hand no dump to the host's own crash reporter either.
 _LIMITS = {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: 1024, resource.RLIMIT_CORE: 1}
 _BACKLOG = 64
+_NAMES_PORT = 53
 EXEC_FAILED = 126
 """Exit code of a runtime that could not be started at all, as a shell would answer."""
 
@@ -51,7 +52,7 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
         received = messages.receive(channel)
         if received is None:
             os._exit(0)
-        listeners = prepare(cell.ports, received[1])
+        listeners = prepare(cell.ports, received[1], has_names=received[0]["has_names"])
         messages.send(channel, {"event": "prepared"}, [listener.fileno() for listener in listeners])
         for listener in listeners:
             listener.close()
@@ -75,9 +76,9 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
     os._exit(0)
 
 
-def prepare(ports: Sequence[int], disks: Sequence[int]) -> list[socket.socket]:
+def prepare(ports: Sequence[int], disks: Sequence[int], *, has_names: bool) -> list[socket.socket]:
     """Namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc; the disk behind /tmp
-    where there is one, whose descriptor is closed."""
+    where there is one, whose descriptor is closed. `has_names`: the last socket is the one that names are asked at."""
     os.setsid()
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
     socket.sethostname("localhost")
@@ -89,6 +90,10 @@ def prepare(ports: Sequence[int], disks: Sequence[int]) -> list[socket.socket]:
         listener.bind(("127.0.0.1", port))
         listener.listen(_BACKLOG)
         listeners.append(listener)
+    if has_names:
+        names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        names.bind(("127.0.0.1", _NAMES_PORT))
+        listeners.append(names)
     for disk in disks:
         filesystem.mount_disk(disk, "/tmp")
         os.close(disk)
@@ -102,6 +107,8 @@ def assign(assignment: dict[str, Any], filter_program: bytes, disk: int | None) 
     if disk is not None:
         kernel.unmount("/tmp")
         filesystem.mount_disk(disk, "/tmp")
+    if assignment["network"] is not None:
+        netlink.configure(*assignment["network"])
     filesystem.add_own_folders(assignment["code"], assignment["layers"], assignment["scratch"])
     if assignment["scratch"] is None:
         os.chown("/tmp", assignment["uid"], assignment["uid"])

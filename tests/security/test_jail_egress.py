@@ -1,0 +1,285 @@
+"""The way to the internet: what can be reached, and what not, in networks of the test's own."""
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cosset.environments.api import Environment
+from cosset.environments.launcher import egress, owner, run_folder
+from support.internet import HOST, PORT, PUBLIC, SPECIAL, Internet, internet
+from support.jail import Jail, event, jail
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has network namespaces"),
+    pytest.mark.skipif(not all(map(shutil.which, ("nft", "ip"))), reason="missing: nftables and iproute2"),
+]
+
+VISITOR = """
+import socket, threading, time
+def visit(host, port):
+    try:
+        with socket.create_connection((host, port), 3) as made:
+            return made.recv(100).decode()
+    except OSError as error:
+        return error.errno or type(error).__name__
+def pause(seconds):
+    time.sleep(seconds)
+def own_address():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("203.0.113.7", 1))
+        return probe.getsockname()[0]
+def listen(port, seconds):
+    server = socket.create_server(("0.0.0.0", port))
+    server.settimeout(seconds)
+    try:
+        return server.accept()[1][0]
+    except TimeoutError:
+        return None
+def handler(event, context):
+    return [globals()[name](*arguments) for name, *arguments in event]
+"""
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Internet]:
+    with internet() as made:
+        yield made
+
+
+def with_egress(net: Internet, scenario: Callable[[Jail], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        async with jail(**{"egress_to": [], "namespace": net.host, **options}) as inside:
+            await scenario(inside)
+
+    asyncio.run(run())
+
+
+async def ask(environment: Environment, *questions: list[object]) -> list[Any]:
+    answer = await environment.invoke(event(json.dumps(questions).encode(), timeout_s=30))
+    return json.loads(answer.payload)
+
+
+def test_what_is_out_of_reach_is_there_for_the_host_itself(net: Internet) -> None:
+    """Or else the tests below would show nothing."""
+    for address in (PUBLIC, HOST, "127.0.0.1", *SPECIAL):
+        script = f"import socket; print(socket.create_connection(('{address}', {PORT}), 3).recv(100).decode())"
+        assert net.on_host(sys.executable, "-c", script).strip()
+
+
+def test_reaches_public_addresses_and_nothing_else(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": VISITOR}, memory_mb=1769)
+        public, host, loopback, own, *special = await ask(
+            environment,
+            *(["visit", address, PORT] for address in (PUBLIC, HOST, "127.0.0.1")),
+            ["own_address"],
+            *(["visit", address, PORT] for address in SPECIAL),
+        )
+        assert public == HOST  # it came as the host
+        assert host == errno.EHOSTUNREACH
+        assert loopback == errno.ECONNREFUSED  # its own, where nobody listens
+        assert special == [errno.EHOSTUNREACH] * len(SPECIAL)
+        gateway = own.rpartition(".")[0] + "." + str(int(own.rpartition(".")[2]) - 1)
+        assert await ask(environment, ["visit", gateway, PORT]) == [errno.EHOSTUNREACH]
+
+    with_egress(net, scenario)
+
+
+def test_has_no_ip_version_6(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": VISITOR}, memory_mb=1769)
+        await ask(environment, ["pause", 2.5])  # until its own address of version 6 may be used
+        links = json.loads(net.on_host("ip", "-6", "-j", "address", "show", "scope", "link"))
+        others = [each["addr_info"][0]["local"] for each in links if each.get("ifname", "").startswith("cosset")]
+        assert others
+        visits = [["visit", f"{address}%eth0", PORT] for address in others[-1:]]
+        assert await ask(environment, *visits) in ([errno.ETIMEDOUT], ["TimeoutError"])
+
+    with_egress(net, scenario)
+
+
+def test_reaches_private_networks_that_the_owner_names(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": VISITOR}, memory_mb=1769)
+        visits = [["visit", address, PORT] for address in ("10.0.0.5", "192.168.1.5")]
+        assert await ask(environment, *visits) == [HOST, errno.EHOSTUNREACH]
+
+    with_egress(net, scenario, egress_to=["10.0.0.0/24"])
+
+
+def test_no_environment_reaches_another_nor_does_anyone_outside(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        one = await inside.start({"app.py": VISITOR}, memory_mb=1769)
+        other = await inside.start({"app.py": VISITOR}, memory_mb=1769)
+        (address,) = await ask(one, ["own_address"])
+        listening = asyncio.ensure_future(ask(one, ["listen", 9000, 2]))
+        await asyncio.sleep(0.3)
+        assert await ask(other, ["visit", address, 9000]) == [errno.EHOSTUNREACH]
+        script = f"import socket\ntry: socket.create_connection(('{address}', 9000), 1)\nexcept OSError: print('no')"
+        net.outside_of_host("ip", "route", "replace", "198.18.0.0/15", "via", HOST)
+        assert await asyncio.to_thread(net.outside_of_host, sys.executable, "-c", script) == "no\n"
+        assert await listening == [None]
+
+    with_egress(net, scenario)
+
+
+def test_names_are_answered_by_the_hosts_resolver(net: Internet) -> None:
+    source = VISITOR + "\ndef look_up(name): return sorted({a[4][0] for a in socket.getaddrinfo(name, 1)})\n"
+
+    async def scenario() -> None:
+        answering = NameServer()
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: answering, local_addr=("127.0.0.1", 0)
+        )
+        port = transport.get_extra_info("sockname")[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            deaf = nobody.getsockname()[1]
+        options = {"nameservers": lambda: [("127.0.0.1", deaf), ("127.0.0.1", port)]}
+        async with jail(egress_to=[], namespace=net.host, **options) as inside:
+            environment = await inside.start({"app.py": source}, memory_mb=1769)
+            found = await ask(environment, ["look_up", "shop.example"], ["visit", "shop.example", PORT])
+            assert found == [[PUBLIC], HOST]
+        transport.close()
+        assert answering.asked == {b"\x04shop\x07example"}
+
+    asyncio.run(scenario())
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Knows one address for every name, and none of version 6."""
+
+    def __init__(self) -> None:
+        self.asked: set[bytes] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        end = data.index(b"\0", 12)
+        self.asked.add(data[12:end])
+        is_a = data[end + 1 : end + 3] == b"\0\1"
+        head = data[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, int(is_a), 0, 0)
+        record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(PUBLIC)
+        self._transport.sendto(head + data[12 : end + 5] + (record if is_a else b""), addr)  # type: ignore[attr-defined]
+
+
+def test_there_is_no_way_out_without_the_setting(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": VISITOR})
+        assert await ask(environment, ["visit", PUBLIC, PORT]) == [errno.ENETUNREACH]
+
+    with_egress(net, scenario, egress_to=None)
+
+
+def test_node_has_it_too(net: Internet) -> None:
+    source = "const net = require('net');\nexports.handler = (event) => new Promise((resolve) => {\n"
+    source += "  const s = net.connect(event.port, event.host, () => {});\n"
+    source += "  s.on('data', (d) => resolve(String(d))); s.on('error', (e) => resolve(e.code)); });"
+
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.js": source}, runtime="nodejs22.x", memory_mb=1769)
+        for host, expected in ((PUBLIC, HOST), ("10.0.0.5", "EHOSTUNREACH")):
+            answer = await environment.invoke(event(json.dumps({"host": host, "port": PORT}).encode()))
+            assert json.loads(answer.payload) == expected
+
+    with_egress(net, scenario)
+
+
+def traces(net: Internet) -> list[str]:
+    """What is left of us on the host."""
+    tables = [line for line in net.on_host("nft", "list", "tables").splitlines() if "cosset" in line]
+    return tables + [line for line in net.on_host("ip", "-o", "link").splitlines() if "cosset" in line]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_nothing_of_it_is_left_after_a_stop(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        await inside.start({"app.py": VISITOR})
+        assert len(traces(net)) >= 2
+
+    with_egress(net, scenario)
+    wait_for(lambda: traces(net) == [])
+
+
+def test_what_a_killed_owner_left_is_cleared_away_by_the_next(net: Internet, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    script = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from support.jail import jail
+async def main():
+    async with jail(Path(sys.argv[1]), egress_to=[], namespace=Path(sys.argv[3])) as inside:
+        await inside.start({"app.py": "def handler(event, context): pass"})
+        print(inside.launcher_pid, flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parents[1]), str(net.host)]
+    killed = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert killed.stdout is not None
+        os.kill(int(killed.stdout.readline()), signal.SIGKILL)
+    finally:
+        killed.kill()
+        killed.communicate()
+    # Interfaces go with their environments; the rules wait for the next launcher.
+    wait_for(lambda: traces(net) == [f"table inet {egress.table_name(run_folder.key_of(tmp_path))}"])
+
+    async def scenario(inside: Jail) -> None:
+        await inside.run("def handler(event, context): pass")
+
+    with_egress(net, scenario, data=tmp_path, egress_to=None)
+    assert traces(net) == []
+
+
+def test_refuses_where_the_host_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(allowed: list[str]) -> None:
+        owner.run(tmp_path / "data", lambda control: 0, print, egress_to=allowed)
+
+    forwarding = tmp_path / "ip_forward"
+    monkeypatch.setattr(egress, "_FORWARDING", forwarding)
+    forwarding.write_text("0\n")
+    with pytest.raises(owner.OwnerError, match=r"sysctl -w net\.ipv4\.ip_forward=1"):
+        start([])
+    forwarding.write_text("1\n")
+    with pytest.raises(owner.OwnerError, match=r"egress-allow: 10\.0\.0\.1/8 has host bits set"):
+        start(["10.0.0.1/8"])
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(owner.OwnerError, match="package nftables"):
+        start([])
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_command_says_what_is_missing(net: Internet, tmp_path: Path) -> None:
+    """Out there nothing is forwarded."""
+    cosset = str(Path(sys.executable).parent / "cosset")
+    command = [cosset, "up", "--egress", "--no-profile", "--port", "0", "--data", str(tmp_path / "data")]
+    ended = subprocess.run(["nsenter", f"--net={net.outside}", *command], capture_output=True, text=True, timeout=60)
+    sentence = "Error: egress needs forwarding: sysctl -w net.ipv4.ip_forward=1. Or start without --egress.\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", sentence)
+    looked = subprocess.run(
+        ["nsenter", f"--net={net.outside}", cosset, "doctor", "--egress", "--json"], capture_output=True, text=True
+    )
+    (found,) = [each for each in json.loads(looked.stdout) if each["name"] == "egress"]
+    assert (looked.returncode, found["level"]) == (1, "missing")
