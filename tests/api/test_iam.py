@@ -179,3 +179,21 @@ def test_a_pattern_of_the_model(iam: Any) -> None:
         "satisfy regular expression pattern: [\\w]+",
         400,
     )
+
+
+def test_a_simulation_answers_as_the_server_would(iam: Any, server: CossetServer) -> None:
+    source = f"arn:aws:iam::{server.account}:role/cosset-basic"
+    pages = iam.get_paginator("simulate_principal_policy").paginate(
+        PolicySourceArn=source,
+        ActionNames=["logs:PutLogEvents", "s3:GetObject"],
+        ResourceArns=["arn:aws:logs:us-east-1:111111111111:log-group:/aws/lambda/f:log-stream:s"],
+        PaginationConfig={"PageSize": 1},
+    )
+    logs, storage = [result for page in pages for result in page["EvaluationResults"]]
+    assert (logs["EvalDecision"], storage["EvalDecision"]) == ("allowed", "implicitDeny")
+    (matched,) = logs["MatchedStatements"]
+    assert matched["SourcePolicyId"] == "AWSLambdaBasicExecutionRole"
+    assert logs["ResourceSpecificResults"][0]["MatchedStatements"] == [matched]
+    assert logs["EvalDecisionDetails"] == {}
+    with pytest.raises(iam.exceptions.InvalidInputException):
+        iam.simulate_custom_policy(PolicyInputList=["{}"], ActionNames=["s3:GetObject"])

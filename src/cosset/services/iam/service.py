@@ -29,6 +29,7 @@ from cosset.services.iam.roles import Roles
 from cosset.services.iam.saml_providers import SamlProviders
 from cosset.services.iam.service_credentials import ServiceCredentials
 from cosset.services.iam.service_linked_roles import ServiceLinkedRoles
+from cosset.services.iam.simulator import Simulator
 from cosset.services.iam.tags import Tags
 from cosset.services.iam.users import Users
 from cosset.services.operation import Context, Params, Requirements, Service
@@ -55,6 +56,7 @@ def iam_service(store: Store, clock: Clock, random_bytes: RandomBytes = secrets.
         ServiceLinkedRoles(store, clock, random_bytes),
         OidcProviders(store, clock),
         SamlProviders(store, clock, random_bytes),
+        Simulator(store, book),
     ]
     service = Service.of("iam", parts, validation_code="ValidationError")
     guarded = {
