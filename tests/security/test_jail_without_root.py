@@ -104,5 +104,6 @@ def test_says_what_is_weaker() -> None:
 
 def test_says_what_root_has_here() -> None:
     levels = {finding.name: finding.level for finding in host.inspect()}
-    assert set(levels) == {"root", "namespaces", "seccomp", "cgroups", "freezing", "disks", "egress", "overlay", "kernel"}
+    isolation = {"root", "namespaces", "seccomp", "cgroups", "freezing", "disks", "egress", "overlay", "kernel"}
+    assert set(levels) == isolation
     assert (levels["root"] is host.Level.OK) == (os.geteuid() == 0)
