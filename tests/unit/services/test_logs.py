@@ -133,6 +133,19 @@ def test_groups_are_listed_in_pages_and_by_pattern(run: Run) -> None:
     run(scenario)
 
 
+def test_names_that_aws_keeps_for_itself(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        for name in ("aws/mine", "AWS/mine"):
+            refusal = await bench.refused("CreateLogGroup", logGroupName=name)
+            assert (refusal.code, refusal.message) == (
+                "InvalidParameterException",
+                "Log groups starting with AWS/ are reserved for AWS.",
+            )
+        await bench.call("CreateLogGroup", logGroupName="/aws/mine")
+
+    run(scenario)
+
+
 def test_a_protected_group_stays(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.call("CreateLogGroup", logGroupName=GROUP, deletionProtectionEnabled=True)

@@ -33,6 +33,8 @@ class LogGroups:
     async def create_log_group(self, ctx: Context, params: Params) -> None:
         if params.get("kmsKeyId"):
             raise OperationNotImplementedError("logs", "CreateLogGroup with kmsKeyId")
+        if params["logGroupName"].lower().startswith("aws/"):
+            raise invalid_parameter("Log groups starting with AWS/ are reserved for AWS.")
         now_ms = self._clock.now_ms()
         made = await self._store.write(
             lambda tx: add_group(
