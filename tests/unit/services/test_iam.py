@@ -55,6 +55,18 @@ def test_a_role_from_making_to_deleting(run: Run) -> None:
     run(scenario)
 
 
+def test_a_tag_may_be_given_once_whatever_its_case(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        twice = [{"Key": "team", "Value": "a"}, {"Key": "Team", "Value": "b"}]
+        sentence = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        expected = ("InvalidInput", sentence, 400)
+        assert await bench.refused("CreateUser", UserName="ann", Tags=twice) == expected
+        await bench.role("worker")
+        assert await bench.refused("TagRole", RoleName="worker", Tags=twice) == expected
+
+    run(scenario)
+
+
 def test_a_role_name_is_taken_whatever_its_case(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.role("Worker")
@@ -360,7 +372,7 @@ def test_tags(run: Run) -> None:
         await bench.call("UntagRole", RoleName="worker", TagKeys=["TEAM"])
         assert (await bench.call("GetRole", RoleName="worker"))["Role"]["Tags"] == [{"Key": "x", "Value": ""}]
         twice = [{"Key": "k", "Value": "1"}, {"Key": "K", "Value": "2"}]
-        assert (await bench.refused("TagRole", RoleName="worker", Tags=twice))[0] == "ValidationError"
+        assert (await bench.refused("TagRole", RoleName="worker", Tags=twice))[0] == "InvalidInput"
         many = [{"Key": str(number), "Value": ""} for number in range(50)]
         assert (await bench.refused("TagRole", RoleName="worker", Tags=many))[0] == "LimitExceeded"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from cosset.services.iam.errors import limit_exceeded, validation_error
+from cosset.services.iam.errors import invalid_input, limit_exceeded
 from cosset.services.iam.records import Group, Role, User
 
 _TAG_LIMIT = 50
@@ -91,7 +91,7 @@ def read_tags(tags: Iterable[Mapping[str, str]], existing: Mapping[str, str] | N
     for tag in tags:
         key = tag["Key"]
         if key.lower() in seen:
-            raise validation_error("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+            raise invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
         seen.add(key.lower())
         merged = {each: value for each, value in merged.items() if each.lower() != key.lower()}
         merged[key] = tag["Value"]
