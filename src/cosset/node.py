@@ -115,6 +115,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         ground = await open_ground(stack, settings, settings.data, clock)
         made_now = await ground.directory.ensure_first_start() is not None
         authorizer = make_authorizer(settings, ground, clock)
+        stack.push_async_callback(ground.access_log.close)
         outward = Outward(Destinations(), RoleRights(ground.directory.sessions, ground.directory, authorizer))
         functions, catalogue = await open_functions(stack, settings, ground, outward, clock)
         endpoints = Endpoints()
@@ -122,7 +123,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
         stack.push_async_callback(pool.close)
         dispatcher, worker, deliveries = make_invocation(settings, ground, functions, outward, pool, clock)
-        health = Health(ground.store, pool, tier.name)
+        health = Health(ground.store, pool, tier.name, ground.access_book if settings.dev else None)
         links = CodeLinks(ground.store, functions.code, clock)
         services = make_services(ground, functions, dispatcher, links, clock)
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
@@ -135,6 +136,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ("async-worker", worker.serve()),
             ("delivery-worker", deliveries.serve()),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
+            ("access-log", ground.access_log.serve()),
             ("first-runtime", _prepare_first_runtime(tier)),
             ("first-model", asyncio.to_thread(door.read_model, "lambda")),
         ):

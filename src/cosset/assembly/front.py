@@ -9,6 +9,8 @@ from cosset.gateway.door import Door
 from cosset.gateway.function_urls import FunctionUrlGate
 from cosset.gateway.health import PATH as HEALTH_PATH
 from cosset.gateway.health import Health
+from cosset.gateway.own_operations import PATH as OWN_PATH
+from cosset.gateway.own_operations import OwnOperations
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.invocation.api import Invoker
@@ -53,6 +55,23 @@ def make_services(
     return [LateService(name, make) for name, make in makers.items()]
 
 
+def make_own_operations(
+    settings: Settings, ground: Ground, authorizer: PolicyAuthorizer, clock: Clock
+) -> OwnOperations:
+    def make() -> Service:
+        from cosset.services.installation.service import installation_service
+
+        return installation_service(ground.access_log, audit=settings.dev)
+
+    return OwnOperations(
+        LateService("cosset", make),
+        keys=ground.directory,
+        authorizer=authorizer,
+        clock=clock,
+        max_clock_skew_s=settings.max_clock_skew_s,
+    )
+
+
 def make_urls(
     settings: Settings,
     ground: Ground,
@@ -87,6 +106,10 @@ def make_door(
         authorizer=authorizer,
         settings=settings,
         clock=clock,
-        routes=[PlainRoute("GET", HEALTH_PATH, health.answer), PlainRoute("GET", CODE_PATH, links.answer)],
+        routes=[
+            PlainRoute("GET", HEALTH_PATH, health.answer),
+            PlainRoute("GET", CODE_PATH, links.answer),
+            PlainRoute("POST", OWN_PATH, make_own_operations(settings, ground, authorizer, clock).answer),
+        ],
         urls=urls,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from cosset.clock import Clock
 from cosset.functions.records import TOPIC as FUNCTION_CHANGES
 from cosset.functions.resource_policies import FunctionResources
+from cosset.identity.access_book import AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.policy_sources import ResourceSource
 from cosset.observe.log_buffer import LogBuffer
@@ -14,6 +15,7 @@ from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.held_policies import CarriedPolicies, IamResources, RoleTrust
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES as IAM_CHANGES
+from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
 from cosset.settings import Settings
@@ -30,6 +32,8 @@ class Ground:
     segments: SegmentStore
     directory: IamDirectory
     logs: LogBuffer
+    access_book: AccessBook
+    access_log: AccessLog
 
 
 async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
@@ -43,7 +47,9 @@ async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clo
     retention = LogRetention(store, segments, clock)
     retention.start()
     stack.push_async_callback(retention.close)
-    return Ground(data, store, segments, IamDirectory(store, clock, dev=settings.dev), logs)
+    directory = IamDirectory(store, clock, dev=settings.dev)
+    book = AccessBook()
+    return Ground(data, store, segments, directory, logs, book, AccessLog(store, book, clock))
 
 
 def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:
@@ -53,7 +59,8 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
         "lambda": FunctionResources(ground.store),
         "sts": RoleTrust(ground.store, dev=settings.dev),
     }
-    authorizer = PolicyAuthorizer(CarriedPolicies(ground.store, PolicyBook()), resources, clock, audit=settings.dev)
+    policies = CarriedPolicies(ground.store, PolicyBook())
+    authorizer = PolicyAuthorizer(policies, resources, clock, audit=settings.dev, book=ground.access_book)
     for topic in (IAM_CHANGES, FUNCTION_CHANGES):
         ground.store.on_change(topic, authorizer.forget)
     return authorizer

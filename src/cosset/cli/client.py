@@ -23,7 +23,7 @@ READ_TIMEOUT_S = 930
 """A little more than the longest function may run."""
 
 _OTHER_KEYS = "the keys are another installation's: eval $(cosset env --data DIR), with its data folder"
-_FIXES = {
+FIXES = {
     "InvalidClientTokenId": _OTHER_KEYS,
     "UnrecognizedClientException": _OTHER_KEYS,
     "SignatureDoesNotMatch": _OTHER_KEYS,
@@ -114,7 +114,7 @@ def readable_errors() -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         message = error.response.get("Error", {}).get("Message") or error.response.get("Message", "")
-        raise Failure(f"{error.operation_name}: {code}: {message}", _FIXES.get(code)) from error
+        raise Failure(f"{error.operation_name}: {code}: {message}", FIXES.get(code)) from error
     except EndpointConnectionError as error:
         raise Failure(f"nothing answers at {error.kwargs['endpoint_url']}", "start it: cosset up") from error
     except ParamValidationError as error:

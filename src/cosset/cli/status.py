@@ -11,9 +11,12 @@ from typing import Any
 import click
 
 from cosset.cli.client import connect, data_option, find_profile, json_option, readable_errors
+from cosset.cli.failure import Failure
+from cosset.cli.own import call_own
 
 HEALTH = "/_cosset/health"
 TIMEOUT_S = 5
+_SHOWN = 10
 
 
 @click.command()
@@ -27,6 +30,7 @@ def status(data: Path | None, as_json: bool) -> None:
     if found["healthy"]:
         with readable_errors():
             found |= _account(data)
+        found |= _denied(data)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -55,6 +59,15 @@ def _account(data: Path | None) -> dict[str, Any]:
     return {"account": identity["Account"], "caller": identity["Arn"], "functions": functions}
 
 
+def _denied(data: Path | None) -> dict[str, Any]:
+    """Only an administrator may know; a status is for everyone."""
+    try:
+        answer = call_own(data, "ListDenied")
+    except Failure:
+        return {}
+    return {"iam": answer["mode"], "denied": answer["denied"]}
+
+
 def _print(found: dict[str, Any]) -> None:
     if not found["healthy"]:
         status = found["health"]["status"]
@@ -64,3 +77,24 @@ def _print(found: dict[str, Any]) -> None:
         return
     click.echo(f"{click.style('ready', fg='green')} at {found['endpoint']}")
     click.echo(f"  account {found['account']}, {found['functions']} functions, you are {found['caller']}")
+    if "iam" in found:
+        _print_denied(found["iam"], found["denied"])
+
+
+def _print_denied(mode: str, denied: list[dict[str, Any]]) -> None:
+    """Those that asked most often first."""
+    what = "would have been denied" if mode == "audit" else "of functions were denied"
+    calls = sum(each["denied"] for each in denied)
+    click.echo(f"  IAM {mode}, {calls} calls {what}" + (":" if denied else ""))
+    for each in denied[:_SHOWN]:
+        click.echo(f"    {each['denied']:>5}  " + _plain(f"{each['subject']}: {each['action']} on {each['resource']}"))
+        click.echo("           " + _plain(each["reason"]))
+    if len(denied) > _SHOWN:
+        click.echo(f"    and {len(denied) - _SHOWN} more: cosset status --json")
+    if any(":function:" in each["subject"] for each in denied):
+        click.echo("  what a function needs: cosset policy suggest FUNCTION")
+
+
+def _plain(text: str) -> str:
+    """Functions choose what they ask for: nothing of it may steer the terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)

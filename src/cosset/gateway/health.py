@@ -8,6 +8,7 @@ import json
 import sqlalchemy as sa
 
 from cosset.environments.pool import Pool
+from cosset.identity.access_book import AccessBook
 from cosset.store.database import Store
 from cosset.store.errors import StoreError
 from cosset.wire.errors import ServiceError
@@ -17,21 +18,26 @@ PATH = "/_cosset/health"
 
 
 class Health:
-    """Knows whether the node is draining, whether its store answers, and how many environments it has."""
+    """Knows whether the node is draining, whether its store answers, and how many environments it has.
 
-    def __init__(self, store: Store, pool: Pool, tier: str) -> None:
+    `audited`: in audit mode, where what was let through is counted."""
+
+    def __init__(self, store: Store, pool: Pool, tier: str, audited: AccessBook | None = None) -> None:
         self._store = store
         self._pool = pool
         self._tier = tier
+        self._audited = audited
         self.is_draining = False
 
     async def answer(self, request: Request) -> Response:
         trouble = await self._trouble()
-        said = {
+        said: dict[str, object] = {
             "status": "ok" if trouble is None else "unavailable",
             "tier": self._tier,
             "environments": {"alive": self._pool.alive, "idle": self._pool.idle},
         }
+        if self._audited is not None:
+            said["would_have_been_denied"] = self._audited.let_through
         if trouble is not None:
             said["reason"] = trouble
         body = json.dumps(said).encode() + b"\n"

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from cosset.clock import Clock
+from cosset.identity.access_book import AccessBook
 from cosset.identity.arn import Arn
 from cosset.identity.evaluation.context import CallContext, RequestValues
 from cosset.identity.evaluation.decision import Decision
@@ -37,16 +38,23 @@ class PolicyAuthorizer:
     """Implements `ports.Authorizer`.
 
     `resources` by the service prefix of actions. With `audit`, what would have been denied is logged and let through,
-    except to callers of another account and to those who are nobody.
+    except to callers of another account and to those who are nobody. `book` notes what functions ask for.
     """
 
     def __init__(
-        self, policies: PolicySource, resources: Mapping[str, ResourceSource], clock: Clock, *, audit: bool = False
+        self,
+        policies: PolicySource,
+        resources: Mapping[str, ResourceSource],
+        clock: Clock,
+        *,
+        audit: bool = False,
+        book: AccessBook | None = None,
     ) -> None:
         self._policies = policies
         self._resources = dict(resources)
         self._clock = clock
         self._audit = audit
+        self._book = book or AccessBook()
         self._compiler = PolicyCompiler()
         self._cache = DecisionCache()
         self._said: set[str] = set()
@@ -82,6 +90,8 @@ class PolicyAuthorizer:
         # The tags of the caller and of the resource do not change without `forget`: what is left is the call's.
         asked = RequestValues(principal, call, {}, requirement.context)
         keys = relevant_keys(own, there, action)
+        # Here and not for every call: what is decided already was noted when it was.
+        self._book.asked(principal, action, resource, call.now_ms)
         self._cache.keep(_question(principal, requirement), keys, asked, decision, generation)
         return decision
 
@@ -105,8 +115,12 @@ class PolicyAuthorizer:
             return DENY_EVERYTHING
 
     def _refuse(self, principal: Principal, requirement: Requirement, decision: Decision, service: str | None) -> None:
-        error = access_denied(principal, requirement.action, requirement.resource, decision, service)
-        if not self._audit or not _is_tolerable(principal, requirement):
+        action, resource = requirement.action, requirement.resource
+        error = access_denied(principal, action, resource, decision, service)
+        let_through = self._audit and _is_tolerable(principal, requirement)
+        now_ms = self._clock.now_ms()
+        self._book.denied(principal, action, resource, decision.reason(action), now_ms, let_through=let_through)
+        if not let_through:
             raise error
         self._say(error.message)
 
