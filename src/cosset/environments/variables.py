@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from cosset.environments.api import EnvironmentSpec
 
+XRAY_DAEMON = "127.0.0.1:2000"
+"""AWS names a daemon to every function. This is where its SDK sends to if none is named: nobody need be there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
@@ -50,17 +53,27 @@ def function_variables(
 
 def _defaults(spec: EnvironmentSpec, folders: Folders, version: tuple[int, ...]) -> dict[str, str]:
     task, layers, runtime = folders.task, folders.layers, folders.runtime
-    path = ["/usr/local/bin", "/usr/bin", "/bin", f"{layers}/bin"]
+    path = ["/usr/local/bin", "/usr/bin/", "/bin", f"{layers}/bin"]
     libraries = ["/lib64", "/usr/lib64", runtime, f"{runtime}/lib", task, f"{task}/lib", f"{layers}/lib"]
+    if spec.runtime != "provided.al2":  # the one system of AWS's without a folder for languages
+        path.insert(0, folders.language_bin or "/var/lang/bin")
+        libraries.insert(0, "/var/lang/lib")
     variables = {
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "PATH": ":".join([folders.language_bin, *path] if folders.language_bin else path),
+        "PATH": ":".join(path),
         "LD_LIBRARY_PATH": ":".join(libraries),
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": XRAY_DAEMON,
+        "_AWS_XRAY_DAEMON_ADDRESS": XRAY_DAEMON.partition(":")[0],
+        "_AWS_XRAY_DAEMON_PORT": XRAY_DAEMON.partition(":")[2],
     }
+    if not spec.runtime.startswith("provided"):
+        variables |= {"PWD": task, "SHLVL": "0"}  # of the shell that starts AWS's managed runtimes
     if spec.runtime.startswith("python"):
         variables["PYTHONPATH"] = runtime
+        if version >= (3, 12):
+            variables["LC_CTYPE"] = "C.UTF-8"
     elif spec.runtime.startswith("nodejs"):
         modules = [f"{layers}/nodejs/node_modules", f"{runtime}/node_modules", runtime, task]
         if version:

@@ -87,3 +87,32 @@ def test_finds_nodes_modules_in_layers_by_version() -> None:
     node = replace(SPEC, runtime="nodejs22.x")
     variables = function_variables(node, folders=Folders(), language_version=(22, 4, 0))
     assert variables["NODE_PATH"].split(":")[0] == "/opt/nodejs/node22/node_modules"
+
+
+def test_has_the_variables_that_a_function_finds_on_aws() -> None:
+    # Recorded: TestLambdaRuntimesCommon::test_introspection_invoke[python3.13].
+    variables = function_variables(replace(SPEC, variables={}), folders=Folders(), language_version=(3, 13))
+    expected = {
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "LC_CTYPE": "C.UTF-8",
+        "PWD": "/var/task",
+        "SHLVL": "0",
+    }
+    assert {name: variables.get(name) for name in expected} == expected
+
+
+def test_finds_what_only_some_runtimes_have_on_aws() -> None:
+    # Recorded: test_introspection_invoke[python3.11], [provided.al2023], [provided.al2].
+    plain = replace(SPEC, variables={})
+    assert "LC_CTYPE" not in function_variables(plain, folders=Folders(), language_version=(3, 11))
+    provided = function_variables(replace(plain, runtime="provided.al2023"), folders=Folders())
+    assert provided["PATH"] == "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+    assert not {"PWD", "SHLVL", "LC_CTYPE"} & provided.keys()
+    older = function_variables(replace(plain, runtime="provided.al2"), folders=Folders())
+    assert older["PATH"] == "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+    assert older["LD_LIBRARY_PATH"].startswith("/lib64:/usr/lib64:/var/runtime:")
