@@ -93,7 +93,8 @@ def test_has_the_variables_that_a_function_finds_on_aws() -> None:
     # Recorded: TestLambdaRuntimesCommon::test_introspection_invoke[python3.13].
     variables = function_variables(replace(SPEC, variables={}), folders=Folders(), language_version=(3, 13))
     expected = {
-        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib"
+        ":/var/task:/var/task/lib:/opt/lib",
         "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
