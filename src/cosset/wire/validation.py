@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cosset.wire.errors import ValidationError
+from cosset.wire.errors import ServiceError, ValidationError
 from cosset.wire.models import WireOperation, WireService
 from cosset.wire.patterns import compile_java_pattern
 from cosset.wire.timestamps import write_iso8601
@@ -17,10 +17,14 @@ from cosset.wire.timestamps import write_iso8601
 if TYPE_CHECKING:
     from botocore.model import Shape
 
+    from cosset.wire.overlays import Overlay
+
 Check = Callable[[Any, str, list[str]], None]
 Constraint = tuple[str, Callable[[Any], bool]]
 _NUMBERS = frozenset({"integer", "long", "float", "double"})
 _NESTED = frozenset({"structure", "list", "map"})
+
+_PATTERN = "Member must satisfy regular expression pattern"
 
 # A value this long that is already too long is not also matched: patterns backtrack.
 _LONGEST_MATCHED = 8192
@@ -33,31 +37,36 @@ def validate(
 
     Raises:
         ValidationError: with error code `code` and all violations in one message.
+        ServiceError: with error code `code`, for the first of what the service refuses in a sentence of its own.
     """
     check = service.compiled("validation", operation, lambda found: _compile(service, found))
     violations: list[str] = []
     check(params, "", violations)
     if violations:
-        raise ValidationError(violations, code)
+        listed = [each for each in violations if not isinstance(each, _Alone)]
+        raise ValidationError(listed, code) if listed else ServiceError(code, violations[0])
+
+
+class _Alone(str):
+    """What is wrong with a value, in a sentence that is listed with no other."""
 
 
 def _compile(service: WireService, operation: WireOperation) -> Check:
     if operation.model.input_shape is None:
         return lambda params, path, violations: None
     overlay = service.overlay
-    checks = _Checks(
-        names_null=overlay.null_elements_named, sensitive=overlay.sensitive, by_hand=overlay.checked_by_hand
-    )
+    checks = _Checks(overlay)
     return checks.of(operation.model.input_shape) or (lambda params, path, violations: None)
 
 
 class _Checks:
     """Compiles the check of a shape; None where the model constrains nothing."""
 
-    def __init__(self, *, names_null: bool, sensitive: frozenset[str], by_hand: frozenset[str]) -> None:
-        self._names_null = names_null
-        self._sensitive = sensitive
-        self._by_hand = by_hand
+    def __init__(self, overlay: Overlay) -> None:
+        self._names_null = overlay.null_elements_named
+        self._hides_values = overlay.hides_values
+        self._own_sentences = overlay.own_sentences
+        self._by_hand = overlay.checked_by_hand
         self._by_name: dict[str, Check | None] = {}
 
     def of(self, shape: Shape) -> Check | None:
@@ -99,17 +108,21 @@ class _Checks:
         constraints = _constraints(shape)
         if not constraints or shape.name in self._by_hand:
             return None
-        hidden = self._is_sensitive(shape)
+        hidden, alone = self._is_hidden(shape), self._own_sentences
 
         def check(value: Any, path: str, violations: list[str]) -> None:
             for sentence, holds in constraints:
-                if not holds(value):
+                if holds(value):
+                    continue
+                if path in alone and sentence.startswith(_PATTERN):
+                    violations.append(_Alone(alone[path]))
+                else:
                     violations.append(_violation(None if hidden else _printed(value, shape), path, sentence))
 
         return check
 
-    def _is_sensitive(self, shape: Any) -> bool:
-        return bool(shape.metadata.get("sensitive")) or shape.name in self._sensitive
+    def _is_hidden(self, shape: Any) -> bool:
+        return self._hides_values or bool(shape.metadata.get("sensitive"))
 
     def _structure(self, shape: Any) -> Check | None:
         required = frozenset(shape.required_members)
@@ -146,7 +159,7 @@ class _Checks:
 
             return check_each
         holds, sentence = self._elements("Member must satisfy constraint", element)
-        hidden = self._is_sensitive(element)
+        hidden = self._is_hidden(element)
 
         def check(value: Any, path: str, violations: list[str]) -> None:
             if not all(holds(item) for item in value):
@@ -157,7 +170,7 @@ class _Checks:
     def _map(self, shape: Any) -> Check:
         keys_hold, keys_sentence = self._elements("Map keys must satisfy constraint", shape.key, names_null=False)
         check_values = self._map_values(shape)
-        hidden = self._is_sensitive(shape)
+        hidden = self._is_hidden(shape)
 
         def check(value: Any, path: str, violations: list[str]) -> None:
             if not all(keys_hold(key) for key in value):
@@ -180,7 +193,7 @@ class _Checks:
 
             return check_each
         holds, sentence = self._elements("Map value must satisfy constraint", element)
-        hidden = self._is_sensitive(shape) or self._is_sensitive(element)
+        hidden = self._is_hidden(shape) or self._is_hidden(element)
 
         def check(value: Any, path: str, violations: list[str]) -> None:
             if not all(holds(item) for item in value.values()):
@@ -265,7 +278,7 @@ def _pattern(pattern: str, most: int | None) -> list[Constraint]:
     limit = max(most or 0, _LONGEST_MATCHED)
     return [
         (
-            f"Member must satisfy regular expression pattern: {pattern}",
+            f"{_PATTERN}: {pattern}",
             lambda value: len(value) > limit or match(value) is not None,
         )
     ]

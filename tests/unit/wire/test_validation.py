@@ -91,13 +91,19 @@ def test_all_violations_stand_in_one_message_under_the_services_code() -> None:
             {"KeyId": "k", "Plaintext": bytes(4097)},
             "Value at 'plaintext' failed to satisfy constraint: Member must have length less than or equal to 4096",
         ),
-        # iam test_user_match_id_mismatch: hidden although the model does not call it sensitive
+        # iam test_user_match_id_mismatch: hidden although the model does not call it sensitive, as all of IAM's values
         (
             "iam",
             "DeleteServiceSpecificCredential",
             {"ServiceSpecificCredentialId": "totally-wrong-credential-id"},
             "Value at 'serviceSpecificCredentialId' failed to satisfy constraint: "
             "Member must satisfy regular expression pattern: [\\w]+",
+        ),
+        (
+            "iam",
+            "CreateRole",
+            {"RoleName": "r" * 65, "AssumeRolePolicyDocument": "{}"},
+            "Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64",
         ),
         # lambda test_notfound_and_invalid_routingconfigs: a map of simple values is judged whole
         (
@@ -125,6 +131,43 @@ def test_all_violations_stand_in_one_message_under_the_services_code() -> None:
 )
 def test_recorded_sentences(service: str, operation: str, params: dict[str, Any], expected: str) -> None:
     assert violations(service, operation, params) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("operation", "member", "value", "rest"),
+    [
+        ("GetRole", "roleName", "a b", "contain only alphanumeric characters and/or the following: +=,.@_-"),
+        ("GetUser", "userName", "a:b", "contain only alphanumeric characters and/or the following: +=,.@_-"),
+        ("CreateGroup", "groupName", "ä", "contain only alphanumeric characters and/or the following: +=,.@_-"),
+        (
+            "CreateGroup",
+            "path",
+            "/a",
+            "begin and end with / and contain only alphanumeric characters and/or / characters.",
+        ),
+        (
+            "ListPolicies",
+            "pathPrefix",
+            "/foo",
+            "begin with the / character and contain only alphanumeric characters and/or / characters.",
+        ),
+    ],
+)
+def test_iam_refuses_names_and_paths_in_its_own_sentence(operation: str, member: str, value: str, rest: str) -> None:
+    params = {"GroupName": "g", member[0].upper() + member[1:]: value}
+    with pytest.raises(ServiceError) as caught:
+        validate(CATALOGUE.service("iam"), operation, params, "ValidationError")
+    assert caught.value.code == "ValidationError"
+    assert caught.value.message == f"The specified value for {member} is invalid. It must {rest}"
+
+
+def test_a_sentence_of_its_own_waits_until_all_else_holds() -> None:
+    params = {"RoleName": "a b", "MaxSessionDuration": 1}
+    assert violations("iam", "CreateRole", params) == [
+        "Value null at 'assumeRolePolicyDocument' failed to satisfy constraint: Member must not be null",
+        "Value at 'maxSessionDuration' failed to satisfy constraint: Member must have value greater than or equal to "
+        "3600",
+    ]
 
 
 @pytest.mark.parametrize(
