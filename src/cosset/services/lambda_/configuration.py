@@ -99,7 +99,7 @@ def write_configuration(version: FunctionVersion, *, qualifier: str | None = Non
 
 
 def write_published(version: FunctionVersion) -> Result:
-    """The answer to a change: the ARN is qualified when a version was published."""
+    """The answer to a change of code: the ARN is qualified when a version was published. That to a creation is not."""
     return write_configuration(version, qualifier=None if version.version == LATEST else version.version)
 
 

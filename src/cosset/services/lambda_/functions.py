@@ -37,7 +37,7 @@ class FunctionOperations:
             tags=params.get("Tags") or {},
             code_signing_config=params.get("CodeSigningConfigArn") or None,
         )
-        return write_published(created)
+        return write_configuration(created)  # a plain ARN even of a published version, unlike UpdateFunctionCode
 
     @operation("GetFunction", on_function("GetFunction"))
     async def get_function(self, ctx: Context, params: Params) -> Result:
