@@ -100,6 +100,25 @@ def test_a_role_that_does_not_trust_the_caller(run: Run) -> None:
     run(scenario)
 
 
+def test_what_is_no_role_at_all(run: Run) -> None:
+    async def scenario(iam: Iam, principal: Principal) -> None:
+        guarded = Guarded(
+            make_authorizer(iam),
+            sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock),
+            principal,
+        )
+        for role_arn, sentence in (
+            ("worker-without-an-arn", "worker-without-an-arn is invalid"),
+            (principal.arn, "Request ARN is invalid"),
+            (f"arn:aws:iam::{principal.account}:role", "Request ARN is invalid"),
+        ):
+            with pytest.raises(ServiceError) as caught:
+                await guarded("AssumeRole", RoleArn=role_arn, RoleSessionName="me")
+            assert (caught.value.code, caught.value.message) == ("ValidationError", sentence)
+
+    run(scenario)
+
+
 def test_sessions_are_no_longer_than_the_role_allows(run: Run) -> None:
     async def scenario(iam: Iam, principal: Principal) -> None:
         arn = await make_role(iam, principal, {"AWS": principal.arn}, MaxSessionDuration=7200)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cosset.identity.arn import Arn
 from cosset.identity.principal import Credentials, Principal
 from cosset.identity.sessions import AssumableRole
 from cosset.wire.errors import ServiceError
@@ -29,6 +30,16 @@ def not_authorized(principal: Principal, action: str, resource: str) -> ServiceE
     """Without a reason: nobody learns which roles there are."""
     sentence = f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource}"
     return ServiceError("AccessDenied", sentence, status=403)
+
+
+def refuse_what_is_no_role(role_arn: str) -> None:
+    """Raises ServiceError ValidationError for what is no ARN, and for an ARN of something else. A role that is not
+    there, or an ARN with a part too few, is no concern of this: whoever asks is not authorized."""
+    if not role_arn.startswith("arn:"):
+        raise ServiceError("ValidationError", f"{role_arn} is invalid")
+    arn = Arn.parse(role_arn)
+    if arn is not None and (arn.service != "iam" or not arn.resource.startswith("role/")):
+        raise ServiceError("ValidationError", "Request ARN is invalid")
 
 
 def no_session_may(operation: str) -> ServiceError:

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import Context, Params, Result, operation
-from cosset.services.sts.answers import assumed_role_shown, credentials_shown, not_authorized, too_long
+from cosset.services.sts.answers import (
+    assumed_role_shown,
+    credentials_shown,
+    not_authorized,
+    refuse_what_is_no_role,
+    too_long,
+)
 from cosset.services.sts.grants import grant_requirements, grant_shown, read_grant, refuse_what_is_not_there
 from cosset.services.sts.ports import RoleDirectory, SessionMaker
 from cosset.wire.errors import ServiceError
@@ -19,6 +25,7 @@ _DEFAULT_S = 3600
 
 
 def _assume_role(ctx: Context, params: Params) -> Sequence[Requirement]:
+    refuse_what_is_no_role(params["RoleArn"])
     return grant_requirements("sts:AssumeRole", params["RoleArn"], params, ctx.principal.session)
 
 

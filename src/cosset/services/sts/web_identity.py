@@ -11,7 +11,7 @@ from cosset.identity.principal import SessionGrant
 from cosset.identity.sessions import AssumableRole
 from cosset.identity.trust import trusts_web_identity
 from cosset.services.operation import Context, Params, Result, no_requirements, operation
-from cosset.services.sts.answers import assumed_role_shown, credentials_shown, too_long
+from cosset.services.sts.answers import assumed_role_shown, credentials_shown, refuse_what_is_no_role, too_long
 from cosset.services.sts.grants import grant_shown, read_grant, refuse_what_is_not_there
 from cosset.services.sts.ports import Provider, ProviderBook, RoleDirectory, SessionMaker
 from cosset.services.sts.provider_keys import ProviderKeys
@@ -42,6 +42,7 @@ class WebIdentity:
         if params.get("ProviderId"):
             raise OperationNotImplementedError("sts", "AssumeRoleWithWebIdentity with ProviderId")
         role_arn, session_name = params["RoleArn"], params["RoleSessionName"]
+        refuse_what_is_no_role(role_arn)
         provider, claims = await self._verified(role_arn, params["WebIdentityToken"])
         role = await self._directory.role(role_arn)
         keys = _condition_keys(provider, claims, session_name)
