@@ -67,6 +67,47 @@ def test_a_tag_may_be_given_once_whatever_its_case(run: Run) -> None:
     run(scenario)
 
 
+def test_a_role_trusts_only_whom_there_is(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        def trusting(principal: Any) -> str:
+            statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+            return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+        iam = f"arn:aws:iam::{bench.account}"
+        await bench.call("CreateUser", UserName="ann", Path="/team/")
+        await bench.role("worker")
+        for somebody in (
+            *("*", bench.account, f"{iam}:root", f"{iam}:user/team/ann", f"{iam}:role/worker"),
+            *("arn:aws:iam::111111111111:user/bob", f"arn:aws:sts::{bench.account}:assumed-role/worker/s"),
+        ):
+            document = trusting({"AWS": [bench.account, somebody]})
+            await bench.call("UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=document)
+        await bench.call("UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=trusting("*"))
+        for nobody in (
+            *(
+                "ann",
+                "12345",
+                f"{iam}:user/ann",
+                f"{iam}:role/other",
+                f"{iam}:user/*",
+                f"{iam}:group/team",
+                f"{iam}:role",
+            ),
+            *("arn:aws:iam::x:root", "arn:aws:iam::111111111111:policy/p", f"arn:aws:sts::{bench.account}:self"),
+        ):
+            expected = ("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{nobody}"', 400)
+            document = trusting({"AWS": [bench.account, nobody]})
+            assert await bench.refused("CreateRole", RoleName="r", AssumeRolePolicyDocument=document) == expected
+            update = await bench.refused("UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=document)
+            assert update == expected
+        document = trusting({"Service": "lambda"})
+        assert (await bench.refused("CreateRole", RoleName="r", AssumeRolePolicyDocument=document))[1] == (
+            'Invalid principal in policy: "SERVICE":"lambda"'
+        )
+
+    run(scenario)
+
+
 def test_a_role_name_is_taken_whatever_its_case(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.role("Worker")

@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes, new_unique_id
-from cosset.identity.policy_document import MalformedPolicyError, parse_trust_policy
+from cosset.identity.policy_document import MalformedPolicyError, PolicyDocument, parse_trust_policy
 from cosset.services.iam.errors import (
     already_exists,
     delete_conflict,
@@ -22,6 +22,7 @@ from cosset.services.iam.records import CHANGES, Role, find_role, role_of
 from cosset.services.iam.requirements import on_everything, on_new, on_role
 from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full, role_in_list, tags_shown
 from cosset.services.iam.tables import instance_profiles, roles
+from cosset.services.iam.trusted_principals import refuse_unknown_principals
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
@@ -39,12 +40,13 @@ class Roles:
     async def create_role(self, ctx: Context, params: Params) -> Result:
         if params.get("Path", "/").startswith(SERVICE_LINKED):
             raise invalid_input(f"The path {SERVICE_LINKED} is for roles that CreateServiceLinkedRole makes.")
+        trust = _read_trust(params["AssumeRolePolicyDocument"])
         role = Role(
             account=ctx.account,
             name=params["RoleName"],
             path=params.get("Path", "/"),
             unique_id=new_unique_id("AROA", self._random_bytes),
-            trust_policy=_checked_trust(params["AssumeRolePolicyDocument"]),
+            trust_policy=params["AssumeRolePolicyDocument"],
             description=params.get("Description"),
             max_session_s=params.get("MaxSessionDuration", 3600),
             permissions_boundary=params.get("PermissionsBoundary"),
@@ -55,6 +57,7 @@ class Roles:
         def work(tx: Transaction) -> None:
             if role.permissions_boundary is not None:
                 self._need_boundary(tx, role.account, role.permissions_boundary)
+            refuse_unknown_principals(tx, role.account, trust)
             add_role(tx, role)
 
         await self._store.write(work)
@@ -90,7 +93,14 @@ class Roles:
 
     @operation("UpdateAssumeRolePolicy", on_role("UpdateAssumeRolePolicy"))
     async def update_assume_role_policy(self, ctx: Context, params: Params) -> None:
-        await self._change(ctx, params, {"trust_policy": _checked_trust(params["PolicyDocument"])})
+        trust = _read_trust(params["PolicyDocument"])
+
+        def check(tx: Transaction) -> None:
+            need_modifiable_role(tx, ctx.account, params["RoleName"])
+            refuse_unknown_principals(tx, ctx.account, trust)
+
+        await self._store.read(check)
+        await self._change(ctx, params, {"trust_policy": params["PolicyDocument"]})
 
     @operation("PutRolePermissionsBoundary", on_role("PutRolePermissionsBoundary"))
     async def put_role_permissions_boundary(self, ctx: Context, params: Params) -> None:
@@ -165,11 +175,11 @@ def refuse_while_in_a_profile(tx: Transaction, role: Role) -> None:
         raise delete_conflict("Cannot delete entity, must remove roles from instance profile first.")
 
 
-def _checked_trust(document: str) -> str:
+def _read_trust(document: str) -> PolicyDocument:
     try:
-        parse_trust_policy(document)
+        trust = parse_trust_policy(document)
     except MalformedPolicyError as error:
         raise malformed_policy(str(error)) from None
     if len("".join(document.split())) > _MAX_TRUST_CHARACTERS:
         raise limit_exceeded(f"Cannot exceed quota for ACLSizePerRole: {_MAX_TRUST_CHARACTERS}")
-    return document
+    return trust
