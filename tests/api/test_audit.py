@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
+from support.command import cosset
 from support.zip import make_zip
 
 LISTER = make_zip(
@@ -29,18 +30,6 @@ def handler(event, context):
 """
     }
 )
-
-
-def cosset(server: CossetServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cosset.cli", *arguments, "--data", str(server.data)],
-        env=server.environ,
-        cwd=server.root,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def make_function(server: CossetServer, role: str) -> str:

@@ -59,9 +59,11 @@ def make_own_operations(
     settings: Settings, ground: Ground, authorizer: PolicyAuthorizer, clock: Clock
 ) -> OwnOperations:
     def make() -> Service:
+        from cosset.services.iam.accounts import AccountBook
         from cosset.services.installation.service import installation_service
 
-        return installation_service(ground.access_log, audit=settings.dev)
+        book = AccountBook(ground.store, clock, ground.directory.account)
+        return installation_service(ground.access_log, book, settings.dev)
 
     return OwnOperations(
         LateService("cosset", make),

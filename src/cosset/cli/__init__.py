@@ -17,6 +17,7 @@ COMMANDS = {
     "invoke": "cosset.cli.invoke:invoke",
     "logs": "cosset.cli.logs:logs",
     "status": "cosset.cli.status:status",
+    "account": "cosset.cli.account:account",
     "policy": "cosset.cli.policy:policy",
     "doctor": "cosset.cli.doctor:doctor",
     "runtimes": "cosset.cli.runtimes:runtimes",

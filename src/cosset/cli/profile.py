@@ -52,8 +52,9 @@ class Profile:
     region: str
 
 
-def write(files: Files, profile: Profile) -> None:
-    """Adds the profile, or brings it up to date. New files get mode 0600, others keep theirs; links are followed.
+def write(files: Files, profile: Profile, name: str = NAME) -> None:
+    """Adds the profile under `name`, or brings it up to date. New files get mode 0600, others keep theirs; links are
+    followed.
 
     As root, the work is done as `files.owner`'s owner: under sudo the files stay the user's, and a link that the
     unprivileged server laid in its data folder leads root nowhere.
@@ -66,8 +67,8 @@ def write(files: Files, profile: Profile) -> None:
     # Root looks the links up, the owner goes there: what a link may not lead the owner to stays shut.
     credentials, config = (Path(os.path.realpath(path)) for path in (files.credentials, files.config))
     with _as_owner_of(files.owner) as base:
-        _change(_seen_from(base, credentials), NAME, keys, unwanted=("aws_session_token",))
-        _change(_seen_from(base, config), f"profile {NAME}", place)
+        _change(_seen_from(base, credentials), name, keys, unwanted=("aws_session_token",))
+        _change(_seen_from(base, config), f"profile {name}", place)
 
 
 def read(files: Files) -> Profile | None:

@@ -12,6 +12,7 @@ from cosset.identity.access_book import Access, AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
+from cosset.services.iam.accounts import AccountBook
 from cosset.services.iam.held_policies import CarriedPolicies, RoleTrust
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.installation.access_log import AccessLog
@@ -67,7 +68,7 @@ def run(tmp_path: Path, audit: bool) -> Run:
                 role_arn=role.arn,
                 session=SessionGrant(context=(("lambda:SourceFunctionArn", f"{function}:live"),)),
             )
-            call = Caller(installation_service(log, audit=audit), known.principal)
+            call = Caller(installation_service(log, AccountBook(iam.store, iam.clock, account), audit), known.principal)
             await scenario(Bench(iam, authorizer, log, call, function, session))
 
     return lambda scenario: asyncio.run(whole(scenario))

@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from cosset.services.iam.service import iam_service
+from cosset.services.installation.service import installation_service
 from cosset.services.lambda_.service import lambda_service
 from cosset.services.logs.service import logs_service
 from cosset.services.operation import Service, no_requirements
@@ -19,6 +20,7 @@ OPEN = {
     "iam": set[str](),
     "lambda": set[str](),
     "logs": set[str](),
+    "cosset": set[str](),
 }
 
 
@@ -28,7 +30,7 @@ def make(maker: Callable[..., Service]) -> Service:
     return maker(*(MagicMock() for _ in needed))
 
 
-@pytest.mark.parametrize("maker", [iam_service, sts_service, logs_service, lambda_service])
+@pytest.mark.parametrize("maker", [iam_service, sts_service, logs_service, lambda_service, installation_service])
 def test_only_what_everyone_may_needs_nothing(maker: Callable[..., Service]) -> None:
     service = make(maker)
     needing_nothing = {name for name, each in service.operations.items() if each.requirements is no_requirements}

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from cosset.identity.key_material import RandomBytes, new_access_key_id, new_account_id, new_unique_id, secret_text
 from cosset.identity.principal import Credentials
 from cosset.services.iam.records import ADMINISTRATOR_ACCESS, CHANGES
-from cosset.services.iam.tables import access_keys, accounts, attachments, roles, server_secrets, users
+from cosset.services.iam.tables import access_keys, accounts, added_accounts, attachments, roles, server_secrets, users
 from cosset.store.database import Transaction
 
 ADMINISTRATOR = "administrator"
@@ -58,11 +58,16 @@ def plant(tx: Transaction, seed: Seed, now_ms: int) -> tuple[str, bool]:
     existing = _own_account(tx, development=seed.development)
     if existing is not None:
         return existing, False
+    plant_account(tx, seed, now_ms)
+    return seed.account, True
+
+
+def plant_account(tx: Transaction, seed: Seed, now_ms: int) -> None:
+    """An account with its administrator and the starter role, which is not there yet."""
     tx.execute(insert(accounts).values(account=seed.account, created_ms=now_ms))
     _plant_administrator(tx, seed, now_ms)
     _plant_starter_role(tx, seed, now_ms)
     tx.announce(CHANGES, seed.account)
-    return seed.account, True
 
 
 def find_planted(tx: Transaction, seed: Seed) -> str | None:
@@ -73,7 +78,8 @@ def find_planted(tx: Transaction, seed: Seed) -> str | None:
 
 def _own_account(tx: Transaction, *, development: bool) -> str | None:
     """The development account and the real one may both live in a data folder; each is used in its own mode."""
-    query = select(accounts.c.account).order_by(accounts.c.created_ms, accounts.c.account)
+    query = select(accounts.c.account).where(accounts.c.account.not_in(select(added_accounts.c.account)))
+    query = query.order_by(accounts.c.created_ms, accounts.c.account)
     for account in tx.execute(query).scalars():
         if (account == DEVELOPMENT_ACCOUNT) == development:
             return str(account)

@@ -14,6 +14,13 @@ accounts = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
+# Those that `cosset account add` made. The others are the installation's own: the real one and the development account.
+added_accounts = Table(
+    "iam_added_accounts",
+    metadata,
+    Column("account", String(12), primary_key=True),
+)
+
 server_secrets = Table(
     "iam_server_secrets",
     metadata,

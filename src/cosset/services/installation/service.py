@@ -5,10 +5,11 @@ AWS has no model of them: `gateway/own_operations.py` carries them, signed like 
 
 from cosset.services.installation.access import AccessOperations
 from cosset.services.installation.access_log import AccessLog
+from cosset.services.installation.accounts import AccountOperations, Accounts
 from cosset.services.operation import Service
 
 NAME = "cosset"
 
 
-def installation_service(log: AccessLog, *, audit: bool) -> Service:
-    return Service.of(NAME, [AccessOperations(log, audit=audit)])
+def installation_service(log: AccessLog, accounts: Accounts, audit: bool) -> Service:
+    return Service.of(NAME, [AccessOperations(log, audit=audit), AccountOperations(accounts)])

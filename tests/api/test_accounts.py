@@ -1,0 +1,216 @@
+"""Several accounts and regions in one server: what is in one is neither seen nor touched from another."""
+
+import configparser
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cosset.testing.server import CossetServer
+from support.command import cosset
+from support.role import LAMBDA_TRUST
+from support.zip import make_zip
+
+# Says whose it is, by its own credentials.
+ECHO = make_zip(
+    {
+        "index.py": """
+import boto3
+
+def handler(event, context):
+    return boto3.client("sts").get_caller_identity()["Account"]
+"""
+    }
+)
+
+
+class Account:
+    """One added account, and its administrator's clients."""
+
+    def __init__(self, server: CossetServer, *arguments: str) -> None:
+        done = cosset(server, "account", "add", *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        self.said = json.loads(done.stdout)
+        self.number = self.said["account"]
+        parser = configparser.RawConfigParser()
+        parser.read(server.data / "aws" / "credentials", encoding="utf-8")
+        keys = parser[self.said["profile"]]
+        self._server = server
+        self._keys = keys["aws_access_key_id"], keys["aws_secret_access_key"]
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        session = boto3.Session(*self._keys, region_name=region or self._server.region)
+        return session.client(service, endpoint_url=self._server.endpoint)
+
+    def own(self, operation: str) -> tuple[int, bytes]:
+        """One of Cosset's own operations, signed by this account."""
+        import urllib.error
+        import urllib.request
+
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        url = f"{self._server.endpoint}/_cosset/api/{operation}"
+        signed = AWSRequest("POST", url, {}, b"{}")
+        SigV4Auth(Credentials(*self._keys), "cosset", self._server.region).add_auth(signed)
+        request = urllib.request.Request(url, b"{}", dict(signed.headers.items()), method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+
+@pytest.fixture(scope="module")
+def other(server: CossetServer) -> Account:
+    return Account(server)
+
+
+@pytest.fixture
+def function(server: CossetServer) -> Iterator[str]:
+    """A function of the server's own account, which has been called."""
+    client, name = server.client("lambda"), f"f-{uuid.uuid4().hex[:8]}"
+    make(client, name, f"arn:aws:iam::{server.account}:role/cosset-basic")
+    assert invoke(client, name) == server.account
+    yield name
+    client.delete_function(FunctionName=name)
+
+
+def make(client: Any, name: str, role: str) -> Any:
+    made = client.create_function(
+        FunctionName=name, Runtime="python3.12", Handler="index.handler", Role=role, Code={"ZipFile": ECHO}, Timeout=30
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    return made
+
+
+def invoke(client: Any, name: str) -> Any:
+    return json.loads(client.invoke(FunctionName=name)["Payload"].read())
+
+
+def code_of(call: Callable[..., Any], **params: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_an_account_is_whole(server: CossetServer, other: Account) -> None:
+    """The same names as in the first account, and nothing of it."""
+    assert other.said == {"account": other.number, "profile": f"cosset-{other.number}"}
+    identity = other.client("sts").get_caller_identity()
+    assert identity["Arn"] == f"arn:aws:iam::{other.number}:user/administrator"
+    client, role = other.client("lambda"), f"arn:aws:iam::{other.number}:role/cosset-basic"
+    name = f"f-{uuid.uuid4().hex[:8]}"
+    make(server.client("lambda"), name, f"arn:aws:iam::{server.account}:role/cosset-basic")
+    assert make(client, name, role)["FunctionArn"] == f"arn:aws:lambda:{server.region}:{other.number}:function:{name}"
+    # The function is its account's, from inside too.
+    assert [invoke(client, name), invoke(server.client("lambda"), name)] == [other.number, server.account]
+    assert [each["FunctionName"] for each in client.list_functions()["Functions"]] == [name]
+    client.delete_function(FunctionName=name)
+    assert server.client("lambda").get_function(FunctionName=name)
+    server.client("lambda").delete_function(FunctionName=name)
+
+
+def test_nothing_is_seen_of_another_account(server: CossetServer, other: Account, function: str) -> None:
+    client = other.client("lambda")
+    arn = f"arn:aws:lambda:{server.region}:{server.account}:function:{function}"
+    assert client.list_functions()["Functions"] == []
+    assert code_of(client.get_function, FunctionName=function) == "ResourceNotFoundException"
+    for call in (client.get_function, client.invoke, client.delete_function, client.get_policy):
+        assert code_of(call, FunctionName=arn) == "AccessDeniedException"
+    logs = other.client("logs")
+    assert {each["arn"].split(":")[4] for each in logs.describe_log_groups()["logGroups"]} <= {other.number}
+    group = f"/aws/lambda/{function}"
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
+    assert code_of(logs.describe_log_streams, logGroupName=group) == "ResourceNotFoundException"
+    assert code_of(logs.filter_log_events, logGroupName=group) == "ResourceNotFoundException"
+
+
+def test_neither_users_nor_roles_cross(server: CossetServer, other: Account) -> None:
+    name = f"u-{uuid.uuid4().hex[:8]}"
+    server.client("iam").create_user(UserName=name)
+    server.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=LAMBDA_TRUST)
+    iam = other.client("iam")
+    assert [each["UserName"] for each in iam.list_users()["Users"]] == ["administrator"]
+    assert code_of(iam.get_user, UserName=name) == "NoSuchEntity"
+    assert code_of(iam.get_role, RoleName=name) == "NoSuchEntity"
+    theirs = f"arn:aws:iam::{server.account}:role/{name}"
+    assert code_of(other.client("sts").assume_role, RoleArn=theirs, RoleSessionName="session") == "AccessDenied"
+    refused = code_of(
+        other.client("lambda").create_function,
+        FunctionName=name,
+        Runtime="python3.12",
+        Handler="index.handler",
+        Role=theirs,
+        Code={"ZipFile": ECHO},
+    )
+    assert refused == "AccessDeniedException"
+    # The key of a user is found in its own account only.
+    key = server.client("iam").create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    assert code_of(iam.get_access_key_last_used, AccessKeyId=key) == "NoSuchEntity"
+    assert code_of(iam.delete_access_key, AccessKeyId=key, UserName="administrator") == "NoSuchEntity"
+
+
+def test_a_role_crosses_where_both_sides_say_so(server: CossetServer, other: Account) -> None:
+    name = f"r-{uuid.uuid4().hex[:8]}"
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{other.number}:root"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = server.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    session = other.client("sts").assume_role(RoleArn=role, RoleSessionName="session")
+    assert session["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{server.account}:assumed-role/{name}/session"
+
+
+def test_regions_are_apart(server: CossetServer, function: str) -> None:
+    away = server.client("lambda", region_name="eu-west-1")
+    assert function not in [each["FunctionName"] for each in away.list_functions()["Functions"]]
+    assert code_of(away.get_function, FunctionName=function) == "ResourceNotFoundException"
+    made = make(away, function, f"arn:aws:iam::{server.account}:role/cosset-basic")
+    assert made["FunctionArn"] == f"arn:aws:lambda:eu-west-1:{server.account}:function:{function}"
+    away.delete_function(FunctionName=function)
+    assert server.client("lambda").get_function(FunctionName=function)
+    group = f"/aws/lambda/{function}"
+    there = server.client("logs", region_name="eu-west-1").describe_log_groups(logGroupNamePrefix=group)
+    assert there["logGroups"] == []
+
+
+def test_what_was_asked_is_told_to_its_account_only(server: CossetServer, other: Account, function: str) -> None:
+    status, body = other.own("ListDenied")
+    assert status == 200
+    assert json.loads(body)["denied"] == []
+
+
+def test_only_the_first_account_adds_and_lists(server: CossetServer, other: Account) -> None:
+    for operation in ("CreateAccount", "ListAccounts"):
+        status, body = other.own(operation)
+        assert (status, json.loads(body)["code"]) == (403, "AccessDeniedException")
+    listed = [json.loads(line) for line in cosset(server, "account", "list", "--json").stdout.splitlines()]
+    assert [each["account"] for each in listed if each["own"]] == [server.account]
+    assert other.number in [each["account"] for each in listed]
+
+
+def test_what_is_no_new_account(server: CossetServer, other: Account) -> None:
+    for number, said in (
+        (other.number, "already exists"),
+        ("000000000000", "is the account of cosset up --dev"),
+        ("12345", "twelve digits"),
+    ):
+        done = cosset(server, "account", "add", number)
+        assert done.returncode == 1
+        assert said in done.stderr
+    assert "AKIA" not in cosset(server, "account", "add", "123456789012").stdout
+
+
+def test_the_own_account_stays_the_own(new_server: Callable[..., CossetServer]) -> None:
+    """Also where the development account was there first and an added one second."""
+    server = new_server("--dev")
+    added = Account(server, "210987654321")
+    assert added.client("sts").get_caller_identity()["Account"] == "210987654321"
+    server.restart()
+    assert server.account == "000000000000"
+    assert added.client("lambda").list_functions()["Functions"] == []
