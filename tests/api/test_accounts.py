@@ -166,6 +166,48 @@ def test_a_role_crosses_where_both_sides_say_so(server: CossetServer, other: Acc
     assert session["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{server.account}:assumed-role/{name}/session"
 
 
+def test_a_function_is_called_where_both_sides_say_so(server: CossetServer, other: Account, function: str) -> None:
+    """By the policy on the very function, version or alias, and by the caller's own account; and only called."""
+    arn = f"arn:aws:lambda:{server.region}:{server.account}:function:{function}"
+    home, away = server.client("lambda"), other.client("lambda")
+    for kind in ("RequestResponse", "Event", "DryRun"):
+        assert code_of(away.invoke, FunctionName=arn, InvocationType=kind) == "AccessDeniedException"
+    # Nothing tells whether there is such a function.
+    assert code_of(away.invoke, FunctionName=f"{arn}-not-there") == "AccessDeniedException"
+    home.add_permission(FunctionName=function, StatementId="them", Action="lambda:*", Principal=other.number)
+    try:
+        assert invoke(away, arn) == server.account
+        assert away.invoke(FunctionName=arn, InvocationType="Event")["StatusCode"] == 202
+        assert away.invoke(FunctionName=arn, InvocationType="DryRun")["StatusCode"] == 204
+        streamed = away.invoke_with_response_stream(FunctionName=arn)["EventStream"]
+        whole = b"".join(each["PayloadChunk"]["Payload"] for each in streamed if "PayloadChunk" in each)
+        assert json.loads(whole) == server.account
+        # The account is named in every way that a function can be.
+        assert invoke(away, f"{server.account}:function:{function}") == server.account
+        assert code_of(away.invoke, FunctionName=function) == "ResourceNotFoundException"
+        # The policy is on the function without a qualifier; $LATEST has the same.
+        version = home.publish_version(FunctionName=function)["Version"]
+        assert code_of(away.invoke, FunctionName=arn, Qualifier=version) == "AccessDeniedException"
+        assert code_of(away.invoke, FunctionName=f"{arn}:{version}") == "AccessDeniedException"
+        for call in (away.get_function, away.delete_function, away.get_policy, away.list_tags):
+            named = {"Resource": arn} if call == away.list_tags else {"FunctionName": arn}
+            assert code_of(call, **named) == "AccessDeniedException"
+        # The other account's administrators decide about their own people.
+        user = other.client("iam").create_user(UserName="caller")["User"]
+        key = other.client("iam").create_access_key(UserName="caller")["AccessKey"]
+        theirs = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=server.region)
+        client = theirs.client("lambda", endpoint_url=server.endpoint)
+        assert code_of(client.invoke, FunctionName=arn) == "AccessDeniedException"
+        statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        other.client("iam").put_user_policy(UserName="caller", PolicyName="own", PolicyDocument=document)
+        assert invoke(client, arn) == server.account
+        assert user["Arn"].split(":")[4] == other.number
+    finally:
+        home.remove_permission(FunctionName=function, StatementId="them")
+    assert code_of(away.invoke, FunctionName=arn) == "AccessDeniedException"
+
+
 def test_regions_are_apart(server: CossetServer, function: str) -> None:
     away = server.client("lambda", region_name="eu-west-1")
     assert function not in [each["FunctionName"] for each in away.list_functions()["Functions"]]
@@ -211,6 +253,9 @@ def test_the_own_account_stays_the_own(new_server: Callable[..., CossetServer]) 
     server = new_server("--dev")
     added = Account(server, "210987654321")
     assert added.client("sts").get_caller_identity()["Account"] == "210987654321"
+    # Audit lets nobody over to another account.
+    theirs = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    assert code_of(added.client("lambda").invoke, FunctionName=theirs) == "AccessDeniedException"
     server.restart()
     assert server.account == "000000000000"
     assert added.client("lambda").list_functions()["Functions"] == []

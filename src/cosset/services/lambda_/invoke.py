@@ -11,7 +11,7 @@ from cosset.functions.registry import Functions
 from cosset.invocation.api import Invocation, InvocationType, Invoker
 from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, check_payload
 from cosset.services.lambda_.payloads import check_json
-from cosset.services.lambda_.references import on_function, reference_of
+from cosset.services.lambda_.references import invoked_reference_of, on_function
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.wire.message import Body
 
@@ -28,7 +28,7 @@ class InvokeOperations:
     @operation("Invoke", on_function("InvokeFunction"))
     async def invoke(self, ctx: Context, params: Params) -> Result:
         """Raises: ServiceError, whatever the function itself did not do (its own errors are results)."""
-        reference = reference_of(ctx, params)
+        reference = invoked_reference_of(ctx, params)
         kind = InvocationType(params.get("InvocationType", "RequestResponse"))
         payload = await read_payload(params.get("Payload"), kind)
         invocation = Invocation(
@@ -54,7 +54,7 @@ class InvokeOperations:
 
     @operation("InvokeAsync", on_function("InvokeFunction"))
     async def invoke_async(self, ctx: Context, params: Params) -> Result:
-        reference = reference_of(ctx, params)
+        reference = invoked_reference_of(ctx, params)
         payload = await read_payload(params.get("InvokeArgs"), InvocationType.EVENT)
         await self._invoker.invoke_async(
             Invocation(

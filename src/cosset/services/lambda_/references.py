@@ -15,11 +15,21 @@ def reference_of(ctx: Context, params: Params) -> FunctionReference:
     """What `FunctionName` and `Qualifier` name together.
 
     Raises:
-        ServiceError: they contradict each other, another region, another account. Functions of other accounts can be
-            reached on AWS through resource-based policies, which nothing evaluates here yet: so they stay shut.
+        ServiceError: they contradict each other, another region, another account. On AWS a function's policy can open
+            more to other accounts than to call it; here only that (`invoked_reference_of`).
     """
     reference = parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
     return own(ctx, reference)
+
+
+def invoked_reference_of(ctx: Context, params: Params) -> FunctionReference:
+    """As `reference_of`, for calls of functions: also of another account, whose policy on the function has let the
+    caller in, or the authorizer would have refused: `on_function` asked about this very function.
+
+    Raises:
+        ServiceError: as `reference_of`, but for other accounts.
+    """
+    return parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
 
 
 def key_of(ctx: Context, params: Params) -> FunctionKey:

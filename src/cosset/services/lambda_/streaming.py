@@ -7,7 +7,7 @@ from typing import Any
 from cosset.functions.registry import Functions
 from cosset.invocation.api import Invocation, InvocationType, Invoker, StreamedInvocation
 from cosset.services.lambda_.invoke import read_client_context, read_payload
-from cosset.services.lambda_.references import on_function, reference_of
+from cosset.services.lambda_.references import invoked_reference_of, on_function
 from cosset.services.operation import Context, Params, Result, operation
 
 StreamEvent = Mapping[str, Mapping[str, Any]]
@@ -26,7 +26,7 @@ class StreamingOperations:
 
         Raises: ServiceError, as Invoke, for what keeps the function from running.
         """
-        reference = reference_of(ctx, params)
+        reference = invoked_reference_of(ctx, params)
         key = reference.key
         payload = await read_payload(params.get("Payload"), InvocationType.REQUEST_RESPONSE)
         client_context = read_client_context(params.get("ClientContext"))
