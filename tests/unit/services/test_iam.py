@@ -348,6 +348,23 @@ def test_awss_own_policies_are_facts(run: Run) -> None:
     run(scenario)
 
 
+def test_policies_are_listed_by_what_they_are_used_for(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        async def used_for(usage: str) -> list[str]:
+            listed = await bench.call("ListPolicies", Scope="Local", PolicyUsageFilter=usage)
+            return [policy["PolicyName"] for policy in listed["Policies"]]
+
+        for name in ("allowing", "bounding", "idle"):
+            await bench.call("CreatePolicy", PolicyName=name, PolicyDocument=POLICY)
+        own = f"arn:aws:iam::{bench.account}:policy"
+        await bench.call("CreateUser", UserName="ann", PermissionsBoundary=f"{own}/bounding")
+        await bench.call("AttachUserPolicy", UserName="ann", PolicyArn=f"{own}/allowing")
+        assert await used_for("PermissionsPolicy") == ["allowing"]
+        assert await used_for("PermissionsBoundary") == ["bounding"]
+
+    run(scenario)
+
+
 def test_users_and_their_keys(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         user = (await bench.call("CreateUser", UserName="Ada", Path="/team/"))["User"]

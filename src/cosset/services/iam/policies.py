@@ -27,6 +27,7 @@ from cosset.store.database import Store, Transaction
 
 _MAX_VERSIONS = 5
 _MAX_CHARACTERS = 6_144
+_USES = {"PermissionsPolicy": "AttachmentCount", "PermissionsBoundary": "PermissionsBoundaryUsageCount"}
 
 
 class Policies:
@@ -87,6 +88,8 @@ class Policies:
             shown = [policy_shown(tx, ctx.account, policy) for policy in found if policy.path.startswith(prefix)]
             if params.get("OnlyAttached"):
                 shown = [each for each in shown if each["AttachmentCount"]]
+            if usage := params.get("PolicyUsageFilter"):
+                shown = [each for each in shown if each[_USES[usage]]]
             return [{key: value for key, value in each.items() if key != "Description"} for each in shown]
 
         listed = await self._store.read(work)
