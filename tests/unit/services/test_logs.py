@@ -146,6 +146,14 @@ def test_names_that_aws_keeps_for_itself(run: Run) -> None:
     run(scenario)
 
 
+def test_the_groups_of_other_accounts_are_not_there(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        for asked in ({"includeLinkedAccounts": True}, {"accountIdentifiers": ["111111111111"]}):
+            assert (await bench.refused("DescribeLogGroups", **asked)).code == "NotImplementedException"
+
+    run(scenario)
+
+
 def test_a_protected_group_stays(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.call("CreateLogGroup", logGroupName=GROUP, deletionProtectionEnabled=True)

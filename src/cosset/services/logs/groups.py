@@ -87,8 +87,9 @@ class LogGroups:
     async def describe_log_groups(self, ctx: Context, params: Params) -> Result:
         if params.get("logGroupNamePrefix") and params.get("logGroupNamePattern"):
             raise invalid_parameter("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
-        if params.get("includeLinkedAccounts"):
-            raise OperationNotImplementedError("logs", "DescribeLogGroups with includeLinkedAccounts")
+        for name in ("includeLinkedAccounts", "accountIdentifiers"):
+            if params.get(name):
+                raise OperationNotImplementedError("logs", f"DescribeLogGroups with {name}")
         after = read_name(params["nextToken"]) if "nextToken" in params else None
         limit = params.get("limit", _DEFAULT_LIMIT)
         found = await self._matching(ctx, params)
