@@ -253,9 +253,19 @@ def test_the_own_account_stays_the_own(new_server: Callable[..., CossetServer]) 
     server = new_server("--dev")
     added = Account(server, "210987654321")
     assert added.client("sts").get_caller_identity()["Account"] == "210987654321"
+    # A role that nobody made stays in its account, and lets in nobody else.
+    role = "arn:aws:iam::210987654321:role/made-up"
+    made = added.client("sts").assume_role(RoleArn=role, RoleSessionName="session")
+    assert made["AssumedRoleUser"]["Arn"] == "arn:aws:sts::210987654321:assumed-role/made-up/session"
+    assert code_of(server.client("sts").assume_role, RoleArn=role, RoleSessionName="session") == "AccessDenied"
+    theirs = "arn:aws:iam::000000000000:role/made-up"
+    assert code_of(added.client("sts").assume_role, RoleArn=theirs, RoleSessionName="session") == "AccessDenied"
+    make(added.client("lambda"), "whose", role)
+    assert invoke(added.client("lambda"), "whose") == "210987654321"
     # Audit lets nobody over to another account.
     theirs = "arn:aws:lambda:us-east-1:000000000000:function:f"
     assert code_of(added.client("lambda").invoke, FunctionName=theirs) == "AccessDeniedException"
     server.restart()
     assert server.account == "000000000000"
-    assert added.client("lambda").list_functions()["Functions"] == []
+    assert invoke(added.client("lambda"), "whose") == "210987654321"
+    assert server.client("lambda").list_functions()["Functions"] == []

@@ -23,6 +23,7 @@ from cosset.services.iam.first_start import (
     draw_seed,
     find_administrator_key,
     find_planted,
+    is_here,
     plant,
 )
 from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user
@@ -109,7 +110,7 @@ class IamDirectory:
     async def role_for_lambda(self, role_arn: str, function_arn: str | None = None) -> AssumableRole | None:
         role = await self.role(role_arn)
         if role is None:
-            return self._unknown_role(role_arn)
+            return await self._unknown_role(role_arn)
         context = {"aws:SourceAccount": role.account} | ({"aws:SourceArn": function_arn} if function_arn else {})
         if not trusts_service(role.trust_policy, role.arn, LAMBDA, self._clock.now_ms(), context):
             return None
@@ -119,7 +120,7 @@ class IamDirectory:
         """The role, and its longest session in seconds. Whether it trusts the caller, the authorizer has asked."""
         role = await self.role(role_arn)
         if role is None:
-            unknown = self._unknown_role(role_arn)
+            unknown = await self._unknown_role(role_arn)
             return None if unknown is None else (unknown, 3600)
         return AssumableRole(role.account, role.arn, role.unique_id), role.max_session_s
 
@@ -199,12 +200,15 @@ class IamDirectory:
         role = await self._store.read(lambda tx: find_role(tx, account, name))
         return role if role is not None and role.arn == role_arn else None
 
-    def _unknown_role(self, role_arn: str) -> AssumableRole | None:
-        """In dev, a session of a role that nobody made, in the development account."""
+    async def _unknown_role(self, role_arn: str) -> AssumableRole | None:
+        """In dev, a session of a role that nobody made: in its own account where that is here, for copied examples in
+        the development account."""
         arn = Arn.parse(role_arn)
         if not self._dev or arn is None or arn.service != "iam" or not arn.resource.startswith("role/"):
             return None
-        return AssumableRole(self.account, role_arn, self._unknown_id(role_arn))
+        named = arn.account
+        account = named if await self._store.read(lambda tx: is_here(tx, named)) else self.account
+        return AssumableRole(account, role_arn, self._unknown_id(role_arn))
 
     def _is_closed(self, account: str) -> bool:
         """Everyone knows the development account's key, so outside --dev nothing of that account holds."""

@@ -70,6 +70,11 @@ def plant_account(tx: Transaction, seed: Seed, now_ms: int) -> None:
     tx.announce(CHANGES, seed.account)
 
 
+def is_here(tx: Transaction, account: str) -> bool:
+    """Is it an account of this server?"""
+    return tx.execute(select(accounts.c.account).where(accounts.c.account == account)).first() is not None
+
+
 def find_planted(tx: Transaction, seed: Seed) -> str | None:
     """The account that `plant` would give, when it would change nothing."""
     has_secret = tx.execute(select(server_secrets.c.name).where(server_secrets.c.name == SESSION_SECRET)).first()

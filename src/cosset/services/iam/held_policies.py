@@ -12,6 +12,7 @@ from cosset.identity.arn import Arn
 from cosset.identity.evaluation.decision import Layer
 from cosset.identity.policy_sources import HeldPolicies, PolicyText, ResourceFacts, tag_context
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.iam.first_start import is_here
 from cosset.services.iam.instance_profiles import InstanceProfile, find_instance_profile
 from cosset.services.iam.owners import OwnerKind
 from cosset.services.iam.policy_book import PolicyBook, attached_arns
@@ -19,9 +20,6 @@ from cosset.services.iam.records import Group, Role, User, find_group, find_role
 from cosset.services.iam.tables import inline_policies
 from cosset.store.database import Store, Transaction
 
-_TRUSTS_EVERYONE = json.dumps(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]}
-)
 _CARRIERS = (PrincipalKind.USER, PrincipalKind.ROLE, PrincipalKind.FEDERATED)
 
 
@@ -73,7 +71,10 @@ class CarriedPolicies:
 
 
 class RoleTrust:
-    """Implements `ResourceSource` for sts: who may take a role on. In `dev` a role that nobody made trusts everyone."""
+    """Implements `ResourceSource` for sts: who may take a role on.
+
+    In `dev` a role that nobody made trusts its account where that is here, and everyone where it is not.
+    """
 
     def __init__(self, store: Store, *, dev: bool = False) -> None:
         self._store = store
@@ -84,13 +85,13 @@ class RoleTrust:
         if arn is None or arn.service != "iam" or not arn.resource.startswith("role/"):
             return None
         name, account = arn.resource.rpartition("/")[2], arn.account
-        role = await self._store.read(lambda tx: find_role(tx, account, name))
+        role, here = await self._store.read(lambda tx: (find_role(tx, account, name), is_here(tx, account)))
         trust: tuple[PolicyText, ...] = ()
         tags = {}
         if role is not None and role.arn == resource:
             trust, tags = (PolicyText(role.arn, role.trust_policy),), dict(role.tags)
         elif self._dev:
-            trust = (PolicyText(resource, _TRUSTS_EVERYONE),)
+            trust = (PolicyText(resource, _trusting({"AWS": account} if here else "*")),)
         return ResourceFacts(trust, tag_context(tags, "iam"), must_allow=True, layer=Layer.TRUST)
 
 
@@ -126,6 +127,11 @@ _FINDERS: Mapping[str, Callable[[Transaction, str, str], User | Role | Group | I
     "group": find_group,
     "instance-profile": find_instance_profile,
 }
+
+
+def _trusting(principal: dict[str, str] | str) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _is_same(principal: Principal, owner: User | Role) -> bool:
