@@ -145,3 +145,30 @@ def test_functions_that_do_not_begin(call, files, runtime, error_type, message):
         f"{phase}\tStatus: error\tError Type: {error_type}\t" for phase in ("init", "invoke")
     ]
     assert f"Status: error\tError Type: {error_type}" in tail.splitlines()[-1]
+
+
+PYTHON = {"app.py": "import os, sys\ndef handler(event, context):\n    return [os.environ.get('ADDED'), __name__]\n"}
+NODE = {"app.mjs": "export const handler = async () => [process.env.ADDED, 'app'];"}
+WRAPPER = '#!/bin/sh\nexport ADDED=yes\nexec "$@"\n'
+
+
+@pytest.mark.parametrize(("files", "runtime"), [(PYTHON, "python3.12"), (NODE, "nodejs22.x")])
+def test_a_wrapper_starts_the_runtime(call, files, runtime):
+    error, payload, _ = call(
+        {**files, "wrapper": WRAPPER},
+        runtime,
+        "app.handler",
+        mode=0o755,
+        Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrapper"}},
+    )
+    assert (error, payload) == (None, ["yes", "app"])
+
+
+@pytest.mark.parametrize(("files", "runtime"), [(PYTHON, "python3.12"), (NODE, "nodejs22.x")])
+def test_a_wrapper_that_is_not_there(call, files, runtime):
+    # Recorded: TestLambdaErrors::test_lambda_runtime_wrapper_not_found.
+    variables = {"AWS_LAMBDA_EXEC_WRAPPER": "/idontexist.sh"}
+    error, payload, tail = call(files, runtime, "app.handler", Environment={"Variables": variables})
+    assert (error, payload["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert payload["errorMessage"].endswith(" Error: Runtime exited with error: exit status 127")
+    assert "/idontexist.sh: does not exist\n" in tail

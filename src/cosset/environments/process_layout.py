@@ -106,6 +106,10 @@ def variables_for(
     )
     if served.runtime.family == "python":
         variables["_COSSET_LAYERS"] = str(layout.layers)  # python_http/start.py takes it out again
+    wrapper = variables.get("AWS_LAMBDA_EXEC_WRAPPER", "")
+    for place, folder in (("/var/task/", folders.task), ("/opt/", folders.layers)):
+        if wrapper.startswith(place):
+            variables["AWS_LAMBDA_EXEC_WRAPPER"] = f"{folder}/{wrapper.removeprefix(place)}"
     return {"TMPDIR": str(layout.tmp), **variables}
 
 

@@ -3,14 +3,19 @@
 // Runs inside environments, on Node 18 or newer, with no dependencies. What AWS changed with nodejs24.x (no callbacks)
 // follows the runtime that the function asked for, not the Node that serves it. Read next: invocation.mjs, handler.mjs.
 
+import { fileURLToPath } from "node:url";
+
 import { errors, errorObject, UnhandledPromiseRejection } from "./errors.mjs";
 import { loadHandler } from "./handler.mjs";
 import { Invocation } from "./invocation.mjs";
 import { patchConsole, written } from "./logs.mjs";
 import { RuntimeClient } from "./runtime_client.mjs";
+import { isRuntime } from "./wrapper.mjs";
 
 const UNCAUGHT_EXIT_CODE = 129; // AWS's own
 const UNHANDLED_EXIT_CODE = 128;
+
+isRuntime(process.env, fileURLToPath(import.meta.url)); // does not return in a process that the wrapper is to replace
 
 const logs = patchConsole(process.env);
 const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API);

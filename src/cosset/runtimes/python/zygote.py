@@ -12,8 +12,12 @@ import socket
 import sys
 import time
 
+from wrapper import exec_wrapper, program_of
+
 RUNTIMES = "/.cosset/runtimes"
 RUNTIME_DIR = "/var/runtime"
+WRAPPED = {"__main__.py": "wrapped.py", "client.py": "client.py", "zygote.py": "zygote.py", "wrapper.py": "wrapper.py"}
+"""What begins anew under a wrapper. Read beforehand: a function's environment does not have the files."""
 
 
 def main(control_fd):
@@ -29,11 +33,15 @@ def main(control_fd):
 
     importlib.import_module("awslambdaric.lambda_literals")  # the bootstrap loads it on every start
 
+    sources = {name: _read(os.path.join(RUNTIMES, "python", file)) for name, file in WRAPPED.items()}
+
     def run(assignment, fds):
+        if assignment["environment"].get("AWS_LAMBDA_EXEC_WRAPPER"):
+            _run_wrapper(assignment, fds, sources)
         _run_function(assignment, fds, own_path, bootstrap, client.FramedRuntimeClient)
 
     cell = seal.Cell([4566], seccomp.program(kernel.MACHINE), run)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("sealing", "client")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("sealing", "client", "wrapper")]:
         del sys.modules[name]
     gc.collect()
     gc.freeze()
@@ -42,20 +50,38 @@ def main(control_fd):
 
 def _run_function(assignment, fds, own_path, bootstrap, client_class):
     """In the sealed child: what was fixed when the zygote started is set again, then AWS's bootstrap takes over."""
-    os.environ.clear()
-    os.environ.update(assignment["environment"])
-    os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(fds["telemetry"])
+    _take_environment(assignment, fds)
     time.tzset()
     del sys.modules["__main__"].__file__  # no file that a child of multiprocessing could load again
     sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
-    sys.path[:] = _search_path(own_path)
+    sys.path[:] = search_path(own_path)
     if assignment["environment"].get("AWS_LAMBDA_LOG_FORMAT") or assignment["environment"].get("AWS_LAMBDA_LOG_LEVEL"):
         importlib.reload(bootstrap)  # it reads both when it is imported
     runtime_client = client_class(socket.socket(fileno=fds["transport"]))
     bootstrap.run(assignment["environment"]["_HANDLER"], runtime_client)
 
 
-def _search_path(own_path):
+def _run_wrapper(assignment, fds, sources):
+    """The function's own script takes this process over; it is to start the interpreter again. Never returns."""
+    _take_environment(assignment, fds)
+    os.environ["_COSSET_TRANSPORT_FD"] = str(fds["transport"])
+    for fd in fds.values():
+        os.set_inheritable(fd, True)
+    exec_wrapper(os.environ["AWS_LAMBDA_EXEC_WRAPPER"], [sys.executable, "-S", program_of(sources)])
+
+
+def _take_environment(assignment, fds):
+    os.environ.clear()
+    os.environ.update(assignment["environment"])
+    os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(fds["telemetry"])
+
+
+def _read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def search_path(own_path):
     """AWS's order: the function, its layers, then the runtime. The interpreter's own site-packages are not in it."""
     site_packages = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]

@@ -9,6 +9,13 @@ import sys
 
 runtime_dir = os.environ["LAMBDA_RUNTIME_DIR"]
 task_root = os.environ["LAMBDA_TASK_ROOT"]
+if os.environ.get("AWS_LAMBDA_EXEC_WRAPPER") and not os.environ.pop("_COSSET_WRAPPED", ""):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "python"))
+    from wrapper import exec_wrapper
+
+    os.environ["_COSSET_WRAPPED"] = "1"
+    exec_wrapper(os.environ["AWS_LAMBDA_EXEC_WRAPPER"], [sys.executable, "-B", os.path.abspath(__file__)])
+
 layers = os.environ.pop("_COSSET_LAYERS", "/opt") + "/python"
 
 # sys.path[0] is this folder, where `runtime_client` is. The function may have set PYTHONPATH to anything.
