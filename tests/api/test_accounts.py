@@ -262,6 +262,8 @@ def test_the_own_account_stays_the_own(new_server: Callable[..., CossetServer]) 
     assert code_of(added.client("sts").assume_role, RoleArn=theirs, RoleSessionName="session") == "AccessDenied"
     make(added.client("lambda"), "whose", role)
     assert invoke(added.client("lambda"), "whose") == "210987654321"
+    with pytest.raises(ClientError, match="Cross-account pass role is not allowed"):
+        make(added.client("lambda"), "theirs", "arn:aws:iam::000000000000:role/cosset-basic")
     # Audit lets nobody over to another account.
     theirs = "arn:aws:lambda:us-east-1:000000000000:function:f"
     assert code_of(added.client("lambda").invoke, FunctionName=theirs) == "AccessDeniedException"

@@ -38,7 +38,7 @@ ADMINISTRATOR = Principal(PrincipalKind.USER, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:
 class KnownRoles:
     """Every role of the account can be assumed but those called `stranger`."""
 
-    def is_passable(self, role_arn: str, account: str) -> bool:
+    async def is_passable(self, role_arn: str, account: str) -> bool:
         return role_arn.split(":")[4] == account
 
     async def assumable_by_lambda(self, role_arn: str, function_arn: str | None = None) -> bool:

@@ -4,9 +4,9 @@ from typing import Protocol
 
 
 class RoleDirectory(Protocol):
-    """Knows the roles (services/iam implements it; with `--dev` every role is good, whosesoever)."""
+    """Knows the roles (services/iam implements it; with `--dev` also those that nobody made)."""
 
-    def is_passable(self, role_arn: str, account: str) -> bool:
+    async def is_passable(self, role_arn: str, account: str) -> bool:
         """Whether functions of this account may be given the role: one of its own."""
         ...
 

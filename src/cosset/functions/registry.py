@@ -333,7 +333,7 @@ class Functions:
 
     async def _check_role(self, key: FunctionKey, role: str | None) -> None:
         role = role or ""
-        if not self._roles.is_passable(role, key.account):
+        if not await self._roles.is_passable(role, key.account):
             raise errors.access_denied("Cross-account pass role is not allowed.")
         if not await self._roles.assumable_by_lambda(role, key.arn):
             raise errors.invalid_parameter("The role defined for the function cannot be assumed by Lambda.")

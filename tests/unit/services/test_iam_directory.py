@@ -203,9 +203,9 @@ def test_a_temporary_key_without_its_token_is_unknown(tmp_path: Path) -> None:
 def test_an_unknown_role_is_refused_outside_development(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_iam(tmp_path) as iam:
-            assert iam.directory.is_passable(_role(iam, "nobody"), iam.directory.account)
-            assert not iam.directory.is_passable("arn:aws:iam::123456789012:role/nobody", iam.directory.account)
-            assert not iam.directory.is_passable("not an arn", iam.directory.account)
+            assert await iam.directory.is_passable(_role(iam, "nobody"), iam.directory.account)
+            assert not await iam.directory.is_passable("arn:aws:iam::123456789012:role/nobody", iam.directory.account)
+            assert not await iam.directory.is_passable("not an arn", iam.directory.account)
             assert not await iam.directory.assumable_by_lambda(_role(iam, "nobody"))
             with pytest.raises(ServiceError) as refused:
                 await iam.directory.sessions.issue(_role(iam, "nobody"), "s", 900)
@@ -218,7 +218,7 @@ def test_an_unknown_role_is_accepted_in_development(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_iam(tmp_path, dev=True) as iam:
             role_arn = "arn:aws:iam::123456789012:role/service-role/anything"
-            assert iam.directory.is_passable(role_arn, iam.directory.account)
+            assert await iam.directory.is_passable(role_arn, iam.directory.account)
             assert await iam.directory.assumable_by_lambda(role_arn)
             assert not await iam.directory.assumable_by_lambda("not an arn")
             session = await iam.directory.sessions.issue(role_arn, "s", 900)

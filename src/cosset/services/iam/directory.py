@@ -98,10 +98,13 @@ class IamDirectory:
         """The role with exactly this ARN."""
         return await self._roles.get(role_arn, lambda: self._read_role(role_arn))
 
-    def is_passable(self, role_arn: str, account: str) -> bool:
-        """In dev also a role of another account: copied examples name accounts that are not here."""
+    async def is_passable(self, role_arn: str, account: str) -> bool:
+        """In dev also a role of another account that is not here: copied examples name such accounts."""
         arn = Arn.parse(role_arn)
-        return self._dev or (arn is not None and arn.account == account)
+        if arn is None or arn.account == account:
+            return arn is not None or self._dev
+        named = arn.account
+        return self._dev and not await self._store.read(lambda tx: is_here(tx, named))
 
     async def assumable_by_lambda(self, role_arn: str, function_arn: str | None = None) -> bool:
         """Does the role exist, and does its trust policy let Lambda in, for this function?"""
