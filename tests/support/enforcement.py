@@ -1,5 +1,6 @@
 """The authorizer over a real store, wired as the node wires it."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,7 +57,8 @@ class Guarded:
         try:
             await self.ask(operation, **params)
         except ServiceError as error:
-            return error.message.partition(" on resource: ")[2].partition(" ")[2]
+            reason = re.search(r"(because|with an) .*", error.message.partition(" on resource: ")[2])
+            return "" if reason is None else reason[0]
         return None
 
 

@@ -116,7 +116,7 @@ class PolicyAuthorizer:
 
     def _refuse(self, principal: Principal, requirement: Requirement, decision: Decision, service: str | None) -> None:
         action, resource = requirement.action, requirement.resource
-        error = access_denied(principal, action, resource, decision, service)
+        error = access_denied(principal, action, requirement.called or resource, decision, service)
         let_through = self._audit and _is_tolerable(principal, requirement)
         now_ms = self._clock.now_ms()
         self._book.denied(principal, action, resource, decision.reason(action), now_ms, let_through=let_through)

@@ -33,13 +33,15 @@ class Requirement:
     """One thing an operation needs: this IAM action on this resource, with these condition keys of its own.
 
     What is known of the caller and of the call (`evaluation/context.py`) is not the operation's to say. A resource may
-    be named shortly, without its path; `is_exact` means that it is not (it is still to be made, say).
+    be named shortly, without its path; `is_exact` means that it is not (it is still to be made, say). `called` is what
+    a refusal calls it, where AWS does not say the ARN.
     """
 
     action: str
     resource: str
     context: Mapping[str, ContextValue] = field(default_factory=dict)
     is_exact: bool = False
+    called: str = ""
 
 
 def tag_request(tags: Mapping[str, str], keys: Sequence[str] = ()) -> dict[str, ContextValue]:

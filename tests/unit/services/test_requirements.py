@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from inspect import signature
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
+from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.service import iam_service
 from cosset.services.installation.service import installation_service
 from cosset.services.lambda_.service import lambda_service
@@ -35,3 +37,23 @@ def test_only_what_everyone_may_needs_nothing(maker: Callable[..., Service]) -> 
     service = make(maker)
     needing_nothing = {name for name, each in service.operations.items() if each.requirements is no_requirements}
     assert needing_nothing == OPEN[service.name]
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "called"),
+    [
+        ("GetRole", {"RoleName": "worker"}, "role worker"),
+        ("DeleteUser", {"UserName": "ann"}, "user ann"),
+        ("UpdateGroup", {"GroupName": "team"}, "group team"),
+        ("GetInstanceProfile", {"InstanceProfileName": "p"}, "instance profile p"),
+        ("GetPolicy", {"PolicyArn": "arn:aws:iam::aws:policy/P"}, "policy arn:aws:iam::aws:policy/P"),
+        ("CreateRole", {"RoleName": "worker"}, ""),
+        ("ListRoles", {}, ""),
+    ],
+)
+def test_iam_calls_what_there_is_by_its_kind(operation: str, params: dict[str, Any], called: str) -> None:
+    """AWS: `iam:GetRole on resource: role worker`, but `iam:CreateRole on resource: arn:aws:iam::...:role/worker`."""
+    caller = Principal(PrincipalKind.USER, "111111111111", "arn:aws:iam::111111111111:user/ann", "AIDA")
+    requirements = make(iam_service).operations[operation].requirements
+    needed = requirements(MagicMock(account="111111111111", principal=caller), params)
+    assert [each.called for each in needed] == [called]

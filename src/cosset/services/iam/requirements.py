@@ -1,7 +1,7 @@
 """What IAM's own operations need of IAM: this action, on the user, group, role or policy that the call names.
 
 The condition keys that a call speaks of by itself come along: the policy that is attached, the boundary that is set,
-the tags that are given.
+the tags that are given. Refusals call what there is to be already `role worker`, not by its ARN, as IAM's do.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ def on_user(action: str) -> Requirements:
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
         name = params.get("UserName")
         resource = _arn(ctx, f"user/{name}") if name else ctx.principal.arn
-        return [Requirement(f"iam:{action}", resource, _context(params))]
+        called = f"user {name}" if name else ""
+        return [Requirement(f"iam:{action}", resource, _context(params), called=called)]
 
     return requirements
 
@@ -48,7 +49,8 @@ def on_renamed(action: str, kind: str, old: str, new: str) -> Requirements:
     """On what is there, and on what it is to be called: AWS asks for both."""
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        needed = [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{params[old]}"))]
+        called = f"{kind} {params[old]}"
+        needed = [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{params[old]}"), called=called)]
         if params.get(new) or params.get("NewPath"):
             path, name = params.get("NewPath", "/"), params.get(new, params[old])
             needed.append(Requirement(f"iam:{action}", _arn(ctx, f"{kind}{path}{name}"), is_exact=True))
@@ -67,7 +69,11 @@ def on_arn(action: str, parameter: str) -> Requirements:
 
 
 def on_policy(action: str) -> Requirements:
-    return on_arn(action, "PolicyArn")
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        arn = str(params["PolicyArn"])
+        return [Requirement(f"iam:{action}", arn, _context(params), called=f"policy {arn}")]
+
+    return requirements
 
 
 def on_everything(action: str, resource: str = "*") -> Requirements:
@@ -92,7 +98,9 @@ def and_passing_the_role(requirements: Requirements) -> Requirements:
 
 def _on_named(action: str, kind: str, parameter: str) -> Requirements:
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
-        return [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{params[parameter]}"), _context(params))]
+        name = params[parameter]
+        called = f"{kind.replace('-', ' ')} {name}"
+        return [Requirement(f"iam:{action}", _arn(ctx, f"{kind}/{name}"), _context(params), called=called)]
 
     return requirements
 
