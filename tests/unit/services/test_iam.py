@@ -333,7 +333,7 @@ def test_awss_own_policies_are_facts(run: Run) -> None:
             *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
         ]
         refused = await bench.refused("DeletePolicy", PolicyArn=BASIC)
-        assert refused[0] == "ValidationError"
+        assert refused == ("AccessDenied", "Policy is outside your own account.", 403)
         local = await bench.call("ListPolicies", Scope="Local")
         assert local["Policies"] == []
         every = await bench.call("ListPolicies", Scope="AWS", MaxItems=1000)

@@ -29,6 +29,11 @@ def not_attachable(arn: str) -> ServiceError:
     return no_such_entity(f"Policy {arn} does not exist or is not attachable.")
 
 
+def outside_own_account() -> ServiceError:
+    """For changes to AWS's own policies, whatever the caller may."""
+    return ServiceError("AccessDenied", "Policy is outside your own account.", status=403)
+
+
 def already_exists(sentence: str) -> ServiceError:
     return ServiceError("EntityAlreadyExists", sentence, status=409)
 

@@ -14,7 +14,7 @@ from cosset.services.iam.errors import (
     malformed_policy,
     no_such_entity,
     no_such_policy,
-    validation_error,
+    outside_own_account,
 )
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import Policy, PolicyBook, PolicyVersion, attachment_count, boundary_count
@@ -198,7 +198,7 @@ class Policies:
     def _need_own(self, tx: Transaction, account: str, arn: str) -> Policy:
         policy = self._need(tx, account, arn)
         if policy.aws:
-            raise validation_error("Cannot update or delete an AWS managed policy.")
+            raise outside_own_account()
         return policy
 
     def _need_version(self, tx: Transaction, account: str, policy: Policy, version_id: str) -> PolicyVersion:
