@@ -11,6 +11,7 @@ from cosset.identity.sessions import SOURCE_FUNCTION
 
 MAX_PER_SUBJECT = 500
 MAX_WAITING = 20_000
+MAX_RESOURCE_CHARS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ class AccessBook:
             self._wait(access, tally)
 
     def _keep(self, access: Access, tally: Tally) -> None:
-        if access in self._waiting or tally.denied or self._is_new(access):
+        if not _is_text(access.resource):
+            self.left_out += 1
+        elif access in self._waiting or tally.denied or self._is_new(access):
             self._wait(access, tally)
 
     def _is_new(self, access: Access) -> bool:
@@ -101,6 +104,11 @@ class AccessBook:
             self.left_out += 1
             return
         self._waiting[access] = tally
+
+
+def _is_text(resource: str) -> bool:
+    """Functions choose what they ask for: what a table cannot hold must not stand in the way of the rest."""
+    return len(resource) <= MAX_RESOURCE_CHARS and all(each.isprintable() for each in resource)
 
 
 def function_of(principal: Principal) -> str | None:

@@ -1,5 +1,7 @@
 """What is noted of calls, and that neither a function nor many of them can make it grow."""
 
+import pytest
+
 from cosset.identity.access_book import Access, AccessBook, Tally
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
 
@@ -68,3 +70,11 @@ def test_limits() -> None:
         book.take()
     book.asked(session(f"{FUNCTION}0"), "s3:GetObject", "b", 2)
     assert len(book.take()) == 1
+
+
+@pytest.mark.parametrize("resource", ["a\0b", "\ud800", "\x1b[2J", "a" * 2_049])
+def test_what_no_table_holds(resource: str) -> None:
+    book = AccessBook()
+    book.asked(session(), "s3:GetObject", resource, 1)
+    book.denied(session(), "s3:GetObject", resource, "because", 1, let_through=True)
+    assert (book.take(), book.left_out, book.let_through) == ({}, 2, 1)
