@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from cosset.clock import SystemClock
-from cosset.identity.principal import Credentials
+from cosset.identity.access_book import AccessBook
+from cosset.identity.principal import Credentials, Principal, PrincipalKind
+from cosset.services.iam.accounts import AccountBook
 from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.service import iam_service
+from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook, find_group
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
@@ -104,6 +107,43 @@ def test_a_log_group_that_every_node_wants_is_made_once(tmp_path: Path, postgres
         await asyncio.gather(*(book.ensure_group("111111111111", "us-east-1", "g") for book in books * 5))
         group = await stores[0].read(lambda tx: find_group(tx, "111111111111", "us-east-1", "g"))
         assert group is not None
+        for store in stores:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_every_node_saw_is_counted_together(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        stores = await open_nodes(tmp_path, postgres.new_database())
+        books = [AccessBook() for _ in stores]
+        logs = [AccessLog(store, book, SystemClock()) for store, book in zip(stores, books, strict=True)]
+        user = Principal(PrincipalKind.USER, "111111111111", "arn:aws:iam::111111111111:user/u", "AIDA")
+        for round_ in range(3):
+            for book in books:
+                book.denied(user, "s3:GetObject", f"arn:aws:s3:::{'b' * 2_000}", "because", round_, let_through=True)
+            await asyncio.gather(*(log.flush() for log in logs))
+        (kept,) = await logs[0].of_account("111111111111")
+        assert kept.tally.denied == 6
+        for store in stores:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_account_that_two_nodes_add_is_made_once(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        stores = await open_nodes(tmp_path, postgres.new_database())
+        directories, _ = await first_start(stores)
+        own = directories[0].account
+        books = [AccountBook(store, SystemClock(), own) for store in stores]
+        made = await asyncio.gather(*(book.add("210987654321") for book in books), return_exceptions=True)
+        assert sum(isinstance(each, tuple) for each in made) == 1
+        assert {each.code for each in made if isinstance(each, ServiceError)} == {"EntityAlreadyExists"}
+        assert {account for account, _, _ in await books[1].list()} == {own, "210987654321"}
+        again = IamDirectory(stores[1], SystemClock())
+        await again.ensure_first_start()
+        assert again.account == own
         for store in stores:
             await store.close()
 
