@@ -10,6 +10,7 @@ from typing import Any
 
 from cosset.identity.evaluation.conditions import ConditionError, compile_conditions
 
+_PARTITION = "aws"
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT_FIELDS = {"Version", "Id", "Statement"}
 _STATEMENT_FIELDS = {
@@ -82,9 +83,23 @@ def parse_identity_policy(text: str) -> PolicyDocument:
         if not statement.resources and not statement.not_resources:
             raise MalformedPolicyError("Policy statement must contain resources.")
         for resource in (*statement.resources, *statement.not_resources):
-            if resource != "*" and not resource.startswith("arn:"):
-                raise MalformedPolicyError(f'Resource {resource} must be in ARN format or "*".')
+            if resource != "*":
+                _check_resource(resource)
     return document
+
+
+def _check_resource(resource: str) -> None:
+    """What IAM says of a pattern for ARNs that can match none. Wildcards may stand for all but the service."""
+    kind, _, rest = resource.partition(":")
+    if kind != "arn":
+        raise MalformedPolicyError(f'Resource {resource} must be in ARN format or "*".')
+    partition, vendor, region = [*rest.split(":"), "", ""][:3]
+    if partition not in (_PARTITION, "*"):
+        raise MalformedPolicyError(f'Partition "{partition}" is not valid for resource "{resource}".')
+    if "*" in vendor or "?" in vendor:
+        raise MalformedPolicyError("Resource vendor must be fully qualified and cannot contain regexes.")
+    if vendor == "iam" and region not in ("", "*"):
+        raise MalformedPolicyError(f"IAM resource {resource} cannot contain region information.")
 
 
 def parse_trust_policy(text: str) -> PolicyDocument:

@@ -42,6 +42,18 @@ def test_one_statement_or_a_list() -> None:
         (document({"Effect": "Allow", "Resource": "*"}), "Policy statement must contain actions."),
         (document(ALLOW | {"Resource": "bucket"}), 'Resource bucket must be in ARN format or "*".'),
         (
+            document(ALLOW | {"Resource": "arn:${PARTITION}:s3:::b"}),
+            'Partition "${PARTITION}" is not valid for resource "arn:${PARTITION}:s3:::b".',
+        ),
+        (
+            document(ALLOW | {"Resource": "arn:aws:*:us-east-1:1:b"}),
+            "Resource vendor must be fully qualified and cannot contain regexes.",
+        ),
+        (
+            document(ALLOW | {"Resource": "arn:aws:iam:us-east-1:1:user/a"}),
+            "IAM resource arn:aws:iam:us-east-1:1:user/a cannot contain region information.",
+        ),
+        (
             document(ALLOW | {"Action": "GetObject"}),
             "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
         ),
