@@ -22,6 +22,7 @@ class Overlay:
     - `null_elements_named`: the constraints of elements end with "Member must not be null".
     - `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream.
     - `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence.
+    - `members_checked_by_hand`: the same for single members, as violations name them.
     """
 
     protocols: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Overlay:
     null_elements_named: bool = False
     payload_types: Mapping[str, str] = field(default_factory=dict)
     checked_by_hand: frozenset[str] = frozenset()
+    members_checked_by_hand: frozenset[str] = frozenset()
 
 
 NOTHING = Overlay()
@@ -67,8 +69,8 @@ OVERLAYS: Mapping[str, Overlay] = {
         failure_defaults={"Type": "Service"},
         null_elements_named=True,
         payload_types={"Invoke": "application/json"},
-        # An unknown runtime is an InvalidParameterValueException that names what there is.
-        checked_by_hand=frozenset({"Runtime"}),
+        # An unknown runtime of a function is an InvalidParameterValueException that names what there is.
+        members_checked_by_hand=frozenset({"runtime"}),
     ),
     # Recorded: IAM shows no value in a violation (test_user_match_id_mismatch), though its model calls few sensitive.
     "iam": Overlay(hides_values=True, own_sentences=_IAM_SENTENCES),

@@ -67,6 +67,7 @@ class _Checks:
         self._hides_values = overlay.hides_values
         self._own_sentences = overlay.own_sentences
         self._by_hand = overlay.checked_by_hand
+        self._members_by_hand = overlay.members_checked_by_hand
         self._by_name: dict[str, Check | None] = {}
 
     def of(self, shape: Shape) -> Check | None:
@@ -108,9 +109,11 @@ class _Checks:
         constraints = _constraints(shape)
         if not constraints or shape.name in self._by_hand:
             return None
-        hidden, alone = self._is_hidden(shape), self._own_sentences
+        hidden, alone, by_hand = self._is_hidden(shape), self._own_sentences, self._members_by_hand
 
         def check(value: Any, path: str, violations: list[str]) -> None:
+            if path in by_hand:
+                return
             for sentence, holds in constraints:
                 if holds(value):
                     continue

@@ -254,3 +254,12 @@ def test_java_patterns(pattern: str, matches: str, refused: str) -> None:
 def test_a_pattern_that_python_cannot_say_is_left_out() -> None:
     assert compile_java_pattern("[^\\P{L}]") is None
     assert compile_java_pattern("(") is None
+
+
+def test_leaves_only_a_functions_own_runtime_to_the_service() -> None:
+    assert violations("lambda", "CreateFunction", CREATE | {"Runtime": "nope"}) == []
+    for operation, params in (("ListLayers", {}), ("ListLayerVersions", {"LayerName": "l"})):
+        (violation,) = violations("lambda", operation, params | {"CompatibleRuntime": "nope"})
+        assert violation.startswith(
+            "Value 'nope' at 'compatibleRuntime' failed to satisfy constraint: Member must satisfy enum value set: ["
+        )
