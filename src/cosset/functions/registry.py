@@ -234,6 +234,7 @@ class Functions:
         self, key: FunctionKey, change: Change, *, revision_id: str | None
     ) -> FunctionVersion:
         """The changed `$LATEST`."""
+        checks.check_size(change)
         await self._settling.wait_created(key)
         current = await self._store.read(lambda tx: changeable_latest(tx, key, revision_id))
         if change.runtime is not None:
@@ -310,6 +311,7 @@ class Functions:
         """What can be told before the package is looked at."""
         names.check_new_name(key.name)
         checks.check_mandatory(change)
+        checks.check_size(change)
         await self._check_runtime(change.runtime)
         checks.check_snap_start(change.runtime, change.snap_start or "None")
         checks.check_variables(change.variables or {})

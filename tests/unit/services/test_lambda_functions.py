@@ -386,3 +386,18 @@ def test_a_function_from_a_zip_stays_one(tmp_path):
         assert code == "ResourceNotFoundException"
 
     in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize(("member", "most"), [("Timeout", 900), ("MemorySize", 10240)])
+def test_a_function_has_no_more_time_and_memory_than_on_demand(tmp_path, member, most):
+    async def test(room):
+        await room.create("fn", **{member: most})
+        sentence = f"'{member}' value failed to satisfy constraint: Member must have value less than or equal to {most}"
+        with pytest.raises(ServiceError) as refused:
+            await room.create("more", **{member: most + 1})
+        assert (refused.value.code, refused.value.message) == ("InvalidParameterValueException", sentence)
+        with pytest.raises(ServiceError) as refused:
+            await room.call("UpdateFunctionConfiguration", FunctionName="fn", **{member: most + 1})
+        assert refused.value.message == sentence
+
+    in_room(tmp_path, test)
