@@ -5,12 +5,19 @@ of one's own, for tests that kill or configure it.
 """
 
 import os
+import resource
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from cosset.testing.server import CossetServer
 from support.host import tier
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Some tests open thousands of connections: as many descriptors as this process may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @pytest.fixture(scope="session")

