@@ -2,7 +2,7 @@
 
 An environment goes through: forked by a spawner, attached to its cgroups, prepared (namespaces are there), assigned (a
 function's), started, dead, cleared away. One environment a spawner is kept prepared in advance, because attaching to a
-cgroup is slow after idling. Nothing here waits but for the kernel. Read next: requests.py, spawners.py, ../client.py.
+cgroup is slow after idling. Nothing here waits but for the kernel. Read next: requests.py, cell.py, spawners.py.
 """
 
 import itertools
@@ -12,19 +12,18 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, egress, images, memory, requests, spawners, thawer
+from cosset.environments.launcher import cgroups, egress, images, memory, requests, thawer
+from cosset.environments.launcher.cell import Cell, Stage, close_all, kill_pidfd
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.scratch import Scratch
+from cosset.environments.launcher.spawners import Spawners
 from cosset.runtimes.sealing import channel
 
 MAX_ENVIRONMENTS = 2000
-MAX_SPAWNERS = 32
 SPARE_DELAY_S = 0.05
 """How long after a start the next environment is prepared: not while the new one needs the CPU most."""
 _REMOVAL_PATIENCE_S = 5.0
@@ -38,37 +37,6 @@ DISK_BYTES_A_SECOND = 2 << 30
 START_LIMIT_S = 30.0
 """From the request to the runtime's own start; the time for Init is the server's to measure."""
 _SEND_TIMEOUT_S = 5.0
-
-
-class Stage(IntEnum):
-    FORKING = 0
-    FORKED = 1
-    PREPARED = 2
-    ASSIGNED = 3
-    STARTED = 4
-    DEAD = 5
-
-
-@dataclass(slots=True, eq=False)
-class Cell:
-    """One environment as the launcher knows it. `request` is None for a spare that nobody has asked for yet."""
-
-    name: str
-    spawner: spawners.Spawner
-    uid: int
-    channel: socket.socket
-    cgroup: cgroups.Cgroup
-    image: images.Image | None
-    stage: Stage = Stage.FORKING
-    request: requests.Spawn | None = None
-    request_fds: list[int] = field(default_factory=list)
-    listener_fds: list[int] = field(default_factory=list)
-    pid: int = 0
-    pidfd: int = -1
-    ending: dict[str, Any] | None = None
-    failure: str | None = None
-    is_killed: bool = False
-    is_oom: bool = False
 
 
 class Launcher:
@@ -114,7 +82,14 @@ class Launcher:
         self._unavailable = unavailable
         self._free_slots = list(range(MAX_ENVIRONMENTS, 0, -1))
         self._names = itertools.count(1)
-        self._spawners: dict[requests.RootKey, spawners.Spawner] = {}
+        self._spawners = Spawners(
+            loop,
+            mount_point=run_folder.mount_point,
+            data=data,
+            scratch=self._scratch,
+            forked=self._on_forked,
+            failed=self._fail,
+        )
         self._spares: dict[requests.RootKey, Cell] = {}
         self._cells: dict[str, Cell] = {}
         self._by_id: dict[str, Cell] = {}
@@ -146,12 +121,11 @@ class Launcher:
         """Kills everything; returns when it has gone, or after some seconds with a word to stderr."""
         self._server_gone = True
         for cell in list(self._cells.values()):
-            self._kill(cell)
+            cell.kill()
         patience_s = time.monotonic() + _CLOSE_PATIENCE_S
         while (self._cells or self._removals) and time.monotonic() < patience_s:
             self._loop.turn(0.1)
-        for spawner in list(self._spawners.values()):
-            self._end_spawner(spawner)
+        self._spawners.close()
         self._loop.close()
         if self._thawer is not None:
             self._thawer.close()
@@ -186,7 +160,7 @@ class Launcher:
         elif operation == "kill":
             cell = self._by_id.get(requests.parse_id(message))
             if cell is not None:
-                self._kill(cell)
+                cell.kill()
         elif operation == "throttle":
             cell = self._by_id.get(requests.parse_id(message))
             if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
@@ -218,7 +192,7 @@ class Launcher:
             self._assign(cell)
 
     def _refuse(self, name: object, reason: str, fds: list[int], *, unavailable: bool = False) -> None:
-        _close_all(fds)
+        close_all(fds)
         self.tell_server({"event": "failed", "id": name, "error": reason, "unavailable": unavailable})
         self.tell_server({"event": "gone", "id": name})
 
@@ -227,7 +201,7 @@ class Launcher:
     def _fork(self, key: requests.RootKey, disk_mb: int) -> Cell:
         if not self._free_slots:
             raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
-        spawner = self._spawners.get(key) or self._start_spawner(key)
+        spawner = self._spawners.get(key)
         slot = self._free_slots.pop()
         name = f"{next(self._names)}-{slot}"
         uid = self._first_uid + slot if self._first_uid else 0
@@ -241,9 +215,8 @@ class Launcher:
                 image.release()
             raise
         ours, theirs = channel.pair()
-        cell = Cell(name, spawner, uid, ours, cgroup, image)
+        cell = Cell(name, slot, key, uid, ours, cgroup, image)
         self._cells[name] = cell
-        spawner.waiting[name] = cell
         self._loop.watch(ours.fileno(), lambda: self._on_cell(cell))
         try:
             channel.send(
@@ -251,9 +224,8 @@ class Launcher:
                 {"event": "disk", "has_names": self._way_out is not None},
                 [image.loop_fd] if image is not None else [],
             )
-            channel.send(spawner.control, {"fork": name}, [theirs.fileno()])
+            self._spawners.fork(spawner, cell, theirs)
         except OSError as error:
-            del spawner.waiting[name]
             self._on_dead(cell)
             raise OSError(f"the spawner has gone: {error}") from error
         finally:
@@ -272,38 +244,11 @@ class Launcher:
             self._loop.after(DISK_LOOK_S, self._watch_disk)
         return image
 
-    def _start_spawner(self, key: requests.RootKey) -> spawners.Spawner:
-        if len(self._spawners) >= MAX_SPAWNERS:
-            raise OSError(f"{MAX_SPAWNERS} kinds of environments are alive")
-        spawner = spawners.start(key, mount_point=self._run_folder.mount_point, data=self._data, scratch=self._scratch)
-        self._spawners[key] = spawner
-        self._loop.watch(spawner.control.fileno(), lambda: self._on_spawner(spawner))
-        return spawner
-
-    def _on_spawner(self, spawner: spawners.Spawner) -> None:
-        try:
-            received = channel.receive(spawner.control)
-        except (OSError, channel.ChannelError):
-            received = None
-        if received is None:
-            waiting = list(spawner.waiting.values())
-            spawner.waiting.clear()
-            self._end_spawner(spawner)
-            for cell in waiting:
-                self._fail(cell, "the spawner ended; its reason is in Cosset's own output")
-            return
-        message, fds = received
-        cell = spawner.waiting.pop(message["fork"])
-        if "error" in message:
-            self._fail(cell, str(message["error"]))
-            return
-        self._on_forked(cell, message["pid"], fds[0])
-
     def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
         cell.pid, cell.pidfd = pid, pidfd
         self._loop.watch(pidfd, lambda: self._on_dead(cell))
         if cell.is_killed:
-            _kill_pidfd(pidfd)
+            kill_pidfd(pidfd)
             return
         try:
             cell.cgroup.attach(pid)
@@ -320,7 +265,7 @@ class Launcher:
             cell.stage = Stage.PREPARED
             if self._way_out is not None:
                 try:
-                    self._way_out.attach(_slot(cell), cell.pid, cell.pidfd)
+                    self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
                 except OSError as error:
                     self._fail(cell, str(error))
                     return
@@ -349,7 +294,7 @@ class Launcher:
             self._fail(cell, str(error))
             return
         cell.stage = Stage.ASSIGNED
-        _close_all(cell.request_fds)
+        close_all(cell.request_fds)
         cell.request_fds = []
         if cell.image is not None:
             cell.image.let_go_of_loop()
@@ -358,7 +303,7 @@ class Launcher:
         """What the environment needs to know to set up its end: interface, address, gateway."""
         if self._way_out is None:
             return None
-        address = self._way_out.address(_slot(cell))
+        address = self._way_out.address(cell.slot)
         return [egress.INSIDE, address.inside, address.gateway]
 
     def _exchange_disk(self, cell: Cell, disk_mb: int) -> int | None:
@@ -380,7 +325,7 @@ class Launcher:
             received = None
         if received is None:
             self._loop.unwatch(cell.channel.fileno())
-            self._kill(cell)
+            cell.kill()
             return
         message, fds = received
         event = message.get("event")
@@ -388,14 +333,14 @@ class Launcher:
             cell.listener_fds = fds
             self._advance(cell)
             return
-        _close_all(fds)
+        close_all(fds)
         if event == "started" and cell.stage is Stage.ASSIGNED:
             self._on_started(cell)
         elif event == "exit" and cell.ending is None:
             cell.ending = message
             cell.cgroup.unthrottle()  # the rest of it is being killed by the kernel
         elif event == "failed":
-            cell.failure = str(message.get("error"))[:500]
+            cell.hear_failure(message)
 
     def _on_started(self, cell: Cell) -> None:
         assert cell.request is not None
@@ -411,12 +356,11 @@ class Launcher:
             "freezer": version,
         }
         self.tell_server(message, fds)
-        _close_all(fds)
+        close_all(fds)
         cell.listener_fds = []
         if "memory" not in self._groups.controllers:
             self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
-        key = cell.spawner.key
-        self._loop.after(SPARE_DELAY_S, lambda: self._keep_spare(key))
+        self._loop.after(SPARE_DELAY_S, lambda: self._keep_spare(cell.root))
 
     def _keep_spare(self, key: requests.RootKey) -> None:
         if key in self._spares or self._server_gone or self._unavailable is not None:
@@ -431,7 +375,7 @@ class Launcher:
             return
         if memory.is_beyond(cell.pid, cell.request.memory_mb * 1024 * 1024):
             cell.is_oom = True
-            self._kill(cell)
+            cell.kill()
             return
         self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
 
@@ -440,12 +384,12 @@ class Launcher:
         cells = [cell for cell in self._cells.values() if cell.image is not None and cell.stage is Stage.STARTED]
         spare_bytes = self._images.free_bytes() - self._min_free_bytes
         if spare_bytes < 0 and cells:
-            largest = max(cells, key=_disk_used_bytes)
-            used_mb = _disk_used_bytes(largest) // (1024 * 1024)
+            largest = max(cells, key=Cell.disk_used_bytes)
+            used_mb = largest.disk_used_bytes() // (1024 * 1024)
             if used_mb and not largest.is_killed:
                 assert largest.request is not None
                 sys.stderr.write(f"cosset: the disk is full: ended {largest.request.id}, with {used_mb} MB in /tmp\n")
-                self._kill(largest)
+                largest.kill()
         if not self._cells:
             self._is_watching_disk = False
             return
@@ -456,18 +400,11 @@ class Launcher:
         if cell.stage < Stage.STARTED:
             self._fail(cell, f"it did not start within {START_LIMIT_S:.0f} s")
 
-    def _kill(self, cell: Cell) -> None:
-        cell.is_killed = True
-        if cell.pidfd >= 0:
-            cell.cgroup.unthrottle()
-            cell.cgroup.thaw()
-            _kill_pidfd(cell.pidfd)
-
     def _fail(self, cell: Cell, reason: str) -> None:
         """It will not start. Where there is a process it dies first."""
         cell.failure = cell.failure or reason
         if cell.pidfd >= 0:
-            self._kill(cell)
+            cell.kill()
         else:
             self._on_dead(cell)
 
@@ -476,35 +413,17 @@ class Launcher:
         if cell.stage is Stage.DEAD:
             return
         was_started = cell.stage is Stage.STARTED
-        self._hear_last(cell)
+        cell.hear_last()
         cell.stage = Stage.DEAD
-        if self._spares.get(cell.spawner.key) is cell:
-            del self._spares[cell.spawner.key]
+        if self._spares.get(cell.root) is cell:
+            del self._spares[cell.root]
         if cell.pidfd >= 0:
             self._loop.unwatch(cell.pidfd)
-            os.close(cell.pidfd)
-            cell.pidfd = -1
         self._loop.unwatch(cell.channel.fileno())
-        cell.channel.close()
-        _close_all(cell.listener_fds + cell.request_fds)
+        cell.close()
         self._tell_end(cell, was_started)
         self._removals += 1
         self._clear_away(cell, time.monotonic() + _REMOVAL_PATIENCE_S, 0.001)
-
-    def _hear_last(self, cell: Cell) -> None:
-        """What it said before it died may still lie in the socket."""
-        for _ in range(3):
-            try:
-                received = channel.receive(cell.channel, socket.MSG_DONTWAIT)
-            except (OSError, channel.ChannelError):
-                return
-            if received is None:
-                return
-            _close_all(received[1])
-            if received[0].get("event") == "exit" and cell.ending is None:
-                cell.ending = received[0]
-            elif received[0].get("event") == "failed":
-                cell.failure = str(received[0].get("error"))[:500]
 
     def _tell_end(self, cell: Cell, was_started: bool) -> None:
         if cell.request is None:
@@ -556,23 +475,10 @@ class Launcher:
     def _forget(self, cell: Cell) -> None:
         self._removals -= 1
         del self._cells[cell.name]
-        self._free_slots.insert(0, _slot(cell))  # the longest unused uid is given out next
+        self._free_slots.insert(0, cell.slot)  # the longest unused uid is given out next
         if cell.request is not None:
             del self._by_id[cell.request.id]
             self.tell_server({"event": "gone", "id": cell.request.id})
-
-    # Plumbing.
-
-    def _end_spawner(self, spawner: spawners.Spawner) -> None:
-        """Its environments die with it, by their parent-death signal."""
-        if self._spawners.get(spawner.key) is not spawner:
-            return
-        del self._spawners[spawner.key]
-        self._loop.unwatch(spawner.control.fileno())
-        spawner.control.close()
-        _kill_pidfd(spawner.pidfd)
-        os.close(spawner.pidfd)
-        os.waitpid(spawner.pid, 0)
 
 
 def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
@@ -581,23 +487,3 @@ def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
     groups = cgroups.Cgroups(cgroups.detect(), group_name(run_folder.key))
     run_folder.record(groups.folders)
     return groups
-
-
-def _slot(cell: Cell) -> int:
-    return int(cell.name.partition("-")[2])
-
-
-def _disk_used_bytes(cell: Cell) -> int:
-    return 0 if cell.image is None else cell.image.used_bytes()
-
-
-def _kill_pidfd(pidfd: int) -> None:
-    try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _close_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)

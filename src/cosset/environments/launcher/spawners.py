@@ -1,7 +1,8 @@
 """Starts the processes that fork environments: one a root, made when it is first asked for.
 
 A Python spawner is an interpreter with AWS's bootstrap loaded (runtimes/python/zygote.py); any other is a fork of the
-launcher itself. Read next: runtimes/sealing/spawner.py, what such a process does; launcher.py, who talks to it.
+launcher itself. Here they are started, asked and ended; the environments that they fork are launcher.py's. Read next:
+runtimes/sealing/spawner.py, what such a process does.
 """
 
 import importlib.util
@@ -9,16 +10,20 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from cosset.environments.launcher.cell import Cell, kill_pidfd
+from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey
 from cosset.environments.launcher.scratch import NAME as SCRATCH_NAME
 from cosset.environments.launcher.scratch import Scratch
 from cosset.runtimes.sealing import channel, filesystem, kernel, seal, spawner
 from cosset.runtimes.sealing import filter as seccomp
 
+MAX_SPAWNERS = 32
 RUNTIME_API_PORT = 9001
 ENDPOINT_PORT = 4566
 _RUNTIME_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
@@ -36,7 +41,92 @@ class Spawner:
     pid: int
     pidfd: int
     control: socket.socket
-    waiting: dict[str, Any] = field(default_factory=dict)
+    waiting: dict[str, Cell] = field(default_factory=dict)
+
+
+class Spawners:
+    """All spawners of one launcher: started when first needed, ended when their socket ends.
+
+    Args:
+        forked: called with the environment, the pid of its init and a pidfd, which is then the callee's.
+        failed: called with the environment that will have no init, and why.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        mount_point: Path,
+        data: Path,
+        scratch: Scratch,
+        forked: Callable[[Cell, int, int], None],
+        failed: Callable[[Cell, str], None],
+    ) -> None:
+        self._loop = loop
+        self._mount_point = mount_point
+        self._data = data
+        self._scratch = scratch
+        self._forked = forked
+        self._failed = failed
+        self._spawners: dict[RootKey, Spawner] = {}
+
+    def get(self, key: RootKey) -> Spawner:
+        """Raises: OSError, when there are too many."""
+        return self._spawners.get(key) or self._start(key)
+
+    def fork(self, spawner: Spawner, cell: Cell, theirs: socket.socket) -> None:
+        """Asks for an init with this end of the cell's channel; `forked` or `failed` is the answer.
+
+        Raises: OSError, when the spawner has gone.
+        """
+        spawner.waiting[cell.name] = cell
+        try:
+            channel.send(spawner.control, {"fork": cell.name}, [theirs.fileno()])
+        except OSError:
+            del spawner.waiting[cell.name]
+            raise
+
+    def close(self) -> None:
+        for running in list(self._spawners.values()):
+            self._end(running)
+
+    def _start(self, key: RootKey) -> Spawner:
+        if len(self._spawners) >= MAX_SPAWNERS:
+            raise OSError(f"{MAX_SPAWNERS} kinds of environments are alive")
+        spawner = start(key, mount_point=self._mount_point, data=self._data, scratch=self._scratch)
+        self._spawners[key] = spawner
+        self._loop.watch(spawner.control.fileno(), lambda: self._on_spawner(spawner))
+        return spawner
+
+    def _on_spawner(self, spawner: Spawner) -> None:
+        try:
+            received = channel.receive(spawner.control)
+        except (OSError, channel.ChannelError):
+            received = None
+        if received is None:
+            waiting = list(spawner.waiting.values())
+            spawner.waiting.clear()
+            self._end(spawner)
+            for cell in waiting:
+                self._failed(cell, "the spawner ended; its reason is in Cosset's own output")
+            return
+        message, fds = received
+        cell = spawner.waiting.pop(message["fork"])
+        if "error" in message:
+            self._failed(cell, str(message["error"]))
+            return
+        self._forked(cell, message["pid"], fds[0])
+
+    def _end(self, spawner: Spawner) -> None:
+        """Its environments die with it, by their parent-death signal."""
+        if self._spawners.get(spawner.key) is not spawner:
+            return
+        del self._spawners[spawner.key]
+        self._loop.unwatch(spawner.control.fileno())
+        spawner.control.close()
+        kill_pidfd(spawner.pidfd)
+        os.close(spawner.pidfd)
+        os.waitpid(spawner.pid, 0)
 
 
 def ports(key: RootKey) -> tuple[int, ...]:

@@ -1,0 +1,101 @@
+"""One environment as the launcher knows it: what it consists of, and how far it has come.
+
+It touches what is its own and nothing else: its process, its end of the channel, its groups, its disk. Who leads it
+from stage to stage: launcher.py, read next.
+"""
+
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from cosset.environments.launcher import cgroups, images, requests
+from cosset.runtimes.sealing import channel
+
+_LAST_MESSAGES = 3
+_LONGEST_FAILURE = 500
+
+
+class Stage(IntEnum):
+    FORKING = 0
+    FORKED = 1
+    PREPARED = 2
+    ASSIGNED = 3
+    STARTED = 4
+    DEAD = 5
+
+
+@dataclass(slots=True, eq=False)
+class Cell:
+    """`request` is None for a spare that nobody has asked for yet. The init at the other end of `channel` is not to be
+    trusted more than the function once that has started."""
+
+    name: str
+    slot: int
+    root: requests.RootKey
+    uid: int
+    channel: socket.socket
+    cgroup: cgroups.Cgroup
+    image: images.Image | None
+    stage: Stage = Stage.FORKING
+    request: requests.Spawn | None = None
+    request_fds: list[int] = field(default_factory=list)
+    listener_fds: list[int] = field(default_factory=list)
+    pid: int = 0
+    pidfd: int = -1
+    ending: dict[str, Any] | None = None
+    failure: str | None = None
+    is_killed: bool = False
+    is_oom: bool = False
+
+    def kill(self) -> None:
+        """One that has no process yet is killed as soon as it gets one."""
+        self.is_killed = True
+        if self.pidfd >= 0:
+            self.cgroup.unthrottle()
+            self.cgroup.thaw()
+            kill_pidfd(self.pidfd)
+
+    def hear_failure(self, message: dict[str, Any]) -> None:
+        self.failure = str(message.get("error"))[:_LONGEST_FAILURE]
+
+    def hear_last(self) -> None:
+        """What it said before it died may still lie in the socket."""
+        for _ in range(_LAST_MESSAGES):
+            try:
+                received = channel.receive(self.channel, socket.MSG_DONTWAIT)
+            except (OSError, channel.ChannelError):
+                return
+            if received is None:
+                return
+            message, fds = received
+            close_all(fds)
+            if message.get("event") == "exit" and self.ending is None:
+                self.ending = message
+            elif message.get("event") == "failed":
+                self.hear_failure(message)
+
+    def close(self) -> None:
+        """All descriptors but the disk's, which is removed with what else it leaves. The loop has let them go."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+        self.channel.close()
+        close_all(self.listener_fds + self.request_fds)
+
+    def disk_used_bytes(self) -> int:
+        return 0 if self.image is None else self.image.used_bytes()
+
+
+def kill_pidfd(pidfd: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
