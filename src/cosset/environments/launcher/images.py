@@ -2,7 +2,7 @@
 
 An image is a nameless file on a loop device that lets go by itself: the environment mounts it, and when it ends,
 however that happens, mount, device and file are gone. The file system is made once a size and written into each image
-(some tens of kilobytes), so that none waits for mkfs. Sparse: the launcher watches the disk. Read next: launcher.py.
+(some tens of kilobytes), so that none waits for mkfs. Sparse: upkeep.py, to be read next, watches the disk.
 """
 
 import contextlib

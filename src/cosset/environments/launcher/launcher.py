@@ -2,11 +2,10 @@
 
 An environment goes through: forked by a spawner, attached to its cgroups, prepared (namespaces are there), assigned (a
 function's), started, dead, cleared away. One environment a spawner is kept prepared in advance, because attaching to a
-cgroup is slow after idling. Nothing here waits but for the kernel. Read next: requests.py, cell.py, spawners.py.
+cgroup is slow after idling. Nothing here waits but for the kernel. Read next: requests.py, cell.py, upkeep.py.
 """
 
 import itertools
-import os
 import signal
 import socket
 import sys
@@ -15,25 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, egress, images, memory, requests, thawer
+from cosset.environments.launcher import cgroups, egress, images, requests, thawer
 from cosset.environments.launcher.cell import Cell, Stage, close_all, kill_pidfd
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.scratch import Scratch
 from cosset.environments.launcher.spawners import Spawners
+from cosset.environments.launcher.upkeep import Upkeep
 from cosset.runtimes.sealing import channel
 
 MAX_ENVIRONMENTS = 2000
 SPARE_DELAY_S = 0.05
 """How long after a start the next environment is prepared: not while the new one needs the CPU most."""
-_REMOVAL_PATIENCE_S = 5.0
 _CLOSE_PATIENCE_S = 5.0
-MEMORY_LOOK_S = 0.1
-"""How often memory is looked at where no cgroup caps it."""
-DISK_LOOK_S = 0.1
-_LONGEST_DISK_LOOK_S = 30.0
-DISK_BYTES_A_SECOND = 2 << 30
-"""How fast a disk may fill: how long it may go unwatched."""
 START_LIMIT_S = 30.0
 """From the request to the runtime's own start; the time for Init is the server's to measure."""
 _SEND_TIMEOUT_S = 5.0
@@ -74,8 +67,6 @@ class Launcher:
         self._scratch = Scratch(data)
         self._images = images.Images(self._scratch, is_root=first_uid != 0)
         self._way_out = way_out
-        self._min_free_bytes = min_free_mb * 1024 * 1024
-        self._is_watching_disk = False
         self._first_uid = first_uid
         self._server_uid = server_uid
         self._on_message = on_message
@@ -93,7 +84,7 @@ class Launcher:
         self._spares: dict[requests.RootKey, Cell] = {}
         self._cells: dict[str, Cell] = {}
         self._by_id: dict[str, Cell] = {}
-        self._removals = 0
+        self._upkeep = Upkeep(loop, self._cells, self._images, self._scratch, min_free_mb * 1024 * 1024)
         self._loop = loop
         self._server_gone = False
         server.settimeout(_SEND_TIMEOUT_S)
@@ -123,7 +114,7 @@ class Launcher:
         for cell in list(self._cells.values()):
             cell.kill()
         patience_s = time.monotonic() + _CLOSE_PATIENCE_S
-        while (self._cells or self._removals) and time.monotonic() < patience_s:
+        while self._cells and time.monotonic() < patience_s:
             self._loop.turn(0.1)
         self._spawners.close()
         self._loop.close()
@@ -239,9 +230,8 @@ class Launcher:
         image = self._images.make(disk_mb)
         if image is None:
             self._scratch.make(name, uid)
-        elif not self._is_watching_disk:
-            self._is_watching_disk = True
-            self._loop.after(DISK_LOOK_S, self._watch_disk)
+        else:
+            self._upkeep.watch_disk()
         return image
 
     def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
@@ -359,7 +349,7 @@ class Launcher:
         close_all(fds)
         cell.listener_fds = []
         if "memory" not in self._groups.controllers:
-            self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
+            self._upkeep.watch_memory(cell)
         self._loop.after(SPARE_DELAY_S, lambda: self._keep_spare(cell.root))
 
     def _keep_spare(self, key: requests.RootKey) -> None:
@@ -369,32 +359,6 @@ class Launcher:
             self._spares[key] = self._fork(key, images.DEFAULT_MB)
         except OSError:
             return  # the next start will say why
-
-    def _look_at_memory(self, cell: Cell) -> None:
-        if cell.stage is not Stage.STARTED or cell.request is None:
-            return
-        if memory.is_beyond(cell.pid, cell.request.memory_mb * 1024 * 1024):
-            cell.is_oom = True
-            cell.kill()
-            return
-        self._loop.after(MEMORY_LOOK_S, lambda: self._look_at_memory(cell))
-
-    def _watch_disk(self) -> None:
-        """Images are sparse: together they may promise more than there is. Nobody else's writes are to fail of it."""
-        cells = [cell for cell in self._cells.values() if cell.image is not None and cell.stage is Stage.STARTED]
-        spare_bytes = self._images.free_bytes() - self._min_free_bytes
-        if spare_bytes < 0 and cells:
-            largest = max(cells, key=Cell.disk_used_bytes)
-            used_mb = largest.disk_used_bytes() // (1024 * 1024)
-            if used_mb and not largest.is_killed:
-                assert largest.request is not None
-                sys.stderr.write(f"cosset: the disk is full: ended {largest.request.id}, with {used_mb} MB in /tmp\n")
-                largest.kill()
-        if not self._cells:
-            self._is_watching_disk = False
-            return
-        delay_s = min(max(spare_bytes / DISK_BYTES_A_SECOND, DISK_LOOK_S), _LONGEST_DISK_LOOK_S)
-        self._loop.after(delay_s, self._watch_disk)
 
     def _give_up(self, cell: Cell) -> None:
         if cell.stage < Stage.STARTED:
@@ -422,8 +386,7 @@ class Launcher:
         self._loop.unwatch(cell.channel.fileno())
         cell.close()
         self._tell_end(cell, was_started)
-        self._removals += 1
-        self._clear_away(cell, time.monotonic() + _REMOVAL_PATIENCE_S, 0.001)
+        self._upkeep.remove(cell, self._forget)
 
     def _tell_end(self, cell: Cell, was_started: bool) -> None:
         if cell.request is None:
@@ -445,35 +408,7 @@ class Launcher:
             }
         )
 
-    def _clear_away(self, cell: Cell, patience_s: float, delay_s: float) -> None:
-        if not cell.cgroup.remove():
-            if time.monotonic() < patience_s:
-                self._loop.after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
-                return
-            sys.stderr.write(f"cosset: cgroup {cell.name} stays until the next start\n")
-        if cell.image is not None:
-            cell.image.release()
-            if not cell.image.is_detached() and time.monotonic() < patience_s:
-                self._loop.after(delay_s, lambda: self._clear_away(cell, patience_s, min(delay_s * 2, 0.1)))
-            else:
-                self._forget(cell)
-            return
-        eraser = self._scratch.erase(cell.name)
-        if eraser is None:
-            self._forget(cell)
-            return
-        pidfd = os.pidfd_open(eraser)
-
-        def erased() -> None:
-            self._loop.unwatch(pidfd)
-            os.close(pidfd)
-            os.waitpid(eraser, 0)
-            self._forget(cell)
-
-        self._loop.watch(pidfd, erased)
-
     def _forget(self, cell: Cell) -> None:
-        self._removals -= 1
         del self._cells[cell.name]
         self._free_slots.insert(0, cell.slot)  # the longest unused uid is given out next
         if cell.request is not None:
