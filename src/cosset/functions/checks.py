@@ -10,6 +10,7 @@ from cosset.functions.model import Change
 MAX_VARIABLES_BYTES = 4096
 MAX_TIMEOUT_S = 900
 MAX_MEMORY_MB = 10240
+MAX_EPHEMERAL_STORAGE_MB = 10240
 """Of functions that run on demand. AWS's model allows what its managed instances may have, which is more."""
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: the keys that functions cannot set.
@@ -60,15 +61,16 @@ def check_mandatory(change: Change) -> None:
 
 
 def check_size(change: Change) -> None:
-    """More time or memory than a function on demand may have."""
-    if change.memory_mb is not None and change.memory_mb > MAX_MEMORY_MB:
-        raise errors.invalid_parameter(_too_much("MemorySize", MAX_MEMORY_MB))
-    if change.timeout_s is not None and change.timeout_s > MAX_TIMEOUT_S:
-        raise errors.invalid_parameter(_too_much("Timeout", MAX_TIMEOUT_S))
-
-
-def _too_much(member: str, most: int) -> str:
-    return f"'{member}' value failed to satisfy constraint: Member must have value less than or equal to {most}"
+    """More time, memory or disk than a function on demand may have."""
+    for member, given, most in (
+        ("MemorySize", change.memory_mb, MAX_MEMORY_MB),
+        ("Timeout", change.timeout_s, MAX_TIMEOUT_S),
+        ("EphemeralStorage", change.ephemeral_storage_mb, MAX_EPHEMERAL_STORAGE_MB),
+    ):
+        if given is not None and given > most:
+            raise errors.invalid_parameter(
+                f"'{member}' value failed to satisfy constraint: Member must have value less than or equal to {most}"
+            )
 
 
 def check_network(settings: Mapping[str, Any]) -> None:

@@ -401,3 +401,13 @@ def test_a_function_has_no_more_time_and_memory_than_on_demand(tmp_path, member,
         assert refused.value.message == sentence
 
     in_room(tmp_path, test)
+
+
+def test_a_function_has_no_more_disk_than_on_demand(tmp_path):
+    async def test(room):
+        await room.create("fn", EphemeralStorage={"Size": 10240})
+        with pytest.raises(ServiceError) as refused:
+            await room.call("UpdateFunctionConfiguration", FunctionName="fn", EphemeralStorage={"Size": 10241})
+        assert refused.value.code == "InvalidParameterValueException"
+
+    in_room(tmp_path, test)
