@@ -2,10 +2,12 @@
 
 import json
 import re
-import time
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -32,12 +34,29 @@ def logs(function: str, follow: bool, since: str, data: Path | None, as_json: bo
     with readable_errors():
         group = find_group(connect(data, "lambda"), function)
         client = connect(data, "logs")
-        pause = (lambda: time.sleep(POLL_S)) if follow else None
+        pause = _pause_until_interrupted() if follow else None
         try:
             for event in read_events(client, group, start_ms, pause):
                 click.echo(json.dumps(event) if as_json else _line(event))
         except KeyboardInterrupt:
             return
+
+
+def _pause_until_interrupted() -> Callable[[], None]:
+    """A pause between polls that Ctrl-C ends. The interrupt is only noted where it falls: raised there, it could fall
+    into a clean-up of the interpreter's that swallows it, and we would follow for ever. A second one ends at once."""
+    interrupted = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        interrupted.set()
+
+    def pause() -> None:
+        if interrupted.wait(POLL_S):
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    return pause
 
 
 def read_since(text: str, now_ms: int) -> int:
