@@ -96,6 +96,17 @@ def test_a_dry_run_runs_nothing_and_finds_what_is_missing(tmp_path):
     in_room(tmp_path, test)
 
 
+@pytest.mark.parametrize("member", ["TenantId", "DurableExecutionName"])
+def test_what_a_call_asks_for_and_is_not_here_is_refused_by_name(tmp_path, member):
+    async def test(room):
+        with pytest.raises(ServiceError, match=member) as caught:
+            await room.call("Invoke", FunctionName="fn", **{member: "one"})
+        assert caught.value.status == 501
+        assert room.invoker.invoked == []
+
+    in_room(tmp_path, test)
+
+
 def test_a_client_context_that_is_no_base64(tmp_path):
     async def test(room):
         with pytest.raises(ServiceError) as caught:

@@ -10,6 +10,11 @@ from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.ports import Requirement, tag_request
 from cosset.services.operation import Context, Params, Requirements
 
+_CALLS_NOT_YET = {
+    "TenantId": "tenant isolation (TenantId)",
+    "DurableExecutionName": "durable functions (DurableExecutionName)",
+}
+
 
 def reference_of(ctx: Context, params: Params) -> FunctionReference:
     """What `FunctionName` and `Qualifier` name together.
@@ -27,8 +32,11 @@ def invoked_reference_of(ctx: Context, params: Params) -> FunctionReference:
     caller in, or the authorizer would have refused: `on_function` asked about this very function.
 
     Raises:
-        ServiceError: as `reference_of`, but for other accounts.
+        ServiceError: as `reference_of`, but for other accounts; what would need a tenant or a durable execution.
     """
+    for member, what in _CALLS_NOT_YET.items():
+        if params.get(member):
+            raise errors.not_here(what)
     return parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
 
 
