@@ -1,7 +1,7 @@
 """One environment as the launcher knows it: what it consists of, and how far it has come.
 
 It touches what is its own and nothing else: its process, its end of the channel, its groups, its disk. Who leads it
-from stage to stage: launcher.py, read next.
+from stage to stage: cells.py, read next.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Control groups, version 1 or 2, whichever carries the controllers on this host: one group an environment.
 
 Groups are made below the launcher's own, named after the data folder, so that a later launcher knows whose they are.
-Attaching may take some milliseconds on version 1 after idling (an RCU grace period). Read next: launcher.py.
+Attaching may take some milliseconds on version 1 after idling (an RCU grace period). Read next: cells.py.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 What is out of reach stays so whatever the environment sends: the host itself, other environments, private, link-local
 and all other special ranges, IPv6, and senders that are not its own. The rules are loaded once; an environment only
-adds its interface, which ends with it. Names are resolved by the server (../jail/dns.py). Read next: launcher.py.
+adds its interface, which ends with it. Names are resolved by the server (../jail/dns.py). Read next: cells.py.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """Starts the processes that fork environments: one a root, made when it is first asked for.
 
 A Python spawner is an interpreter with AWS's bootstrap loaded (runtimes/python/zygote.py); any other is a fork of the
-launcher itself. Here they are started, asked and ended; the environments that they fork are launcher.py's. Read next:
+launcher itself. Here they are started, asked and ended; the environments that they fork are cells.py's. Read next:
 runtimes/sealing/spawner.py, what such a process does.
 """
 

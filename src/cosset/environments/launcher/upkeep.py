@@ -1,7 +1,7 @@
 """What nobody asks the launcher for: ends who takes the disk or the memory of others, removes what the dead leave.
 
 It may kill environments and remove their groups, images and folders; it starts nothing, and talks to nobody. The
-kernel caps memory by cgroup and /tmp by image; here is what it does not. Read next: launcher.py, which calls it;
+kernel caps memory by cgroup and /tmp by image; here is what it does not. Read next: cells.py, which calls it;
 images.py, scratch.py, cgroups.py, memory.py.
 """
 

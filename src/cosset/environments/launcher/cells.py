@@ -1,0 +1,280 @@
+"""Every environment of one launcher, led from stage to stage.
+
+Forked by a spawner, attached to its cgroups, prepared (namespaces are there), assigned (a function's), started, dead,
+cleared away. It acts on what spawners and inits say, and neither hears nor tells the server: that is launcher.py's.
+Nothing here waits but for the kernel. Read next: cell.py, spawners.py, upkeep.py.
+"""
+
+import itertools
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cosset.environments.launcher import cgroups, egress, images, requests
+from cosset.environments.launcher.cell import Cell, Stage, close_all, kill_pidfd
+from cosset.environments.launcher.loop import Loop
+from cosset.environments.launcher.scratch import Scratch
+from cosset.environments.launcher.spawners import Spawners
+from cosset.environments.launcher.upkeep import Upkeep
+from cosset.runtimes.sealing import channel
+
+MAX_ENVIRONMENTS = 2000
+START_LIMIT_S = 30.0
+"""From the request to the runtime's own start; the time for Init is the server's to measure."""
+_CLOSE_PATIENCE_S = 5.0
+
+
+class Cells:
+    """Owner of them all, of their uids, and of the spawners.
+
+    Args:
+        first_uid: of the block for environments; 0 where there is only one uid.
+        way_out: to the internet, for every environment; None: there is none.
+        started: called with an environment whose runtime runs; its listeners are then the callee's to hand on.
+        ended: called with one that has died, after its last word, and whether it had started.
+        gone: called with one of which nothing is left.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        data: Path,
+        mount_point: Path,
+        groups: cgroups.Cgroups,
+        first_uid: int,
+        min_free_bytes: int,
+        way_out: egress.Egress | None,
+        started: Callable[[Cell], None],
+        ended: Callable[[Cell, bool], None],
+        gone: Callable[[Cell], None],
+    ) -> None:
+        self._loop = loop
+        self._groups = groups
+        self._first_uid = first_uid
+        self._way_out = way_out
+        self._started, self._ended, self._gone = started, ended, gone
+        self._free_slots = list(range(MAX_ENVIRONMENTS, 0, -1))
+        self._numbers = itertools.count(1)
+        self._cells: dict[str, Cell] = {}
+        self._scratch = Scratch(data)
+        self._scratch.reap()
+        self._images = images.Images(self._scratch, is_root=first_uid != 0)
+        self._upkeep = Upkeep(loop, self._cells, self._images, self._scratch, min_free_bytes)
+        self._spawners = Spawners(
+            loop,
+            mount_point=mount_point,
+            data=data,
+            scratch=self._scratch,
+            forked=self._on_forked,
+            failed=self._fail,
+        )
+
+    def fork(self, key: requests.RootKey, disk_mb: int) -> Cell:
+        """Begins one that is nobody's yet.
+
+        Raises: OSError, when there are too many, or no room.
+        """
+        if not self._free_slots:
+            raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
+        spawner = self._spawners.get(key)
+        cell, theirs = self._make(key, disk_mb)
+        self._cells[cell.name] = cell
+        self._loop.watch(cell.channel.fileno(), lambda: self._on_cell(cell))
+        try:
+            message = {"event": "disk", "has_names": self._way_out is not None}
+            channel.send(cell.channel, message, [cell.image.loop_fd] if cell.image is not None else [])
+            self._spawners.fork(spawner, cell, theirs)
+        except OSError as error:
+            self._on_dead(cell)
+            raise OSError(f"the spawner has gone: {error}") from error
+        finally:
+            theirs.close()
+            if cell.image is not None:
+                cell.image.let_go_of_loop()
+        return cell
+
+    def give(self, cell: Cell, request: requests.Spawn, fds: list[int]) -> None:
+        """Makes it a function's, now or when it is prepared. The descriptors are then the environment's."""
+        cell.request, cell.request_fds = request, fds
+        self._loop.after(START_LIMIT_S, lambda: self._give_up(cell))
+        if cell.stage is Stage.PREPARED:
+            self._assign(cell, request)
+
+    def close(self) -> int:
+        """Kills all and waits some seconds for their end; how many would not."""
+        for cell in list(self._cells.values()):
+            cell.kill()
+        patience_s = time.monotonic() + _CLOSE_PATIENCE_S
+        while self._cells and time.monotonic() < patience_s:
+            self._loop.turn(0.1)
+        self._spawners.close()
+        return len(self._cells)
+
+    # Its making.
+
+    def _make(self, key: requests.RootKey, disk_mb: int) -> tuple[Cell, socket.socket]:
+        """A cell without a process, and the other end of its channel."""
+        slot = self._free_slots.pop()
+        name = f"{next(self._numbers)}-{slot}"
+        uid = self._first_uid + slot if self._first_uid else 0
+        image = None
+        try:
+            image = self._make_disk(name, uid, disk_mb)
+            cgroup = self._groups.make(name)
+        except OSError:
+            self._free_slots.append(slot)
+            if image is not None:
+                image.release()
+            raise
+        ours, theirs = channel.pair()
+        return Cell(name, slot, key, uid, ours, cgroup, image), theirs
+
+    def _make_disk(self, name: str, uid: int, disk_mb: int) -> images.Image | None:
+        """What is behind /tmp: an image, or where there are none (None), a folder."""
+        image = self._images.make(disk_mb)
+        if image is None:
+            self._scratch.make(name, uid)
+        else:
+            self._upkeep.watch_disk()
+        return image
+
+    def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
+        cell.pid, cell.pidfd = pid, pidfd
+        self._loop.watch(pidfd, lambda: self._on_dead(cell))
+        if cell.is_killed:
+            kill_pidfd(pidfd)
+            return
+        try:
+            cell.cgroup.attach(pid)
+        except OSError as error:
+            self._fail(cell, f"cgroup: {error}")
+            return
+        self._advance(cell)
+
+    def _advance(self, cell: Cell) -> None:
+        """Attached and prepared come in either order; an environment is prepared when it is both."""
+        if cell.stage is Stage.FORKING:
+            cell.stage = Stage.FORKED
+        elif cell.stage is Stage.FORKED:
+            cell.stage = Stage.PREPARED
+            if self._way_out is not None:
+                try:
+                    self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
+                except OSError as error:
+                    self._fail(cell, str(error))
+                    return
+            if cell.request is not None:
+                self._assign(cell, cell.request)
+
+    # Its function.
+
+    def _assign(self, cell: Cell, request: requests.Spawn) -> None:
+        try:
+            cell.cgroup.limit(request.memory_mb)
+            disk = self._exchange_disk(cell, request.disk_mb)
+            disks = {} if disk is None else {"disk": disk}
+            assignment = {
+                "code": request.code,
+                "layers": request.layers,
+                "network": self._network_of(cell),
+                "scratch": None if cell.image is not None else cell.name,
+                "uid": cell.uid,
+                "disk_bytes": request.disk_mb * 1024 * 1024,
+                "environment": request.environment,
+                "command": request.command,
+                "fds": [*request.fd_names, *disks],
+            }
+            channel.send(cell.channel, assignment, [*cell.request_fds, *disks.values()])
+        except (OSError, channel.ChannelError) as error:
+            self._fail(cell, str(error))
+            return
+        cell.stage = Stage.ASSIGNED
+        close_all(cell.request_fds)
+        cell.request_fds = []
+        if cell.image is not None:
+            cell.image.let_go_of_loop()
+
+    def _network_of(self, cell: Cell) -> list[str] | None:
+        """What the environment needs to know to set up its end: interface, address, gateway."""
+        if self._way_out is None:
+            return None
+        address = self._way_out.address(cell.slot)
+        return [egress.INSIDE, address.inside, address.gateway]
+
+    def _exchange_disk(self, cell: Cell, disk_mb: int) -> int | None:
+        """A prepared environment has a disk of the usual size; for another one a descriptor of another disk."""
+        if cell.image is None or cell.image.size_mb == disk_mb:
+            return None
+        image = self._images.make(disk_mb)
+        if image is None:
+            raise OSError(f"no disk of {disk_mb} MB for /tmp")
+        cell.image.release()
+        cell.image = image
+        return image.loop_fd
+
+    def _on_cell(self, cell: Cell) -> None:
+        """From the init of an environment. After the start it is not to be trusted more than the function."""
+        try:
+            received = channel.receive(cell.channel)
+        except (OSError, channel.ChannelError):
+            received = None
+        if received is None:
+            self._loop.unwatch(cell.channel.fileno())
+            cell.kill()
+            return
+        message, fds = received
+        if message.get("event") == "prepared" and not cell.listener_fds:
+            cell.listener_fds = fds
+            self._advance(cell)
+            return
+        close_all(fds)
+        self._hear(cell, message)
+
+    def _hear(self, cell: Cell, message: dict[str, Any]) -> None:
+        event = message.get("event")
+        if event == "started" and cell.stage is Stage.ASSIGNED:
+            cell.stage = Stage.STARTED
+            self._started(cell)
+            if "memory" not in self._groups.controllers:
+                self._upkeep.watch_memory(cell)
+        elif event == "exit" and cell.ending is None:
+            cell.ending = message
+            cell.cgroup.unthrottle()  # the rest of it is being killed by the kernel
+        elif event == "failed":
+            cell.hear_failure(message)
+
+    # Its end.
+
+    def _give_up(self, cell: Cell) -> None:
+        if cell.stage < Stage.STARTED:
+            self._fail(cell, f"it did not start within {START_LIMIT_S:.0f} s")
+
+    def _fail(self, cell: Cell, reason: str) -> None:
+        """It will not start. Where there is a process it dies first."""
+        cell.failure = cell.failure or reason
+        if cell.pidfd >= 0:
+            cell.kill()
+        else:
+            self._on_dead(cell)
+
+    def _on_dead(self, cell: Cell) -> None:
+        """The init has ended, and with it, the kernel sees to that, everything in its pid namespace."""
+        if cell.stage is Stage.DEAD:
+            return
+        was_started = cell.stage is Stage.STARTED
+        cell.hear_last()
+        cell.stage = Stage.DEAD
+        if cell.pidfd >= 0:
+            self._loop.unwatch(cell.pidfd)
+        self._loop.unwatch(cell.channel.fileno())
+        cell.close()
+        self._ended(cell, was_started)
+        self._upkeep.remove(cell, self._forget)
+
+    def _forget(self, cell: Cell) -> None:
+        del self._cells[cell.name]
+        self._free_slots.insert(0, cell.slot)  # the longest unused uid is given out next
+        self._gone(cell)
