@@ -121,7 +121,8 @@ def test_gets_no_variable_of_the_host(findings: dict[str, Any]) -> None:
     environment = findings["environment"]
     assert SECRET not in environment
     allowed = {"LANG", "TZ", "PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "_HANDLER", "LAMBDA_TASK_ROOT"}
-    allowed |= {"LAMBDA_RUNTIME_DIR", "_X_AMZN_TRACE_ID"}
+    allowed |= {"LAMBDA_RUNTIME_DIR", "_X_AMZN_TRACE_ID", "PWD", "SHLVL", "LC_CTYPE"}
+    allowed |= {"_AWS_XRAY_DAEMON_ADDRESS", "_AWS_XRAY_DAEMON_PORT"}
     assert {name for name in environment if not name.startswith("AWS_")} <= allowed
     assert environment["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLE"
 

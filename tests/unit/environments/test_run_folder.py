@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,25 @@ def test_the_record_names_the_groups(tmp_path: Path) -> None:
     owner = RunFolder(tmp_path / "data")
     owner.record((Path("/a/b"),))
     assert json.loads((owner.path / "cgroups.json").read_text()) == ["/a/b"]
+
+
+def test_owners_that_start_while_others_reap_have_their_folders(tmp_path: Path) -> None:
+    """A launcher that starts elsewhere takes a folder without a living owner away at any moment."""
+    other = RunFolder(tmp_path / "other")
+    over = threading.Event()
+
+    def keep_reaping() -> None:
+        while not over.is_set():
+            other.reap()
+
+    reaper = threading.Thread(target=keep_reaping)
+    reaper.start()
+    try:
+        for _ in range(100):
+            owner = RunFolder(tmp_path / "data")
+            assert owner.mount_point.is_dir()
+            owner.close()
+            os.close(owner._lock)
+    finally:
+        over.set()
+        reaper.join()

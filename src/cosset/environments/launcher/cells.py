@@ -6,6 +6,7 @@ Nothing here waits but for the kernel. Read next: cell.py, spawners.py, upkeep.p
 """
 
 import itertools
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -142,6 +143,10 @@ class Cells:
         return image
 
     def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
+        if cell.stage is Stage.DEAD:  # given up meanwhile: nobody waits for this one
+            kill_pidfd(pidfd)
+            os.close(pidfd)
+            return
         cell.pid, cell.pidfd = pid, pidfd
         self._loop.watch(pidfd, lambda: self._on_dead(cell))
         if cell.is_killed:

@@ -40,7 +40,6 @@ class RunFolder:
         base = _base()
         self.key = key_of(data)
         self.path = base / self.key
-        self.path.mkdir(exist_ok=True)
         self._lock = _lock_of_owner(self.path / "lock", data)
         self.mount_point = self.path / "root"
         self.mount_point.mkdir(exist_ok=True)
@@ -170,12 +169,18 @@ def _locked(path: Path) -> int | None:
 def _lock_of_owner(path: Path, data: Path) -> int:
     """The lock is shared by the launcher and its server: after a kill -9 of the one, the other has it for a moment."""
     patience_s = time.monotonic() + _OLD_SERVER_PATIENCE_S
-    while (lock := _locked(path)) is None:
+    while True:
+        try:
+            path.parent.mkdir(exist_ok=True)
+            lock = _locked(path)
+        except FileNotFoundError:
+            lock = None  # a launcher that starts elsewhere took the folder for a dead owner's, and cleared it away
+        if lock is not None:
+            return lock
         pid, start_time = _recorded_owner(path)
         if time.monotonic() > patience_s or (pid and _start_time(pid) == start_time):
             raise OwnerError(f"another Cosset is running on {data} (pid {pid})")
         time.sleep(0.02)
-    return lock
 
 
 def _recorded_owner(path: Path) -> tuple[int, str]:
