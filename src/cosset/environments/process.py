@@ -15,14 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cosset.clock import Clock
-from cosset.environments.api import EnvironmentSpec, EnvironmentState, InitError, LogSink, TierUnavailableError
+from cosset.environments.api import EnvironmentSpec, EnvironmentState, InitError, LogSink
 from cosset.environments.child import is_alive, reap_orphans, spawn
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
 from cosset.environments.process_layout import Layout, command_for, link_runtime, variables_for
 from cosset.environments.runtime_api import HttpTransport
-from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
+from cosset.environments.serving import find_served
+from cosset.runtimes.catalogue import Catalogue, Served
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class ProcessTier:
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
         started_s = self._clock.monotonic_s()
-        served = await self._serve(spec)
+        served = await find_served(self._catalogue, spec)
         if served.warning:
             now_ms = self._clock.now_ms()
             sink.write(now_ms, notice(spec, served.warning, now_ms))
@@ -78,15 +79,6 @@ class ProcessTier:
         await asyncio.gather(*(environment.shutdown() for environment in self._environments))
         self._environments.clear()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-
-    async def _serve(self, spec: EnvironmentSpec) -> Served:
-        remembered = self._catalogue.remembered(spec.runtime, spec.architecture)
-        if remembered is not None:
-            return remembered
-        try:
-            return await asyncio.to_thread(self._catalogue.serve, spec.runtime, spec.architecture)
-        except RuntimeNotServedError as missing:
-            raise TierUnavailableError(str(missing)) from missing
 
     async def _make(self, spec: EnvironmentSpec, served: Served, sink: LogSink, started_s: float) -> RunningEnvironment:
         layout = Layout(self._folder / spec.id, self._runtime)

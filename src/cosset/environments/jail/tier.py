@@ -22,6 +22,7 @@ from cosset.environments.launcher.client import JailProcess, LauncherClient, Req
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
 from cosset.environments.runtime_api import HttpTransport
+from cosset.environments.serving import find_served
 from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
 
@@ -65,7 +66,7 @@ class JailTier:
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
         started_s = self._clock.monotonic_s()
-        served = await self._serve(spec)
+        served = await find_served(self._catalogue, spec)
         if served.warning:
             now_ms = self._clock.now_ms()
             sink.write(now_ms, notice(spec, served.warning, now_ms))
@@ -94,15 +95,6 @@ class JailTier:
         await asyncio.gather(*(environment.shutdown() for environment in list(self._environments)))
         self._environments.clear()
         self._sweep.close()
-
-    async def _serve(self, spec: EnvironmentSpec) -> Served:
-        remembered = self._catalogue.remembered(spec.runtime, spec.architecture)
-        if remembered is not None:
-            return remembered
-        try:
-            return await asyncio.to_thread(self._catalogue.serve, spec.runtime, spec.architecture)
-        except RuntimeNotServedError as missing:
-            raise TierUnavailableError(str(missing)) from missing
 
     def _request(self, spec: EnvironmentSpec, served: Served) -> Request:
         kind = _kind(served)
