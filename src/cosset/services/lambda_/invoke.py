@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from cosset.functions import errors
 from cosset.functions.names import FunctionReference
@@ -31,15 +32,8 @@ class InvokeOperations:
         reference = invoked_reference_of(ctx, params)
         kind = InvocationType(params.get("InvocationType", "RequestResponse"))
         payload = await read_payload(params.get("Payload"), kind)
-        invocation = Invocation(
-            account=reference.key.account,
-            region=reference.key.region,
-            function_name=reference.key.name,
-            qualifier=reference.qualifier,
-            payload=payload,
-            request_id=ctx.request_id,
-            invoked_arn=reference.arn,
-            trace_id=ctx.trace_id or "",
+        invocation = replace(
+            _invocation_of(ctx, reference, payload),
             client_context=read_client_context(params.get("ClientContext")),
             want_log_tail=params.get("LogType") == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
             cancelled=ctx.cancelled,
@@ -56,18 +50,7 @@ class InvokeOperations:
     async def invoke_async(self, ctx: Context, params: Params) -> Result:
         reference = invoked_reference_of(ctx, params)
         payload = await read_payload(params.get("InvokeArgs"), InvocationType.EVENT)
-        await self._invoker.invoke_async(
-            Invocation(
-                account=reference.key.account,
-                region=reference.key.region,
-                function_name=reference.key.name,
-                qualifier=reference.qualifier,
-                payload=payload,
-                request_id=ctx.request_id,
-                invoked_arn=reference.arn,
-                trace_id=ctx.trace_id or "",
-            )
-        )
+        await self._invoker.invoke_async(_invocation_of(ctx, reference, payload))
         return {"Status": 202}
 
     async def _run(self, invocation: Invocation) -> Result:
@@ -87,6 +70,20 @@ class InvokeOperations:
         """That the caller may invoke was decided at the door; that there is something to invoke is decided here."""
         key = reference.key
         await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
+
+
+def _invocation_of(ctx: Context, reference: FunctionReference, payload: bytes) -> Invocation:
+    """What every call of a function says."""
+    return Invocation(
+        account=reference.key.account,
+        region=reference.key.region,
+        function_name=reference.key.name,
+        qualifier=reference.qualifier,
+        payload=payload,
+        request_id=ctx.request_id,
+        invoked_arn=reference.arn,
+        trace_id=ctx.trace_id or "",
+    )
 
 
 async def read_payload(body: Body | None, kind: InvocationType) -> bytes:
