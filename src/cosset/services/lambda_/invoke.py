@@ -33,7 +33,7 @@ class InvokeOperations:
         kind = InvocationType(params.get("InvocationType", "RequestResponse"))
         payload = await read_payload(params.get("Payload"), kind)
         invocation = replace(
-            _invocation_of(ctx, reference, payload),
+            invocation_of(ctx, reference, payload),
             client_context=read_client_context(params.get("ClientContext")),
             want_log_tail=params.get("LogType") == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
             cancelled=ctx.cancelled,
@@ -50,7 +50,7 @@ class InvokeOperations:
     async def invoke_async(self, ctx: Context, params: Params) -> Result:
         reference = invoked_reference_of(ctx, params)
         payload = await read_payload(params.get("InvokeArgs"), InvocationType.EVENT)
-        await self._invoker.invoke_async(_invocation_of(ctx, reference, payload))
+        await self._invoker.invoke_async(invocation_of(ctx, reference, payload))
         return {"Status": 202}
 
     async def _run(self, invocation: Invocation) -> Result:
@@ -72,7 +72,7 @@ class InvokeOperations:
         await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
 
 
-def _invocation_of(ctx: Context, reference: FunctionReference, payload: bytes) -> Invocation:
+def invocation_of(ctx: Context, reference: FunctionReference, payload: bytes) -> Invocation:
     """What every call of a function says."""
     return Invocation(
         account=reference.key.account,

@@ -2,11 +2,12 @@
 
 import base64
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cosset.functions.registry import Functions
-from cosset.invocation.api import Invocation, InvocationType, Invoker, StreamedInvocation
-from cosset.services.lambda_.invoke import read_client_context, read_payload
+from cosset.invocation.api import InvocationType, Invoker, StreamedInvocation
+from cosset.services.lambda_.invoke import invocation_of, read_client_context, read_payload
 from cosset.services.lambda_.references import invoked_reference_of, on_function
 from cosset.services.operation import Context, Params, Result, operation
 
@@ -34,15 +35,8 @@ class StreamingOperations:
             await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
             return {"StatusCode": 204, "EventStream": _no_events()}
         answer = await self._invoker.invoke_streamed(
-            Invocation(
-                account=key.account,
-                region=key.region,
-                function_name=key.name,
-                qualifier=reference.qualifier,
-                payload=payload,
-                request_id=ctx.request_id,
-                invoked_arn=reference.arn,
-                trace_id=ctx.trace_id or "",
+            replace(
+                invocation_of(ctx, reference, payload),
                 client_context=client_context,
                 want_log_tail=params.get("LogType") == "Tail",
                 cancelled=ctx.cancelled,
