@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cosset.gateway.cbor import CborErrors
 from cosset.gateway.hints import guess_protocol, read_parameter
 from cosset.gateway.model_heads import read_head
 from cosset.gateway.refusals import Family
@@ -18,12 +17,13 @@ from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request
 from cosset.wire.models import Catalogue, WireService
 from cosset.wire.protocols import PROTOCOLS, Protocol, protocol_of
+from cosset.wire.protocols.rpc_v2_cbor import RpcV2Cbor, named_in
 
 _AWS_HOST = re.compile(r"([a-z0-9-]+)(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?(?::\d+)?", re.ASCII | re.IGNORECASE)
 
 # Whose model lends its shapes to an answer that belongs to no service here.
 _STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "route53"}
-_CBOR = CborErrors()
+_CBOR = PROTOCOLS[RpcV2Cbor.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,15 @@ class Router:
         self._others = UnservedServices()
         self._tables = {service.name: service for service in services}
         self._by_target: dict[str, str] = {}
+        self._speak_cbor: set[str] = set()
         self._by_host: dict[str, str] = {}
         self._by_signing_name: dict[str, list[str]] = {}
         for name in self._tables:
             head = read_head(name)
             if head is None:
                 raise ValueError(f"botocore describes no service {name!r}")
+            if RpcV2Cbor.name in head.protocols:
+                self._speak_cbor.add(name)
             if head.target_prefix is not None:
                 self._by_target[head.target_prefix] = name
             self._by_host[head.endpoint_prefix] = name
@@ -87,7 +90,7 @@ class Router:
         if host is not None and (name := self._by_host.get(host[1].lower())) is not None:
             return name
         if "smithy-protocol" in request.headers:
-            return None  # rpc-v2-cbor: nobody here speaks it
+            return self._by_operation_path(request)
         target = request.headers.get("x-amz-target")
         if target is not None:
             return self._by_target.get(target.rpartition(".")[0])
@@ -96,6 +99,12 @@ class Router:
         if guess_protocol(request) is not None:
             return self._by_action(request)
         return "s3" if "s3" in self._tables else None
+
+    def _by_operation_path(self, request: Request) -> str | None:
+        """rpc-v2-cbor: the path begins with what other protocols call the target prefix."""
+        named = named_in(request)
+        name = self._by_target.get(named[0]) if named is not None else None
+        return name if name in self._speak_cbor else None
 
     def _by_path(self, request: Request, candidates: Sequence[str]) -> str | None:
         """Services may share a signing name; then the one whose paths or operations include this request."""

@@ -6,13 +6,13 @@ that asking for every service of AWS costs time and no memory. Next: routing.py.
 
 from functools import cached_property
 
-from cosset.gateway.cbor import operation_of
 from cosset.gateway.hints import read_parameter
 from cosset.gateway.model_heads import read_all_heads
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request
 from cosset.wire.models import Catalogue
 from cosset.wire.protocols import protocol_of
+from cosset.wire.protocols.rpc_v2_cbor import named_in
 
 _PROTOCOLS = frozenset({"json", "query", "rest-json", "rest-xml"})
 
@@ -42,9 +42,9 @@ class UnservedServices:
 
     def name_operation(self, name: str, request: Request) -> str:
         """Which operation of the service is meant; its method and path where no operation is."""
-        named = operation_of(request)
+        named = named_in(request)
         if named is not None:
-            return named
+            return named[1]
         wire = Catalogue().service(name)
         try:
             routed = protocol_of(wire, request).match(wire, request)

@@ -62,7 +62,7 @@ def _without_lone_surrogates(value: Any) -> Any:
     return value
 
 
-def _mismatch(value: Any, wanted: str) -> SerializationError:
+def mismatch(value: Any, wanted: str) -> SerializationError:
     """The sentences of AWS's own deserializer, which names the token that it found (Lambda, SES, Athena, DynamoDB say
     the same; API Gateway still has an older wording, `class java.lang.Boolean can not be converted to an String`)."""
     if isinstance(value, dict):
@@ -97,6 +97,9 @@ class JsonReaders:
                 table[name] = lambda value: table[name](value)
                 known = table[name] = getattr(self, f"_{kind}")(shape)
             return known
+        return self.scalar(kind)
+
+    def scalar(self, kind: str) -> JsonReader:
         return _scalar_reader(kind)
 
     def _structure(self, shape: Any) -> JsonReader:
@@ -113,7 +116,7 @@ class JsonReaders:
 
         def read(value: Any) -> dict[str, Any]:
             if value.__class__ is not dict:
-                raise _mismatch(value, "structure")
+                raise mismatch(value, "structure")
             result = {}
             for key, item in value.items():
                 if item is not None and (member := find(key)) is not None:
@@ -127,7 +130,7 @@ class JsonReaders:
 
         def read(value: Any) -> list[Any]:
             if value.__class__ is not list:
-                raise _mismatch(value, "list")
+                raise mismatch(value, "list")
             return [None if item is None else element(item) for item in value]
 
         return read
@@ -137,7 +140,7 @@ class JsonReaders:
 
         def read(value: Any) -> dict[str, Any]:
             if value.__class__ is not dict:
-                raise _mismatch(value, "map")
+                raise mismatch(value, "map")
             return {key: None if item is None else element(item) for key, item in value.items()}
 
         return read
@@ -152,7 +155,7 @@ def _scalar_reader(kind: str) -> JsonReader:
 def _read_string(value: Any) -> Any:
     if value.__class__ is str:
         return value
-    raise _mismatch(value, "String")
+    raise mismatch(value, "String")
 
 
 def _integer_reader(kind: str) -> JsonReader:
@@ -165,7 +168,7 @@ def _integer_reader(kind: str) -> JsonReader:
             value = int(value)
         if value.__class__ is int and -limit <= value < limit:
             return int(value)
-        raise _mismatch(value, wanted)
+        raise mismatch(value, wanted)
 
     return read
 
@@ -177,28 +180,28 @@ def _read_float(value: Any) -> float:
         try:
             return float(value)
         except OverflowError:
-            raise _mismatch(value, "Double") from None
+            raise mismatch(value, "Double") from None
     if value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
-    raise _mismatch(value, "Double")
+    raise mismatch(value, "Double")
 
 
 def _read_boolean(value: Any) -> bool:
     if value is True or value is False:
         return bool(value)
-    raise _mismatch(value, "Boolean")
+    raise mismatch(value, "Boolean")
 
 
 def _read_blob(value: Any) -> bytes:
     if value.__class__ is str:
         return scalars.read_base64(value)
-    raise _mismatch(value, "Blob")
+    raise mismatch(value, "Blob")
 
 
 def _read_moment(value: Any) -> Any:
     if value.__class__ in (str, int, float):
         return read_timestamp(value)
-    raise _mismatch(value, "Date")
+    raise mismatch(value, "Date")
 
 
 _SCALARS: dict[str, JsonReader] = {
@@ -229,7 +232,7 @@ class JsonWriters:
                 table[name] = lambda value: table[name](value)
                 known = table[name] = getattr(self, f"_{kind}")(shape)
             return known
-        return self._scalar(shape)
+        return self.scalar(shape)
 
     def _structure(self, shape: Any) -> JsonWriter:
         if shape.is_document_type:
@@ -262,7 +265,7 @@ class JsonWriters:
         element = self.writer(shape.value)
         return lambda value: {key: None if item is None else element(item) for key, item in value.items()}
 
-    def _scalar(self, shape: Shape) -> JsonWriter:
+    def scalar(self, shape: Shape) -> JsonWriter:
         kind = shape.type_name
         if kind == "blob":
             return scalars.write_base64

@@ -1,6 +1,6 @@
 """The protocols that Cosset speaks, and which of them a request speaks.
 
-ec2 and rpc-v2-cbor are not here: the first service that needs one brings it. `route` is where the choice is made.
+ec2 is not here: the first service that needs it brings it. `route` is where the choice is made.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,12 @@ from cosset.wire.protocols.json_rpc import JsonRpc
 from cosset.wire.protocols.query import Query
 from cosset.wire.protocols.rest_json import RestJson
 from cosset.wire.protocols.rest_xml import RestXml
+from cosset.wire.protocols.rpc_v2_cbor import RpcV2Cbor
 
 __all__ = ["PROTOCOLS", "Protocol", "RoutedOperation", "protocol_of", "route"]
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    protocol.name: protocol for protocol in (JsonRpc(), Query(), RestJson(), RestXml())
+    protocol.name: protocol for protocol in (JsonRpc(), Query(), RestJson(), RestXml(), RpcV2Cbor())
 }
 
 
@@ -37,13 +38,19 @@ def route(service: WireService, request: Request) -> RoutedOperation:
 
 def protocol_of(service: WireService, request: Request) -> Protocol:
     """The protocol to answer in when no operation could be found: what the request looks like, else what the service
-    prefers. Services that speak only what is not here (ec2, rpc-v2-cbor) raise LookupError."""
+    prefers. Services that speak only what is not here (ec2) raise LookupError."""
     spoken = [PROTOCOLS[name] for name in service.protocols if name in PROTOCOLS]
     if not spoken:
         raise LookupError(f"{service.name} speaks only {', '.join(service.protocols)}")
-    if len(spoken) > 1 and request.headers.get("x-amz-target") is None:
-        form = "x-www-form-urlencoded" in (request.headers.get("content-type") or "")
-        for protocol in spoken:
-            if protocol.name == "query" and (form or "Action=" in request.query):
-                return protocol
-    return spoken[0]
+    said = _protocol_said(request)
+    return next((protocol for protocol in spoken if protocol.name == said), spoken[0])
+
+
+def _protocol_said(request: Request) -> str | None:
+    """What the request looks like; None where it could be any."""
+    if "smithy-protocol" in request.headers:
+        return RpcV2Cbor.name
+    if "x-amz-target" in request.headers:
+        return JsonRpc.name
+    form = "x-www-form-urlencoded" in (request.headers.get("content-type") or "")
+    return Query.name if form or "Action=" in request.query else None
