@@ -123,8 +123,12 @@ class AsyncEvents:
         self._queue = queue
         self._clock = clock
 
-    async def accept(self, invocation: Invocation) -> None:
-        """Returns when the event is committed."""
+    async def accept(self, invocation: Invocation, *, deduplication_id: str | None = None) -> None:
+        """Returns when the event is committed. One with the deduplication id of another is accepted once."""
+        await self._store.write(lambda tx: self.send(tx, invocation, deduplication_id=deduplication_id))
+
+    def send(self, tx: Transaction, invocation: Invocation, *, deduplication_id: str | None = None) -> None:
+        """Accepts the event with the caller's own transaction."""
         now_ms = self._clock.now_ms()
         event = AsyncEvent(
             account=invocation.account,
@@ -137,8 +141,7 @@ class AsyncEvents:
             client_context=invocation.client_context,
             accepted_ms=now_ms,
         )
-        body = event.pack(invocation.payload)
-        await self._store.write(lambda tx: self._queue.send(tx, body))
+        self._queue.send(tx, event.pack(invocation.payload), deduplication_id=deduplication_id)
 
 
 @dataclass(frozen=True, slots=True)
