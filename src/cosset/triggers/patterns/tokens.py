@@ -157,11 +157,10 @@ class _Reader:
     def _text(self) -> Token:
         opened = self._at + 1
         try:
-            value, self._at = scanstring(self._source, opened, True)
+            value, self._at = _DECODER.raw_decode(self._source, self._at)
         except ValueError as error:
-            raise JsonError(
-                "Unexpected end-of-input: was expecting closing quote for a string value", opened
-            ) from error
+            reason = "Unexpected end-of-input: was expecting closing quote for a string value"
+            raise JsonError(reason, opened) from error
         return Token(Kind.TEXT, value, opened, self._at)
 
     def _closes(self, mark: str) -> bool:
