@@ -20,10 +20,17 @@ class ChangeFeed:
     def on_change(self, topic: str, callback: Callback) -> None:
         self._callbacks.setdefault(topic, []).append(callback)
 
+    def off_change(self, topic: str, callback: Callback) -> None:
+        callbacks = self._callbacks.get(topic, [])
+        if callback in callbacks:
+            callbacks.remove(callback)
+        if not callbacks:
+            self._callbacks.pop(topic, None)
+
     def deliver(self, announcements: Iterable[tuple[str, str]]) -> None:
         """Tells everyone, once for each (topic, key). A callback that raises is logged and stops nobody else."""
         for topic, key in dict.fromkeys(announcements):
-            for callback in self._callbacks.get(topic, ()):
+            for callback in tuple(self._callbacks.get(topic, ())):
                 try:
                     callback(key)
                 except Exception:
@@ -31,4 +38,4 @@ class ChangeFeed:
 
     def deliver_everything(self) -> None:
         """Something may have been missed: says so for every topic."""
-        self.deliver((topic, EVERYTHING) for topic in self._callbacks)
+        self.deliver([(topic, EVERYTHING) for topic in self._callbacks])

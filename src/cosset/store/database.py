@@ -91,6 +91,10 @@ class Store:
         """
         self._feed.on_change(topic, callback)
 
+    def off_change(self, topic: str, callback: Callback) -> None:
+        """Ends `on_change`; may be said twice."""
+        self._feed.off_change(topic, callback)
+
     async def close(self) -> None:
         """Finishes what was submitted. Nothing else may be called afterwards."""
         await self._engine.close()

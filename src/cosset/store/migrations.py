@@ -21,8 +21,41 @@ def _widen_owners_of_policies(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN owner_key TYPE VARCHAR(128)"))
 
 
+def _widen_secrets(connection: Connection) -> None:
+    """What is sealed is longer than what it seals."""
+    if connection.dialect.name == "postgresql" and inspect(connection).has_table("lambda_secrets"):
+        connection.execute(text("ALTER TABLE lambda_secrets ALTER COLUMN value TYPE TEXT"))
+
+
+def _let_queues_hold_groups(connection: Connection) -> None:
+    """Messages have numbers that are never given twice, their first receipt, and on SQLite the body behind the rest."""
+    connection.execute(text("ALTER TABLE queue_deduplications ADD COLUMN seq BIGINT"))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ALTER TABLE queue_messages ADD COLUMN first_received_at_ms BIGINT"))
+        connection.execute(
+            text("CREATE INDEX queue_messages_group_due ON queue_messages (queue, group_id, due_ms)"),
+        )
+        return
+    columns = "seq, queue, id, group_id, sent_at_ms, visible_at_ms, expires_at_ms, due_ms, attempts, lease, body"
+    for statement in (
+        "DROP INDEX queue_messages_due",
+        "DROP INDEX queue_messages_group",
+        "ALTER TABLE queue_messages RENAME TO queue_messages_before",
+        "CREATE TABLE queue_messages (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, queue VARCHAR NOT NULL, "
+        "id VARCHAR NOT NULL, group_id VARCHAR, sent_at_ms BIGINT NOT NULL, visible_at_ms BIGINT NOT NULL, "
+        "expires_at_ms BIGINT, due_ms BIGINT, attempts INTEGER NOT NULL, lease VARCHAR, first_received_at_ms BIGINT, "
+        "body BLOB NOT NULL)",
+        f"INSERT INTO queue_messages ({columns}) SELECT {columns} FROM queue_messages_before ORDER BY seq",
+        "DROP TABLE queue_messages_before",
+        "CREATE INDEX queue_messages_due ON queue_messages (queue, due_ms, seq)",
+        "CREATE INDEX queue_messages_group ON queue_messages (queue, group_id, seq) WHERE group_id IS NOT NULL",
+        "CREATE INDEX queue_messages_group_due ON queue_messages (queue, group_id, due_ms) WHERE group_id IS NOT NULL",
+    ):
+        connection.execute(text(statement))
+
+
 # The function at index n takes version n + 1 to version n + 2.
-MIGRATIONS: tuple[Migration, ...] = (_widen_owners_of_policies,)
+MIGRATIONS: tuple[Migration, ...] = (_widen_owners_of_policies, _widen_secrets, _let_queues_hold_groups)
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS, tables: MetaData = metadata) -> None:

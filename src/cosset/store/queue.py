@@ -2,13 +2,13 @@
 
 Each message is received at least once and is gone only when its receiver deletes it: the queue itself drops nothing.
 An expired message is handed out like any other, at once, so that its owner can end it where AWS says it ends.
+Next: `queue_receipt.py`, who gets what.
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Row
@@ -16,26 +16,52 @@ from sqlalchemy import Row
 from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
+from cosset.store.queue_receipt import Keep, Message, Receipt, due_ms, lock_group, seq_of
 from cosset.store.transaction import Transaction
+
+__all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing"]
 
 DEDUPLICATION_MS = 5 * 60 * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message under lease. `attempts` counts this receipt; `lease` proves later that it is this receiver's still."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message to be sent. `id`, `sent_at_ms`, `attempts` and `first_received_at_ms` are given where it has been
+    elsewhere before."""
+
+    body: bytes
+    group: str | None = None
+    deduplication_id: str | None = None
+    delay_ms: int = 0
+    expires_at_ms: int | None = None
+    id: str | None = None
+    sent_at_ms: int | None = None
+    attempts: int = 0
+    first_received_at_ms: int | None = None
+
+
+class Sent(NamedTuple):
+    """`is_new` False: the deduplication id was sent before, and these are the first message's. `seq` ascends."""
 
     id: str
-    body: bytes
-    attempts: int
-    lease: str
-    sent_at_ms: int
+    seq: int
+    is_new: bool
+
+
+class Standing(NamedTuple):
+    """How a message stands: `due_ms` and `lease` as in its row."""
+
+    lease: str | None
+    due_ms: int | None
     group: str | None
-    expires_at_ms: int | None
 
 
 class DurableQueue:
-    """One named queue. Any number may be made for one name, on any number of nodes."""
+    """One named queue. Any number may be made for one name, on any number of nodes; `close` those that are dropped.
+
+    Where several nodes share the store, groups keep their order if all that touches a queue with groups is written
+    serializable, or nothing but `receive` is.
+    """
 
     def __init__(
         self, store: Store, name: str, clock: Clock, *, new_id: Callable[[], str] = lambda: str(uuid4())
@@ -48,6 +74,10 @@ class DurableQueue:
         self._forgotten_at_ms = 0
         self._topic = f"queue/{name}"
         store.on_change(self._topic, self._changed)
+
+    def close(self) -> None:
+        """Hears of nothing any more."""
+        self._store.off_change(self._topic, self._changed)
 
     def send(
         self,
@@ -63,30 +93,40 @@ class DurableQueue:
 
         A delayed message of a group holds up those behind it.
         """
-        now = self._clock.now_ms()
-        message_id = self._new_id()
-        if deduplication_id is not None:
-            earlier = self._deduplicate(tx, deduplication_id, message_id, now)
-            if earlier is not None:
-                return earlier
-        visible = now + delay_ms
-        behind = group is not None and self._first_of(tx, group) is not None
-        tx.execute(
-            statements.SEND,
-            {
-                "queue": self._name,
-                "id": message_id,
-                "group_id": group,
-                "body": body,
-                "sent_at_ms": now,
-                "visible_at_ms": visible,
-                "expires_at_ms": expires_at_ms,
-                "due_ms": None if behind else _due(visible, expires_at_ms),
-                "attempts": 0,
-            },
+        draft = Draft(
+            body=body,
+            group=group,
+            deduplication_id=deduplication_id,
+            delay_ms=delay_ms,
+            expires_at_ms=expires_at_ms,
         )
+        return self.put(tx, draft).id
+
+    def put(self, tx: Transaction, draft: Draft) -> Sent:
+        """As `send`, with more to say and to hear."""
+        now = self._clock.now_ms()
+        if draft.group is not None:
+            lock_group(tx, self._name, draft.group)
+        earlier = None if draft.deduplication_id is None else self._earlier(tx, draft.deduplication_id)
+        if earlier is not None and earlier.until_ms > now:
+            return Sent(str(earlier.message_id), earlier.seq or 0, False)
+        row = self._row(draft, now)
+        if draft.group is not None and self._first_of(tx, draft.group) is not None:
+            row["due_ms"] = None
+        seq = int(tx.execute(statements.SEND, row).inserted_primary_key[0])  # type: ignore[index]
+        if draft.deduplication_id is not None:
+            self._remember(tx, draft.deduplication_id, row["id"], seq, now, again=earlier is not None)
         tx.announce(self._topic, self._name)
-        return message_id
+        return Sent(row["id"], seq, True)
+
+    def put_many(self, tx: Transaction, drafts: Sequence[Draft]) -> list[str]:
+        """The ids. For messages without groups and deduplication, which need not be told apart one by one."""
+        now = self._clock.now_ms()
+        rows = [self._row(draft, now) for draft in drafts]
+        if rows:
+            tx.execute(statements.SEND, rows)
+            tx.announce(self._topic, self._name)
+        return [row["id"] for row in rows]
 
     async def recover(self) -> int:
         """Ends the leases that a killed process held, so that its messages come again at once; how many.
@@ -105,14 +145,29 @@ class DurableQueue:
         A lease that ends unused makes its message due again. A group gives its first message only, until that one is
         deleted: one of a group is under way at a time, in the order they were sent.
         """
-        now = self._clock.now_ms()
         leased: list[Message] = await self._store.write(
-            lambda tx: self._lease(tx, now, limit, lease_ms), serializable=False
+            lambda tx: self.lease(tx, limit=limit, lease_ms=lease_ms), serializable=False
         )
+        now = self._clock.now_ms()
         if now - self._forgotten_at_ms >= 60_000:
             self._forgotten_at_ms = now
-            await self._store.write(lambda tx: self._forget(tx, now), serializable=False)
+            await self._store.write(lambda tx: self.forget(tx), serializable=False)
         return leased
+
+    def lease(
+        self, tx: Transaction, *, limit: int, lease_ms: int, group_limit: int = 1, keep: Keep | None = None
+    ) -> list[Message]:
+        """As `receive`. Of one group up to `group_limit` at once, which then gives no more until all of them are
+        deleted or due again. `keep` may end messages instead."""
+        receipt = Receipt(
+            tx,
+            self._name,
+            now_ms=self._clock.now_ms(),
+            lease_ms=lease_ms,
+            group_limit=group_limit,
+            keep=keep,
+        )
+        return receipt.take(limit)
 
     async def wait(self, timeout_s: float) -> bool:
         """Returns when something may be receivable (sent, released, due, a lease over), or at the timeout: then False,
@@ -130,13 +185,21 @@ class DurableQueue:
 
     def delete(self, tx: Transaction, message: Message) -> bool:
         """Ends the message. False: the lease is lost, another receiver has it or has ended it."""
-        if tx.execute(statements.DELETE, _held(message)).rowcount == 0:
+        return self.delete_held(tx, message.lease, message.group)
+
+    def delete_held(self, tx: Transaction, lease: str, group: str | None) -> bool:
+        if group is not None:
+            lock_group(tx, self._name, group)
+        if tx.execute(statements.DELETE, _held(lease)).rowcount == 0:
             return False
-        if message.group is not None and (first := self._first_of(tx, message.group)) is not None:
-            due = _due(first.visible_at_ms, first.expires_at_ms)
-            tx.execute(statements.PROMOTE, {"the_seq": first.seq, "due": due})
-            tx.announce(self._topic, self._name)
+        if group is not None:
+            self._look_after(tx, group)
         return True
+
+    def remove_many(self, tx: Transaction, seqs: Sequence[int]) -> None:
+        """Ends messages without a group, whoever holds them."""
+        if seqs:
+            tx.execute(statements.REMOVE, [{"the_queue": self._name, "the_seq": seq} for seq in seqs])
 
     def release(self, tx: Transaction, message: Message, *, delay_ms: int = 0, body: bytes | None = None) -> bool:
         """Gives the message back, to come again after `delay_ms`, with a new body if one is given. False: lease lost.
@@ -144,8 +207,8 @@ class DurableQueue:
         Its group waits for it.
         """
         visible = self._clock.now_ms() + delay_ms
-        due = _due(visible, message.expires_at_ms)
-        parameters = {**_held(message), "due": due, "visible": visible, "new_body": body}
+        due = due_ms(visible, message.expires_at_ms)
+        parameters = {**_held(message.lease), "due": due, "visible": visible, "new_body": body}
         if tx.execute(statements.RELEASE, parameters).rowcount == 0:
             return False
         tx.announce(self._topic, self._name)
@@ -153,48 +216,103 @@ class DurableQueue:
 
     def extend(self, tx: Transaction, message: Message, lease_ms: int) -> bool:
         """Makes the lease end `lease_ms` from now. False: lease lost."""
-        parameters = {**_held(message), "due": self._clock.now_ms() + lease_ms}
+        return self.extend_held(tx, message.lease, lease_ms)
+
+    def extend_held(self, tx: Transaction, lease: str, lease_ms: int) -> bool:
+        parameters = {**_held(lease), "due": self._clock.now_ms() + lease_ms}
         extended = tx.execute(statements.EXTEND, parameters).rowcount > 0
         if extended:
             tx.announce(self._topic, self._name)  # whoever waits for the old end waits for the new one
         return extended
+
+    def standing(self, tx: Transaction, seq: int) -> Standing | None:
+        """None: there is no such message, or no more."""
+        row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
+        return None if row is None else Standing(row.lease, row.due_ms, row.group_id)
+
+    def drop_due_before(self, tx: Transaction, until_ms: int, at_most: int) -> int:
+        """Ends messages without a group that were due before that time and that nobody has had since; how many."""
+        parameters = {"the_queue": self._name, "until": until_ms, "at_most": at_most}
+        return tx.execute(statements.REMOVE_OLD, parameters).rowcount
+
+    def clear(self, tx: Transaction, at_most: int) -> int:
+        """Ends messages of a queue that nobody uses any more; how many. 0: there are none left."""
+        parameters = {"the_queue": self._name, "at_most": at_most}
+        return tx.execute(statements.CLEAR, parameters).rowcount
+
+    def forget(self, tx: Transaction) -> None:
+        """Forgets the deduplication ids that have grown old."""
+        tx.execute(statements.FORGET, {"the_queue": self._name, "now": self._clock.now_ms()})
 
     async def count(self) -> int:
         """Messages kept: waiting, delayed and leased."""
         parameters = {"the_queue": self._name}
         return await self._store.read(lambda tx: int(tx.execute(statements.COUNT, parameters).scalar_one()))
 
-    def _deduplicate(self, tx: Transaction, deduplication_id: str, message_id: str, now: int) -> str | None:
+    def count_up_to(self, tx: Transaction, at_most: int) -> int:
+        """As `count`, but looks at no more than `at_most`."""
+        parameters = {"the_queue": self._name, "at_most": at_most}
+        return int(tx.execute(statements.COUNT_UP_TO, parameters).scalar_one())
+
+    def count_ahead(self, tx: Transaction) -> tuple[int, int]:
+        """Of messages that cannot be received yet: those under lease, those delayed."""
+        parameters = {"the_queue": self._name, "now": self._clock.now_ms()}
+        row = tx.execute(statements.COUNT_AHEAD, parameters).one()
+        return int(row.leased), int(row.ahead - row.leased)
+
+    def count_delayed_behind(self, tx: Transaction) -> int:
+        """Of messages that stand behind others of their group: those delayed. Looks at all of them."""
+        parameters = {"the_queue": self._name, "now": self._clock.now_ms()}
+        return int(tx.execute(statements.COUNT_DELAYED_BEHIND, parameters).scalar_one())
+
+    def count_under_way(self, tx: Transaction, at_most: int) -> int:
+        """Messages under lease, counted up to `at_most`."""
+        parameters = {"the_queue": self._name, "now": self._clock.now_ms(), "at_most": at_most}
+        return int(tx.execute(statements.COUNT_UNDER_WAY, parameters).scalar_one())
+
+    def _row(self, draft: Draft, now: int) -> dict[str, Any]:
+        visible = now + draft.delay_ms
+        return {
+            "queue": self._name,
+            "id": draft.id or self._new_id(),
+            "group_id": draft.group,
+            "body": draft.body,
+            "sent_at_ms": now if draft.sent_at_ms is None else draft.sent_at_ms,
+            "visible_at_ms": visible,
+            "expires_at_ms": draft.expires_at_ms,
+            "due_ms": due_ms(visible, draft.expires_at_ms),
+            "attempts": draft.attempts,
+            "first_received_at_ms": draft.first_received_at_ms,
+        }
+
+    def _earlier(self, tx: Transaction, deduplication_id: str) -> Row[tuple[str, int | None, int]] | None:
         same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
+        return tx.execute(statements.EARLIER, same).first()
+
+    def _remember(
+        self, tx: Transaction, deduplication_id: str, message_id: str, seq: int, now: int, *, again: bool
+    ) -> None:
         until = now + DEDUPLICATION_MS
-        earlier = tx.execute(statements.EARLIER, same).first()
-        if earlier is None:
-            row = {"queue": self._name, "deduplication_id": deduplication_id, "message_id": message_id}
-            tx.execute(statements.REMEMBER, {**row, "until_ms": until})
-            return None
-        if earlier.until_ms > now:
-            return str(earlier.message_id)
-        tx.execute(statements.REMEMBER_AGAIN, {**same, "new_id": message_id, "until": until})
-        return None
+        if again:
+            same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
+            tx.execute(statements.REMEMBER_AGAIN, {**same, "new_id": message_id, "new_seq": seq, "until": until})
+            return
+        row = {"queue": self._name, "deduplication_id": deduplication_id, "message_id": message_id}
+        tx.execute(statements.REMEMBER, {**row, "seq": seq, "until_ms": until})
 
     def _first_of(self, tx: Transaction, group: str) -> Row[tuple[int, int, int | None]] | None:
         return tx.execute(statements.FIRST_OF_GROUP, {"the_queue": self._name, "the_group": group}).first()
 
-    def _lease(self, tx: Transaction, now: int, limit: int, lease_ms: int) -> list[Message]:
-        found = tx.execute(statements.DUE, {"the_queue": self._name, "now": now, "at_most": limit}).all()
-        if not found:
-            return []
-        # The lease names the row, so that whoever holds it finds the message without another index.
-        leases = [f"{each.seq}.{secrets.token_hex(8)}" for each in found]
-        due = now + lease_ms
-        tx.execute(
-            statements.LEASE,
-            [{"the_seq": each.seq, "new_lease": lease, "due": due} for each, lease in zip(found, leases, strict=True)],
-        )
-        return _messages(found, leases)
-
-    def _forget(self, tx: Transaction, now: int) -> None:
-        tx.execute(statements.FORGET, {"the_queue": self._name, "now": now})
+    def _look_after(self, tx: Transaction, group: str) -> None:
+        """A group that nothing is due of any more goes on with its first."""
+        of_group = {"the_queue": self._name, "the_group": group}
+        if tx.execute(statements.IS_LOOKED_AFTER, of_group).first() is None:
+            first = self._first_of(tx, group)
+            if first is None:
+                return
+            due = due_ms(first.visible_at_ms, first.expires_at_ms)
+            tx.execute(statements.PROMOTE, {"the_seq": first.seq, "due": due})
+        tx.announce(self._topic, self._name)
 
     def _next_due(self, tx: Transaction) -> int | None:
         due: int | None = tx.execute(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
@@ -214,25 +332,5 @@ class DurableQueue:
             waiter.set()
 
 
-def _due(visible_at_ms: int, expires_at_ms: int | None) -> int:
-    """An expired message is due at once: somebody has to end it."""
-    return visible_at_ms if expires_at_ms is None else min(visible_at_ms, expires_at_ms)
-
-
-def _held(message: Message) -> dict[str, Any]:
-    return {"the_seq": int(message.lease.partition(".")[0]), "the_lease": message.lease}
-
-
-def _messages(found: Sequence[Row[Any]], leases: Sequence[str]) -> list[Message]:
-    return [
-        Message(
-            id=each.id,
-            body=bytes(each.body),
-            attempts=each.attempts + 1,
-            lease=lease,
-            sent_at_ms=each.sent_at_ms,
-            group=each.group_id,
-            expires_at_ms=each.expires_at_ms,
-        )
-        for each, lease in zip(found, leases, strict=True)
-    ]
+def _held(lease: str) -> dict[str, Any]:
+    return {"the_seq": seq_of(lease), "the_lease": lease}

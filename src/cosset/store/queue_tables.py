@@ -16,13 +16,17 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
 
 from cosset.store.schema import Serial, metadata
 
-# due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while it stands
-# behind the first of its group. So a receiver reads one index range, however many wait.
+# due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while others of
+# its group come first. So a receiver reads one index range, however many wait. Of every group one at least has it.
+#
+# A number is never given twice, also when its row is gone: messages are known and ordered by it. The body stands last,
+# because SQLite walks through all of a long one to what stands behind it.
 messages = Table(
     "queue_messages",
     metadata,
@@ -30,13 +34,15 @@ messages = Table(
     Column("queue", String, nullable=False),
     Column("id", String, nullable=False),
     Column("group_id", String),
-    Column("body", LargeBinary, nullable=False),
     Column("sent_at_ms", BigInteger, nullable=False),
     Column("visible_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger),
     Column("due_ms", BigInteger),
     Column("attempts", Integer, nullable=False),
     Column("lease", String),
+    Column("first_received_at_ms", BigInteger),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
 )
 Index("queue_messages_due", messages.c.queue, messages.c.due_ms, messages.c.seq)
 # A partial index on SQLite alone: to say it for PostgreSQL too would load that dialect at every start.
@@ -47,6 +53,13 @@ Index(
     messages.c.seq,
     sqlite_where=messages.c.group_id.is_not(None),
 )
+Index(
+    "queue_messages_group_due",
+    messages.c.queue,
+    messages.c.group_id,
+    messages.c.due_ms,
+    sqlite_where=messages.c.group_id.is_not(None),
+)
 
 deduplications = Table(
     "queue_deduplications",
@@ -54,6 +67,7 @@ deduplications = Table(
     Column("queue", String, primary_key=True),
     Column("deduplication_id", String, primary_key=True),
     Column("message_id", String, nullable=False),
+    Column("seq", BigInteger),
     Column("until_ms", BigInteger, nullable=False),
 )
 Index("queue_deduplications_until", deduplications.c.queue, deduplications.c.until_ms)
@@ -67,25 +81,40 @@ _the_same = (
     _deduplication.deduplication_id == bindparam("the_deduplication_id"),
 )
 
+_of_group = (_of_queue, _message.group_id == bindparam("the_group"))
+_is_due = _message.due_ms <= bindparam("now")
+_seen = (
+    _message.seq,
+    _message.id,
+    _message.group_id,
+    _message.sent_at_ms,
+    _message.visible_at_ms,
+    _message.expires_at_ms,
+    _message.attempts,
+    _message.first_received_at_ms,
+    _message.body,
+)
+
 SEND = insert(messages)
 FIRST_OF_GROUP = (
     select(_message.seq, _message.visible_at_ms, _message.expires_at_ms)
-    .where(_of_queue, _message.group_id == bindparam("the_group"))
+    .where(*_of_group)
     .order_by(_message.seq)
     .limit(1)
 )
+HEADS_OF_GROUP = select(*_seen).where(*_of_group).order_by(_message.seq).limit(bindparam("at_most"))
+# `>= 0` and not `IS NOT NULL`, for which SQLite would look at every message of the group.
+IS_LOOKED_AFTER = select(_message.seq).where(*_of_group, _message.due_ms >= 0).limit(1)
+IS_UNDER_WAY = (
+    select(_message.seq).where(*_of_group, _message.due_ms > bindparam("now"), _message.lease.is_not(None)).limit(1)
+)
+STAND_BACK = update(messages).where(*_of_group, _is_due).values(due_ms=None)
+LOCK_GROUP = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+TRY_GROUP = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
 PROMOTE = update(messages).where(_message.seq == bindparam("the_seq")).values(due_ms=bindparam("due"))
 DUE = (
-    select(
-        _message.seq,
-        _message.id,
-        _message.body,
-        _message.attempts,
-        _message.sent_at_ms,
-        _message.group_id,
-        _message.expires_at_ms,
-    )
-    .where(_of_queue, _message.due_ms <= bindparam("now"))
+    select(*_seen)
+    .where(_of_queue, _is_due)
     .order_by(_message.due_ms, _message.seq)
     .limit(bindparam("at_most"))
     .with_for_update(skip_locked=True)  # SQLite has one writer, and leaves this out
@@ -93,9 +122,24 @@ DUE = (
 LEASE = (
     update(messages)
     .where(_message.seq == bindparam("the_seq"))
-    .values(lease=bindparam("new_lease"), due_ms=bindparam("due"), attempts=_message.attempts + 1)
+    .values(
+        lease=bindparam("new_lease"),
+        due_ms=bindparam("due"),
+        attempts=_message.attempts + 1,
+        first_received_at_ms=func.coalesce(_message.first_received_at_ms, bindparam("now")),
+    )
+)
+STANDING = select(_message.lease, _message.due_ms, _message.group_id).where(
+    _of_queue, _message.seq == bindparam("the_seq")
 )
 DELETE = delete(messages).where(*_under_lease)
+REMOVE = delete(messages).where(_of_queue, _message.seq == bindparam("the_seq"))
+REMOVE_OLD = delete(messages).where(
+    _message.seq.in_(
+        select(_message.seq).where(_of_queue, _message.due_ms <= bindparam("until")).limit(bindparam("at_most"))
+    )
+)
+CLEAR = delete(messages).where(_message.seq.in_(select(_message.seq).where(_of_queue).limit(bindparam("at_most"))))
 RELEASE = (
     update(messages)
     .where(*_under_lease)
@@ -110,11 +154,29 @@ EXTEND = update(messages).where(*_under_lease).values(due_ms=bindparam("due"))
 RECOVER = update(messages).where(_of_queue, _message.lease.is_not(None)).values(due_ms=bindparam("due"), lease=None)
 NEXT_DUE = select(_message.due_ms).where(_of_queue, _message.due_ms.is_not(None)).order_by(_message.due_ms).limit(1)
 COUNT = select(func.count()).select_from(messages).where(_of_queue)
+COUNT_UP_TO = select(func.count()).select_from(
+    select(_message.seq).where(_of_queue).limit(bindparam("at_most")).subquery()
+)
+COUNT_AHEAD = select(
+    func.count().label("ahead"),
+    func.count(_message.lease).label("leased"),
+).where(_of_queue, _message.due_ms > bindparam("now"))
+COUNT_UNDER_WAY = select(func.count()).select_from(
+    select(_message.seq)
+    .where(_of_queue, _message.due_ms > bindparam("now"), _message.lease.is_not(None))
+    .limit(bindparam("at_most"))
+    .subquery()
+)
+COUNT_DELAYED_BEHIND = select(func.count()).where(
+    _of_queue, _message.due_ms.is_(None), _message.visible_at_ms > bindparam("now")
+)
 
-EARLIER = select(_deduplication.message_id, _deduplication.until_ms).where(*_the_same)
+EARLIER = select(_deduplication.message_id, _deduplication.seq, _deduplication.until_ms).where(*_the_same)
 REMEMBER = insert(deduplications)
 REMEMBER_AGAIN = (
-    update(deduplications).where(*_the_same).values(message_id=bindparam("new_id"), until_ms=bindparam("until"))
+    update(deduplications)
+    .where(*_the_same)
+    .values(message_id=bindparam("new_id"), seq=bindparam("new_seq"), until_ms=bindparam("until"))
 )
 FORGET = delete(deduplications).where(
     _deduplication.queue == bindparam("the_queue"), _deduplication.until_ms <= bindparam("now")

@@ -1,0 +1,159 @@
+"""One receiver's turn at a durable queue: which messages it gets, within one transaction.
+
+A group is looked at when any of its messages is due. It gives from its first on, and nothing while one of it is under
+lease: so a receiver that has several of a group holds the group until the last of them is deleted or due again.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from cosset.store import queue_tables as statements
+from cosset.store.transaction import Transaction
+
+MAX_REMOVED = 500
+"""How many messages one turn ends instead of handing out: a transaction stays short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message under lease. `attempts` counts this receipt; `lease` proves later that it is this receiver's still."""
+
+    id: str
+    body: bytes
+    attempts: int
+    lease: str
+    sent_at_ms: int
+    group: str | None
+    expires_at_ms: int | None
+    first_received_at_ms: int
+
+    @property
+    def seq(self) -> int:
+        """The number of the message: those sent later have higher ones."""
+        return seq_of(self.lease)
+
+
+Keep = Callable[[Transaction, Message], bool]
+"""Whether a message is handed out at all. Those that are not are gone: whoever says so has put them elsewhere."""
+
+
+class Receipt:
+    """Use once: `take`."""
+
+    def __init__(
+        self, tx: Transaction, queue: str, *, now_ms: int, lease_ms: int, group_limit: int, keep: Keep | None
+    ) -> None:
+        self._tx = tx
+        self._queue = {"the_queue": queue}
+        self._now = now_ms
+        self._lease_ms = lease_ms
+        self._group_limit = group_limit
+        self._keep = keep
+        self._taken: list[Message] = []
+        self._seen: set[int] = set()
+        self._groups: set[str] = set()
+        self._removed = 0
+
+    def take(self, limit: int) -> list[Message]:
+        """Up to `limit` messages, leased."""
+        while len(self._taken) < limit and self._removed < MAX_REMOVED:
+            at_most = len(self._seen) + limit - len(self._taken)
+            due = {**self._queue, "now": self._now, "at_most": at_most}
+            found = self._tx.execute(statements.DUE, due).all()
+            fresh = [row for row in found if row.seq not in self._seen]
+            for row in fresh[: None if self._removed < MAX_REMOVED else 0]:
+                if len(self._taken) >= limit:
+                    break
+                self._take_from(row, limit - len(self._taken))
+            if not fresh or len(found) < at_most:
+                break
+        self._lease()
+        return self._taken
+
+    def _take_from(self, row: Row[Any], wanted: int) -> None:
+        if row.group_id is None:
+            self._offer(row)
+            return
+        self._seen.add(row.seq)
+        if row.group_id not in self._groups:
+            self._groups.add(row.group_id)
+            self._take_group(row.group_id, min(wanted, self._group_limit))
+
+    def _take_group(self, group: str, wanted: int) -> None:
+        of_group = {**self._queue, "the_group": group}
+        if not lock_group(self._tx, self._queue["the_queue"], group, wait=False):
+            return  # another receiver is at it
+        now = {**of_group, "now": self._now}
+        if self._tx.execute(statements.IS_UNDER_WAY, now).first() is not None:
+            self._tx.execute(statements.STAND_BACK, now)
+            return
+        before = len(self._taken)
+        first = self._offer_heads(of_group, wanted)
+        self._tx.execute(statements.STAND_BACK, now)
+        if len(self._taken) == before and first is not None:
+            due = due_ms(first.visible_at_ms, first.expires_at_ms)
+            self._tx.execute(statements.PROMOTE, {"the_seq": first.seq, "due": due})
+
+    def _offer_heads(self, of_group: dict[str, Any], wanted: int) -> Row[Any] | None:
+        """Takes from the front of the group. The first that stays and was not taken, where one was met."""
+        taken = 0
+        while self._removed < MAX_REMOVED:
+            removed = self._removed
+            heads = self._tx.execute(statements.HEADS_OF_GROUP, {**of_group, "at_most": wanted}).all()
+            for head in heads[taken:]:
+                if due_ms(head.visible_at_ms, head.expires_at_ms) > self._now:
+                    return head
+                taken += self._offer(head)
+            if taken == wanted or removed == self._removed:
+                return None
+        return self._tx.execute(statements.FIRST_OF_GROUP, of_group).first()
+
+    def _offer(self, row: Row[Any]) -> bool:
+        message = Message(
+            id=row.id,
+            body=bytes(row.body),
+            attempts=row.attempts + 1,
+            # The lease names the row, so that whoever holds it finds the message without another index.
+            lease=f"{row.seq}.{secrets.token_hex(8)}",
+            sent_at_ms=row.sent_at_ms,
+            group=row.group_id,
+            expires_at_ms=row.expires_at_ms,
+            first_received_at_ms=self._now if row.first_received_at_ms is None else row.first_received_at_ms,
+        )
+        if self._keep is not None and not self._keep(self._tx, message):
+            self._tx.execute(statements.REMOVE, {**self._queue, "the_seq": row.seq})
+            self._removed += 1
+            return False
+        self._seen.add(row.seq)
+        self._taken.append(message)
+        return True
+
+    def _lease(self) -> None:
+        if not self._taken:
+            return
+        due = {"due": self._now + self._lease_ms, "now": self._now}
+        self._tx.execute(
+            statements.LEASE, [{"the_seq": each.seq, "new_lease": each.lease, **due} for each in self._taken]
+        )
+
+
+def lock_group(tx: Transaction, queue: str, group: str, *, wait: bool = True) -> bool:
+    """Keeps a group for this transaction, where several may write at once. False: not without waiting."""
+    if tx.dialect != "postgresql":
+        return True
+    statement = statements.LOCK_GROUP if wait else statements.TRY_GROUP
+    locked = tx.execute(statement, {"key": f"{queue}/{group}"}).scalar()
+    return wait or bool(locked)
+
+
+def due_ms(visible_at_ms: int, expires_at_ms: int | None) -> int:
+    """An expired message is due at once: somebody has to end it."""
+    return visible_at_ms if expires_at_ms is None else min(visible_at_ms, expires_at_ms)
+
+
+def seq_of(lease: str) -> int:
+    return int(lease.partition(".")[0])
