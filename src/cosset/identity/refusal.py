@@ -32,8 +32,9 @@ def access_denied(
 
     A caller without credentials is called anonymous, as AWS calls it.
     """
-    sentence = f"User: {principal.arn or 'anonymous'} is not authorized to perform: {action} on resource: {resource}"
+    said = action.lower() if action.startswith("sqs:") else action  # so does SQS, in all its refusals
+    sentence = f"User: {principal.arn or 'anonymous'} is not authorized to perform: {said} on resource: {resource}"
     if action not in _WITHOUT_REASON:
-        sentence += f" {decision.reason(action)}"
+        sentence += f" {decision.reason(said)}"
     code, status = _CODES.get(service or action.partition(":")[0], _DEFAULT_CODE)
     return ServiceError(code, sentence, status=status)

@@ -73,6 +73,7 @@ class FormReaders:
             entry = (name, self.reader(member))
             table[member.serialization.get("name", name)] = entry
             if member.serialization.get("flattened"):
+                table.setdefault(name, entry)  # clients differ: TagQueue of SQS has come with Tag.1 and Tags.1
                 table[flat_name(member, name)] = entry
 
         def read(node: Tree) -> dict[str, Any]:

@@ -82,6 +82,20 @@ class WireService:
             known = self._operations[name] = WireOperation(self.model.operation_model(name))
         return known
 
+    def form_model(self, operation: str) -> OperationModel:
+        """The operation as the query protocol sees it: with the names of the overlay, where it has any."""
+        return self._form_models.operation_model(operation)
+
+    @cached_property
+    def _form_models(self) -> ServiceModel:
+        if not self.overlay.form_names:
+            return self.model
+        from botocore.model import ServiceModel
+
+        description = {**self.model._service_description}
+        description["shapes"] = _named(description["shapes"], self.overlay.form_names)
+        return ServiceModel(description, service_name=self.name)
+
     def compiled(self, kind: str, operation: str, build: Callable[[WireOperation], _Compiled]) -> _Compiled:
         """What `build` made of the operation, made once. `kind` keeps apart what several builders make."""
         key = (kind, operation)
@@ -113,6 +127,22 @@ class WireService:
     def _exception_names(self) -> list[str]:
         described = self.model._service_description.get("shapes", {})
         return [name for name, shape in described.items() if shape.get("exception") or shape.get("error")]
+
+
+def _named(shapes: Mapping[str, Any], names: Mapping[str, str | tuple[str, str]]) -> dict[str, Any]:
+    named = dict(shapes)
+    for key, name in names.items():
+        shape, _, member = key.partition(".")
+        found = dict(named[shape])
+        if member:
+            found["members"] = {**found["members"], member: {**found["members"][member], "locationName": name}}
+        elif isinstance(name, tuple):
+            found["key"] = {**found["key"], "locationName": name[0]}
+            found["value"] = {**found["value"], "locationName": name[1]}
+        else:
+            found["member"] = {**found["member"], "locationName": name}
+        named[shape] = found
+    return named
 
 
 class Catalogue:

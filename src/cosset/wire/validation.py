@@ -68,6 +68,7 @@ class _Checks:
         self._own_sentences = overlay.own_sentences
         self._by_hand = overlay.checked_by_hand
         self._members_by_hand = overlay.members_checked_by_hand
+        self._requires_by_hand = overlay.requires_by_hand
         self._by_name: dict[str, Check | None] = {}
 
     def of(self, shape: Shape) -> Check | None:
@@ -128,7 +129,7 @@ class _Checks:
         return self._hides_values or bool(shape.metadata.get("sensitive"))
 
     def _structure(self, shape: Any) -> Check | None:
-        required = frozenset(shape.required_members)
+        required = frozenset(() if self._requires_by_hand else shape.required_members)
         members = []
         for name, member in shape.members.items():
             own = self.of(member)

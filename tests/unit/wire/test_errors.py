@@ -73,7 +73,7 @@ def test_a_fault_of_the_server_is_a_receivers() -> None:
 
 def test_a_query_compatible_service_names_the_old_code_in_a_header() -> None:
     response = answered("sqs", "json", ServiceError("QueueDoesNotExist", "no queue"))
-    assert ("x-amzn-query-error", "QueueDoesNotExist;Sender") in response.headers
+    assert ("x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender") in response.headers
     assert fields(response)[1]["__type"] == "com.amazonaws.sqs#QueueDoesNotExist"
 
 

@@ -83,7 +83,9 @@ def body_bytes(request: Request, *, may_be_compressed: bool = False) -> bytes:
     return plain
 
 
-def error_status(error: ServiceError, shape: Any) -> int:
+def error_status(service: WireService, error: ServiceError, shape: Any) -> int:
+    if error.code in service.overlay.errors:
+        return service.overlay.errors[error.code][1]
     if shape is None:
         return error.status
     # `fault` is an attribute that botocore reads from no shape, so it is looked up in the description itself.
@@ -94,7 +96,7 @@ def error_status(error: ServiceError, shape: Any) -> int:
 def error_members(service: WireService, error: ServiceError, shape: Any) -> dict[str, Any]:
     """The members of the modelled error: its message under the name that the model gives it, and the error's fields."""
     overlay = service.overlay
-    members = overlay.error_defaults if error_status(error, shape) != 500 else overlay.failure_defaults
+    members = overlay.error_defaults if error_status(service, error, shape) != 500 else overlay.failure_defaults
     members = {**members, **error.fields}
     for name in shape.members:
         if name.lower() == "message":
@@ -117,7 +119,9 @@ def message_element(error: ServiceError) -> str:
     return f"<Message>{escape(error.message)}</Message>" if error.message else ""
 
 
-def query_error_code(shape: Any, error: ServiceError) -> str:
+def query_error_code(service: WireService, shape: Any, error: ServiceError) -> str:
+    if error.code in service.overlay.errors:
+        return service.overlay.errors[error.code][0]
     return (shape.error_code if shape is not None else None) or error.code
 
 

@@ -86,7 +86,7 @@ class JsonRpc(Protocol):
         self, service: WireService, operation: str | None, error: ServiceError, request_id: str
     ) -> Response:
         shape: Any = service.error_shape(error.code)
-        status = error_status(error, shape)
+        status = error_status(service, error, shape)
         if service.query_compatible and shape is not None and shape.metadata.get("error"):
             # The model's status is that of the query protocol; in JSON it only says whose fault it was.
             status = 400 if is_senders_fault(status) else 500
@@ -97,7 +97,7 @@ class JsonRpc(Protocol):
             content |= write(error_members(service, error, shape))
         if service.query_compatible:
             fault = "Sender" if is_senders_fault(status) else "Receiver"
-            headers.append(("x-amzn-query-error", f"{query_error_code(shape, error)};{fault}"))
+            headers.append(("x-amzn-query-error", f"{query_error_code(service, shape, error)};{fault}"))
         return Response(status, headers, dump_json(with_message(content, error)))
 
     @staticmethod

@@ -1,12 +1,14 @@
 """The query protocol: a form with Action and Version goes in, XML comes out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cosset.wire.errors import SerializationError, ServiceError
 from cosset.wire.forms import FormReader, FormReaders, form_fields, form_tree
 from cosset.wire.message import Request, Response
-from cosset.wire.models import WireOperation, WireService
+from cosset.wire.models import WireService
 from cosset.wire.protocols.base import (
     Protocol,
     RoutedOperation,
@@ -19,20 +21,22 @@ from cosset.wire.protocols.base import (
 )
 from cosset.wire.xml_shapes import XmlWriter, XmlWriters, escape, namespace_text
 
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
 
 class _Codec(NamedTuple):
     read: FormReader
     write: XmlWriter
 
 
-def _compile(operation: WireOperation) -> _Codec:
-    model = operation.model
+def _compile(model: OperationModel) -> _Codec:
     read: FormReader = FormReaders().reader(model.input_shape) if model.input_shape is not None else _nothing
     if model.output_shape is None:
         return _Codec(read, lambda result, out: None)
     shape: Any = model.output_shape
     # A service that gained query by an overlay has no wrapper in its model: it is always this one.
-    wrapper = shape.serialization.get("resultWrapper", f"{operation.name}Result")
+    wrapper = shape.serialization.get("resultWrapper", f"{model.name}Result")
     return _Codec(read, XmlWriters().element(shape, wrapper))
 
 
@@ -72,16 +76,22 @@ class Query(Protocol):
         return fields
 
     def parse(self, routed: RoutedOperation, request: Request) -> dict[str, Any]:
-        codec = routed.service.compiled(self.name, routed.operation, _compile)
+        codec = self._codec(routed.service, routed.operation)
         fields = routed.fields if routed.fields is not None else self._fields(request)
         try:
             params: dict[str, Any] = codec.read(form_tree(fields))
         except SerializationError as error:
             raise ServiceError("MalformedInput", error.message) from None
+        member = routed.service.overlay.url_member
+        if member is not None and member not in params and request.path.count("/") > 1:
+            params[member] = f"{request.scheme}://{request.host}{request.path}"
         return params
 
+    def _codec(self, service: WireService, operation: str) -> _Codec:
+        return service.compiled(self.name, operation, lambda found: _compile(service.form_model(found.name)))
+
     def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
-        codec = service.compiled(self.name, operation, _compile)
+        codec = self._codec(service, operation)
         out = [f"<{operation}Response{self._namespace(service)}>"]
         codec.write(result, out)
         out.append(
@@ -93,9 +103,9 @@ class Query(Protocol):
         self, service: WireService, operation: str | None, error: ServiceError, request_id: str
     ) -> Response:
         shape: Any = service.error_shape(error.code)
-        status = error_status(error, shape)
+        status = error_status(service, error, shape)
         fault = "Sender" if is_senders_fault(status) else "Receiver"
-        code = query_error_code(shape, error)
+        code = query_error_code(service, shape, error)
         out = [
             f"<ErrorResponse{self._namespace(service)}><Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
             f"{message_element(error)}"
@@ -106,6 +116,9 @@ class Query(Protocol):
             )
             members = error_members(service, error, shape)
             write({name: value for name, value in members.items() if name.lower() not in _IN_EVERY_ERROR}, out)
+        bare = service.overlay.bare_query_errors
+        if bare is not None and operation not in bare:
+            out.append("<Detail/>")
         out.append(f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>")
         return Response(status, self._headers(request_id), "".join(out).encode())
 

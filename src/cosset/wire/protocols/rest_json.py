@@ -59,7 +59,7 @@ class RestJson(RestProtocol):
         bindings, write = service.attached(f"rest-json error {shape.name}", lambda _: _compile_error(shape))
         bindings.write(members, headers)
         body = write({name: value for name, value in members.items() if name in bindings.body_members})
-        return Response(error_status(error, shape), headers, dump_json(with_message(body, error)))
+        return Response(error_status(service, error, shape), headers, dump_json(with_message(body, error)))
 
 
 def _compile_error(shape: Any) -> tuple[OutputBindings, JsonWriter]:

@@ -55,7 +55,7 @@ class RestXml(RestProtocol):
         self, service: WireService, operation: str | None, error: ServiceError, request_id: str
     ) -> Response:
         shape: Any = service.error_shape(error.code)
-        status = error_status(error, shape)
+        status = error_status(service, error, shape)
         headers = [(self.request_id_header, request_id), ("Content-Type", self.content_type)]
         bare = service.overlay.bare_errors
         fault = "" if bare else f"<Type>{'Sender' if is_senders_fault(status) else 'Receiver'}</Type>"
