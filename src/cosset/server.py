@@ -37,7 +37,10 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
     def on_message(message: dict[str, Any]) -> None:
         on_ready(parse_ready(message, data))
 
-    readable = homes_of_interpreters(os.environ)
+    readable = [
+        *homes_of_interpreters(os.environ),
+        *([settings.key_file.absolute().parent] if settings.key_file else []),
+    ]
     return owner.run(
         data=data,
         serve=serve,

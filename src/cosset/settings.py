@@ -18,6 +18,9 @@ class Settings:
     """Data folder. None: /var/lib/cosset for root, else ~/.local/share/cosset."""
     database: str | None = None
     """SQLAlchemy URL of a PostgreSQL database. None: SQLite in the data folder."""
+    key_file: Path | None = None
+    """File of the root key that seals secrets in the database; mode 0600. None: root.key in the data folder. Nodes that
+    share a database need the same one."""
     dev: bool = False
     """For laptops and CI: loopback only, account 000000000000, key test/test, unknown roles accepted."""
     profile: bool = True
@@ -30,6 +33,8 @@ class Settings:
     """Let functions reach the internet, as on AWS. Needs root, nft and forwarding; see `cosset doctor`."""
     egress_allow: tuple[str, ...] = ()
     """Networks that functions may reach though they are private or otherwise special: IPv4 in CIDR notation."""
+    aws_endpoints: str = "local"
+    """Where AWS's own host names lead inside environments: `local`, to Cosset; `real`, to AWS, which needs `egress`."""
     strict_runtimes: bool = False
     """Refuse a runtime that is not installed here instead of serving it with the nearest of its language."""
     legacy_runtimes: bool = False

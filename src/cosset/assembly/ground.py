@@ -37,7 +37,13 @@ class Ground:
 
 
 async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
-    store = await Store.open(data=data, database=settings.database, clock=clock, min_free_mb=settings.min_free_mb)
+    store = await Store.open(
+        data=data,
+        database=settings.database,
+        clock=clock,
+        min_free_mb=settings.min_free_mb,
+        key_file=settings.key_file,
+    )
     stack.push_async_callback(store.close)
     segments = await SegmentStore.open(data / "logs", clock, min_free_mb=settings.min_free_mb)
     stack.push_async_callback(segments.close)

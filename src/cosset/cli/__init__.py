@@ -18,6 +18,7 @@ COMMANDS = {
     "logs": "cosset.cli.logs:logs",
     "status": "cosset.cli.status:status",
     "account": "cosset.cli.account:account",
+    "key": "cosset.cli.key:key",
     "policy": "cosset.cli.policy:policy",
     "doctor": "cosset.cli.doctor:doctor",
     "runtimes": "cosset.cli.runtimes:runtimes",

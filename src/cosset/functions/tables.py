@@ -5,7 +5,7 @@ Read next: records.py, the only module that reads and writes them.
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
-from cosset.store.schema import metadata
+from cosset.store.schema import SEALED, metadata
 
 functions = Table(
     "lambda_functions",
@@ -61,6 +61,18 @@ statements = Table(
     Column("sid", String(100), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("statement", Text, nullable=False),
+)
+
+# How many environments of a version, or of what an alias points at, are kept ready.
+provisioned_configs = Table(
+    "lambda_provisioned_configs",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("qualifier", String(128), primary_key=True),
+    Column("requested", Integer, nullable=False),
+    Column("modified_ms", BigInteger, nullable=False),
 )
 
 # How one function, version or alias treats its asynchronous events; what is NULL was not set.
@@ -163,5 +175,5 @@ secrets = Table(
     "lambda_secrets",
     metadata,
     Column("name", String(32), primary_key=True),
-    Column("value", String(64), nullable=False),
+    Column("value", Text, nullable=False, info=SEALED),
 )

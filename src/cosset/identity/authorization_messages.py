@@ -1,29 +1,24 @@
 """Encoded authorization messages: details of a refusal that only those may read who may decode them.
 
 A service that refuses may hand them to its caller (on AWS, EC2 does); `sts:DecodeAuthorizationMessage` reads them. They
-are encrypted and sealed under the server's secret, and hold for one account.
+are sealed under the server's secret, and hold for one account.
 """
 
 import base64
-import hashlib
-import hmac
 import zlib
 
 from cosset.identity.key_material import RandomBytes
+from cosset.identity.sealing import NONCE_BYTES, open_sealed, seal
 
-_NONCE_BYTES = 16
-_SEAL_BYTES = 32
 _MAX_BYTES = 64 * 1024
 
 
 def seal_message(secret: bytes, account: str, message: str, random_bytes: RandomBytes) -> str:
     """`message` as text that tells nothing. At most 64 KiB."""
-    plain = zlib.compress(message.encode(), 9)
     if len(message.encode()) > _MAX_BYTES:
         raise ValueError("an authorization message is too long")
-    nonce = random_bytes(_NONCE_BYTES)
-    sealed = nonce + _masked(secret, nonce, plain)
-    return base64.urlsafe_b64encode(_seal(secret, account, sealed) + sealed).decode("ascii").rstrip("=")
+    sealed = seal(secret, _context(account), zlib.compress(message.encode(), 9), random_bytes(NONCE_BYTES))
+    return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
 
 
 def open_message(secret: bytes, account: str, text: str) -> str | None:
@@ -32,19 +27,9 @@ def open_message(secret: bytes, account: str, text: str) -> str | None:
         data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return None
-    seal, sealed = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
-    if not hmac.compare_digest(seal, _seal(secret, account, sealed)):
-        return None
-    nonce, masked = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-    return zlib.decompress(_masked(secret, nonce, masked)).decode()
+    plain = open_sealed(secret, _context(account), data)
+    return None if plain is None else zlib.decompress(plain).decode()
 
 
-def _seal(secret: bytes, account: str, sealed: bytes) -> bytes:
-    return hmac.digest(secret, b"authorization message\0" + account.encode() + b"\0" + sealed, hashlib.sha256)
-
-
-def _masked(secret: bytes, nonce: bytes, data: bytes) -> bytes:
-    """Adds a keystream that is never used twice: SHAKE-256 of a key for this purpose and the nonce."""
-    key = hmac.digest(secret, b"authorization message key", hashlib.sha256)
-    stream = hashlib.shake_256(key + nonce).digest(len(data))
-    return bytes(a ^ b for a, b in zip(data, stream, strict=True))
+def _context(account: str) -> bytes:
+    return b"authorization message\0" + account.encode()

@@ -4,6 +4,7 @@ It knows no table of its own; rooms declare theirs (`schema.py`). Two engines st
 `postgresql.py`. No function given to it may do anything but read and write through its transaction: it may run again.
 """
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -12,6 +13,9 @@ from cosset.clock import Clock
 from cosset.store.changes import Callback, ChangeFeed
 from cosset.store.disk import DiskWatch
 from cosset.store.errors import StoreError
+from cosset.store.root_key import FILE_NAME as KEY_FILE_NAME
+from cosset.store.root_key import RootKeyFile
+from cosset.store.sealing import Sealing
 from cosset.store.sqlite import SqliteEngine
 from cosset.store.transaction import Transaction
 
@@ -41,30 +45,48 @@ class Engine(Protocol):
 class Store:
     """Transactions over SQLite in the data folder, or over a PostgreSQL database that several nodes share."""
 
-    def __init__(self, engine: Engine, feed: ChangeFeed) -> None:
+    def __init__(self, engine: Engine, feed: ChangeFeed, sealing: Sealing) -> None:
         self._engine = engine
+        self._sealing = sealing
         self._feed = feed
 
     @classmethod
-    async def open(cls, *, data: Path, database: str | None, clock: Clock, min_free_mb: int = 256) -> "Store":
+    async def open(
+        cls,
+        *,
+        data: Path,
+        database: str | None,
+        clock: Clock,
+        min_free_mb: int = 256,
+        key_file: Path | None = None,
+        is_key_lost: bool = False,
+    ) -> "Store":
         """Makes or migrates the tables. Raises StoreError: newer schema, folder in use, read-only, damaged, no server.
 
-        `database` is a SQLAlchemy URL of a PostgreSQL database, or None for SQLite in `data`.
+        `database` is a SQLAlchemy URL of a PostgreSQL database, or None for SQLite in `data`. `key_file` holds the root
+        key that seals secrets (None: one in `data`); it is made where nothing is sealed yet.
+        `is_key_lost` goes on without it, and without what it sealed (`lost` says how much).
         """
+        sealing = Sealing(RootKeyFile(key_file or data / KEY_FILE_NAME), is_key_lost=is_key_lost)
         _make_folder(data)
         feed = ChangeFeed()
         engine: SqliteEngine | PostgresqlEngine
         if database is None:
-            engine = SqliteEngine(data, DiskWatch(data, min_free_mb), feed)
+            engine = SqliteEngine(data, DiskWatch(data, min_free_mb), feed, sealing)
         else:
-            engine = _postgresql(database, feed, clock)
+            engine = _postgresql(database, feed, clock, sealing)
         await engine.open()
-        return cls(engine, feed)
+        return cls(engine, feed, sealing)
 
     @property
     def hearing(self) -> bool:
         """Whether other nodes' announcements reach this one. While they do not, nothing cached may be trusted."""
         return self._engine.hearing
+
+    @property
+    def lost(self) -> int:
+        """How many rows went with a lost root key when this store was opened."""
+        return self._sealing.lost
 
     @property
     def shared(self) -> bool:
@@ -84,6 +106,16 @@ class Store:
         """What `fn` returns, from one unchanging view of everything committed before the call."""
         return cast(T, await self._engine.read(fn))
 
+    async def rotate_root_key(self) -> int:
+        """A new root key, and everything that is sealed, sealed under it; how many values. Raises StoreError.
+
+        Cut short at any point, nothing is lost: the next start, or the next rotation, ends it.
+        """
+        await asyncio.to_thread(self._sealing.begin_rotation)
+        count = await self.write(lambda tx: tx.reseal())
+        await asyncio.to_thread(self._sealing.end_rotation)
+        return count
+
     def on_change(self, topic: str, callback: Callback) -> None:
         """`callback(key)` runs on the event loop for what any node announces, before the `write()` here returns.
 
@@ -100,12 +132,12 @@ class Store:
         await self._engine.close()
 
 
-def _postgresql(url: str, feed: ChangeFeed, clock: Clock) -> "PostgresqlEngine":
+def _postgresql(url: str, feed: ChangeFeed, clock: Clock, sealing: Sealing) -> "PostgresqlEngine":
     try:
         from cosset.store.postgresql import PostgresqlEngine  # only who names a database pays for its driver
     except ImportError as error:
         raise StoreError("PostgreSQL needs its driver: pip install 'cosset[postgresql]'") from error
-    return PostgresqlEngine(url, feed, clock)
+    return PostgresqlEngine(url, feed, clock, sealing)
 
 
 def _make_folder(folder: Path) -> None:

@@ -21,6 +21,7 @@ from cosset.store.changes import ChangeFeed
 from cosset.store.errors import DiskFullError, OverloadedError, StoreError, UnavailableError
 from cosset.store.listener import CHANNEL, Listener
 from cosset.store.migrations import migrate
+from cosset.store.sealing import Sealing
 from cosset.store.threads import BoundedThreads
 from cosset.store.transaction import Transaction
 
@@ -50,9 +51,10 @@ class PostgresqlEngine:
 
     shared = True
 
-    def __init__(self, url: str, feed: ChangeFeed, clock: Clock, *, connections: int = 8) -> None:
+    def __init__(self, url: str, feed: ChangeFeed, clock: Clock, sealing: Sealing, *, connections: int = 8) -> None:
         self._node = uuid4().hex
         self._feed = feed
+        self._sealing = sealing
         self._engine = _engine(url, 2 * connections)
         self._writers = BoundedThreads("store-write", connections)
         self._readers = BoundedThreads("store-read", connections)
@@ -94,6 +96,7 @@ class PostgresqlEngine:
         with self._engine.connect() as connection, connection.begin():
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             migrate(connection)
+            self._sealing.prepare(connection)
 
     def _write(self, fn: Fn, isolation: str) -> Any:
         duplicates = lost = 0
@@ -114,7 +117,7 @@ class PostgresqlEngine:
     def _write_once(self, fn: Fn, isolation: str) -> Any:
         with self._engine.connect() as connection:
             connection.execution_options(isolation_level=isolation)
-            transaction = Transaction(connection, writable=True)
+            transaction = Transaction(connection, self._sealing, writable=True)
             result = fn(transaction)
             for topic, key in dict.fromkeys(transaction.announcements):
                 self._notify(connection, topic, key)
@@ -134,7 +137,7 @@ class PostgresqlEngine:
             try:
                 with self._engine.connect() as connection:
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                    return fn(Transaction(connection, writable=False))
+                    return fn(Transaction(connection, self._sealing, writable=False))
             except DBAPIError as error:
                 lost += 1
                 if not error.connection_invalidated or lost >= MAX_LOST_CONNECTIONS:

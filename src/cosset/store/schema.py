@@ -9,6 +9,9 @@ metadata = MetaData()
 # An integer key that counts up by itself: SQLite does that for INTEGER alone, PostgreSQL needs 64 bits.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
+SEALED = {"sealed": True}
+"""`info` of a text or binary column that holds secrets: see sealing.py. Its table's primary key is texts, and stays."""
+
 schema_version = Table(
     "schema_version",
     metadata,

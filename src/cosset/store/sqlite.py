@@ -21,6 +21,7 @@ from cosset.store.disk import DiskWatch, free_bytes, sync_folder
 from cosset.store.errors import DiskFullError, StoreError
 from cosset.store.group_commit import GroupCommitter, Job
 from cosset.store.migrations import migrate
+from cosset.store.sealing import Sealing
 from cosset.store.threads import BoundedThreads
 from cosset.store.transaction import Transaction
 
@@ -101,9 +102,10 @@ class SqliteEngine:
     shared = False
     hearing = True  # there is nobody else
 
-    def __init__(self, folder: Path, watch: DiskWatch, feed: ChangeFeed, *, readers: int = 4) -> None:
+    def __init__(self, folder: Path, watch: DiskWatch, feed: ChangeFeed, sealing: Sealing, *, readers: int = 4) -> None:
         self._path = folder / FILE_NAME
         self._watch = watch
+        self._sealing = sealing
         self._feed = feed
         self._readers = BoundedThreads("store-read", readers)
         self._own = threading.local()
@@ -131,6 +133,7 @@ class SqliteEngine:
         self._raw.execute("BEGIN IMMEDIATE")
         try:
             migrate(self._connection)
+            self._sealing.prepare(self._connection)
             self._raw.execute("COMMIT")
         except BaseException:
             self._connection.close()
@@ -161,7 +164,7 @@ class SqliteEngine:
         raw = _raw(connection)
         try:
             raw.execute("BEGIN")
-            return fn(Transaction(connection, writable=False))
+            return fn(Transaction(connection, self._sealing, writable=False))
         except (sqlite3.Error, DBAPIError) as error:
             self._raise(error)
         finally:
@@ -196,7 +199,7 @@ class SqliteEngine:
 
     def _run(self, job: Job[Fn]) -> None:
         self._raw.execute("SAVEPOINT job")
-        transaction = Transaction(self._connection, writable=True)
+        transaction = Transaction(self._connection, self._sealing, writable=True)
         try:
             job.result = job.work(transaction)
             job.error = None

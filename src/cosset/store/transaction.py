@@ -1,9 +1,12 @@
 """What a function given to `Store.write` or `Store.read` works with."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import Column, Connection, CursorResult, Executable
+
+if TYPE_CHECKING:
+    from cosset.store.sealing import Sealing
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -14,8 +17,9 @@ class Transaction:
     A database error ends the transaction on PostgreSQL, so let it out: ask before writing, or use `on_conflict`.
     """
 
-    def __init__(self, connection: Connection, *, writable: bool) -> None:
+    def __init__(self, connection: Connection, sealing: "Sealing", *, writable: bool) -> None:
         self._connection = connection
+        self._sealing = sealing
         self._writable = writable
         self.announcements: list[tuple[str, str]] = []
 
@@ -26,6 +30,22 @@ class Transaction:
 
     def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         return self._connection.execute(statement, parameters)
+
+    def seal(self, column: Column[Any], row: Sequence[str], plain: str | bytes) -> str:
+        """A secret as this column keeps it, in the row with this primary key. Raises StoreError: no root key."""
+        plain = plain.encode() if isinstance(plain, str) else plain
+        return self._sealing.seal(self._connection, column, row, plain)
+
+    def unseal(self, column: Column[Any], row: Sequence[str], kept: str) -> str:
+        """The reverse. Raises StoreError: another root key's, or not what was written there."""
+        return self.unseal_bytes(column, row, kept).decode()
+
+    def unseal_bytes(self, column: Column[Any], row: Sequence[str], kept: str) -> bytes:
+        return self._sealing.unseal(column, row, kept)
+
+    def reseal(self) -> int:
+        """Seals everything under the newest root key; how many values (`Store.rotate_root_key`)."""
+        return self._sealing.reseal(self._connection)
 
     def announce(self, topic: str, key: str) -> None:
         """Tells the change feed, on every node, once this transaction has committed, and only then."""

@@ -118,7 +118,7 @@ def test_an_unknown_key_is_none_and_a_late_one_is_found(tmp_path: Path) -> None:
                         account=iam.directory.account,
                         user_key="administrator",
                         status="Active",
-                        secret="s",
+                        secret=tx.seal(access_keys.c.secret, ("AKIAUNKNOWN",), "s"),  # type: ignore[attr-defined]
                         created_ms=0,
                     )
                 )

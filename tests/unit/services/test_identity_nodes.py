@@ -38,7 +38,13 @@ def postgres() -> Iterator[PostgresServer]:
 
 async def open_nodes(folder: Path, database: str) -> list[Store]:
     return [
-        await Store.open(data=folder / name, database=database, clock=SystemClock(), min_free_mb=0)
+        await Store.open(
+            data=folder / name,
+            database=database,
+            clock=SystemClock(),
+            min_free_mb=0,
+            key_file=folder / "root.key",
+        )
         for name in ("one", "two")
     ]
 

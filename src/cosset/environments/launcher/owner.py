@@ -20,7 +20,7 @@ from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import OwnerError, RunFolder
 from cosset.runtimes.sealing import channel, filesystem, kernel
 
-__all__ = ["OwnerError", "run", "serve_launcher"]
+__all__ = ["OwnerError", "drop_privileges", "run", "serve_launcher"]
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -124,7 +124,7 @@ def _live_as_server(
     try:
         os.setsid()  # Ctrl-C reaches the launcher, which asks for a drain
         if os.geteuid() == 0:
-            _drop_privileges(data, readable)
+            drop_privileges(data, readable)
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         kernel.die_with_parent(signal.SIGKILL)
         if os.getppid() == launcher_pid:
@@ -141,7 +141,8 @@ def _live_as_server(
         os._exit(code)
 
 
-def _drop_privileges(data: Path, readable: Sequence[Path]) -> None:
+def drop_privileges(data: Path, readable: Sequence[Path]) -> None:
+    """For root: becomes the owner of the data folder, for good, with Python, Cosset, `data` and `readable` in reach."""
     here = Path(__file__).resolve().parents[3]
     own = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), here, data]
     libraries = [Path(path) for path in sysconfig.get_paths().values()]

@@ -42,7 +42,7 @@ class AccessKeys:
                     account=ctx.account,
                     user_key=user.name.lower(),
                     status="Active",
-                    secret=secret,
+                    secret=tx.seal(access_keys.c.secret, (key_id,), secret),
                     created_ms=now_ms,
                 )
             )

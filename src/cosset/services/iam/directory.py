@@ -7,8 +7,6 @@ Answers come from memory after the first time and are dropped by the change feed
 import hashlib
 import secrets
 
-from sqlalchemy import select
-
 from cosset.clock import Clock
 from cosset.identity.arn import Arn
 from cosset.identity.key_material import RandomBytes
@@ -19,15 +17,14 @@ from cosset.identity.trust import trusts_service
 from cosset.services.iam.cache import ChangeCache
 from cosset.services.iam.first_start import (
     DEVELOPMENT_ACCOUNT,
-    SESSION_SECRET,
     draw_seed,
     find_administrator_key,
     find_planted,
     is_here,
     plant,
+    read_session_secret,
 )
 from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user
-from cosset.services.iam.tables import server_secrets
 from cosset.store.database import Store
 
 LAMBDA = "lambda.amazonaws.com"
@@ -134,8 +131,7 @@ class IamDirectory:
 
     async def session_secret(self) -> bytes:
         if self._secret is None:
-            query = select(server_secrets.c.value).where(server_secrets.c.name == SESSION_SECRET)
-            self._secret = bytes(await self._store.read(lambda tx: tx.execute(query).scalar_one()))
+            self._secret = await self._store.read(read_session_secret)
         return self._secret
 
     def _forget(self, account: str) -> None:

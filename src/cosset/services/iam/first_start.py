@@ -6,12 +6,13 @@ Made once, in one transaction; a second node that starts at the same moment find
 import json
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from cosset.identity.key_material import RandomBytes, new_access_key_id, new_account_id, new_unique_id, secret_text
 from cosset.identity.principal import Credentials
 from cosset.services.iam.records import ADMINISTRATOR_ACCESS, CHANGES
 from cosset.services.iam.tables import access_keys, accounts, added_accounts, attachments, roles, server_secrets, users
+from cosset.store.changes import EVERYTHING
 from cosset.store.database import Transaction
 
 ADMINISTRATOR = "administrator"
@@ -55,7 +56,7 @@ def draw_seed(random_bytes: RandomBytes, *, dev: bool) -> Seed:
 def plant(tx: Transaction, seed: Seed, now_ms: int) -> tuple[str, bool]:
     """Makes what is missing. Gives the account that this node's owner works in, and whether it was made just now."""
     _keep_session_secret(tx, seed.session_secret)
-    existing = _own_account(tx, development=seed.development)
+    existing = own_account(tx, development=seed.development)
     if existing is not None:
         return existing, False
     plant_account(tx, seed, now_ms)
@@ -65,7 +66,7 @@ def plant(tx: Transaction, seed: Seed, now_ms: int) -> tuple[str, bool]:
 def plant_account(tx: Transaction, seed: Seed, now_ms: int) -> None:
     """An account with its administrator and the starter role, which is not there yet."""
     tx.execute(insert(accounts).values(account=seed.account, created_ms=now_ms))
-    _plant_administrator(tx, seed, now_ms)
+    plant_administrator(tx, seed, now_ms)
     _plant_starter_role(tx, seed, now_ms)
     tx.announce(CHANGES, seed.account)
 
@@ -78,10 +79,10 @@ def is_here(tx: Transaction, account: str) -> bool:
 def find_planted(tx: Transaction, seed: Seed) -> str | None:
     """The account that `plant` would give, when it would change nothing."""
     has_secret = tx.execute(select(server_secrets.c.name).where(server_secrets.c.name == SESSION_SECRET)).first()
-    return None if has_secret is None else _own_account(tx, development=seed.development)
+    return None if has_secret is None else own_account(tx, development=seed.development)
 
 
-def _own_account(tx: Transaction, *, development: bool) -> str | None:
+def own_account(tx: Transaction, *, development: bool) -> str | None:
     """The development account and the real one may both live in a data folder; each is used in its own mode."""
     query = select(accounts.c.account).where(accounts.c.account.not_in(select(added_accounts.c.account)))
     query = query.order_by(accounts.c.created_ms, accounts.c.account)
@@ -93,10 +94,24 @@ def _own_account(tx: Transaction, *, development: bool) -> str | None:
 
 def _keep_session_secret(tx: Transaction, secret: bytes) -> None:
     if tx.execute(select(server_secrets.c.name).where(server_secrets.c.name == SESSION_SECRET)).first() is None:
-        tx.execute(insert(server_secrets).values(name=SESSION_SECRET, value=secret))
+        sealed = tx.seal(server_secrets.c.value, (SESSION_SECRET,), secret)
+        tx.execute(insert(server_secrets).values(name=SESSION_SECRET, value=sealed.encode()))
 
 
-def _plant_administrator(tx: Transaction, seed: Seed, now_ms: int) -> None:
+def forget_session_secret(tx: Transaction) -> None:
+    """Every session ends: the next start draws another secret."""
+    tx.execute(delete(server_secrets).where(server_secrets.c.name == SESSION_SECRET))
+    tx.announce(CHANGES, EVERYTHING)
+
+
+def read_session_secret(tx: Transaction) -> bytes:
+    query = select(server_secrets.c.value).where(server_secrets.c.name == SESSION_SECRET)
+    kept = bytes(tx.execute(query).scalar_one()).decode("ascii")
+    return tx.unseal_bytes(server_secrets.c.value, (SESSION_SECRET,), kept)
+
+
+def plant_administrator(tx: Transaction, seed: Seed, now_ms: int) -> None:
+    """The user, what it may do, and its key."""
     tx.execute(
         insert(users).values(
             account=seed.account,
@@ -108,14 +123,19 @@ def _plant_administrator(tx: Transaction, seed: Seed, now_ms: int) -> None:
             created_ms=now_ms,
         )
     )
-    _attach(tx, seed.account, "user", ADMINISTRATOR, ADMINISTRATOR_ACCESS, now_ms)
+    give_administrator_a_key(tx, seed.account, seed.credentials, now_ms)
+
+
+def give_administrator_a_key(tx: Transaction, account: str, key: Credentials, now_ms: int) -> None:
+    """And the policy that makes it the administrator."""
+    _attach(tx, account, "user", ADMINISTRATOR, ADMINISTRATOR_ACCESS, now_ms)
     tx.execute(
         insert(access_keys).values(
-            access_key_id=seed.credentials.access_key_id,
-            account=seed.account,
+            access_key_id=key.access_key_id,
+            account=account,
             user_key=ADMINISTRATOR,
             status="Active",
-            secret=seed.credentials.secret_access_key,
+            secret=tx.seal(access_keys.c.secret, (key.access_key_id,), key.secret_access_key),
             created_ms=now_ms,
         )
     )
@@ -132,7 +152,9 @@ def find_administrator_key(tx: Transaction, account: str) -> Credentials | None:
         )
         .order_by(access_keys.c.created_ms, access_keys.c.access_key_id)
     ).first()
-    return None if row is None else Credentials(row.access_key_id, row.secret)
+    if row is None:
+        return None
+    return Credentials(row.access_key_id, tx.unseal(access_keys.c.secret, (row.access_key_id,), row.secret))
 
 
 def _plant_starter_role(tx: Transaction, seed: Seed, now_ms: int) -> None:

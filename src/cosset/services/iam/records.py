@@ -127,4 +127,5 @@ def find_access_key(tx: Transaction, access_key_id: str) -> AccessKey | None:
     ).one_or_none()
     if owner is None:
         return None
-    return AccessKey(key.access_key_id, key.secret, key.status == "Active", user_of(owner))
+    secret = tx.unseal(access_keys.c.secret, (key.access_key_id,), key.secret)
+    return AccessKey(key.access_key_id, secret, key.status == "Active", user_of(owner))

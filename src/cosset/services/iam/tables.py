@@ -5,7 +5,7 @@
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
 
-from cosset.store.schema import metadata
+from cosset.store.schema import SEALED, metadata
 
 accounts = Table(
     "iam_accounts",
@@ -25,7 +25,7 @@ server_secrets = Table(
     "iam_server_secrets",
     metadata,
     Column("name", String(64), primary_key=True),
-    Column("value", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False, info=SEALED),
 )
 
 users = Table(
@@ -48,8 +48,8 @@ access_keys = Table(
     Column("account", String(12), nullable=False, index=True),
     Column("user_key", String(64), nullable=False),
     Column("status", String(16), nullable=False),
-    # In clear: SigV4 is an HMAC with the secret itself, so a hash would not do. See docs/decisions/0009.
-    Column("secret", Text, nullable=False),
+    # Sealed and not hashed: SigV4 is an HMAC with the secret itself. See docs/decisions/0021.
+    Column("secret", Text, nullable=False, info=SEALED),
     Column("created_ms", BigInteger, nullable=False),
 )
 

@@ -78,14 +78,14 @@ def _sign(secret: bytes, digest: str, expires: int) -> str:
 
 def _find_secret(tx: Transaction) -> str | None:
     kept = tx.execute(select(secrets_table.c.value).where(secrets_table.c.name == _SECRET)).scalar()
-    return None if kept is None else str(kept)
+    return None if kept is None else tx.unseal(secrets_table.c.value, (_SECRET,), kept)
 
 
 def _read_or_insert(tx: Transaction, candidate: str) -> str:
     kept = _find_secret(tx)
     if kept is not None:
         return kept
-    tx.execute(insert(secrets_table).values(name=_SECRET, value=candidate))
+    tx.execute(insert(secrets_table).values(name=_SECRET, value=tx.seal(secrets_table.c.value, (_SECRET,), candidate)))
     return candidate
 
 
