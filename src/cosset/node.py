@@ -122,10 +122,11 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         tier = make_tier(settings, ground.data, catalogue, launcher, clock, endpoints, url(listening))
         pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
         stack.push_async_callback(pool.close)
-        dispatcher, worker, deliveries = make_invocation(settings, ground, functions, outward, pool, clock)
+        dispatcher, worker, deliveries, provisioner = make_invocation(settings, ground, functions, outward, pool, clock)
+        stack.push_async_callback(provisioner.close)
         health = Health(ground.store, pool, tier.name, ground.access_book if settings.dev else None)
         links = CodeLinks(ground.store, functions.code, clock)
-        services = make_services(ground, functions, dispatcher, links, clock)
+        services = make_services(ground, functions, dispatcher, links, provisioner, clock)
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         door = make_door(settings, ground, services, links, health, urls, authorizer, clock)
         front = Front(door, settings)
@@ -137,6 +138,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ("delivery-worker", deliveries.serve()),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
             ("access-log", ground.access_log.serve()),
+            ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
             ("first-runtime", _prepare_first_runtime(tier)),
             ("first-model", asyncio.to_thread(door.read_model, "lambda")),
         ):

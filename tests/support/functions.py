@@ -16,6 +16,7 @@ from cosset.identity.principal import Principal, PrincipalKind
 from cosset.invocation.api import Invocation, InvocationResult
 from cosset.invocation.destinations import Destinations
 from cosset.invocation.function_destination import FunctionDestination
+from cosset.invocation.provisioning import Progress
 from cosset.runtimes.catalogue import Catalogue
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.service import lambda_service
@@ -61,6 +62,13 @@ class FakeInvoker:
 
     async def invoke_async(self, invocation: Invocation) -> None:
         self.accepted.append(invocation)
+
+
+class NothingProvisioned:
+    """Has just heard of every provision."""
+
+    def progress(self, owner: str, stamp: str) -> Progress:
+        return Progress()
 
 
 @dataclass
@@ -142,7 +150,7 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     await functions.start()
     try:
         mappings = EventSourceMappings(store, functions, sources, clock)
-        service = lambda_service(functions, invoker, links, mappings)
+        service = lambda_service(functions, invoker, links, mappings, NothingProvisioned())
         yield Room(store, code, functions, links, service, clock, invoker, draws, destinations, sources, rights)
     finally:
         await functions.close()

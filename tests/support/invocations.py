@@ -12,8 +12,8 @@ def target(name: str, reserved: int | None = None, account: str = "111111111111"
     return Target(
         account=account,
         region="us-east-1",
-        name=name,
-        arn=f"arn:aws:lambda:us-east-1:{account}:function:{name}",
+        function_name=name,
+        function_arn=f"arn:aws:lambda:us-east-1:{account}:function:{name}",
         version="$LATEST",
         revision="1",
         runtime="python3.13",
@@ -38,7 +38,7 @@ CALL = Invocation(
     qualifier=None,
     payload=b"{}",
     request_id="r-1",
-    invoked_arn=TARGET.arn,
+    invoked_arn=TARGET.function_arn,
     want_log_tail=True,
 )
 

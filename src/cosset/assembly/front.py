@@ -14,6 +14,7 @@ from cosset.gateway.own_operations import OwnOperations
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.invocation.api import Invoker
+from cosset.invocation.provisioning import Provisioner
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.url_calls import UrlCalls
@@ -24,7 +25,12 @@ from cosset.triggers.sources import EventSources
 
 
 def make_services(
-    ground: Ground, functions: Functions, invoker: Invoker, links: CodeLinks, clock: Clock
+    ground: Ground,
+    functions: Functions,
+    invoker: Invoker,
+    links: CodeLinks,
+    provisions: Provisioner,
+    clock: Clock,
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
     # No source is in the directory: the engine that pulls from them is not there yet.
@@ -33,7 +39,7 @@ def make_services(
     def make_lambda() -> Service:
         from cosset.services.lambda_.service import lambda_service
 
-        return lambda_service(functions, invoker, links, mappings)
+        return lambda_service(functions, invoker, links, mappings, provisions)
 
     def make_iam() -> Service:
         from cosset.services.iam.service import iam_service

@@ -7,6 +7,7 @@ from cosset.assembly.ground import Ground
 from cosset.clock import Clock
 from cosset.environments.pool import Pool
 from cosset.functions.code import CodeStore
+from cosset.functions.records import TOPIC as FUNCTION_CHANGES
 from cosset.functions.registry import Functions
 from cosset.functions.runtime_rules import RuntimeRules
 from cosset.identity.role_rights import RoleRights
@@ -17,6 +18,8 @@ from cosset.invocation.destinations import Destinations
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
 from cosset.invocation.function_destination import FunctionDestination
+from cosset.invocation.provisioning import Provisioner
+from cosset.invocation.starting import Starter
 from cosset.runtimes.catalogue import Catalogue
 from cosset.settings import Settings
 from cosset.store.blobs import Blobs
@@ -56,12 +59,17 @@ async def open_functions(
 
 def make_invocation(
     settings: Settings, ground: Ground, functions: Functions, outward: Outward, pool: Pool, clock: Clock
-) -> tuple[Dispatcher, AsyncWorker, DeliveryWorker]:
+) -> tuple[Dispatcher, AsyncWorker, DeliveryWorker, Provisioner]:
     queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
     outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
-    execution = Execution(pool, ground.directory.sessions, ground.logs, clock)
+    starter = Starter(pool, ground.directory.sessions, ground.logs, clock)
+    execution = Execution(pool, starter, clock)
+    provisioner = Provisioner(functions.provisioned, pool, starter, clock, max_environments=settings.max_environments)
+    ground.store.on_change(FUNCTION_CHANGES, lambda key: provisioner.note_change())
     events = AsyncEvents(ground.store, queue, clock)
-    dispatcher = Dispatcher(functions, Admission(settings.concurrency), execution, events, clock)
+    admission = Admission(settings.concurrency, provisioner)
+    dispatcher = Dispatcher(functions, admission, execution, events, clock)
     outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))
     worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
-    return dispatcher, worker, DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock)
+    deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock)
+    return dispatcher, worker, deliveries, provisioner

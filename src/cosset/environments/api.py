@@ -12,7 +12,7 @@ Read next: pool.py (who keeps environments), jail/ (the default tier), process.p
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -38,15 +38,10 @@ class LogSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentSpec:
-    """What an environment is made from. Paths are the host's; `variables` are the user's; the tier adds AWS's own
-    (AWS_LAMBDA_FUNCTION_NAME, _HANDLER, credentials, AWS_LAMBDA_RUNTIME_API ...).
+class FunctionSpec:
+    """One function version as environments run it. Paths are the host's; `variables` are the user's. The ARN is
+    unqualified."""
 
-    `endpoint` is the URL at which code inside reaches Cosset; None: not offered. `warning`, when set, is written to
-    the log at start (the runtime is served by another than the one asked for).
-    """
-
-    id: str
     account: str
     region: str
     function_name: str
@@ -59,15 +54,41 @@ class EnvironmentSpec:
     ephemeral_storage_mb: int
     code_dir: Path
     log_group: str
-    log_stream: str
-    credentials: Credentials
     layer_dirs: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     log_format: str = "Text"
     application_log_level: str | None = None
     system_log_level: str | None = None
     architecture: str = "x86_64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSpec(FunctionSpec):
+    """What an environment is made from; the tier adds AWS's own variables (AWS_LAMBDA_FUNCTION_NAME, _HANDLER,
+    credentials, AWS_LAMBDA_RUNTIME_API ...).
+
+    `initialization_type` is why it is made: `on-demand` for an event that waits, or `provisioned-concurrency`.
+    """
+
+    id: str
+    log_stream: str
+    credentials: Credentials
     init_timeout_s: int = 10
+    initialization_type: str = "on-demand"
+
+    @classmethod
+    def of(
+        cls, function: FunctionSpec, *, id: str, log_stream: str, credentials: Credentials, initialization_type: str
+    ) -> "EnvironmentSpec":
+        """For an environment of the function."""
+        shared = {each.name: getattr(function, each.name) for each in fields(FunctionSpec)}
+        return cls(
+            **shared,
+            id=id,
+            log_stream=log_stream,
+            credentials=credentials,
+            initialization_type=initialization_type,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,10 @@ class Resident:
     born_s: float
     idle_since_s: float = 0.0
     invocations: int = 0
+    is_provisioned: bool = False
+    """Kept ready until it is retired, however long it idles and however full the node is."""
+    is_retired: bool = False
+    """Serves the event that it has, and no other."""
 
 
 class PoolFullError(Exception):
@@ -43,9 +47,17 @@ class PoolFullError(Exception):
 
 @dataclass(slots=True)
 class _Shelf:
-    """The idle environments of one key, oldest left, newest right."""
+    """The idle environments of one key, oldest left, newest right; provisioned ones apart, to be taken first."""
 
     idle: deque[Resident] = field(default_factory=deque)
+    provisioned: deque[Resident] = field(default_factory=deque)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.idle and not self.provisioned
+
+    def of(self, resident: Resident) -> deque[Resident]:
+        return self.provisioned if resident.is_provisioned else self.idle
 
 
 class Pool:
@@ -79,22 +91,37 @@ class Pool:
 
     @property
     def idle(self) -> int:
-        return sum(len(shelf.idle) for shelf in self._shelves.values())
+        return sum(len(shelf.idle) + len(shelf.provisioned) for shelf in self._shelves.values())
 
     def take(self, key: PoolKey) -> Resident | None:
-        """The newest idle environment of `key`, or None. Never waits."""
+        """The newest idle environment of `key`, a provisioned one where there is one, or None. Never waits."""
         shelf = self._shelves.get(key)
-        while shelf is not None and shelf.idle:
-            resident = shelf.idle.pop()
-            if not shelf.idle:
+        while shelf is not None and not shelf.is_empty:
+            resident = (shelf.provisioned or shelf.idle).pop()
+            if shelf.is_empty:
                 del self._shelves[key]
-            too_old = self._clock.monotonic_s() - resident.born_s > self._max_age_s
-            if resident.environment.state is EnvironmentState.READY and not too_old:
+            if resident.environment.state is EnvironmentState.READY and not self.is_too_old(resident):
                 return resident
             self.discard(resident)
         return None
 
-    async def start(self, key: PoolKey, spec: EnvironmentSpec, sink: LogSink) -> Resident:
+    def is_too_old(self, resident: Resident, margin_s: float = 0.0) -> bool:
+        """Its age is up, or will be in `margin_s`."""
+        return self._clock.monotonic_s() - resident.born_s > self._max_age_s - margin_s
+
+    def is_ready(self, resident: Resident) -> bool:
+        """It idles here, and would serve the next event."""
+        shelf = self._shelves.get(resident.key)
+        idles = shelf is not None and resident in shelf.of(resident)
+        return idles and resident.environment.state is EnvironmentState.READY
+
+    def is_alive(self, resident: Resident) -> bool:
+        """It idles or is busy, and will serve again."""
+        return resident in self._alive and resident.environment.state is not EnvironmentState.SHUTDOWN
+
+    async def start(
+        self, key: PoolKey, spec: EnvironmentSpec, sink: LogSink, *, is_provisioned: bool = False
+    ) -> Resident:
         """A new environment, Ready and taken.
 
         Raises: PoolFullError, InitError, TierUnavailableError.
@@ -107,17 +134,26 @@ class Pool:
             environment = await self._tier.start(spec, sink)
         finally:
             self._starting -= 1
-        resident = Resident(key, environment, sink, self._clock.monotonic_s())
+        resident = Resident(key, environment, sink, self._clock.monotonic_s(), is_provisioned=is_provisioned)
         self._alive.add(resident)
         return resident
 
     def release(self, resident: Resident) -> None:
         """Gives a taken environment back; it serves the next event of its key."""
-        if self._closed or resident.environment.state is not EnvironmentState.READY:
+        if self._closed or resident.is_retired or resident.environment.state is not EnvironmentState.READY:
             self.discard(resident)
             return
         resident.idle_since_s = self._clock.monotonic_s()
-        self._shelves.setdefault(resident.key, _Shelf()).idle.append(resident)
+        self._shelves.setdefault(resident.key, _Shelf()).of(resident).append(resident)
+
+    def retire(self, resident: Resident) -> None:
+        """Lets a provisioned environment go: at once when it idles, else when it has answered."""
+        resident.is_retired = True
+        shelf = self._shelves.get(resident.key)
+        if shelf is not None and resident in shelf.of(resident):
+            self._remove_idle(resident)
+        elif resident.environment.state is EnvironmentState.SHUTDOWN:
+            self.discard(resident)
 
     def discard(self, resident: Resident) -> None:
         """Lets an environment go; its shutdown runs in the background, and `close` waits for it."""
@@ -153,13 +189,14 @@ class Pool:
             logger.exception("environment %s did not shut down cleanly", resident.environment.spec.id)
 
     def _idle_residents(self) -> Iterator[Resident]:
+        """Those that may make room: never the provisioned."""
         for shelf in self._shelves.values():
             yield from shelf.idle
 
     def _remove_idle(self, resident: Resident) -> None:
         shelf = self._shelves[resident.key]
-        shelf.idle.remove(resident)
-        if not shelf.idle:
+        shelf.of(resident).remove(resident)
+        if shelf.is_empty:
             del self._shelves[resident.key]
         self.discard(resident)
 

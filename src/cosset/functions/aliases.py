@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from cosset.functions import errors, records
+from cosset.functions import concurrency_records, errors, records
 from cosset.functions.model import LATEST, Alias, FunctionKey
+from cosset.functions.provisioned import refuse_shared_versions
 from cosset.store.database import Store, Transaction
 
 
@@ -59,6 +60,8 @@ class Aliases:
                 revision_id=self._new_id(),
             )
             _check_routing(tx, key, changed.version, changed.weights)
+            if concurrency_records.read(tx, key, name) is not None:
+                refuse_shared_versions(tx, key, name, {changed.version, *changed.weights})
             records.write_alias(tx, changed)
             records.announce(tx, key)
             return changed
@@ -79,7 +82,7 @@ class Aliases:
 
         def delete(tx: Transaction) -> None:
             records.delete_alias(tx, key, name)
-            records.announce(tx, key)
+            records.announce_concurrency(tx, key)
 
         await self._store.write(delete)
 

@@ -1,6 +1,6 @@
 """Reserved concurrency: the share of the account's concurrency that one function has, and that it cannot exceed."""
 
-from cosset.functions import errors, records
+from cosset.functions import concurrency_records, errors, records
 from cosset.functions.model import FunctionKey
 from cosset.store.database import Store, Transaction
 
@@ -14,26 +14,33 @@ class Concurrency:
     def __init__(self, store: Store, limit: int) -> None:
         self._store = store
         self.limit = limit
-        # An account with less than that to begin with keeps all of it.
-        self._min_unreserved = min(MIN_UNRESERVED, limit)
 
     async def put(self, key: FunctionKey, reserved: int) -> None:
         """Raises:
         ServiceError: no such function, or too little would be left for the others
-            (recorded: test_function_concurrency_limits).
+            (recorded: test_function_concurrency_limits), or less than is provisioned
+            (recorded: test_reserved_provisioned_overlap).
         """
+        least = least_unreserved(self.limit)
 
         def write(tx: Transaction) -> None:
             _require(tx, key)
-            others = records.sum_reserved_concurrency(tx, key.account, key.region, but=key)
-            if reserved and self.limit - others - reserved < self._min_unreserved:
+            provisioned = concurrency_records.sum_provisioned(tx, key)
+            if reserved < provisioned:
+                raise errors.invalid_parameter(
+                    f" ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned "
+                    f"concurrency [{provisioned}].",
+                    typed=False,
+                )
+            others = concurrency_records.sum_set_aside(tx, key.account, key.region, but=key)
+            if reserved and self.limit - others - reserved < least:
                 raise errors.invalid_parameter(
                     "Specified ReservedConcurrentExecutions for function decreases account's "
-                    f"UnreservedConcurrentExecution below its minimum value of [{self._min_unreserved}].",
+                    f"UnreservedConcurrentExecution below its minimum value of [{least}].",
                     typed=False,
                 )
             records.write_reserved_concurrency(tx, key, reserved)
-            records.announce(tx, key)
+            records.announce_concurrency(tx, key)
 
         await self._store.write(write)
 
@@ -50,12 +57,17 @@ class Concurrency:
         def write(tx: Transaction) -> None:
             _require(tx, key)
             records.write_reserved_concurrency(tx, key, None)
-            records.announce(tx, key)
+            records.announce_concurrency(tx, key)
 
         await self._store.write(write)
 
     async def unreserved(self, account: str, region: str) -> int:
-        return self.limit - await self._store.read(lambda tx: records.sum_reserved_concurrency(tx, account, region))
+        return self.limit - await self._store.read(lambda tx: concurrency_records.sum_reserved(tx, account, region))
+
+
+def least_unreserved(limit: int) -> int:
+    """What stays for the functions without a share; an account with less to begin with keeps all of it."""
+    return min(MIN_UNRESERVED, limit)
 
 
 def _require(tx: Transaction, key: FunctionKey) -> None:

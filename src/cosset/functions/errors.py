@@ -90,6 +90,15 @@ def code_not_signed(name: str) -> ServiceError:
     )
 
 
+def no_provisioned_concurrency() -> ServiceError:
+    return ServiceError(
+        "ProvisionedConcurrencyConfigNotFoundException",
+        "No Provisioned Concurrency Config found for this function",
+        status=404,
+        fields=_USER,
+    )
+
+
 def policy_too_large(limit_bytes: int) -> ServiceError:
     return ServiceError(
         "PolicyLengthExceededException",

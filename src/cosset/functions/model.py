@@ -236,6 +236,20 @@ class EventInvokeChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvisionedConfig:
+    """How many environments one version or alias wants ready."""
+
+    key: FunctionKey
+    qualifier: str
+    requested: int
+    modified_ms: int
+
+    @property
+    def arn(self) -> str:
+        return self.key.qualified_arn(self.qualifier)
+
+
+@dataclass(frozen=True, slots=True)
 class CodeSigningKey:
     """Where a code signing configuration lives; `id` is `csc-` and 17 characters."""
 

@@ -18,7 +18,6 @@ _REFERENCE = re.compile(
     r"(?P<name>[a-zA-Z0-9_.-]+)"
     r"(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?"
 )
-_VERSION = re.compile(r"[0-9]+")
 _ALIAS = re.compile(r"(?!\d+$)[a-zA-Z0-9_-]+")
 
 MAX_NAME_LENGTH = 64
@@ -56,11 +55,6 @@ def parse_reference(name: str, qualifier: str | None, *, account: str, region: s
         raise errors.not_found(f"Functions from '{match['region']}' are not reachable in this region ('{region}')")
     key = FunctionKey(match["account"] or account, match["region"] or region, match["name"])
     return FunctionReference(key, qualifier or derived)
-
-
-def is_version(qualifier: str) -> bool:
-    """A published version's number."""
-    return _VERSION.fullmatch(qualifier) is not None
 
 
 def is_alias(qualifier: str) -> bool:

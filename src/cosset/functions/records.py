@@ -29,6 +29,7 @@ from cosset.functions.tables import (
     function_options,
     functions,
     layer_uses,
+    provisioned_configs,
     statements,
     versions,
 )
@@ -36,6 +37,8 @@ from cosset.functions.url_tables import function_urls
 from cosset.store.database import Transaction
 
 TOPIC = "lambda.function"
+CONCURRENCY_TOPIC = "lambda.concurrency"
+"""Keyed by account and region: the shares of functions in the account's concurrency have changed."""
 
 # Fields of FunctionVersion that have a column of their own, and so are not in the JSON text.
 _OWN_COLUMNS = frozenset({"key", "version", "state", "last_update_status", "revision_id", "code", "logging", "layers"})
@@ -46,8 +49,19 @@ def announce(tx: Transaction, key: FunctionKey) -> None:
     tx.announce(TOPIC, topic_key(key))
 
 
+def announce_concurrency(tx: Transaction, key: FunctionKey) -> None:
+    """What all functions of the account may run has changed, not only this one."""
+    announce(tx, key)
+    tx.announce(CONCURRENCY_TOPIC, account_key(key.account, key.region))
+
+
 def topic_key(key: FunctionKey) -> str:
-    return f"{key.account}/{key.region}/{key.name}"
+    return f"{account_key(key.account, key.region)}{key.name}"
+
+
+def account_key(account: str, region: str) -> str:
+    """What the topic keys of all functions of an account in a region begin with."""
+    return f"{account}/{region}/"
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------
@@ -85,18 +99,19 @@ def take_version_number(tx: Transaction, key: FunctionKey) -> int:
 
 def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     """With everything that belongs to it. False when there was none."""
-    for table in (versions, aliases, statements, layer_uses, event_invoke_configs, function_options, function_urls):
+    belongings = (
+        versions,
+        aliases,
+        statements,
+        layer_uses,
+        event_invoke_configs,
+        provisioned_configs,
+        function_options,
+        function_urls,
+    )
+    for table in belongings:
         tx.execute(delete(table).where(of_function(table, key)))
     return bool(tx.execute(delete(functions).where(of_function(functions, key))).rowcount)
-
-
-def sum_reserved_concurrency(tx: Transaction, account: str, region: str, but: FunctionKey | None = None) -> int:
-    total = select(func.sum(functions.c.reserved_concurrency)).where(
-        functions.c.account == account, functions.c.region == region
-    )
-    if but is not None:
-        total = total.where(functions.c.name != but.name)
-    return int(tx.execute(total).scalar() or 0)
 
 
 def count_functions(tx: Transaction, account: str, region: str) -> tuple[int, int]:
@@ -240,7 +255,7 @@ def delete_alias(tx: Transaction, key: FunctionKey, alias: str) -> None:
 
 def _delete_qualified(tx: Transaction, key: FunctionKey, qualifier: str) -> None:
     """What belongs to one version or alias goes with it."""
-    for table in (statements, event_invoke_configs):
+    for table in (statements, event_invoke_configs, provisioned_configs):
         tx.execute(delete(table).where(of_function(table, key), table.c.qualifier == qualifier))
 
 

@@ -31,6 +31,7 @@ from cosset.functions.model import (
 from cosset.functions.names import FunctionReference
 from cosset.functions.policies import Policies
 from cosset.functions.ports import RoleDirectory, RuntimeCatalogue
+from cosset.functions.provisioned import ProvisionedConcurrency
 from cosset.functions.recursion import RecursionConfigs
 from cosset.functions.resolver import Resolver
 from cosset.functions.runtime_management import RuntimeManagement
@@ -96,6 +97,7 @@ class Functions:
         self.aliases = Aliases(store, new_id)
         self.tags = Tags(store, new_id)
         self.concurrency = Concurrency(store, concurrency)
+        self.provisioned = ProvisionedConcurrency(store, clock, concurrency, self._resolver.resolve)
         self.policies = Policies(store, new_id)
         self.urls = FunctionUrls(store, clock)
         self._destinations = DestinationRules(destinations, rights)
@@ -268,7 +270,7 @@ class Functions:
             else:
                 refuse_referenced_version(tx, key, qualifier)
                 records.delete_version(tx, key, qualifier)  # one that is gone already is no error, as on AWS
-            records.announce(tx, key)
+            records.announce_concurrency(tx, key)  # what it reserved or provisioned is free again
 
         await self._store.write(delete)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cosset.functions import errors, names, option_records, records
+from cosset.functions import concurrency_records, errors, names, option_records, records
 from cosset.functions.model import LATEST, Alias, FunctionKey, FunctionOptions, FunctionState, FunctionVersion
 from cosset.functions.settling import Settling
 from cosset.invocation.api import Target
@@ -25,6 +25,15 @@ class _Kept:
 
     aliases: Mapping[str, Alias]
     versions: dict[str, tuple[Target, FunctionState]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """In the account's concurrency: the function's own, and what others have set aside."""
+
+    reserved: int | None
+    provisioned: int
+    set_aside: int
 
 
 class Resolver:
@@ -45,6 +54,7 @@ class Resolver:
         # Counts changes, so that what was read before a change is not kept after it.
         self._changes = 0
         store.on_change(records.TOPIC, self._drop)
+        store.on_change(records.CONCURRENCY_TOPIC, self._drop_account)
 
     async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
         """Raises: ServiceError, as invocation.api.TargetResolver says.
@@ -93,16 +103,20 @@ class Resolver:
         version = records.read_version(tx, key, name)
         if settings is None or version is None:
             return kept, name, None
-        options = option_records.read(tx, key)
-        return kept, name, (self._target(version, settings.reserved_concurrency, options), version.state)
+        shares = _Shares(
+            settings.reserved_concurrency,
+            concurrency_records.sum_provisioned(tx, key),
+            concurrency_records.sum_set_aside(tx, key.account, key.region),
+        )
+        return kept, name, (self._target(version, shares, option_records.read(tx, key)), version.state)
 
-    def _target(self, version: FunctionVersion, reserved: int | None, options: FunctionOptions) -> Target:
+    def _target(self, version: FunctionVersion, shares: _Shares, options: FunctionOptions) -> Target:
         key = version.key
         return Target(
             account=key.account,
             region=key.region,
-            name=key.name,
-            arn=key.arn,
+            function_name=key.name,
+            function_arn=key.arn,
             version=version.version,
             revision=version.serving_id,
             runtime=version.runtime or "",
@@ -120,7 +134,9 @@ class Resolver:
             system_log_level=version.logging.system_log_level,
             architecture=version.architectures[0],
             tracing_mode=version.tracing_mode,
-            reserved_concurrency=reserved,
+            reserved_concurrency=shares.reserved,
+            provisioned_concurrency=shares.provisioned,
+            set_aside=shares.set_aside,
             allows_recursion=options.recursive_loop == "Allow",
             runtime_version=version.runtime_version,
             runtime_version_arn=version.runtime_version_arn,
@@ -132,6 +148,13 @@ class Resolver:
             self._kept.clear()
         else:
             self._kept.pop(topic_key, None)
+
+    def _drop_account(self, account_key: str) -> None:
+        """What one function may run has changed, and so what is left to the others."""
+        self._changes += 1
+        for topic_key in list(self._kept):
+            if account_key == EVERYTHING or topic_key.startswith(account_key):
+                del self._kept[topic_key]
 
 
 def _choose(kept: _Kept, qualifier: str | None, share: float) -> str:

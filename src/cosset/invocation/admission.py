@@ -1,13 +1,14 @@
 """How many invocations may be under way at once: per account and region, and per function where it is reserved.
 
-Counts what runs on this node. Refuses with AWS's throttling error, and never waits. Source of the sentences: the
-recorded scenarios TestLambdaConcurrency::test_lambda_concurrency_block and ::test_reserved_concurrency.
+Counts what runs on this node. Refuses with AWS's throttling error, and never waits. Sources: the recorded scenarios
+TestLambdaConcurrency::test_lambda_concurrency_block, ::test_reserved_concurrency, ::test_reserved_provisioned_overlap.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 from cosset.invocation.api import Target
 from cosset.wire.errors import ServiceError
@@ -24,21 +25,38 @@ class ThrottledError(ServiceError):
         )
 
 
+class Warm(Protocol):
+    """Knows what is kept ready for events to come (provisioning.py)."""
+
+    def allocated(self, function_arn: str, version: str) -> int:
+        """How many provisioned environments of the version live here."""
+        ...
+
+
+class NothingWarm:
+    """Nothing is provisioned."""
+
+    def allocated(self, function_arn: str, version: str) -> int:
+        return 0
+
+
 class Admission:
     """Concurrency, counted by entering and leaving.
+
+    An event takes the place of a provisioned environment of its version where one is free. Else it runs on demand:
+    within what its function has reserved and not provisioned, or within what the account has left for all others.
 
     Args:
         limit: invocations under way at once in one account and region.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, warm: Warm | None = None) -> None:
         self._limit = limit
-        self._of_account: Counter[tuple[str, str]] = Counter()
-        self._of_function: Counter[str] = Counter()
-
-    @property
-    def under_way(self) -> int:
-        return sum(self._of_account.values())
+        self._warm = warm or NothingWarm()
+        self._provisioned: Counter[tuple[str, str]] = Counter()
+        self._reserved: Counter[str] = Counter()
+        self._unreserved: Counter[tuple[str, str]] = Counter()
+        self.under_way = 0
 
     @contextmanager
     def admit(self, target: Target) -> Iterator[None]:
@@ -46,19 +64,34 @@ class Admission:
 
         Raises: ThrottledError, when there is none.
         """
-        account = (target.account, target.region)
-        reserved = target.reserved_concurrency
-        if reserved is not None and self._of_function[target.arn] >= reserved:
-            raise ThrottledError("ReservedFunctionConcurrentInvocationLimitExceeded")
-        if self._of_account[account] >= self._limit:
-            raise ThrottledError("ConcurrentInvocationLimitExceeded")
-        self._of_account[account] += 1
-        self._of_function[target.arn] += 1
+        leave = self._enter(target)
+        self.under_way += 1
         try:
             yield
         finally:
-            _leave(self._of_account, account)
-            _leave(self._of_function, target.arn)
+            self.under_way -= 1
+            leave()
+
+    def _enter(self, target: Target) -> Callable[[], None]:
+        arn = target.function_arn
+        if target.provisioned_concurrency:
+            version = (arn, target.version)
+            if self._provisioned[version] < self._warm.allocated(arn, target.version):
+                return _count(self._provisioned, version)
+        if target.reserved_concurrency is not None:
+            if self._reserved[arn] >= target.reserved_concurrency - target.provisioned_concurrency:
+                raise ThrottledError("ReservedFunctionConcurrentInvocationLimitExceeded")
+            return _count(self._reserved, arn)
+        account = (target.account, target.region)
+        if self._unreserved[account] >= self._limit - target.set_aside:
+            raise ThrottledError("ConcurrentInvocationLimitExceeded")
+        return _count(self._unreserved, account)
+
+
+def _count(counter: Counter[_Key], key: _Key) -> Callable[[], None]:
+    """Counts up; what it returns counts down."""
+    counter[key] += 1
+    return partial(_leave, counter, key)
 
 
 def _leave(counter: Counter[_Key], key: _Key) -> None:

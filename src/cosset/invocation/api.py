@@ -1,11 +1,12 @@
 """How the rest of Cosset asks for an invocation: the request, the result, and the ports this room stands on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Protocol
+
+from cosset.environments.api import FunctionSpec
 
 
 class InvocationType(Enum):
@@ -15,36 +16,21 @@ class InvocationType(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is to run, resolved: everything an environment needs to know of one function version.
+class Target(FunctionSpec):
+    """What is to run, resolved: what an environment needs to know of one function version, and what admission does.
 
     A port's value, so that invocation need not know what a function is (functions/ makes it). `revision` changes
-    whenever an idle environment made from an older Target must not serve any more. `arn` is unqualified.
-    `runtime_version` (`python:3.13.v10`) and its ARN are what INIT_START shows.
+    whenever an idle environment made from an older Target must not serve any more. `runtime_version`
+    (`python:3.13.v10`) and its ARN are what INIT_START shows. `provisioned_concurrency` is what all versions of the
+    function ask for together; `set_aside` what of the account's concurrency functions have to themselves.
     """
 
-    account: str
-    region: str
-    name: str
-    arn: str
-    version: str
     revision: str
-    runtime: str
-    handler: str
     role: str
-    memory_mb: int
-    timeout_s: int
-    ephemeral_storage_mb: int
-    code_dir: Path
-    log_group: str
-    layer_dirs: tuple[Path, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    log_format: str = "Text"
-    application_log_level: str | None = None
-    system_log_level: str | None = None
-    architecture: str = "x86_64"
     tracing_mode: str = "PassThrough"
     reserved_concurrency: int | None = None
+    provisioned_concurrency: int = 0
+    set_aside: int = 0
     allows_recursion: bool = False
     runtime_version: str = ""
     runtime_version_arn: str = ""

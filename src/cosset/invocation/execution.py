@@ -1,35 +1,26 @@
 """One event through one environment: take or start it, log START and END and REPORT, hand the event over, let go.
 
 Refuses to queue or to retry what a function did wrong. An environment that turns out to be gone before it took the
-event is replaced by another. Read next: environments/pool.py below, dispatcher.py above.
+event is replaced by another. Read next: starting.py and environments/pool.py below, dispatcher.py above.
 """
 
-import secrets
-import time
 from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
 from cosset.environments.api import (
     Answer,
     EnvironmentGoneError,
-    EnvironmentSpec,
     Event,
     InitError,
     Outcome,
-    TierUnavailableError,
 )
-from cosset.environments.pool import Pool, PoolFullError, PoolKey, Resident
+from cosset.environments.pool import Pool, Resident
 from cosset.environments.response_stream import ResponseStream
-from cosset.identity.ports import SessionIssuer
-from cosset.invocation.admission import ThrottledError
 from cosset.invocation.api import Invocation, InvocationResult, Target
 from cosset.invocation.environment_log import EnvironmentLog
 from cosset.invocation.platform_log import PlatformLog
-from cosset.observe.ports import LogWriter, StreamKey
+from cosset.invocation.starting import ON_DEMAND, Planned, Starter, key_of
 from cosset.wire.errors import ServiceError
-
-SESSION_S = 12 * 3600
-"""How long the credentials in an environment hold; the pool lets environments go well before."""
 
 DELIVERIES = 3
 """How many environments may turn out to be gone before the call is given up as our own failure."""
@@ -49,10 +40,9 @@ class _Started:
 class Execution:
     """Runs events of targets in environments of the pool."""
 
-    def __init__(self, pool: Pool, sessions: SessionIssuer, logs: LogWriter, clock: Clock) -> None:
+    def __init__(self, pool: Pool, starter: Starter, clock: Clock) -> None:
         self._pool = pool
-        self._sessions = sessions
-        self._logs = logs
+        self._starter = starter
         self._clock = clock
 
     async def run(
@@ -88,80 +78,37 @@ class Execution:
         )
 
     async def _take(self, target: Target, invocation: Invocation) -> _Started:
-        key = PoolKey(target.arn, target.version, target.revision)
-        resident = self._pool.take(key)
-        if resident is not None:
-            assert isinstance(resident.sink, EnvironmentLog)
-            return _Started(resident, resident.sink)
-        return await self._start(key, target, invocation)
+        resident = self._pool.take(key_of(target))
+        if resident is None:
+            return await self._start(target, invocation)
+        assert isinstance(resident.sink, EnvironmentLog)
+        # The Init of a provisioned environment is shown by the first REPORT too, though nobody waited for it.
+        is_first = resident.is_provisioned and not resident.invocations
+        return _Started(resident, resident.sink, resident.environment.init_ms if is_first else None)
 
-    async def _start(self, key: PoolKey, target: Target, invocation: Invocation) -> _Started:
-        environment_id = secrets.token_hex(16)
-        stream = _stream_name(self._clock.now_ms(), target.version, environment_id)
-        log = EnvironmentLog(StreamKey(target.account, target.region, target.log_group, stream), self._logs)
-        lines = PlatformLog(log, target, invocation, self._clock)
-        if invocation.want_log_tail:
-            log.begin_tail()
-        credentials = await self._sessions.issue(target.role, target.name, SESSION_S, target.arn)
-        lines.init_start(environment_id)
-        spec = EnvironmentSpec(
-            id=environment_id,
-            account=target.account,
-            region=target.region,
-            function_name=target.name,
-            function_arn=target.arn,
-            version=target.version,
-            runtime=target.runtime,
-            handler=target.handler,
-            memory_mb=target.memory_mb,
-            timeout_s=target.timeout_s,
-            ephemeral_storage_mb=target.ephemeral_storage_mb,
-            code_dir=target.code_dir,
-            layer_dirs=target.layer_dirs,
-            variables=target.variables,
-            log_group=target.log_group,
-            log_stream=stream,
-            log_format=target.log_format,
-            application_log_level=target.application_log_level,
-            system_log_level=target.system_log_level,
-            architecture=target.architecture,
-            credentials=credentials,
-        )
+    async def _start(self, target: Target, invocation: Invocation) -> _Started:
+        planned = await self._starter.plan(target, ON_DEMAND, want_tail=invocation.want_log_tail)
         try:
-            resident = await self._make(key, spec, log)
+            resident = await self._starter.make(planned)
         except InitError as error:
-            lines.init_failed(error, "init")
-            return await self._start_again(key, target, invocation, spec, log)
-        return _Started(resident, log, resident.environment.init_ms)
+            planned.lines.failed(error, "init")
+            return await self._start_again(target, invocation, planned.again(target.timeout_s))
+        return _Started(resident, planned.log, resident.environment.init_ms)
 
-    async def _start_again(
-        self, key: PoolKey, target: Target, invocation: Invocation, spec: EnvironmentSpec, log: EnvironmentLog
-    ) -> _Started:
+    async def _start_again(self, target: Target, invocation: Invocation, planned: Planned) -> _Started:
         """AWS tries a failed Init once more, as part of the invocation: within the function's own timeout, and in the
         same log stream.
 
         Raises: InitFailedError.
         """
-        lines = PlatformLog(log, target, invocation, self._clock)
         began_s = self._clock.monotonic_s()
         try:
-            resident = await self._make(
-                key, replace(spec, id=secrets.token_hex(16), init_timeout_s=target.timeout_s), log
-            )
+            resident = await self._starter.make(planned)
         except InitError as error:
-            lines.init_failed(error, "invoke")
-            lines.never_began(error)
-            raise InitFailedError(_init_failure(target, invocation, log, error)) from None
-        return _Started(resident, log, spent_ms=(self._clock.monotonic_s() - began_s) * 1000)
-
-    async def _make(self, key: PoolKey, spec: EnvironmentSpec, log: EnvironmentLog) -> Resident:
-        """Raises: InitError, ThrottledError, ServiceError."""
-        try:
-            return await self._pool.start(key, spec, log)
-        except PoolFullError:
-            raise ThrottledError("ConcurrentInvocationLimitExceeded") from None
-        except TierUnavailableError as error:
-            raise ServiceError("ServiceException", str(error), status=500) from error
+            planned.lines.failed(error, "invoke")
+            PlatformLog(planned.log, target, invocation, self._clock).never_began(error)
+            raise InitFailedError(_init_failure(target, invocation, planned.log, error)) from None
+        return _Started(resident, planned.log, spent_ms=(self._clock.monotonic_s() - began_s) * 1000)
 
     async def _deliver(
         self, target: Target, invocation: Invocation, started: _Started, stream: ResponseStream | None
@@ -213,8 +160,3 @@ def _result(target: Target, answer: Answer, tail: bytes | None) -> InvocationRes
         log_tail=tail,
         streamed=answer.streamed,
     )
-
-
-def _stream_name(now_ms: int, version: str, environment_id: str) -> str:
-    """AWS's name for the stream of one environment: 2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef."""
-    return f"{time.strftime('%Y/%m/%d', time.gmtime(now_ms / 1000))}/[{version}]{environment_id}"

@@ -1,4 +1,4 @@
-"""What the platform writes into the log of one environment around one invocation: INIT_START, START, END, REPORT.
+"""What the platform writes into the log of one environment: of its Init, and around each invocation START, END, REPORT.
 
 Decides when a line is written; how it reads is observe/log_lines.py.
 """
@@ -21,6 +21,47 @@ _STATUS = {
 }
 
 
+class InitLog:
+    """The platform's own lines for the Init of one environment."""
+
+    def __init__(self, log: EnvironmentLog, target: Target, initialization_type: str, clock: Clock) -> None:
+        self._log = log
+        self._target = target
+        self._kind = initialization_type
+        self._clock = clock
+
+    def started(self, environment_id: str) -> None:
+        target = self._target
+        self._write(
+            log_lines.InitStart(
+                time_ms=self._clock.now_ms(),
+                runtime_version=target.runtime_version,
+                runtime_version_arn=target.runtime_version_arn,
+                function_name=target.function_name,
+                function_version=target.version,
+                memory_mb=target.memory_mb,
+                instance_id=environment_id,
+                kind=self._kind,
+            )
+        )
+
+    def failed(self, error: InitError, phase: str) -> None:
+        """The environment did not become Ready; `phase` is `init`, and `invoke` for the second try."""
+        self._write(
+            log_lines.InitReport(
+                time_ms=self._clock.now_ms(),
+                duration_ms=error.phase_ms,
+                status=error.status,
+                error_type=error.error_type if error.status == "error" else None,
+                phase=phase,
+                kind=self._kind,
+            )
+        )
+
+    def _write(self, record: log_lines.Record) -> None:
+        _write(self._log, record, self._target, self._clock)
+
+
 class PlatformLog:
     """The platform's own lines for one invocation in one environment."""
 
@@ -29,20 +70,6 @@ class PlatformLog:
         self._target = target
         self._invocation = invocation
         self._clock = clock
-
-    def init_start(self, environment_id: str) -> None:
-        target = self._target
-        self._write(
-            log_lines.InitStart(
-                time_ms=self._clock.now_ms(),
-                runtime_version=target.runtime_version,
-                runtime_version_arn=target.runtime_version_arn,
-                function_name=target.name,
-                function_version=target.version,
-                memory_mb=target.memory_mb,
-                instance_id=environment_id,
-            )
-        )
 
     def start(self) -> None:
         self._write(
@@ -63,18 +90,6 @@ class PlatformLog:
             self._line(f"{_message(answer.payload)}\n{answer.error_type}\n")
         self._end_and_report(
             answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
-        )
-
-    def init_failed(self, error: InitError, phase: str) -> None:
-        """An environment did not become Ready; `phase` is `init`, and `invoke` for the second try."""
-        self._write(
-            log_lines.InitReport(
-                time_ms=self._clock.now_ms(),
-                duration_ms=error.phase_ms,
-                status=error.status,
-                error_type=error.error_type if error.status == "error" else None,
-                phase=phase,
-            )
         )
 
     def never_began(self, error: InitError) -> None:
@@ -112,12 +127,17 @@ class PlatformLog:
         return trace_id if lineage.is_sampled(trace_id) else None
 
     def _write(self, record: log_lines.Record) -> None:
-        message = log_lines.platform_message(record, self._target.log_format, self._target.system_log_level)
-        if message is not None:
-            self._line(message)
+        _write(self._log, record, self._target, self._clock)
 
     def _line(self, message: str) -> None:
         self._log.write(self._clock.now_ms(), message)
+
+
+def _write(log: EnvironmentLog, record: log_lines.Record, target: Target, clock: Clock) -> None:
+    """Unless the function's system log level leaves it out."""
+    message = log_lines.platform_message(record, target.log_format, target.system_log_level)
+    if message is not None:
+        log.write(clock.now_ms(), message)
 
 
 def _message(payload: bytes) -> str:

@@ -16,9 +16,9 @@ def follow(invocation: Invocation, target: Target, now_ms: int) -> Invocation:
     Raises:
         ServiceError: RecursiveInvocationException, when the function has run LOOP_LIMIT times already.
     """
-    header, before = lineage.enter(lineage.begin(invocation.trace_id, now_ms), target.arn)
+    header, before = lineage.enter(lineage.begin(invocation.trace_id, now_ms), target.function_arn)
     if before >= lineage.LOOP_LIMIT and not target.allows_recursion:
-        logger.warning("a recursive loop through %s was stopped after %d runs", target.arn, before)
+        logger.warning("a recursive loop through %s was stopped after %d runs", target.function_arn, before)
         raise ServiceError(
             "RecursiveInvocationException",
             "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped "

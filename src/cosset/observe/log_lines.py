@@ -27,7 +27,7 @@ _LEVEL_OF_TYPE = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitStart:
     """An environment begins its initialization. `runtime_version` is `python:3.13.v10`, `instance_id` names the
-    environment; `time_ms` is epoch."""
+    environment; `time_ms` is epoch. `kind` is `on-demand` or `provisioned-concurrency`."""
 
     time_ms: int
     runtime_version: str
@@ -36,6 +36,7 @@ class InitStart:
     function_version: str
     memory_mb: int
     instance_id: str
+    kind: str = "on-demand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class InitReport:
     status: str
     error_type: str | None = None
     phase: str = "init"
+    kind: str = "on-demand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +129,6 @@ def timeout_line(time_ms: int, request_id: str, timeout_s: float) -> str:
     return f"{iso_time(time_ms)} {request_id} Task timed out after {timeout_s:.2f} seconds\n\n"
 
 
-def runtime_exit_line(request_id: str, reason: str, error_type: str = "Runtime.ExitError") -> str:
-    """The line of an invocation whose runtime ended; `reason` is `exit status 1` or `signal: killed`, or empty."""
-    said = f"Runtime exited with error: {reason}" if reason else "Runtime exited without providing a reason"
-    return f"RequestId: {request_id} Error: {said}\n{error_type}\n"
-
-
 def platform_record(record: Record) -> str:
     """The record as one line of JSON, as functions with the JSON log format get it."""
     kind, fields = _document(record)
@@ -178,7 +174,7 @@ def _tabbed(fields: list[str]) -> str:
 def _document(record: Record) -> tuple[str, Mapping[str, Any]]:
     if isinstance(record, InitStart):
         return "platform.initStart", {
-            "initializationType": "on-demand",
+            "initializationType": record.kind,
             "phase": "init",
             "runtimeVersion": record.runtime_version,
             "runtimeVersionArn": record.runtime_version_arn,
@@ -189,7 +185,7 @@ def _document(record: Record) -> tuple[str, Mapping[str, Any]]:
         }
     if isinstance(record, InitReport):
         fields: dict[str, Any] = {
-            "initializationType": "on-demand",
+            "initializationType": record.kind,
             "phase": record.phase,
             "status": record.status,
             "metrics": {"durationMs": round(record.duration_ms, 3)},

@@ -58,7 +58,7 @@ def test_a_call_right_after_the_creation_waits_for_it(tmp_path):
             target = await resolve(room)
             assert (target.code_dir / "index.py").is_file()
             assert target.version == "$LATEST"
-            assert target.arn == KEY.arn
+            assert target.function_arn == KEY.arn
 
     asyncio.run(run())
 

@@ -18,6 +18,7 @@ from cosset.environments.api import (
 )
 from cosset.environments.pool import Pool
 from cosset.invocation.execution import Execution
+from cosset.invocation.starting import Starter
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.environments import MemoryEnvironment, MemoryTier, echo
@@ -28,7 +29,7 @@ def run(tier: MemoryTier, test: Callable[[Execution, Logs, Pool], Awaitable[None
     async def main() -> None:
         clock, logs = ManualClock(1_763_717_400_000), Logs()
         pool = Pool(tier, clock, max_environments=max_environments, idle_timeout_s=300)
-        await test(Execution(pool, Sessions(), logs, clock), logs, pool)
+        await test(Execution(pool, Starter(pool, Sessions(), logs, clock), clock), logs, pool)
         await pool.close()
 
     asyncio.run(main())
@@ -192,7 +193,7 @@ def test_a_second_init_counts_as_the_invocations_own_time() -> None:
         tier.failures = [INIT_TIMEOUT]
         tier.clock, logs = ManualClock(1_763_717_400_000), Logs()
         pool = Pool(tier, tier.clock, max_environments=5, idle_timeout_s=300)
-        await Execution(pool, Sessions(), logs, tier.clock).run(TARGET, CALL)
+        await Execution(pool, Starter(pool, Sessions(), logs, tier.clock), tier.clock).run(TARGET, CALL)
         assert "Duration: 2001.00 ms\t" in logs.messages[-1]
         assert events[0].deadline_ms == tier.clock.now_ms() + 1000
         await pool.close()

@@ -15,6 +15,7 @@ from cosset.invocation.api import Target
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
+from cosset.invocation.starting import Starter
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.environments import Behaviour, MemoryTier, echo
@@ -33,7 +34,7 @@ class Rig:
         clock = ManualClock(1_763_717_400_000)
         self.logs = Logs()
         self.pool = Pool(MemoryTier(behaviour), clock, max_environments=5, idle_timeout_s=300)
-        execution = Execution(self.pool, Sessions(), self.logs, clock)
+        execution = Execution(self.pool, Starter(self.pool, Sessions(), self.logs, clock), clock)
         self.admission = Admission(limit)
         self.dispatcher = Dispatcher(Targets(), self.admission, execution, cast(AsyncEvents, None), clock)
 

@@ -15,7 +15,6 @@ from cosset.observe.log_lines import (
     end_line,
     platform_message,
     report_line,
-    runtime_exit_line,
     timeout_line,
 )
 
@@ -69,10 +68,6 @@ def test_failure_lines() -> None:
     assert timeout_line(1_763_700_000_123, "r-1", 3) == (
         "2025-11-21T04:40:00.123Z r-1 Task timed out after 3.00 seconds\n\n"
     )
-    assert runtime_exit_line("r-1", "exit status 127") == (
-        "RequestId: r-1 Error: Runtime exited with error: exit status 127\nRuntime.ExitError\n"
-    )
-    assert runtime_exit_line("r-1", "").startswith("RequestId: r-1 Error: Runtime exited without providing a reason\n")
     report = InitReport(time_ms=0, duration_ms=9.5, status="error", error_type="Runtime.ImportModuleError")
     assert platform_message(report, "Text", None) == (
         "INIT_REPORT Init Duration: 9.50 ms\tPhase: init\tStatus: error\tError Type: Runtime.ImportModuleError\t\n"

@@ -16,6 +16,7 @@ from cosset.services.lambda_.functions import FunctionOperations
 from cosset.services.lambda_.invoke import InvokeOperations
 from cosset.services.lambda_.layers import LayerOperations
 from cosset.services.lambda_.policies import PolicyOperations
+from cosset.services.lambda_.provisioned import ProvisionedConcurrencyOperations, Provisions
 from cosset.services.lambda_.recursion import RecursionOperations
 from cosset.services.lambda_.runtime_management import RuntimeManagementOperations
 from cosset.services.lambda_.streaming import StreamingOperations
@@ -26,7 +27,9 @@ from cosset.services.operation import Service
 from cosset.triggers.mappings import EventSourceMappings
 
 
-def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks, mappings: EventSourceMappings) -> Service:
+def lambda_service(
+    functions: Functions, invoker: Invoker, links: CodeLinks, mappings: EventSourceMappings, provisions: Provisions
+) -> Service:
     """Serve `links.answer` under `code_links.PATH` too, as a plain route."""
     return Service.of(
         "lambda",
@@ -38,6 +41,7 @@ def lambda_service(functions: Functions, invoker: Invoker, links: CodeLinks, map
             PolicyOperations(functions),
             LayerOperations(functions, links),
             ConcurrencyOperations(functions),
+            ProvisionedConcurrencyOperations(functions, provisions),
             EventInvokeOperations(functions),
             RecursionOperations(functions),
             CodeSigningOperations(functions),
