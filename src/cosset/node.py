@@ -27,6 +27,7 @@ from cosset.environments.api import Tier
 from cosset.environments.jail.tier import JailTier
 from cosset.environments.launcher.client import LauncherClient
 from cosset.environments.pool import Pool
+from cosset.gateway.authority import Authority
 from cosset.gateway.health import Health
 from cosset.gateway.http import Front
 from cosset.identity.role_rights import RoleRights
@@ -118,8 +119,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.push_async_callback(ground.access_log.close)
         outward = Outward(Destinations(), RoleRights(ground.directory.sessions, ground.directory, authorizer))
         functions, catalogue = await open_functions(stack, settings, ground, outward, clock)
-        endpoints = Endpoints()
-        tier = make_tier(settings, ground.data, catalogue, launcher, clock, endpoints, url(listening))
+        authority = Authority(ground.data)
+        endpoints = Endpoints(authority)
+        tier = make_tier(settings, ground.data, catalogue, launcher, clock, authority, endpoints, url(listening))
         pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
         stack.push_async_callback(pool.close)
         dispatcher, worker, deliveries, provisioner = make_invocation(settings, ground, functions, outward, pool, clock)

@@ -133,6 +133,7 @@ async def jail(
         theirs.close()
         clock = SystemClock()
         launcher = LauncherClient(ours)
+        options.setdefault("has_egress", egress_to is not None)
         tier = JailTier(launcher, Catalogue(), clock, **options)  # type: ignore[arg-type]
         try:
             yield Jail(tier, folder, process.pid)

@@ -26,6 +26,14 @@ class Folders:
     language_bin: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorities:
+    """Files of the certificate authorities to be trusted: with all the host's, and Cosset's own alone."""
+
+    all: str
+    own: str
+
+
 def function_variables(
     spec: EnvironmentSpec,
     *,
@@ -33,6 +41,7 @@ def function_variables(
     language_version: tuple[int, ...] = (),
     runtime_api: str | None = None,
     endpoint: str | None = None,
+    authorities: Authorities | None = None,
 ) -> dict[str, str]:
     """Everything the function's processes see.
 
@@ -40,10 +49,15 @@ def function_variables(
         language_version: of the interpreter that serves the runtime, () for provided.
         runtime_api: host and port of the HTTP Runtime API, where the tier speaks it.
         endpoint: URL at which code inside reaches Cosset; None: not offered.
+        authorities: where AWS's own names lead to Cosset: for those clients that bring authorities of their own.
     """
     variables = _defaults(spec, folders, language_version)
     if endpoint is not None:
         variables["AWS_ENDPOINT_URL"] = endpoint
+    if authorities is not None:
+        variables |= {"AWS_CA_BUNDLE": authorities.all, "REQUESTS_CA_BUNDLE": authorities.all}
+        if spec.runtime.startswith("nodejs"):
+            variables["NODE_EXTRA_CA_CERTS"] = authorities.own
     variables.update(spec.variables)
     variables.update(_reserved(spec, folders))
     if runtime_api is not None:

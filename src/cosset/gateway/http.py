@@ -7,6 +7,7 @@ an environment's own network namespace). Next: limits.py, connection.py, door.py
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, cast
@@ -66,8 +67,9 @@ class Front:
             await asyncio.sleep(1)
             await self._server.on_tick(0)
 
-    async def add_listener(self, sock: socket.socket) -> None:
+    async def add_listener(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serves one more socket, bound and perhaps listening already. Its connections have a quota of their own.
+        `tls`: they speak HTTPS.
 
         Raises:
             RuntimeError: the Front is closed.
@@ -81,7 +83,9 @@ class Front:
             app_state=self._server.lifespan.state,
             quota=Quota(self._limits.max_inner_connections),
         )
-        server = await asyncio.get_running_loop().create_server(make, sock=sock, backlog=128)
+        patience_s = None if tls is None else self._limits.head_s
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(make, sock=sock, backlog=128, ssl=tls, ssl_handshake_timeout=patience_s)
         if self._ticks is None:
             server.close()
         else:

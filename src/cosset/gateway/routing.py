@@ -4,10 +4,10 @@ Host, then Smithy-Protocol, then X-Amz-Target, then the SigV4 signing name, then
 operation is meant is the protocol's to say (wire); whether the caller may is the door's. Next: door.py.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cosset.gateway.aws_hosts import endpoint_prefixes
 from cosset.gateway.hints import guess_protocol, read_parameter
 from cosset.gateway.model_heads import read_head
 from cosset.gateway.refusals import Family
@@ -18,8 +18,6 @@ from cosset.wire.message import Request
 from cosset.wire.models import Catalogue, WireService
 from cosset.wire.protocols import PROTOCOLS, Protocol, protocol_of
 from cosset.wire.protocols.rpc_v2_cbor import RpcV2Cbor, named_in
-
-_AWS_HOST = re.compile(r"([a-z0-9-]+)(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?(?::\d+)?", re.ASCII | re.IGNORECASE)
 
 # Whose model lends its shapes to an answer that belongs to no service here.
 _STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "route53"}
@@ -61,7 +59,7 @@ class Router:
         self._tables = {service.name: service for service in services}
         self._by_target: dict[str, str] = {}
         self._speak_cbor: set[str] = set()
-        self._by_host: dict[str, str] = {}
+        self._by_endpoint_prefix: dict[str, list[str]] = {}
         self._by_signing_name: dict[str, list[str]] = {}
         for name in self._tables:
             head = read_head(name)
@@ -71,7 +69,7 @@ class Router:
                 self._speak_cbor.add(name)
             if head.target_prefix is not None:
                 self._by_target[head.target_prefix] = name
-            self._by_host[head.endpoint_prefix] = name
+            self._by_endpoint_prefix.setdefault(head.endpoint_prefix, []).append(name)
             self._by_signing_name.setdefault(head.signing_name, []).append(name)
 
     def read_model(self, name: str) -> None:
@@ -86,9 +84,9 @@ class Router:
         return Route(wire, protocol_of(wire, request), self._tables[name], name)
 
     def _served_by(self, request: Request, signing_name: str | None) -> str | None:
-        host = _AWS_HOST.fullmatch(request.host)
-        if host is not None and (name := self._by_host.get(host[1].lower())) is not None:
-            return name
+        for prefix in endpoint_prefixes(request.host):
+            if prefix in self._by_endpoint_prefix:
+                return self._by_path(request, self._by_endpoint_prefix[prefix])
         if "smithy-protocol" in request.headers:
             return self._by_operation_path(request)
         target = request.headers.get("x-amz-target")
@@ -107,7 +105,7 @@ class Router:
         return name if name in self._speak_cbor else None
 
     def _by_path(self, request: Request, candidates: Sequence[str]) -> str | None:
-        """Services may share a signing name; then the one whose paths or operations include this request."""
+        """Services may share a name; then the one whose paths or operations include this request."""
         if len(candidates) < 2:
             return candidates[0] if candidates else None
         for name in candidates:

@@ -12,6 +12,7 @@ from typing import Protocol
 from cosset.clock import Clock
 from cosset.environments.api import Answer, EnvironmentSpec, EnvironmentState, Event
 from cosset.environments.environment import RunningEnvironment
+from cosset.environments.extensions.phases import ExtensionPhases
 from cosset.environments.launcher.client import JailProcess
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.transport import Transport
@@ -84,8 +85,10 @@ class IdlingEnvironment(RunningEnvironment):
         clock: Clock,
         started_s: float,
         sweep: IdleSweep,
+        extensions: ExtensionPhases | None = None,
     ) -> None:
-        super().__init__(spec, process, transport, log_pipe, clock, started_s)
+        super().__init__(spec, process, transport, log_pipe, clock, started_s, extensions)
+        self._own_transport = transport
         self._jail_process = process
         self._sweep = sweep
 
@@ -100,10 +103,21 @@ class IdlingEnvironment(RunningEnvironment):
         finally:
             self._rest()
 
+    async def settle(self, answer: Answer) -> Answer:
+        try:
+            return await super().settle(answer)
+        finally:
+            self._rest()
+
     async def shutdown(self) -> None:
         self._sweep.wake(self._jail_process)
         await super().shutdown()
 
     def _rest(self) -> None:
+        """What the runtime does before it asks for the next event is part of the last one: it is not frozen then."""
+        if self.state is EnvironmentState.READY:
+            self._own_transport.when_asked(self._sleep)
+
+    def _sleep(self) -> None:
         if self.state is EnvironmentState.READY:
             self._sweep.rest(self._jail_process)

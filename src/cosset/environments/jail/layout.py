@@ -9,11 +9,13 @@ from pathlib import Path
 
 from cosset.environments.api import EnvironmentSpec
 from cosset.environments.launcher.spawners import inside
-from cosset.environments.variables import Folders, function_variables
+from cosset.environments.variables import Authorities, Folders, function_variables
 from cosset.runtimes.catalogue import Served
+from cosset.runtimes.sealing import filesystem
 
 ENDPOINT = "http://127.0.0.1:4566"
 RUNTIME_API = "127.0.0.1:9001"
+AUTHORITIES = Authorities(all=filesystem.AUTHORITIES, own=filesystem.OWN_AUTHORITY)
 NODE_BOOTSTRAP = "/var/runtime/bootstrap.mjs"
 
 
@@ -33,13 +35,14 @@ def command(spec: EnvironmentSpec, served: Served) -> list[str]:
     raise FileNotFoundError("bootstrap")
 
 
-def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool) -> dict[str, str]:
+def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool, has_local_aws: bool) -> dict[str, str]:
     return function_variables(
         spec,
         folders=Folders(language_bin=_language_bin(served)),
         language_version=served.runtime.version,
         runtime_api=None if served.runtime.family == "python" else RUNTIME_API,
-        endpoint=ENDPOINT if has_endpoint else None,
+        endpoint=ENDPOINT if has_endpoint and has_local_aws else None,
+        authorities=AUTHORITIES if has_endpoint and has_local_aws else None,
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cosset.clock import Clock
@@ -16,8 +16,9 @@ from cosset.environments.api import EnvironmentSpec, InitError, LogSink, TierUna
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
-from cosset.environments.jail.dns import DnsForwarder, Nameservers, host_nameservers
+from cosset.environments.jail.dns import NameServer, Nameservers, host_nameservers, no_nameservers
 from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
+from cosset.environments.jail.network import LOCAL, Network, network_of
 from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
@@ -25,6 +26,7 @@ from cosset.environments.runtime_api import HttpTransport
 from cosset.environments.serving import find_served
 from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
+from cosset.runtimes.sealing import ports
 
 OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
 """Serves Cosset on a listening socket inside an environment; what it answers is called when the environment is gone."""
@@ -36,8 +38,12 @@ class JailTier:
     Args:
         on_endpoint: given the socket that listens at 127.0.0.1:4566 inside each environment, which it then owns. None:
             Cosset cannot be reached from inside, and AWS_ENDPOINT_URL is not set.
+        on_aws: likewise, given each of the sockets that AWS's own names lead to, for HTTPS and HTTP.
+        before_first: awaited before an environment is asked for; raises OSError when there can be none.
         node_modules: folder in the data folder with the AWS SDK for Node, where it is installed.
-        nameservers: who answers for names, where the launcher gives environments a way to the internet.
+        has_egress: the launcher gives environments a way to the internet, where their function does not say no.
+        aws_endpoints: where AWS's own names lead, unless the function says otherwise: `local` or `real`.
+        nameservers: who answers for names, where there is a way to the internet.
         has_cpu_quota: CPU in proportion to memory after Init, as on AWS; otherwise only shares.
     """
 
@@ -50,16 +56,24 @@ class JailTier:
         clock: Clock,
         *,
         on_endpoint: OnEndpoint | None = None,
+        on_aws: OnEndpoint | None = None,
+        before_first: Callable[[], Awaitable[None]] | None = None,
         node_modules: Path | None = None,
         has_cpu_quota: bool = True,
+        has_egress: bool = False,
+        aws_endpoints: str = LOCAL,
         nameservers: Nameservers = host_nameservers,
     ) -> None:
         self._launcher = launcher
         self._catalogue = catalogue
         self._clock = clock
         self._on_endpoint = on_endpoint
+        self._on_aws = on_aws
+        self._before_first = before_first
         self._node_modules = node_modules
         self._has_cpu_quota = has_cpu_quota
+        self._has_egress = has_egress
+        self._aws_endpoints = aws_endpoints
         self._nameservers = nameservers
         self._sweep = IdleSweep(clock)
         self._environments: dict[RunningEnvironment, JailProcess] = {}
@@ -67,15 +81,17 @@ class JailTier:
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
         started_s = self._clock.monotonic_s()
         served = await find_served(self._catalogue, spec)
-        if served.warning:
-            now_ms = self._clock.now_ms()
-            sink.write(now_ms, notice(spec, served.warning, now_ms))
+        network = network_of(spec, has_egress=self._has_egress, aws_endpoints=self._aws_endpoints)
+        now_ms = self._clock.now_ms()
+        for warning in (*filter(None, [served.warning]), *network.warnings):
+            sink.write(now_ms, notice(spec, warning, now_ms))
         try:
-            request = self._request(spec, served)
+            request = self._request(spec, served, network)
         except OSError as refused:
             raise _invalid_entrypoint(refused, (self._clock.monotonic_s() - started_s) * 1000) from refused
+        await self._get_ready()
         try:
-            process, environment = await self._make(spec, request, sink, started_s)
+            process, environment = await self._make(spec, request, network, sink, started_s)
         except SpawnFailedError as failed:
             raise TierUnavailableError(f"no environment could be made: {failed}") from failed
         self._environments = {each: its for each, its in self._environments.items() if not its.is_gone}
@@ -87,17 +103,26 @@ class JailTier:
     async def prepare(self, runtime: str, architecture: str) -> None:
         """Makes what environments of this runtime have alike, before the first is asked for: it takes a Python
         interpreter's whole start. Knows no function and runs none. Never fails: `start` says what is wrong."""
-        with contextlib.suppress(RuntimeNotServedError):
+        with contextlib.suppress(RuntimeNotServedError, TierUnavailableError):
             served = await asyncio.to_thread(self._catalogue.serve, runtime, architecture)
+            await self._get_ready()
             self._launcher.prepare(_kind(served), served.interpreter, self._modules(served))
+
+    async def _get_ready(self) -> None:
+        try:
+            if self._before_first is not None:
+                await self._before_first()
+        except OSError as error:
+            raise TierUnavailableError(str(error)) from error
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.shutdown() for environment in list(self._environments)))
         self._environments.clear()
         self._sweep.close()
 
-    def _request(self, spec: EnvironmentSpec, served: Served) -> Request:
+    def _request(self, spec: EnvironmentSpec, served: Served, network: Network) -> Request:
         kind = _kind(served)
+        has_endpoint = self._on_endpoint is not None
         return Request(
             id=spec.id,
             kind=kind,
@@ -107,8 +132,9 @@ class JailTier:
             modules=self._modules(served),
             memory_mb=spec.memory_mb,
             disk_mb=spec.ephemeral_storage_mb,
-            environment=layout.variables(spec, served, has_endpoint=self._on_endpoint is not None),
+            environment=layout.variables(spec, served, has_endpoint=has_endpoint, has_local_aws=network.has_local_aws),
             command=() if kind == "python" else layout.command(spec, served),
+            has_egress=network.has_egress,
         )
 
     def _modules(self, served: Served) -> Path | None:
@@ -118,7 +144,7 @@ class JailTier:
         return folder if is_shown else None
 
     async def _make(
-        self, spec: EnvironmentSpec, request: Request, sink: LogSink, started_s: float
+        self, spec: EnvironmentSpec, request: Request, network: Network, sink: LogSink, started_s: float
     ) -> tuple[JailProcess, RunningEnvironment]:
         output, output_inside = os.pipe()
         is_managed = request.kind == "python" or request.interpreter is not None
@@ -132,21 +158,19 @@ class JailTier:
             inside.append(theirs.detach())
         log_pipe = LogPipe(sink, self._clock, output, telemetry)
         try:
-            process, listeners = await self._launcher.spawn(request, inside)
+            process, sockets = await self._launcher.spawn(request, inside)
         except BaseException:
             log_pipe.close()
             if ours is not None:
                 ours.close()
             raise
-        self._offer_endpoint(spec, process, listeners.pop(0))
-        if listeners and listeners[-1].type == socket.SOCK_DGRAM:
-            process.on_end(DnsForwarder(listeners.pop(), self._nameservers).close)
+        listeners = self._serve_inside(spec, process, network, sockets)
         transport: Transport
         try:
             if ours is not None:
                 transport = await FramedTransport.connect(ours)
             else:
-                transport = await HttpTransport.serve(listeners.pop())
+                transport = await HttpTransport.serve(listeners.pop(ports.RUNTIME_API))
         except BaseException:
             await process.kill()
             log_pipe.close()
@@ -154,11 +178,24 @@ class JailTier:
         environment = IdlingEnvironment(spec, process, transport, log_pipe, self._clock, started_s, self._sweep)
         return process, environment
 
-    def _offer_endpoint(self, spec: EnvironmentSpec, process: JailProcess, listener: socket.socket) -> None:
-        if self._on_endpoint is None:
-            listener.close()
-        else:
-            process.on_end(self._on_endpoint(spec, listener))
+    def _serve_inside(
+        self, spec: EnvironmentSpec, process: JailProcess, network: Network, sockets: list[socket.socket]
+    ) -> dict[int, socket.socket]:
+        """Names and Cosset's own endpoints; what is left of the listening sockets, by port."""
+        listeners = {each.getsockname()[1]: each for each in sockets if each.type == socket.SOCK_STREAM}
+        (datagrams,) = (each for each in sockets if each.type == socket.SOCK_DGRAM)
+        nameservers = self._nameservers if network.has_egress else no_nameservers
+        served = NameServer(datagrams, listeners.pop(ports.NAMES), nameservers, has_local_aws=network.has_local_aws)
+        process.on_end(served.close)
+        on_aws = self._on_aws if network.has_local_aws else None
+        offers = {ports.ENDPOINT: self._on_endpoint, ports.AWS_HTTPS: on_aws, ports.AWS_HTTP: on_aws}
+        for port, offer in offers.items():
+            listener = listeners.pop(port)
+            if offer is None:
+                listener.close()
+            else:
+                process.on_end(offer(spec, listener))
+        return listeners
 
 
 def _kind(served: Served) -> str:

@@ -85,8 +85,7 @@ class Cells:
         self._cells[cell.name] = cell
         self._loop.watch(cell.channel.fileno(), lambda: self._on_cell(cell))
         try:
-            message = {"event": "disk", "has_names": self._way_out is not None}
-            channel.send(cell.channel, message, [cell.image.loop_fd] if cell.image is not None else [])
+            channel.send(cell.channel, {"event": "disk"}, [cell.image.loop_fd] if cell.image is not None else [])
             self._spawners.fork(spawner, cell, theirs)
         except OSError as error:
             self._on_dead(cell)
@@ -184,7 +183,7 @@ class Cells:
             assignment = {
                 "code": request.code,
                 "layers": request.layers,
-                "network": self._network_of(cell),
+                "network": self._network_of(cell) if request.has_egress else None,
                 "scratch": None if cell.image is not None else cell.name,
                 "uid": cell.uid,
                 "disk_bytes": request.disk_mb * 1024 * 1024,

@@ -49,6 +49,7 @@ class Request:
     layers: Sequence[Path] = ()
     modules: Path | None = None
     command: Sequence[str] = ()
+    has_egress: bool = False
 
     def message(self) -> dict[str, Any]:
         return {
@@ -60,6 +61,7 @@ class Request:
             "disk_mb": self.disk_mb,
             "environment": dict(self.environment),
             "command": list(self.command),
+            "egress": self.has_egress,
         }
 
 
@@ -203,9 +205,8 @@ class LauncherClient:
         self._loop.add_reader(control.fileno(), self._on_readable)
 
     async def spawn(self, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
-        """The running environment and its listening sockets: the platform's endpoint, then (for programs) the Runtime
-        API. `fds` become the launcher's: the output pipe, for managed runtimes the telemetry pipe, and for Python the
-        transport.
+        """The running environment and the sockets that listen inside it (runtimes/sealing/ports.py). `fds` become the
+        launcher's: the output pipe, for managed runtimes the telemetry pipe, and for Python the transport.
 
         Raises: SpawnFailedError, with nothing left behind.
         """

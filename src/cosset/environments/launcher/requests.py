@@ -39,7 +39,7 @@ class RootKey:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """One environment. `code` and `layers` are relative to the data folder."""
+    """One environment. `code` and `layers` are relative to the data folder. `has_egress`: as far as the host has it."""
 
     id: str
     root: RootKey
@@ -50,6 +50,7 @@ class Spawn:
     environment: dict[str, str]
     command: tuple[str, ...]
     fd_names: tuple[str, ...]
+    has_egress: bool = False
 
 
 def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
@@ -82,6 +83,7 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
         _environment(message.get("environment")),
         _command(message.get("command"), root.kind),
         _descriptors(root),
+        message.get("egress") is True,
     )
 
 

@@ -15,17 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from cosset.environments.launcher import trust
 from cosset.environments.launcher.cell import Cell, kill_pidfd
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey
 from cosset.environments.launcher.scratch import NAME as SCRATCH_NAME
 from cosset.environments.launcher.scratch import Scratch
-from cosset.runtimes.sealing import channel, filesystem, kernel, seal, spawner
+from cosset.runtimes.sealing import channel, filesystem, kernel, ports, seal, spawner
 from cosset.runtimes.sealing import filter as seccomp
 
 MAX_SPAWNERS = 32
-RUNTIME_API_PORT = 9001
-ENDPOINT_PORT = 4566
 _RUNTIME_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
 _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 _CONTROL_FD = 3
@@ -129,11 +128,6 @@ class Spawners:
         os.waitpid(spawner.pid, 0)
 
 
-def ports(key: RootKey) -> tuple[int, ...]:
-    """What is listened on inside, in the order in which the sockets come out."""
-    return (ENDPOINT_PORT,) if key.kind == "python" else (ENDPOINT_PORT, RUNTIME_API_PORT)
-
-
 def start(key: RootKey, *, mount_point: Path, data: Path, scratch: Scratch) -> Spawner:
     """Forks it; whether it could make its root shows when it is first asked to fork."""
     ours, theirs = channel.pair()
@@ -154,14 +148,14 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(2, 1)  # what the owner prints is for its user
-        filesystem.enter_root(str(mount_point), _folders(key, data), _copies(key))
+        filesystem.enter_root(str(mount_point), _folders(key, data), _copies(key), trust.read(data))
         if _identity(filesystem.SCRATCH) != scratch.identity:
             raise PermissionError("the scratch folder has been replaced")
         os.dup2(control.fileno(), _CONTROL_FD, inheritable=key.kind == "python")
         kernel.close_fds_from(_CONTROL_FD + 1)
         if key.kind == "python":
             _become_zygote(key)
-        cell = seal.Cell(ports(key), seccomp.program(kernel.MACHINE), spawner.run_program)
+        cell = seal.Cell(ports.OF_PROGRAMS, seccomp.program(kernel.MACHINE), spawner.run_program)
         spawner.serve(socket.socket(fileno=_CONTROL_FD), cell)
     except BaseException as error:  # noqa: BLE001 - the boundary of this process
         sys.stderr.write(f"cosset: spawner for {key.interpreter or key.kind}: {type(error).__name__}: {error}\n")

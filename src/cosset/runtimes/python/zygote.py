@@ -29,7 +29,7 @@ def main(control_fd):
     import client
     from awslambdaric import bootstrap
     from sealing import filter as seccomp
-    from sealing import kernel, seal, spawner
+    from sealing import kernel, ports, seal, spawner
 
     importlib.import_module("awslambdaric.lambda_literals")  # the bootstrap loads it on every start
 
@@ -40,7 +40,7 @@ def main(control_fd):
             _run_wrapper(assignment, fds, sources)
         _run_function(assignment, fds, own_path, bootstrap, client.FramedRuntimeClient)
 
-    cell = seal.Cell([4566], seccomp.program(kernel.MACHINE), run)
+    cell = seal.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), run)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("sealing", "client", "wrapper")]:
         del sys.modules[name]
     gc.collect()

@@ -29,7 +29,13 @@ SANDBOX_GID = 990
 """The user inside, by the numbers AWS gives its own (sbx_user1051)."""
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr")
-_SHARED_CONFIGURATION = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/alternatives")
+_SHARED_CONFIGURATION = ("/etc/pki/ca-trust/extracted", "/etc/alternatives")
+_CERTIFICATES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+_BUNDLES = ("ca-certificates.crt", "ca-bundle.crt")
+"""Of all authorities in one file, as the families of Linux call it: for Go, curl, and who else does not look into the
+folder."""
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+OWN_AUTHORITY = "/etc/ssl/certs/cosset.pem"
 _COPIED_CONFIGURATION = (
     "/etc/ld.so.cache",
     "/etc/mime.types",
@@ -46,6 +52,7 @@ _OWN_CONFIGURATION = {
     "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:3 attempts:2\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
+_LARGEST_COPY_BYTES = 512 * 1024
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", HIDDEN)
 _HIDDEN_FOLDERS = (DATA, SCRATCH, _NEW_PROC, _OLD_ROOT)
@@ -55,11 +62,19 @@ _READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: kernel.MS_RELATIME}
 
 
-def enter_root(mount_point: str, folders: dict[str, str], copies: dict[str, str]) -> None:
+class Authority:
+    """A certificate authority: its certificate in PEM, and OpenSSL's hash of its subject, by which it is looked up."""
+
+    def __init__(self, certificate: bytes, subject_hash: str) -> None:
+        self.certificate = certificate
+        self.subject_hash = subject_hash
+
+
+def enter_root(mount_point: str, folders: dict[str, str], copies: dict[str, str], authority: Authority | None) -> None:
     """Gives this process, in a mount namespace of its own, the read-only root that its environments start from.
 
     `folders` maps places inside to further host folders or files; DATA and SCRATCH stay writable. `copies` maps
-    small files.
+    small files. `authority` is trusted besides those that the host trusts; None: there is no such.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -72,6 +87,7 @@ def enter_root(mount_point: str, folders: dict[str, str], copies: dict[str, str]
         os.makedirs(mount_point + folder, 0o755)
     _add_system(mount_point)
     _add_configuration(mount_point)
+    _add_certificates(mount_point, authority)
     _add_devices(mount_point)
     for target, source in sorted(folders.items()):
         bind(source, mount_point + target, 0 if target in (DATA, SCRATCH) else _READ_ONLY)
@@ -166,6 +182,45 @@ def _add_configuration(root: str) -> None:
         os.makedirs(os.path.dirname(root + path), 0o755, exist_ok=True)
         with open(root + path, "wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
+
+
+def _add_certificates(root: str, authority: Authority | None) -> None:
+    """The host's, in folders of our own, so that one may be added in each way in which it is looked for."""
+    for folder in _CERTIFICATES:
+        if authority is None:
+            if os.path.isdir(folder):
+                bind(folder, root + folder, _READ_ONLY)
+            continue
+        if folder == os.path.dirname(AUTHORITIES) or os.path.isdir(folder):
+            os.makedirs(root + folder)
+            for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+                _show_certificate(entry, root + entry.path)
+            for bundle in _BUNDLES:
+                if folder + "/" + bundle == AUTHORITIES or os.path.exists(folder + "/" + bundle):
+                    _write_bundle(folder + "/" + bundle, root, authority)
+            for name in ("cosset.pem", authority.subject_hash + ".0"):
+                with open("%s%s/%s" % (root, folder, name), "wb") as file:
+                    file.write(authority.certificate)
+
+
+def _show_certificate(entry: os.DirEntry[str], target: str) -> None:
+    if entry.is_symlink():
+        os.symlink(os.readlink(entry.path), target)
+    elif entry.is_dir() or entry.stat().st_size > _LARGEST_COPY_BYTES:
+        bind(entry.path, target, _READ_ONLY)
+    else:
+        _copy(entry.path, target)
+
+
+def _write_bundle(path: str, root: str, authority: Authority) -> None:
+    content = b""
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            content = file.read()
+    if os.path.lexists(root + path):
+        os.unlink(root + path)
+    with open(root + path, "wb") as file:
+        file.write(content + authority.certificate)
 
 
 def _add_devices(root: str) -> None:

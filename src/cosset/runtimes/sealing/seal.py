@@ -19,6 +19,7 @@ import sys
 
 from . import channel as messages
 from . import filesystem, kernel, netlink
+from . import ports as inside
 
 MYPY = False
 if MYPY:
@@ -32,13 +33,12 @@ if MYPY:
 # A core limit of 1, not 0: only then does the kernel hand no dump to the host's own crash reporter either.
 _LIMITS = {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: 1024, resource.RLIMIT_CORE: 1}
 _BACKLOG = 64
-_NAMES_PORT = 53
 EXEC_FAILED = 126
 """Exit code of a runtime that could not be started at all, as a shell would answer."""
 
 
 class Cell:
-    """What every environment of one spawner has alike. `ports` are listened on at 127.0.0.1 inside and passed out."""
+    """What every environment of one spawner has alike. `ports` are listened on inside and passed out (ports.py)."""
 
     def __init__(self, ports: Sequence[int], filter_program: bytes, run: Runtime) -> None:
         self.ports = ports
@@ -52,7 +52,7 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
         received = messages.receive(channel)
         if received is None:
             os._exit(0)
-        listeners = prepare(cell.ports, received[1], has_names=received[0]["has_names"])
+        listeners = prepare(cell.ports, received[1])
         messages.send(channel, {"event": "prepared"}, [listener.fileno() for listener in listeners])
         for listener in listeners:
             listener.close()
@@ -76,9 +76,9 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
     os._exit(0)
 
 
-def prepare(ports: Sequence[int], disks: Sequence[int], *, has_names: bool) -> list[socket.socket]:
+def prepare(ports: Sequence[int], disks: Sequence[int]) -> list[socket.socket]:
     """Namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc; the disk behind /tmp
-    where there is one, whose descriptor is closed. `has_names`: the last socket is the one that names are asked at."""
+    where there is one, whose descriptor is closed."""
     os.setsid()
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
     socket.sethostname("localhost")
@@ -90,10 +90,9 @@ def prepare(ports: Sequence[int], disks: Sequence[int], *, has_names: bool) -> l
         listener.bind(("127.0.0.1", port))
         listener.listen(_BACKLOG)
         listeners.append(listener)
-    if has_names:
-        names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        names.bind(("127.0.0.1", _NAMES_PORT))
-        listeners.append(names)
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind(("127.0.0.1", inside.NAMES))
+    listeners.append(names)
     for disk in disks:
         filesystem.mount_disk(disk, "/tmp")
         os.close(disk)

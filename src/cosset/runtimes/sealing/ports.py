@@ -1,0 +1,16 @@
+"""What is listened on at 127.0.0.1 inside every environment. The sockets are passed out: the host accepts on them, so
+that whatever comes in through one is known to come from inside that environment. Read next: seal.py.
+"""
+
+from __future__ import annotations
+
+ENDPOINT = 4566
+RUNTIME_API = 9001
+AWS_HTTPS = 443
+AWS_HTTP = 80
+"""What the names of AWS's own endpoints lead to."""
+NAMES = 53
+"""Over UDP too."""
+
+OF_ALL = (ENDPOINT, AWS_HTTPS, AWS_HTTP, NAMES)
+OF_PROGRAMS = (*OF_ALL, RUNTIME_API)
