@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import resource
 import signal
 import socket
 import sys
@@ -66,6 +67,8 @@ def handler(event, context):
         "environment": dict(os.environ),
         "groups": _read("/proc/self/cgroup"),
         "cwd": os.getcwd(),
+        "modes": {path: oct(os.stat(path).st_mode & 0o7777) for path in ("/tmp", "/var/task", "/opt", "/var/runtime")},
+        "limits": {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1] for name in event["limits"]},
         "argv": sys.argv,
         "modules": sorted(name for name in sys.modules if name.startswith(("sealing", "client", "cosset"))),
     }

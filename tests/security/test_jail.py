@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 ATTACK = (Path(__file__).parent / "inside.py").read_text()
 SECRET = "MY_TEST_SECRET_VARIABLE"
+LIMITS = {"NOFILE": 1024, "NPROC": 1024, "CORE": 1, "MEMLOCK": 65536, "MSGQUEUE": 819200, "NICE": 0, "RTPRIO": 0}
 
 
 def in_jail(scenario: Callable[[Jail], Awaitable[None]], **options: Any) -> None:
@@ -52,7 +53,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             targets = ["/var/task/x", "/opt/x", "/var/runtime/x", "/usr/x", "/x", "/etc/passwd", "/.cosset/data/x"]
             targets += ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/dev/x"]
             addresses = [["127.0.0.1", listener.getsockname()[1]], ["169.254.169.254", 80], ["1.1.1.1", 53]]
-            question = {"paths": paths, "targets": targets, "addresses": addresses}
+            question = {"paths": paths, "targets": targets, "addresses": addresses, "limits": list(LIMITS)}
             attacker = await inside.start({"app.py": ATTACK}, memory_mb=1769)
             answer = await attacker.invoke(event(json.dumps(question).encode()))
             assert answer.outcome is Outcome.SUCCESS, answer
@@ -131,6 +132,10 @@ def test_is_as_aws_has_it(findings: dict[str, Any]) -> None:
     assert findings["cwd"] == "/var/task"
     assert findings["ignored"] == []
     assert findings["modules"] == []
+    # Recorded: test_runtime_introspection_x86. There root owns them; here no other user is mapped.
+    modes = {"/tmp": "0o1777", "/var/task": "0o755", "/opt": "0o755", "/var/runtime": "0o755"}
+    assert findings["modes"] == modes
+    assert findings["limits"] == LIMITS
     assert findings["argv"] == ["/var/runtime/bootstrap.py"]
 
 

@@ -80,7 +80,7 @@ def test_says_how_much_room_there_is_and_bounds_inodes(size_mb: int) -> None:
         room_mb, inodes, files, mode = json.loads(answer.payload)
         assert size_mb <= room_mb <= size_mb * 1.05
         assert size_mb * 64 <= inodes <= size_mb * 70
-        assert (files, mode) == ([], "0o40700")
+        assert (files, mode) == ([], "0o41777")
 
     in_jail(scenario)
 

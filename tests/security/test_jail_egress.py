@@ -52,6 +52,14 @@ def handler(event, context):
     return [globals()[name](*arguments) for name, *arguments in event]
 """
 
+LOOK_UP = """
+def look_up(name):
+    try:
+        return sorted({found[4][0] for found in socket.getaddrinfo(name, 1)})
+    except socket.gaierror:
+        return None
+"""
+
 
 @pytest.fixture(scope="module")
 def net() -> Iterator[Internet]:
@@ -107,6 +115,7 @@ def test_has_no_ip_version_6(net: Internet) -> None:
         assert others
         visits = [["visit", f"{address}%eth0", PORT] for address in others[-1:]]
         assert await ask(environment, *visits) in ([errno.ETIMEDOUT], ["TimeoutError"])
+        assert await ask(environment, ["visit", "2001:db8::7", PORT]) == [errno.ENETUNREACH]
 
     with_egress(net, scenario)
 
@@ -137,7 +146,7 @@ def test_no_environment_reaches_another_nor_does_anyone_outside(net: Internet) -
 
 
 def test_names_are_answered_by_the_hosts_resolver(net: Internet) -> None:
-    source = VISITOR + "\ndef look_up(name): return sorted({a[4][0] for a in socket.getaddrinfo(name, 1)})\n"
+    source = VISITOR + LOOK_UP
 
     async def scenario() -> None:
         answering = NameServer()
@@ -181,6 +190,32 @@ def test_there_is_no_way_out_without_the_setting(net: Internet) -> None:
     async def scenario(inside: Jail) -> None:
         environment = await inside.start({"app.py": VISITOR})
         assert await ask(environment, ["visit", PUBLIC, PORT]) == [errno.ENETUNREACH]
+
+    with_egress(net, scenario, egress_to=None)
+
+
+def test_a_function_may_go_without(net: Internet) -> None:
+    """Its variables can only take: what is neither `on` nor `off` is `off`, and said so."""
+
+    async def scenario(inside: Jail) -> None:
+        visits = [["visit", PUBLIC, PORT], ["look_up", "shop.example"]]
+        source = VISITOR + LOOK_UP
+        for value in ("off", "OFF", "yes"):
+            environment = await inside.start({"app.py": source}, variables={"COSSET_EGRESS": value})
+            assert await ask(environment, *visits) == [errno.ENETUNREACH, None]
+        assert len([line for line in inside.lines.events if "COSSET_EGRESS is neither" in line]) == 2
+        environment = await inside.start({"app.py": source}, variables={"COSSET_EGRESS": "on"})
+        assert await ask(environment, visits[0]) == [HOST]
+
+    with_egress(net, scenario)
+
+
+def test_a_function_gets_no_more_than_the_host_gives(net: Internet) -> None:
+    async def scenario(inside: Jail) -> None:
+        for has_egress in (True, False):  # also where only the launcher knows that there is none
+            inside.tier._has_egress = has_egress
+            environment = await inside.start({"app.py": VISITOR}, variables={"COSSET_EGRESS": "on"})
+            assert await ask(environment, ["visit", PUBLIC, PORT]) == [errno.ENETUNREACH]
 
     with_egress(net, scenario, egress_to=None)
 

@@ -27,7 +27,7 @@ async def main():
     async with jail(has_cpu_quota=False) as inside:
         environment = await inside.start({"app.py": open(sys.argv[2]).read()}, memory_mb=1769)
         question = {"paths": ["/etc/shadow", str(inside.data)], "targets": ["/var/task/x", "/x"],
-                    "addresses": [["1.1.1.1", 53]]}
+                    "addresses": [["1.1.1.1", 53]], "limits": ["MEMLOCK"]}
         found["attack"] = json.loads((await environment.invoke(event(json.dumps(question).encode()))).payload)
         await environment.shutdown()
         hungry = "def handler(e, c):\\n kept = []\\n while True: kept.append(bytearray(1 << 22))"

@@ -31,7 +31,15 @@ if MYPY:
 
 
 # A core limit of 1, not 0: only then does the kernel hand no dump to the host's own crash reporter either.
-_LIMITS = {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: 1024, resource.RLIMIT_CORE: 1}
+_LIMITS = {
+    resource.RLIMIT_NOFILE: 1024,
+    resource.RLIMIT_NPROC: 1024,
+    resource.RLIMIT_CORE: 1,
+    resource.RLIMIT_MEMLOCK: 64 * 1024,
+    resource.RLIMIT_MSGQUEUE: 819200,
+    resource.RLIMIT_NICE: 0,
+    resource.RLIMIT_RTPRIO: 0,
+}
 _BACKLOG = 64
 EXEC_FAILED = 126
 """Exit code of a runtime that could not be started at all, as a shell would answer."""
@@ -111,7 +119,7 @@ def assign(assignment: dict[str, Any], filter_program: bytes, disk: int | None) 
     filesystem.add_own_folders(assignment["code"], assignment["layers"], assignment["scratch"])
     if assignment["scratch"] is None:
         os.chown("/tmp", assignment["uid"], assignment["uid"])
-        os.chmod("/tmp", 0o700)
+    os.chmod("/tmp", 0o1777)
     # After the launcher has put this process into its cgroups, so that they look like the root from inside.
     kernel.unshare(kernel.CLONE_NEWCGROUP)
     os.umask(0o022)
