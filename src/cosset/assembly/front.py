@@ -47,17 +47,31 @@ def make_services(
         return iam_service(ground.store, clock)
 
     def make_sts() -> Service:
+        from cosset.services.iam.mfa_devices import MfaBook
         from cosset.services.iam.oidc_book import OidcBook
         from cosset.services.sts.service import sts_service
 
-        return sts_service(ground.directory, ground.directory.sessions, OidcBook(ground.store), clock)
+        return sts_service(
+            ground.directory, ground.directory.sessions, OidcBook(ground.store), MfaBook(ground.store, clock), clock
+        )
 
     def make_logs() -> Service:
         from cosset.services.logs.service import logs_service
 
         return logs_service(ground.store, ground.segments, clock)
 
-    makers = {"lambda": make_lambda, "iam": make_iam, "sts": make_sts, "logs": make_logs}
+    def make_cloudwatch() -> Service:
+        from cosset.services.cloudwatch.service import cloudwatch_service
+
+        return cloudwatch_service(ground.store, ground.metrics, clock)
+
+    makers = {
+        "lambda": make_lambda,
+        "iam": make_iam,
+        "sts": make_sts,
+        "logs": make_logs,
+        "cloudwatch": make_cloudwatch,
+    }
     return [LateService(name, make) for name, make in makers.items()]
 
 

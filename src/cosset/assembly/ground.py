@@ -1,4 +1,4 @@
-"""What every room stands on, opened: what is kept, who is who, who decides, where logs go."""
+"""What every room stands on, opened: what is kept, who is who, who decides, where logs and measurements go."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from cosset.identity.access_book import AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.policy_sources import ResourceSource
 from cosset.observe.log_buffer import LogBuffer
+from cosset.observe.metric_buffer import MetricBuffer
 from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.held_policies import CarriedPolicies, IamResources, RoleTrust
 from cosset.services.iam.policy_book import PolicyBook
@@ -20,18 +21,21 @@ from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
 from cosset.settings import Settings
 from cosset.store.database import Store
+from cosset.store.metrics import MetricStore
 from cosset.store.segments import SegmentStore
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every room stands on: what is kept, who is who, where logs go."""
+    """What every room stands on: what is kept, who is who, where logs and measurements go."""
 
     data: Path
     store: Store
     segments: SegmentStore
     directory: IamDirectory
     logs: LogBuffer
+    metrics: MetricStore
+    meter: MetricBuffer
     access_book: AccessBook
     access_log: AccessLog
 
@@ -53,9 +57,13 @@ async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clo
     retention = LogRetention(store, segments, clock)
     retention.start()
     stack.push_async_callback(retention.close)
+    metrics = MetricStore(store, clock)
+    meter = MetricBuffer(metrics, clock)
+    meter.start()
+    stack.push_async_callback(meter.close)
     directory = IamDirectory(store, clock, dev=settings.dev)
     book = AccessBook()
-    return Ground(data, store, segments, directory, logs, book, AccessLog(store, book, clock))
+    return Ground(data, store, segments, directory, logs, metrics, meter, book, AccessLog(store, book, clock))
 
 
 def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:

@@ -1,0 +1,169 @@
+"""Measurements of functions on their way to the store: taken at once, added up by the minute, written every second.
+
+Implements `function_metrics.FunctionMeter`. What cannot be written (a full disk) stays and is tried again; at the bound
+new series are left out, and the log says how many. A crash loses the last second at most.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from cosset.clock import Clock
+from cosset.observe.function_metrics import FREE_STORAGE_MB, FunctionMetric, MeteredCall, Run, keys_of, usage_key
+from cosset.observe.metrics import MINUTE_S, Cell, Distribution, MetricKey, Usage, UsageKey
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+MAX_TALLIES = 50_000
+FLUSH_S = 30.0
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
+
+_Tally = tuple[int, MeteredCall, FunctionMetric]
+
+
+class MetricSink(Protocol):
+    """Keeps measurements (store/metrics.py)."""
+
+    async def add(self, cells: Sequence[Cell], usage: Iterable[tuple[UsageKey, Usage]] = ()) -> None:
+        """Durable on return; all of it or nothing."""
+        ...
+
+
+class MetricsNotDurableError(Exception):
+    """Measurements could not be written within the time that a flush waits. They are still tried."""
+
+
+class MetricBuffer:
+    """`start` runs the writer as a task on the running loop; `close` writes what is left and ends it."""
+
+    def __init__(self, sink: MetricSink, clock: Clock, max_tallies: int = MAX_TALLIES) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._max_tallies = max_tallies
+        self._tallies: dict[_Tally, Distribution] = {}
+        self._usage: dict[UsageKey, Usage] = {}
+        self._left_out = 0
+        self._month_of: tuple[int, str] = (-1, "")
+        self._arrived = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="metric buffer")
+
+    def measure(self, call: MeteredCall, metric: FunctionMetric, value: float = 1.0) -> None:
+        minute = self._clock.now_ms() // (MINUTE_S * 1000)
+        key = (minute, call, metric)
+        tally = self._tallies.get(key)
+        if tally is None:
+            if len(self._tallies) >= self._max_tallies:
+                self._left_out += 1
+                return
+            tally = self._tallies[key] = Distribution()
+        tally.add(value)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def ran(self, call: MeteredCall, run: Run) -> None:
+        self.measure(call, FunctionMetric.INVOCATIONS)
+        self.measure(call, FunctionMetric.ERRORS, 1.0 if run.is_error else 0.0)
+        self.measure(call, FunctionMetric.THROTTLES, 0.0)
+        self.measure(call, FunctionMetric.DURATION, run.duration_ms)
+        key = usage_key(call, self._month(), run.architecture)
+        usage = self._usage.get(key)
+        if usage is None:
+            usage = self._usage[key] = Usage()
+        usage.requests += 1
+        usage.billed_ms += run.billed_ms
+        usage.memory_mb_ms += run.billed_ms * run.memory_mb
+        usage.storage_mb_ms += run.billed_ms * max(0, run.storage_mb - FREE_STORAGE_MB)
+
+    def throttled(self, call: MeteredCall) -> None:
+        self.measure(call, FunctionMetric.THROTTLES)
+
+    async def flush(self) -> None:
+        """Raises: MetricsNotDurableError."""
+        if not self._tallies and not self._usage and not self._writing.locked():
+            return
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._write()
+        except TimeoutError:
+            raise MetricsNotDurableError(f"measurements are not durable after {FLUSH_S} s") from None
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self._write()
+        except Exception:
+            logger.exception("%d measurements could not be written and are lost", len(self._tallies))
+
+    async def _run(self) -> None:
+        delay_s = _FIRST_RETRY_S
+        while True:
+            await self._arrived.wait()
+            await self._clock.sleep(INTERVAL_S)
+            self._arrived.clear()
+            try:
+                await self._write()
+                delay_s = _FIRST_RETRY_S
+            except Exception as error:  # noqa: BLE001 - the buffer's own task: whatever the store's trouble is, it must live
+                logger.error("measurements wait %.1f s: %r", delay_s, error)
+                self._arrived.set()
+                await self._clock.sleep(delay_s)
+                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+
+    async def _write(self) -> None:
+        """Writes what is there. What fails stays, added to what came meanwhile."""
+        async with self._writing:
+            tallies, usage = self._tallies, self._usage
+            self._tallies, self._usage = {}, {}
+            if self._left_out:
+                logger.error("%d measurements were left out: the metric buffer was full", self._left_out)
+                self._left_out = 0
+            if not tallies and not usage:
+                return
+            # Shielded: a commit that was submitted happens, and must not be counted again by whoever comes next.
+            writing = asyncio.ensure_future(self._sink.add(cells_of(tallies), list(usage.items())))
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait((writing,))
+                if writing.exception() is not None:
+                    self._put_back(tallies, usage)
+                raise
+            except BaseException:
+                self._put_back(tallies, usage)
+                raise
+
+    def _put_back(self, tallies: dict[_Tally, Distribution], usage: dict[UsageKey, Usage]) -> None:
+        for key, values in self._tallies.items():
+            tallies.setdefault(key, Distribution()).merge(values)
+        self._tallies = tallies
+        for owner, each in self._usage.items():
+            usage.setdefault(owner, Usage()).add(each)
+        self._usage = usage
+
+    def _month(self) -> str:
+        hour = self._clock.now_ms() // 3_600_000
+        if self._month_of[0] != hour:
+            self._month_of = hour, time.strftime("%Y-%m", time.gmtime(hour * 3600))
+        return self._month_of[1]
+
+
+def cells_of(tallies: dict[_Tally, Distribution]) -> list[Cell]:
+    """Each measurement where it counts: several calls share the function's metric and the account's."""
+    taken: dict[tuple[MetricKey, str, int], Distribution] = {}
+    for (minute, call, metric), values in tallies.items():
+        for key in keys_of(call, metric):
+            place = key, metric.unit, minute * MINUTE_S
+            if place in taken:
+                taken[place].merge(values)
+            else:
+                taken[place] = values.copy()
+    return [Cell(key, unit, start_s, MINUTE_S, values) for (key, unit, start_s), values in taken.items()]

@@ -1,0 +1,271 @@
+"""The store of metrics: one row for each metric, unit and period, added up, thinned out as it ages; and the bill.
+
+Periods are a second or a minute when they come. As on AWS a second's is kept for 3 hours, a minute's for 15 days, five
+minutes' for 63 days, an hour's for 455 days: what is older is added to the next wider period. Every value is in exactly
+one row. Read next: metric_tables.py.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from cosset.clock import Clock
+from cosset.observe.metrics import Cell, Distribution, MetricKey, Usage, UsageKey
+from cosset.store.database import Store, Transaction
+from cosset.store.errors import OverloadedError
+from cosset.store.metric_tables import (
+    ADD_POINT,
+    CHANGE_POINT,
+    DELETE_POINT,
+    FIND_SERIES,
+    READ_POINT,
+    points,
+    series,
+    usage,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_SERIES = 100_000
+"""Metrics of one account and region."""
+HOUR_S, DAY_S = 3600, 86_400
+KEEP_S = 455 * DAY_S
+# From periods narrower than the first number, older than the second, to periods of the third.
+TIERS = ((60, 3 * HOUR_S, 60), (300, 15 * DAY_S, 300), (3600, 63 * DAY_S, 3600))
+_KNOWN_LIMIT = 20_000
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    start_s: int
+    width_s: int
+    unit: str
+    values: Distribution
+
+
+class TooManyMetricsError(OverloadedError):
+    """An account has as many metrics as are kept."""
+
+
+class MetricStore:
+    """Implements `observe.metric_buffer.MetricSink`."""
+
+    def __init__(self, store: Store, clock: Clock, max_series: int = MAX_SERIES) -> None:
+        self._store = store
+        self._clock = clock
+        self._max_series = max_series
+        self._known: dict[MetricKey, tuple[int, int]] = {}
+
+    async def add(
+        self, cells: Sequence[Cell], usage: Iterable[tuple[UsageKey, Usage]] = (), *, refuse_new: bool = False
+    ) -> None:
+        """Durable on return; all of it or nothing, but for new metrics beyond the bound: they are left out.
+
+        Raises: TooManyMetricsError, with `refuse_new` and nothing done, where one would be left out.
+        """
+        owed = list(usage)
+        try:
+            found = await self._store.write(lambda tx: self.put(tx, cells, owed))
+        except TooManyMetricsError:
+            if refuse_new:
+                raise
+            logger.error("new metrics are left out: an account keeps %d", self._max_series)
+            found = await self._store.write(lambda tx: self.put(tx, cells, owed, only_known=True))
+        if len(self._known) + len(found) > _KNOWN_LIMIT:
+            self._known.clear()
+        self._known.update(found)
+
+    def put(
+        self,
+        tx: Transaction,
+        cells: Sequence[Cell],
+        usage: Sequence[tuple[UsageKey, Usage]] = (),
+        *,
+        only_known: bool = False,
+    ) -> dict[MetricKey, tuple[int, int]]:
+        """What was found out about the series on the way. Raises TooManyMetricsError."""
+        found: dict[MetricKey, tuple[int, int]] = {}
+        for cell in cells:
+            known = found.get(cell.key) or self._known.get(cell.key)
+            if known is None or known[1] < cell.start_s:
+                try:
+                    known = found[cell.key] = self._touch(tx, cell)
+                except TooManyMetricsError:
+                    if only_known:
+                        continue
+                    raise
+            _add_point(tx, known[0], cell.unit, cell.start_s, cell.width_s, cell.values)
+        for owner, used in usage:
+            _add_usage(tx, owner, used)
+        return found
+
+    def _touch(self, tx: Transaction, cell: Cell) -> tuple[int, int]:
+        """The series' number, and the last time that it had a value; makes it when it is not there."""
+        digest = _digest(cell.key)
+        row = tx.execute(FIND_SERIES, {"the_digest": digest}).one_or_none()
+        if row is None:
+            return self._make(tx, cell, digest), cell.start_s
+        if row.last_s < cell.start_s:
+            tx.execute(update(series).where(series.c.id == row.id).values(last_s=cell.start_s))
+        return row.id, max(row.last_s, cell.start_s)
+
+    def _make(self, tx: Transaction, cell: Cell, digest: str) -> int:
+        key = cell.key
+        query = select(func.count()).where(series.c.account == key.account, series.c.region == key.region)
+        if tx.execute(query).scalar_one() >= self._max_series:
+            raise TooManyMetricsError
+        made = tx.execute(
+            insert(series).values(
+                digest=digest,
+                account=key.account,
+                region=key.region,
+                namespace=key.namespace,
+                name=key.name,
+                dimensions=[list(pair) for pair in key.dimensions],
+                last_s=cell.start_s,
+            )
+        )
+        assert made.inserted_primary_key is not None
+        return int(made.inserted_primary_key[0])
+
+    async def points(self, key: MetricKey, start_s: int, end_s: int) -> list[Point]:
+        """What begins within the time, oldest first."""
+        query = (
+            select(points)
+            .join(series, series.c.id == points.c.series)
+            .where(series.c.digest == _digest(key), points.c.start_s >= start_s, points.c.start_s < end_s)
+            .order_by(points.c.start_s)
+        )
+        rows = await self._store.read(lambda tx: list(tx.execute(query)))
+        return [_point(row) for row in rows]
+
+    async def find(
+        self, account: str, region: str, *, namespace: str | None = None, name: str | None = None, since_s: int = 0
+    ) -> list[MetricKey]:
+        """The metrics that had a value since then, in order of their names."""
+        query = (
+            select(series)
+            .where(series.c.account == account, series.c.region == region, series.c.last_s >= since_s)
+            .order_by(series.c.namespace, series.c.name, series.c.id)
+        )
+        if namespace is not None:
+            query = query.where(series.c.namespace == namespace)
+        if name is not None:
+            query = query.where(series.c.name == name)
+        rows = await self._store.read(lambda tx: list(tx.execute(query)))
+        return [_key(row) for row in rows]
+
+    async def usage(self, account: str | None, month: str) -> list[tuple[UsageKey, Usage]]:
+        """What was used in the month; of all accounts where None is given."""
+        query = select(usage).where(usage.c.month == month).order_by(usage.c.function_name, usage.c.region)
+        if account is not None:
+            query = query.where(usage.c.account == account)
+        rows = await self._store.read(lambda tx: list(tx.execute(query)))
+        return [(_usage_key(row), _usage(row)) for row in rows]
+
+    async def age(self) -> int:
+        """Adds what is old to wider periods and forgets what is too old; how many rows went."""
+        gone = 0
+        now_s = self._clock.now_ms() // 1000
+        for narrower, after_s, width_s in TIERS:
+            while moved := await self._store.write(_widen(narrower, (now_s - after_s) // width_s * width_s, width_s)):
+                gone += moved
+        gone += await self._store.write(
+            lambda tx: tx.execute(delete(points).where(points.c.start_s < now_s - KEEP_S)).rowcount
+        )
+        if await self._store.write(
+            lambda tx: tx.execute(delete(series).where(series.c.last_s < now_s - KEEP_S)).rowcount
+        ):
+            self._known.clear()
+        return gone
+
+
+def _widen(narrower: int, before_s: int, width_s: int) -> Any:
+    query = select(points).where(points.c.width_s < narrower, points.c.start_s < before_s).limit(_BATCH)
+
+    def work(tx: Transaction) -> int:
+        rows = list(tx.execute(query))
+        for row in rows:
+            tx.execute(DELETE_POINT, _place(row.series, row.start_s, row.width_s, row.unit))
+            _add_point(tx, row.series, row.unit, row.start_s // width_s * width_s, width_s, _point(row).values)
+        return len(rows)
+
+    return work
+
+
+def _add_point(tx: Transaction, number: int, unit: str, start_s: int, width_s: int, more: Distribution) -> None:
+    place = _place(number, start_s, width_s, unit)
+    row = tx.execute(READ_POINT, place).one_or_none()
+    values = more
+    if row is not None:
+        values = _point(row).values
+        values.merge(more)
+    written = {
+        "count": values.count,
+        "total": values.total,
+        "lowest": values.lowest,
+        "highest": values.highest,
+        "value_counts": values.pack_values(),
+    }
+    if row is not None:
+        tx.execute(CHANGE_POINT, {**place, **written})
+        return
+    named = {"series": number, "start_s": start_s, "width_s": width_s, "unit": unit}
+    tx.execute(ADD_POINT, {**named, **written})
+
+
+def _add_usage(tx: Transaction, owner: UsageKey, used: Usage) -> None:
+    named = {
+        "account": owner.account,
+        "region": owner.region,
+        "function_name": owner.function_name,
+        "month": owner.month,
+        "architecture": owner.architecture,
+    }
+    place = [usage.c[name] == value for name, value in named.items()]
+    amounts = {
+        "requests": used.requests,
+        "billed_ms": used.billed_ms,
+        "memory_mb_ms": used.memory_mb_ms,
+        "storage_mb_ms": used.storage_mb_ms,
+    }
+    more = {name: usage.c[name] + amount for name, amount in amounts.items()}
+    if not tx.execute(update(usage).where(*place).values(**more)).rowcount:
+        tx.execute(insert(usage).values(**named, **amounts))
+
+
+def _place(number: int, start_s: int, width_s: int, unit: str) -> dict[str, Any]:
+    return {"at_series": number, "at_start_s": start_s, "at_width_s": width_s, "at_unit": unit}
+
+
+def _point(row: Row[Any]) -> Point:
+    # By name: a row's own `count` is a method.
+    found = row._mapping
+    values = Distribution.unpack(
+        found["count"], found["total"], found["lowest"], found["highest"], found["value_counts"]
+    )
+    return Point(found["start_s"], found["width_s"], found["unit"], values)
+
+
+def _key(row: Row[Any]) -> MetricKey:
+    dimensions = tuple((name, value) for name, value in row.dimensions)
+    return MetricKey(row.account, row.region, row.namespace, row.name, dimensions)
+
+
+def _usage_key(row: Row[Any]) -> UsageKey:
+    return UsageKey(row.account, row.region, row.function_name, row.month, row.architecture)
+
+
+def _usage(row: Row[Any]) -> Usage:
+    return Usage(row.requests, row.billed_ms, row.memory_mb_ms, row.storage_mb_ms)
+
+
+def _digest(key: MetricKey) -> str:
+    text = json.dumps([key.account, key.region, key.namespace, key.name, key.dimensions])
+    return hashlib.sha256(text.encode()).hexdigest()
