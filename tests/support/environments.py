@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cosset.environments.api import (
@@ -31,6 +32,7 @@ class MemoryEnvironment:
         self.init_ms = 5.0
         self._sink = sink
         self._behaviour = behaviour
+        self.settling: asyncio.Future[None] | None = None
 
     async def invoke(self, event: Event) -> Answer:
         if self.state is EnvironmentState.SHUTDOWN:
@@ -38,8 +40,16 @@ class MemoryEnvironment:
         assert self.state is EnvironmentState.READY, "one invocation at a time"
         self.state = EnvironmentState.BUSY
         answer = await self._behaviour(event, self._sink)
-        self.state = EnvironmentState.SHUTDOWN if answer.environment_is_spent else EnvironmentState.READY
+        if answer.is_settled:
+            self.state = EnvironmentState.SHUTDOWN if answer.environment_is_spent else EnvironmentState.READY
         return answer
+
+    async def settle(self, answer: Answer) -> Answer:
+        """Until `settling` is done, where a test has set it."""
+        if self.settling is not None:
+            await self.settling
+        self.state = EnvironmentState.READY
+        return replace(answer, duration_ms=answer.duration_ms + 100, is_settled=True)
 
     async def shutdown(self) -> None:
         await asyncio.sleep(0)

@@ -2,7 +2,8 @@
 
 Life: Init -> Ready <-> Busy -> Shutdown. A tier starts an environment (Init); `start` returns when it is Ready, or
 raises InitError. `invoke` takes it to Busy and back to Ready, unless the answer says it is spent: after a timeout, a
-crash or an exit the environment is Shutdown already and must be let go. `shutdown` may be called at any time, from
+crash or an exit the environment is Shutdown already and must be let go. An answer that is not settled leaves it Busy
+until `settle` returns. `shutdown` may be called at any time, from
 any state, more than once; when it returns, no process, mount, cgroup or socket of the environment is left. After
 shutdown, `invoke` raises EnvironmentGoneError. One invocation at a time; the pool sees to that.
 
@@ -60,6 +61,8 @@ class FunctionSpec:
     application_log_level: str | None = None
     system_log_level: str | None = None
     architecture: str = "x86_64"
+    runtime_version: str = ""
+    runtime_version_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +144,8 @@ class Answer:
     content_type: str = "application/json"
     error_type: str | None = None
     streamed: bool = False
+    is_settled: bool = True
+    """False: extensions still work on the event. Await `Environment.settle` before anything else is done with it."""
 
     @property
     def environment_is_spent(self) -> bool:
@@ -198,6 +203,12 @@ class Environment(Protocol):
 
     async def invoke(self, event: Event) -> Answer:
         """Raises: EnvironmentGoneError, when the event was certainly not delivered."""
+        ...
+
+    async def settle(self, answer: Answer) -> Answer:
+        """After an answer that is not settled: returns when every extension has asked for its next event. What comes
+        back is for the log: its duration is that of the runtime and the extensions together, and it ended otherwise
+        when they took too long or failed. The environment is then Ready, or Shutdown."""
         ...
 
     async def shutdown(self) -> None: ...

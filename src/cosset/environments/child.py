@@ -59,6 +59,12 @@ class ChildProcess:
             self._killed = self._loop.create_task(self._kill(), name=f"kill {self._popen.pid}")
         await asyncio.shield(self._killed)
 
+    def signal(self, number: int) -> None:
+        """To this process alone; nothing when it has ended."""
+        if not self._ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._popen.pid, number)
+
     def peak_memory_mb(self) -> int:
         """On Linux the first process's own peak, or what the whole tree was seen with. Elsewhere known at the end."""
         if not self._ended.done():
@@ -144,16 +150,20 @@ def spawn(
     clock: Clock,
     memory_mb: int,
     telemetry: bool,
+    gate: int | None = None,
 ) -> Spawned:
     """Starts it in a session of its own. On Linux it dies with this process, even by `kill -9`.
 
     Args:
         telemetry: offer AWS's runtime clients a pipe for whole log records.
+        gate: the read end of a pipe; the command waits until a line comes out of it.
 
     Raises: OSError, when it cannot be executed.
     """
     setpriv = shutil.which("setpriv")
     prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv and sys.platform == "linux" else []
+    if gate is not None:
+        prefix += ["/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "gate"]
     mark = f"{os.getpid()}:{name}"
     own = {**variables, MARK: mark}
     pipes = [os.pipe() for _ in range(2 if telemetry else 1)]
@@ -165,7 +175,7 @@ def spawn(
             [*prefix, *command],
             cwd=cwd,
             env=own,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if gate is None else gate,
             stdout=child_ends[0],
             stderr=child_ends[0],
             pass_fds=child_ends[1:],

@@ -1,11 +1,14 @@
 """The state machine of one execution environment, whatever isolates it: a Process, a Transport and a LogPipe joined.
 
-Three things can end an invocation: the reply, the deadline, the end of the process. Whichever comes first decides, the
-others are ignored; after anything but a reply everything is killed before the answer goes out. AWS's error objects for
-these ends are made here. Read next: process.py and jail/ (what makes the three parts), pool.py (who keeps the result).
+Four things can end an invocation: the reply, the deadline, the end of the process, the failure of an extension.
+Whichever comes first decides, the others are ignored; after anything but a reply everything is killed before the answer
+goes out. Extensions may go on after the reply: the environment is then Busy until `settle`. AWS's error objects for
+these ends are made here. Read next: extensions/phases.py, process.py and jail/ (what makes the parts), pool.py (who
+keeps the result).
 """
 
 import asyncio
+from dataclasses import replace
 
 from cosset.clock import Clock
 from cosset.environments.api import (
@@ -18,6 +21,8 @@ from cosset.environments.api import (
     Outcome,
     error_object,
 )
+from cosset.environments.extensions.phases import FAILURE, SPINDOWN, TIMEOUT, ExtensionPhases
+from cosset.environments.extensions.registry import ExtensionFailure
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.transport import (
     TRUNCATED,
@@ -27,36 +32,18 @@ from cosset.environments.transport import (
     RuntimeInitError,
     Transport,
     TransportClosedError,
+    signal_name,
 )
 
 REPLY_GRACE_S = 0.02
 """A runtime may answer and exit at once: how long its last bytes may still be on their way to us."""
-
-# As Go's os.Signal names them, which is what AWS prints.
-_SIGNALS = {
-    1: "hangup",
-    2: "interrupt",
-    3: "quit",
-    4: "illegal instruction",
-    5: "trace/breakpoint trap",
-    6: "aborted",
-    7: "bus error",
-    8: "floating point exception",
-    9: "killed",
-    10: "user defined signal 1",
-    11: "segmentation fault",
-    12: "user defined signal 2",
-    13: "broken pipe",
-    14: "alarm clock",
-    15: "terminated",
-}
 
 
 class RunningEnvironment:
     """One environment of any tier. The tier makes it, awaits `start`, and hands it out.
 
     Args:
-        process, transport, log_pipe: owned from here on; `shutdown` lets all three go.
+        process, transport, log_pipe, extensions: owned from here on; `shutdown` lets all of them go.
         started_s: when the tier began to make it (monotonic); Init is measured from there.
     """
 
@@ -68,6 +55,7 @@ class RunningEnvironment:
         log_pipe: LogPipe,
         clock: Clock,
         started_s: float | None = None,
+        extensions: ExtensionPhases | None = None,
     ) -> None:
         self.spec = spec
         self.state = EnvironmentState.INIT
@@ -76,6 +64,18 @@ class RunningEnvironment:
         self._transport = transport
         self._log_pipe = log_pipe
         self._clock = clock
+        self._extensions = extensions
+        self._has_extensions = extensions is not None and extensions.starts_external
+        self._failure: ExtensionFailure | None = None
+        self._event: Event | None = None
+        """The one under way, kept where extensions are to be told of its end."""
+        self._began_s = 0.0
+        self._init_error: str | None = None
+        self._has_answered = False
+        self._was_initializing = False
+        self._failing: asyncio.Task[None] | None = None
+        if extensions is not None:
+            extensions.on_failure = self._extension_failed
         self._started_s = clock.monotonic_s() if started_s is None else started_s
         self._exit: Exit | None = None
         self._process_ended = False
@@ -96,9 +96,10 @@ class RunningEnvironment:
         assert self.state is EnvironmentState.INIT
         self._arm(self._started_s + self.spec.init_timeout_s)
         try:
-            await self._transport.ready()
+            await self._initialize()
         except RuntimeInitError as reported:
             phase_ms, max_memory_mb = self._since_ms(self._started_s), self._process.peak_memory_mb()
+            self._init_error = reported.error_type
             await self.shutdown()
             raise InitError(
                 reported.error_type,
@@ -116,6 +117,8 @@ class RunningEnvironment:
         await self._log_pipe.drain()
         self.init_ms = self._since_ms(self._started_s)
         self.state = EnvironmentState.READY
+        if self._has_extensions and self._extensions is not None:
+            self._extensions.init_over(self.init_ms)
 
     async def invoke(self, event: Event) -> Answer:
         if self.state is not EnvironmentState.READY:
@@ -123,6 +126,9 @@ class RunningEnvironment:
         self.state = EnvironmentState.BUSY
         began_s = self._clock.monotonic_s()
         self._arm(began_s + (event.deadline_ms - self._clock.now_ms()) / 1000)
+        if self._has_extensions and self._extensions is not None:
+            self._event, self._began_s, self._has_answered = event, began_s, False
+            self._extensions.invoked(event)
         try:
             reply = await self._transport.exchange(event)
         except TransportClosedError as closed:
@@ -134,8 +140,31 @@ class RunningEnvironment:
             return await self._ended(event, began_s, delivered=True)
         return await self._answered(event, reply, began_s)
 
+    async def settle(self, answer: Answer) -> Answer:
+        event, extensions = self._event, self._extensions
+        assert not answer.is_settled
+        assert event is not None
+        assert extensions is not None
+        try:
+            await extensions.registry.all_at_rest()
+        except TransportClosedError:
+            await self.shutdown()
+            outcome, error_type, message = self._describe_end()
+            return replace(
+                answer,
+                outcome=outcome,
+                error_type=error_type,
+                payload=error_object(error_type, message, event.request_id),
+                duration_ms=(self._ended_s - self._began_s) * 1000,
+                max_memory_mb=self._process.peak_memory_mb(),
+                is_settled=True,
+            )
+        await self._log_pipe.drain()
+        return self._rested(event, replace(answer, duration_ms=self._since_ms(self._began_s), is_settled=True))
+
     async def shutdown(self) -> None:
         if self._ending is None:
+            self._was_initializing = self.state is EnvironmentState.INIT
             self.state = EnvironmentState.SHUTDOWN
             self._ended_s = self._ended_s or self._clock.monotonic_s()
             self._ending = asyncio.get_running_loop().create_task(self._end(), name=f"end {self.spec.id}")
@@ -146,10 +175,7 @@ class RunningEnvironment:
     async def _answered(self, event: Event, reply: Reply, began_s: float) -> Answer:
         duration_ms = self._since_ms(began_s)
         await self._log_pipe.drain()
-        if self.state is EnvironmentState.BUSY:
-            # A runtime that answered and ended at once has answered all the same, but takes no more events.
-            self.state = EnvironmentState.SHUTDOWN if self._process_ended else EnvironmentState.READY
-        return Answer(
+        answer = Answer(
             outcome=Outcome.SUCCESS if reply.error_type is None else Outcome.ERROR,
             payload=reply.payload,
             duration_ms=duration_ms,
@@ -158,6 +184,23 @@ class RunningEnvironment:
             error_type=reply.error_type,
             streamed=event.is_streaming,
         )
+        extensions = self._extensions
+        if self._has_extensions and extensions is not None:
+            self._has_answered = True
+            extensions.events.runtime_done(event, answer)
+            if extensions.registry.are_busy and self.state is EnvironmentState.BUSY:
+                return replace(answer, is_settled=False)
+        return self._rested(event, answer)
+
+    def _rested(self, event: Event, answer: Answer) -> Answer:
+        """Nothing inside works on the event any more."""
+        if self._has_extensions and self._extensions is not None:
+            self._extensions.over(event, answer)
+            self._event = None
+        if self.state is EnvironmentState.BUSY:
+            # A runtime that answered and ended at once has answered all the same, but takes no more events.
+            self.state = EnvironmentState.SHUTDOWN if self._process_ended else EnvironmentState.READY
+        return answer
 
     async def _ended(self, event: Event, began_s: float, *, delivered: bool) -> Answer:
         await self._over.wait()
@@ -184,6 +227,8 @@ class RunningEnvironment:
         return InitError(error_type, message, b"", phase_ms, status, max_memory_mb)
 
     def _describe_end(self) -> tuple[Outcome, str, str]:
+        if self._failure is not None:
+            return Outcome.EXIT, self._failure.error_type, self._failure.message
         if self._timed_out:
             message = f"Task timed out after {self.spec.timeout_s:.2f} seconds"
             return Outcome.TIMEOUT, "Sandbox.Timedout", message
@@ -193,13 +238,32 @@ class RunningEnvironment:
 
     async def _watch(self) -> None:
         """The end of the process ends the environment, in whatever state it is."""
-        ended = await self._process.wait()
+        ended = await self._runtime_end()
         self._process_ended = True
         self._ended_s = self._clock.monotonic_s()
         if self.state in (EnvironmentState.INIT, EnvironmentState.BUSY):
             await self._clock.sleep(REPLY_GRACE_S)
         self._exit = ended
         await self.shutdown()
+
+    async def _runtime_end(self) -> Exit:
+        """With external extensions, that of the runtime alone: they outlive it for a while."""
+        if self._extensions is None or not self._extensions.starts_external:
+            return await self._process.wait()
+        ends = [asyncio.ensure_future(end) for end in (self._process.wait(), self._extensions.runtime_ended())]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for end in ends:
+                end.cancel()
+
+    def _extension_failed(self, failure: ExtensionFailure) -> None:
+        """It ends the environment, whatever that does."""
+        if self._ending is None:
+            self._failure = failure
+            self._ended_s = self._clock.monotonic_s()
+            self._failing = asyncio.get_running_loop().create_task(self.shutdown(), name=f"fail {self.spec.id}")
 
     def _arm(self, deadline_s: float) -> None:
         """One timer serves many invocations: when it goes off early, it goes on to the deadline that holds then."""
@@ -227,11 +291,57 @@ class RunningEnvironment:
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
         try:
+            if self._has_extensions and self._extensions is not None:
+                await self._shut_extensions_down(self._extensions)
             await self._process.kill()  # first: a runtime that saw its connection close would print about it
         finally:
             self._over.set()
             self._transport.close()
+            if self._extensions is not None:
+                await self._extensions.close()
             self._log_pipe.close()
+
+    async def _shut_extensions_down(self, extensions: ExtensionPhases) -> None:
+        reason = TIMEOUT if self._timed_out else SPINDOWN
+        if self._failure is not None or self._process_ended:
+            reason = FAILURE
+        self._tell_ended(extensions)
+        await extensions.shut_down(reason, is_runtime_alive=not self._process_ended)
+        if extensions.starts_external and self._exit is not None:
+            await self._process.kill()
+            self._exit = replace(self._exit, oom=(await self._process.wait()).oom)  # only now it can be told
+
+    def _tell_ended(self, extensions: ExtensionPhases) -> None:
+        """Of an Init or an invocation that ends with its environment: the extensions hear of it during Shutdown."""
+        outcome, error_type, _ = self._describe_end()
+        if self._was_initializing:
+            status = "timeout" if outcome is Outcome.TIMEOUT else "error"
+            extensions.init_failed(status, self._init_error or error_type, self._since_ms(self._started_s))
+        event, self._event = self._event, None
+        if event is None:
+            return
+        answer = Answer(
+            outcome=outcome,
+            payload=b"",
+            duration_ms=(self._ended_s - self._began_s) * 1000,
+            max_memory_mb=self._process.peak_memory_mb(),
+            error_type=error_type,
+        )
+        if not self._has_answered:
+            extensions.events.runtime_done(event, answer)
+        extensions.events.reported(event, answer)
+
+    async def _initialize(self) -> None:
+        """Raises: RuntimeInitError, TransportClosedError."""
+        extensions = self._extensions
+        if extensions is None:
+            await self._transport.ready()
+            return
+        await extensions.begin()
+        await self._transport.ready()
+        self._has_extensions = not extensions.registry.is_empty
+        if self._has_extensions:
+            await extensions.runtime_is_ready()
 
     def _since_ms(self, start_s: float) -> float:
         return (self._clock.monotonic_s() - start_s) * 1000
@@ -242,8 +352,7 @@ def describe_exit(ended: Exit) -> tuple[Outcome, str, str]:
     if ended.oom:
         return Outcome.OUT_OF_MEMORY, "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
     if ended.signal is not None:
-        name = _SIGNALS.get(ended.signal, f"signal {ended.signal}")
-        return Outcome.EXIT, "Runtime.ExitError", f"Runtime exited with error: signal: {name}"
+        return Outcome.EXIT, "Runtime.ExitError", f"Runtime exited with error: signal: {signal_name(ended.signal)}"
     if ended.code:
         return Outcome.EXIT, "Runtime.ExitError", f"Runtime exited with error: exit status {ended.code}"
     return Outcome.EXIT, "Runtime.ExitError", "Runtime exited without providing a reason"

@@ -8,6 +8,7 @@ import asyncio
 import json
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, cast
 
 from cosset.environments.api import Event
@@ -52,6 +53,10 @@ class FramedTransport:
             return await self._reply
         finally:
             self._reply = None
+
+    def when_asked(self, callback: Callable[[], None]) -> None:
+        """A reply asks for the next event, too."""
+        callback()
 
     def close(self) -> None:
         if self._connection is not None:

@@ -159,13 +159,18 @@ class LogPipe:
     """
 
     def __init__(self, sink: LogSink, clock: Clock, output: int, telemetry: int | None = None) -> None:
+        self._clock = clock
         self._decoders: dict[int, Decoder] = {output: LineDecoder(sink, clock)}
         if telemetry is not None:
             self._decoders[telemetry] = FrameDecoder(sink, clock)
         self._loop = asyncio.get_running_loop()
         for fd in self._decoders:
-            os.set_blocking(fd, False)
-            self._loop.add_reader(fd, self._on_readable, fd)
+            self._watch(fd)
+
+    def add(self, sink: LogSink, output: int) -> None:
+        """One more pipe of plain output, which goes elsewhere: that of extensions."""
+        self._decoders[output] = LineDecoder(sink, self._clock)
+        self._watch(output)
 
     async def drain(self) -> None:
         """Passes on everything that was written before this call. Reads no more than the pipes hold now, so that a
@@ -179,6 +184,10 @@ class LogPipe:
             pass
         for fd in list(self._decoders):
             self._end(fd)
+
+    def _watch(self, fd: int) -> None:
+        os.set_blocking(fd, False)
+        self._loop.add_reader(fd, self._on_readable, fd)
 
     def _draining(self) -> Iterator[None]:
         """Stops between two reads."""

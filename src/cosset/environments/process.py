@@ -18,8 +18,11 @@ from cosset.clock import Clock
 from cosset.environments.api import EnvironmentSpec, EnvironmentState, InitError, LogSink
 from cosset.environments.child import is_alive, reap_orphans, spawn
 from cosset.environments.environment import RunningEnvironment
+from cosset.environments.extensions.phases import ExtensionPhases
+from cosset.environments.extensions.supervisor import FOLDER, external_extensions
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
+from cosset.environments.process_extensions import ProcessSupervisor, starter
 from cosset.environments.process_layout import Layout, command_for, link_runtime, variables_for
 from cosset.environments.runtime_api import HttpTransport
 from cosset.environments.serving import find_served
@@ -85,9 +88,19 @@ class ProcessTier:
         await asyncio.to_thread(layout.prepare, spec)
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        transport = await HttpTransport.serve(listener)
-        # From the child's start to the end nothing is awaited: a cancelled start leaves no process without an owner.
         variables = variables_for(spec, served, layout, runtime_api=address, endpoint=self._endpoint())
+        log_pipes: list[LogPipe] = []
+        external = external_extensions(spec.layer_dirs)
+        gate, opener = os.pipe() if external else (None, None)
+
+        def log(output: int) -> None:
+            log_pipes[0].add(extensions.output("extension"), output)
+
+        start = starter(spec, layout.layers / FOLDER, layout.home, variables, self._clock, log)
+        supervisor = ProcessSupervisor(external, start, opener)
+        extensions = ExtensionPhases(spec, sink, self._clock, supervisor, external)
+        transport = await HttpTransport.serve(listener, extensions.api)
+        # From the child's start to the end nothing is awaited: a cancelled start leaves no process without an owner.
         try:
             command = command_for(spec, served)
             child = spawn(
@@ -99,13 +112,21 @@ class ProcessTier:
                 clock=self._clock,
                 memory_mb=spec.memory_mb,
                 telemetry=served.runtime.family != "provided",
+                gate=gate,
             )
         except OSError as refused:
             transport.close()
+            await supervisor.close()
             shutil.rmtree(layout.home, ignore_errors=True)
             raise _not_executable(refused, self._since_ms(started_s)) from refused
-        log_pipe = LogPipe(sink, self._clock, child.output, child.telemetry)
-        return RunningEnvironment(spec, child.process, transport, log_pipe, self._clock, started_s)
+        finally:
+            if gate is not None:
+                os.close(gate)
+        supervisor.runtime = child.process
+        log_pipes.append(LogPipe(extensions.output(), self._clock, child.output, child.telemetry))
+        return RunningEnvironment(
+            spec, child.process, transport, log_pipes[0], self._clock, started_s, extensions=extensions
+        )
 
     def _since_ms(self, start_s: float) -> float:
         return (self._clock.monotonic_s() - start_s) * 1000

@@ -81,7 +81,7 @@ def command_for(spec: EnvironmentSpec, served: Served) -> list[str]:
     for folder in (spec.code_dir, *reversed(spec.layer_dirs)):
         bootstrap = folder / "bootstrap"
         if bootstrap.is_file():
-            _check_executable(bootstrap)
+            check_executable(bootstrap)
             return [str(bootstrap)]
     raise FileNotFoundError("bootstrap")
 
@@ -113,7 +113,8 @@ def variables_for(
     return {"TMPDIR": str(layout.tmp), **variables}
 
 
-def _check_executable(path: Path) -> None:
+def check_executable(path: Path) -> None:
+    """Raises: OSError, as the system would."""
     if not os.access(path, os.X_OK):
         raise PermissionError(13, "permission denied", str(path))
     with path.open("rb") as file:

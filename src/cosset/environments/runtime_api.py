@@ -1,7 +1,7 @@
 """AWS's HTTP Runtime API (2018-06-01) for one environment, on one listening socket: the socket is its identity.
 
 Everything happens in callbacks of the event loop, without a task a request. The listening socket may have been made
-inside a jail's own network namespace. Refuses the Extensions and Telemetry APIs by name. Read next: environment.py.
+inside a jail's own network namespace. What extensions ask for goes to extensions/api.py. Read next: environment.py.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
@@ -12,9 +12,11 @@ import json
 import re
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from cosset.environments.api import Event
+from cosset.environments.extensions.api import ExtensionsApi, error_answer, serves
 from cosset.environments.http_connection import Answered, BodySink, HttpConnection, HttpRequest
 from cosset.environments.response_stream import MAX_STREAM_BYTES
 from cosset.environments.transport import TRUNCATED, Reply, RuntimeInitError, TransportClosedError
@@ -25,7 +27,7 @@ _MAX_WAITING = 16
 _TRUNCATION_GRACE_S = 1.0
 """A stream that breaks off is mostly the end of the process, which says more: how long that has to be noticed."""
 _MAX_ERROR_TYPE = 256
-_VERSION = "/2018-06-01/runtime/"
+RUNTIME_PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = re.compile(r"invocation/([^/]+)/(response|error)")
 _ACCEPTED = Answered(202, b'{"status":"OK"}\n')
 _RESPONSE_MODE = "lambda-runtime-function-response-mode"
@@ -41,7 +43,10 @@ class _Delivery(NamedTuple):
 class HttpTransport:
     """Transport over the HTTP Runtime API. Owns the listening socket and every connection made to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_extensions: Callable[[], ExtensionsApi] | None = None) -> None:
+        self._make_extensions = make_extensions
+        self._extensions: ExtensionsApi | None = None
+        self._on_asked: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._delivery: _Delivery | None = None
@@ -54,9 +59,11 @@ class HttpTransport:
         """The connection over which the response under way streams."""
 
     @classmethod
-    async def serve(cls, listener: socket.socket) -> "HttpTransport":
-        """Takes over a bound, listening socket."""
-        transport = cls()
+    async def serve(
+        cls, listener: socket.socket, make_extensions: Callable[[], ExtensionsApi] | None = None
+    ) -> "HttpTransport":
+        """Takes over a bound, listening socket. `make_extensions`: who answers what is not the runtime's."""
+        transport = cls(make_extensions)
         listener.setblocking(False)
         transport._server = await transport._loop.create_server(transport._connection, sock=listener)
         return transport
@@ -76,6 +83,12 @@ class HttpTransport:
         finally:
             self._delivery = None
             self._streaming = None
+
+    def when_asked(self, callback: Callable[[], None]) -> None:
+        if self._waiting:
+            callback()
+        else:
+            self._on_asked = callback
 
     def close(self) -> None:
         if self._closed:
@@ -107,12 +120,14 @@ class HttpTransport:
         self._connections.discard(connection)
         if connection in self._waiting:
             self._waiting.remove(connection)
+        if self._extensions is not None:
+            self._extensions.disconnected(connection)
         if connection is self._streaming and self._delivery is not None:
             self._loop.call_later(_TRUNCATION_GRACE_S, _truncated, self._delivery.reply)
 
     def begins(self, connection: HttpConnection, request: HttpRequest) -> BodySink | None:
         """A body that streams, where the caller takes streams; every other is collected."""
-        match = _INVOCATION.fullmatch(request.path.removeprefix(_VERSION))
+        match = _INVOCATION.fullmatch(request.path.removeprefix(RUNTIME_PREFIX))
         delivery = self._delivery
         if match is None or match[2] != "response" or request.method != "POST" or delivery is None:
             return None
@@ -129,9 +144,9 @@ class HttpTransport:
 
     def handle(self, connection: HttpConnection, request: HttpRequest) -> Answered | None:
         """The answer, or None when it comes later (`next`)."""
-        if not request.path.startswith(_VERSION):
-            return _unknown_path(request.path)
-        path = request.path[len(_VERSION) :]
+        if not request.path.startswith(RUNTIME_PREFIX):
+            return self._beside_the_runtime(connection, request)
+        path = request.path[len(RUNTIME_PREFIX) :]
         if path == "invocation/next":
             return self._next(connection) if request.method == "GET" else _METHOD_NOT_ALLOWED
         if path == "init/error":
@@ -142,6 +157,13 @@ class HttpTransport:
         if request.method != "POST":
             return _METHOD_NOT_ALLOWED
         return self._invocation_ended(connection, match[1], match[2], request)
+
+    def _beside_the_runtime(self, connection: HttpConnection, request: HttpRequest) -> Answered | None:
+        if self._make_extensions is None or not serves(request.path):
+            return _unknown_path(request.path)
+        if self._extensions is None:
+            self._extensions = self._make_extensions()
+        return self._extensions.handle(connection, request)
 
     # The operations.
 
@@ -156,6 +178,9 @@ class HttpTransport:
         if not self._ready.done():
             self._ready.set_result(None)
         self._deliver()
+        asked, self._on_asked = self._on_asked, None
+        if asked is not None and self._waiting:
+            asked()
         return None
 
     def _deliver(self) -> None:
@@ -182,7 +207,7 @@ class HttpTransport:
     ) -> Answered:
         delivery = self._delivery
         if delivery is None or not self._delivered or request_id != delivery.event.request_id:
-            return _error(400, "InvalidRequestID", "Invalid request ID")
+            return error_answer(400, "InvalidRequestID", "Invalid request ID")
         if delivery.reply.done():
             return _state_error("The invocation has a response already")
         if kind == "response" and self._streaming not in (None, connection):
@@ -266,23 +291,16 @@ def _error_type(request: HttpRequest) -> str:
     return declared[:_MAX_ERROR_TYPE] if isinstance(declared, str) and declared else "Runtime.Unknown"
 
 
-def _error(status: int, error_type: str, message: str) -> Answered:
-    return Answered(status, json.dumps({"errorMessage": message, "errorType": error_type}).encode() + b"\n")
-
-
 def _state_error(message: str) -> Answered:
-    return _error(403, "InvalidStateTransition", message)
+    return error_answer(403, "InvalidStateTransition", message)
 
 
 def _too_large(limit_bytes: int = MAX_REPLY_BYTES) -> Answered:
-    return _error(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit_bytes} bytes).")
+    return error_answer(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit_bytes} bytes).")
 
 
 _METHOD_NOT_ALLOWED = Answered(405, b"Method Not Allowed\n", "text/plain")
 _UNSUPPORTED = {
-    "/2020-01-01/extension/": "the Extensions API",
-    "/2020-08-15/logs": "the Logs API",
-    "/2022-07-01/telemetry": "the Telemetry API",
     "/2018-06-01/runtime/restore/": "SnapStart",
 }
 
@@ -290,5 +308,5 @@ _UNSUPPORTED = {
 def _unknown_path(path: str) -> Answered:
     for prefix, name in _UNSUPPORTED.items():
         if path.startswith(prefix):
-            return _error(501, "NotImplemented", f"{name} is not implemented by this Cosset ({path})")
+            return error_answer(501, "NotImplemented", f"{name} is not implemented by this Cosset ({path})")
     return Answered(404, b"404 page not found\n", "text/plain")

@@ -4,6 +4,7 @@ A tier makes both; `environment.py` joins them into the state machine of `api.py
 for Node, provided and all others), `framed.py` (a socketpair, for managed Python). Neither knows the other.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,30 @@ class Exit:
     code: int | None = None
     signal: int | None = None
     oom: bool = False
+
+
+# As Go's os.Signal names them, which is what AWS prints.
+_SIGNALS = {
+    1: "hangup",
+    2: "interrupt",
+    3: "quit",
+    4: "illegal instruction",
+    5: "trace/breakpoint trap",
+    6: "aborted",
+    7: "bus error",
+    8: "floating point exception",
+    9: "killed",
+    10: "user defined signal 1",
+    11: "segmentation fault",
+    12: "user defined signal 2",
+    13: "broken pipe",
+    14: "alarm clock",
+    15: "terminated",
+}
+
+
+def signal_name(number: int) -> str:
+    return _SIGNALS.get(number, f"signal {number}")
 
 
 class Process(Protocol):
@@ -81,6 +106,10 @@ class Transport(Protocol):
 
         Raises: TransportClosedError.
         """
+        ...
+
+    def when_asked(self, callback: Callable[[], None]) -> None:
+        """Calls back when the runtime waits for an event: at once if it does already."""
         ...
 
     def close(self) -> None:

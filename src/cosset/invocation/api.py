@@ -32,8 +32,6 @@ class Target(FunctionSpec):
     provisioned_concurrency: int = 0
     set_aside: int = 0
     allows_recursion: bool = False
-    runtime_version: str = ""
-    runtime_version_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,8 @@ class Invocation:
 class InvocationResult:
     """The end of a synchronous invocation. `function_error` is what X-Amz-Function-Error says (`Unhandled`), None on
     success; `executed_version` what X-Amz-Executed-Version says; `log_tail` the last 4 KB of this call's log.
-    `streamed`: the response has gone to the caller's stream; `payload` then is an error object, or empty."""
+    `streamed`: the response has gone to the caller's stream; `payload` then is an error object, or empty. `trace_id` is
+    the header that the function had."""
 
     payload: bytes
     executed_version: str
@@ -68,6 +67,7 @@ class InvocationResult:
     function_error: str | None = None
     log_tail: bytes | None = None
     streamed: bool = False
+    trace_id: str = ""
 
 
 class StreamedInvocation(Protocol):

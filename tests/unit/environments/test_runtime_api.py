@@ -112,8 +112,7 @@ def test_wrong_ids_and_wrong_states_get_awss_errors():
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/2020-01-01/extension/register", 501),
-        ("/2022-07-01/telemetry", 501),
+        ("/2020-01-01/extension/register", 404),
         ("/2018-06-01/runtime/restore/next", 501),
         ("/2018-06-01/runtime/invocation/next/", 404),
         ("/", 404),
