@@ -460,12 +460,21 @@ def _groups(data: Path) -> list[Path]:
 
 
 def _members(inside: Jail) -> list[int]:
-    """Processes of this jail's functions: those kept prepared for nobody yet are still root's."""
+    """Processes of this jail's functions. The init of an environment that is kept prepared for nobody yet is root's."""
     found: set[int] = set()
     for group in _groups(inside.data):
         for listing in group.glob("*/cgroup.procs"):
-            found |= {int(pid) for pid in listing.read_text().split()}
-    return [pid for pid in found if os.path.exists(f"/proc/{pid}") and os.stat(f"/proc/{pid}").st_uid >= 1_881_000_000]
+            uids = {int(pid): _uid(int(pid)) for pid in listing.read_text().split()}
+            if 0 not in uids.values():
+                found |= {pid for pid, uid in uids.items() if uid is not None}
+    return sorted(found)
+
+
+def _uid(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except FileNotFoundError:
+        return None
 
 
 async def _invoke_without_end(environment: Environment) -> None:

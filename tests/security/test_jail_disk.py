@@ -55,6 +55,13 @@ def loop_devices(data: Path) -> list[str]:
     return [file for file in found if file.startswith(str(data))]
 
 
+def _backing_file(minor: int) -> str:
+    (device,) = [
+        each for each in Path("/sys/block").glob("loop*") if (each / "dev").read_text().strip() == f"7:{minor}"
+    ]
+    return (device / "loop/backing_file").read_text()
+
+
 @pytest.mark.parametrize("size_mb", [512, 700])
 def test_caps_the_sum_of_all_files(size_mb: int) -> None:
     """Also where memory is a quarter of it: what is written goes to the disk."""
@@ -114,16 +121,17 @@ def test_is_kept_while_warm_and_empty_for_the_next() -> None:
 
 
 def test_nothing_is_left_of_it() -> None:
-    source = FILL + "def handler(event, context): return fill('a', 100)"
+    source = FILL + "def handler(event, context): return [fill('a', 100), os.minor(os.stat('/tmp').st_dev)]"
 
     async def scenario(inside: Jail) -> None:
         environments = [await inside.start({"app.py": source}) for _ in range(3)]
-        for environment in environments:
-            await environment.invoke(event())
-        assert len(loop_devices(inside.data)) >= 3
+        answers = [json.loads((await environment.invoke(event())).payload) for environment in environments]
+        files = {_backing_file(number) for _, number in answers}
+        assert len(files) == 3
+        assert files <= set(loop_devices(inside.data))
         for environment in environments:
             await environment.shutdown()
-        assert len(loop_devices(inside.data)) <= 1  # of the one that is prepared for nobody yet
+        assert not files & set(loop_devices(inside.data))
         assert os.listdir(inside.data / "scratch") == []
         await inside.tier.close()
 

@@ -38,11 +38,13 @@ class Cell:
     uid: int
     channel: socket.socket
     cgroup: cgroups.Cgroup
+    disk_mb: int
     image: images.Image | None
     stage: Stage = Stage.FORKING
     request: requests.Spawn | None = None
     request_fds: list[int] = field(default_factory=list)
     listener_fds: list[int] = field(default_factory=list)
+    pipe_fds: list[int] = field(default_factory=list)
     pid: int = 0
     pidfd: int = -1
     ending: dict[str, Any] | None = None
@@ -83,7 +85,7 @@ class Cell:
             os.close(self.pidfd)
             self.pidfd = -1
         self.channel.close()
-        close_all(self.listener_fds + self.request_fds)
+        close_all(self.listener_fds + self.pipe_fds + self.request_fds)
 
     def disk_used_bytes(self) -> int:
         return 0 if self.image is None else self.image.used_bytes()

@@ -33,6 +33,7 @@ class Cells:
     Args:
         first_uid: of the block for environments; 0 where there is only one uid.
         way_out: to the internet, for every environment; None: there is none.
+        prepared: called with one that waits for a function.
         started: called with an environment whose runtime runs; its listeners are then the callee's to hand on.
         ended: called with one that has died, after its last word, and whether it had started.
         gone: called with one of which nothing is left.
@@ -48,6 +49,7 @@ class Cells:
         first_uid: int,
         min_free_bytes: int,
         way_out: egress.Egress | None,
+        prepared: Callable[[Cell], None],
         started: Callable[[Cell], None],
         ended: Callable[[Cell, bool], None],
         gone: Callable[[Cell], None],
@@ -56,7 +58,7 @@ class Cells:
         self._groups = groups
         self._first_uid = first_uid
         self._way_out = way_out
-        self._started, self._ended, self._gone = started, ended, gone
+        self._prepared, self._started, self._ended, self._gone = prepared, started, ended, gone
         self._free_slots = list(range(MAX_ENVIRONMENTS, 0, -1))
         self._numbers = itertools.count(1)
         self._cells: dict[str, Cell] = {}
@@ -73,32 +75,34 @@ class Cells:
             failed=self._fail,
         )
 
-    def fork(self, key: requests.RootKey, disk_mb: int) -> Cell:
-        """Begins one that is nobody's yet.
+    def fork(self, key: requests.RootKey, disk_mb: int, *, is_urgent: bool = True) -> Cell:
+        """Begins one that is nobody's yet. `is_urgent`: somebody waits for it.
 
         Raises: OSError, when there are too many, or no room.
         """
         if not self._free_slots:
             raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
         spawner = self._spawners.get(key)
-        cell, theirs = self._make(key, disk_mb)
+        cell, theirs = self._make(key, disk_mb, is_urgent=is_urgent)
         self._cells[cell.name] = cell
         self._loop.watch(cell.channel.fileno(), lambda: self._on_cell(cell))
         try:
-            channel.send(cell.channel, {"event": "disk"}, [cell.image.loop_fd] if cell.image is not None else [])
             self._spawners.fork(spawner, cell, theirs)
         except OSError as error:
             self._on_dead(cell)
             raise OSError(f"the spawner has gone: {error}") from error
         finally:
             theirs.close()
-            if cell.image is not None:
-                cell.image.let_go_of_loop()
         return cell
 
     def give(self, cell: Cell, request: requests.Spawn, fds: list[int]) -> None:
         """Makes it a function's, now or when it is prepared. The descriptors are then the environment's."""
         cell.request, cell.request_fds = request, fds
+        try:
+            cell.cgroup.limit(request.memory_mb)
+        except OSError as error:
+            self._fail(cell, f"cgroup: {error}")
+            return
         self._loop.after(START_LIMIT_S, lambda: self._give_up(cell))
         if cell.stage is Stage.PREPARED:
             self._assign(cell, request)
@@ -115,7 +119,7 @@ class Cells:
 
     # Its making.
 
-    def _make(self, key: requests.RootKey, disk_mb: int) -> tuple[Cell, socket.socket]:
+    def _make(self, key: requests.RootKey, disk_mb: int, *, is_urgent: bool) -> tuple[Cell, socket.socket]:
         """A cell without a process, and the other end of its channel."""
         slot = self._free_slots.pop()
         name = f"{next(self._numbers)}-{slot}"
@@ -124,13 +128,15 @@ class Cells:
         try:
             image = self._make_disk(name, uid, disk_mb)
             cgroup = self._groups.make(name)
+            if not is_urgent:
+                cgroup.hold_back()
         except OSError:
             self._free_slots.append(slot)
             if image is not None:
                 image.release()
             raise
         ours, theirs = channel.pair()
-        return Cell(name, slot, key, uid, ours, cgroup, image), theirs
+        return Cell(name, slot, key, uid, ours, cgroup, disk_mb, image), theirs
 
     def _make_disk(self, name: str, uid: int, disk_mb: int) -> images.Image | None:
         """What is behind /tmp: an image, or where there are none (None), a folder."""
@@ -141,7 +147,7 @@ class Cells:
             self._upkeep.watch_disk()
         return image
 
-    def _on_forked(self, cell: Cell, pid: int, pidfd: int) -> None:
+    def _on_forked(self, cell: Cell, pid: int, pidfd: int, is_grouped: bool) -> None:
         if cell.stage is Stage.DEAD:  # given up meanwhile: nobody waits for this one
             kill_pidfd(pidfd)
             os.close(pidfd)
@@ -151,33 +157,49 @@ class Cells:
         if cell.is_killed:
             kill_pidfd(pidfd)
             return
+        cell.stage = Stage.FORKED
         try:
-            cell.cgroup.attach(pid)
+            if not is_grouped:
+                cell.cgroup.attach(pid)
+            self._begin(cell)
         except OSError as error:
             self._fail(cell, f"cgroup: {error}")
-            return
-        self._advance(cell)
 
-    def _advance(self, cell: Cell) -> None:
-        """Attached and prepared come in either order; an environment is prepared when it is both."""
-        if cell.stage is Stage.FORKING:
-            cell.stage = Stage.FORKED
-        elif cell.stage is Stage.FORKED:
-            cell.stage = Stage.PREPARED
-            if self._way_out is not None:
-                try:
-                    self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
-                except OSError as error:
-                    self._fail(cell, str(error))
-                    return
-            if cell.request is not None:
-                self._assign(cell, cell.request)
+    def _begin(self, cell: Cell) -> None:
+        """Tells the init what it needs before it has a function: its disk, and its groups, which it enters itself."""
+        gates = cell.cgroup.open_gates()
+        try:
+            fds = {f"group{number}": fd for number, fd in enumerate(gates)}
+            if cell.image is not None:
+                fds["disk"] = cell.image.loop_fd
+            message = {
+                "uid": cell.uid,
+                "disk_bytes": cell.disk_mb * 1024 * 1024,
+                "fds": list(fds),
+            }
+            channel.send(cell.channel, message, list(fds.values()))
+        finally:
+            close_all(gates)
+            if cell.image is not None:
+                cell.image.let_go_of_loop()
+
+    def _on_prepared(self, cell: Cell) -> None:
+        cell.stage = Stage.PREPARED
+        if self._way_out is not None:
+            try:
+                self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
+            except OSError as error:
+                self._fail(cell, str(error))
+                return
+        if cell.request is not None:
+            self._assign(cell, cell.request)
+        else:
+            self._prepared(cell)
 
     # Its function.
 
     def _assign(self, cell: Cell, request: requests.Spawn) -> None:
         try:
-            cell.cgroup.limit(request.memory_mb)
             disk = self._exchange_disk(cell, request.disk_mb)
             disks = {} if disk is None else {"disk": disk}
             assignment = {
@@ -186,7 +208,6 @@ class Cells:
                 "network": self._network_of(cell) if request.has_egress else None,
                 "scratch": None if cell.image is not None else cell.name,
                 "uid": cell.uid,
-                "disk_bytes": request.disk_mb * 1024 * 1024,
                 "environment": request.environment,
                 "command": request.command,
                 "fds": [*request.fd_names, *disks],
@@ -230,9 +251,10 @@ class Cells:
             cell.kill()
             return
         message, fds = received
-        if message.get("event") == "prepared" and not cell.listener_fds:
-            cell.listener_fds = fds
-            self._advance(cell)
+        if message.get("event") == "prepared" and cell.stage is Stage.FORKED:
+            first_pipe = len(fds) - message["pipes"]
+            cell.listener_fds, cell.pipe_fds = fds[:first_pipe], fds[first_pipe:]
+            self._on_prepared(cell)
             return
         close_all(fds)
         self._hear(cell, message)

@@ -1,7 +1,7 @@
 """Control groups, version 1 or 2, whichever carries the controllers on this host: one group an environment.
 
 Groups are made below the launcher's own, named after the data folder, so that a later launcher knows whose they are.
-Attaching may take some milliseconds on version 1 after idling (an RCU grace period). Read next: cells.py.
+Moving a process takes milliseconds after idling (an RCU grace period): so none is moved. Read next: cells.py.
 """
 
 import os
@@ -101,9 +101,30 @@ class Cgroup:
         self._folders = folders
         self._versions = versions
 
+    def open_gates(self) -> list[int]:
+        """Of version 1: by writing `0` to each a process with one thread enters by itself, which waits for nobody."""
+        folders = {folder for name, folder in self._folders.items() if self._versions[name] == 1}
+        return [os.open(folder / "tasks", os.O_WRONLY | os.O_CLOEXEC) for folder in folders]
+
+    def open_folder(self) -> int | None:
+        """Of version 2: for a process to be forked into."""
+        for name, folder in self._folders.items():
+            if self._versions[name] == 2:
+                return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return None
+
     def attach(self, pid: int) -> None:
-        for folder in set(self._folders.values()):
+        """Of version 2, one that could not be forked into it: takes milliseconds."""
+        for folder in {folder for name, folder in self._folders.items() if self._versions[name] == 2}:
             _write(folder / "cgroup.procs", str(pid))
+
+    def hold_back(self) -> None:
+        """As little CPU as can be given, until `limit`: what is prepared for later is to disturb nobody."""
+        if folder := self._folders.get("cpu"):
+            if self._versions["cpu"] == 1:
+                _write(folder / "cpu.shares", str(_MIN_SHARES))
+            else:
+                _write(folder / "cpu.weight", "1")
 
     def limit(self, memory_mb: int) -> None:
         """Memory and the number of processes, hard; CPU as a share until `throttle`."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.spares import Spares
 from cosset.runtimes.sealing import channel
 
-SPARE_DELAY_S = 0.05
-"""How long after a start the next environment is prepared: not while the new one needs the CPU most."""
 _SEND_TIMEOUT_S = 5.0
 
 
@@ -69,11 +68,12 @@ class Launcher:
             first_uid=first_uid,
             min_free_bytes=min_free_mb * 1024 * 1024,
             way_out=way_out,
+            prepared=lambda cell: self._spares.prepared(),
             started=self._on_started,
             ended=self._on_ended,
             gone=self._on_gone,
         )
-        self._spares = Spares(self._cells.fork)
+        self._spares = Spares(loop, partial(self._cells.fork, is_urgent=False))
         self._thawer = thawer.start(groups.folders)
         loop.watch(server.fileno(), self._on_server)
 
@@ -137,7 +137,9 @@ class Launcher:
             if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
                 cell.cgroup.throttle(cell.request.memory_mb)
         elif operation == "prepare":
-            self._keep_spare(requests.parse_root(message, self._data, self._server_uid))
+            key = requests.parse_root(message, self._data, self._server_uid)
+            if self._unavailable is None:
+                self._spares.keep(key)
         elif operation == "message":
             self._on_message(requests.parse_body(message))
         else:
@@ -151,16 +153,19 @@ class Launcher:
             self._refuse(request.id, self._unavailable, fds, unavailable=True)
             return
         try:
-            cell = self._spares.take(request.root) or self._cells.fork(request.root, request.disk_mb)
+            cell = self._take_spare(request) or self._cells.fork(request.root, request.disk_mb)
         except OSError as error:
             self._refuse(request.id, str(error), fds)
             return
         self._by_id[request.id] = cell
         self._cells.give(cell, request, fds)
 
-    def _keep_spare(self, key: requests.RootKey) -> None:
-        if not self._server_gone and self._unavailable is None:
-            self._spares.keep(key)
+    def _take_spare(self, request: requests.Spawn) -> Cell | None:
+        cell = self._spares.take(request.root)
+        if cell is not None and cell.image is None and cell.disk_mb != request.disk_mb:
+            cell.kill()  # its files have a limit that cannot be moved
+            return None
+        return cell
 
     def _refuse(self, name: object, reason: str, fds: list[int], *, unavailable: bool = False) -> None:
         close_all(fds)
@@ -173,18 +178,19 @@ class Launcher:
         assert cell.request is not None
         peak = cell.cgroup.open_peak()
         freezer, version = cell.cgroup.open_freezer() or (None, 0)
-        fds = [*cell.listener_fds, *(fd for fd in (peak, freezer) if fd is not None)]
+        fds = [*cell.listener_fds, *cell.pipe_fds, *(fd for fd in (peak, freezer) if fd is not None)]
         message = {
             "event": "started",
             "id": cell.request.id,
             "pid": cell.pid,
+            "pipes": len(cell.pipe_fds),
             "has_peak": peak is not None,
             "freezer": version,
         }
         self.tell_server(message, fds)
         close_all(fds)
-        cell.listener_fds = []
-        self._loop.after(SPARE_DELAY_S, lambda: self._keep_spare(cell.root))
+        cell.listener_fds, cell.pipe_fds = [], []
+        self._spares.started()
 
     def _on_ended(self, cell: Cell, was_started: bool) -> None:
         if cell.request is None:

@@ -1,34 +1,155 @@
-"""One environment a spawner, prepared before anybody asks: attaching to a cgroup is slow after idling (decision 0006).
+"""Environments prepared before anybody asks: for each spawner as many as have lately been wanted at once.
 
-It may have environments forked and hand them out; what becomes of them is no concern of this. More of them is the pool
-of a later issue. Read next: cells.py, which prepares them.
+It may have environments forked, hand them out, and end those that are too many; what becomes of the others is no
+concern of this. One is prepared at a time, and none while a start is under way: it would take the CPU of those it is
+meant for. Read next: cells.py, which prepares them.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from cosset.environments.launcher import images
 from cosset.environments.launcher.cell import Cell, Stage
+from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey
+
+MOST = 8
+"""Of one spawner, however many are wanted at once; about 3 MB of memory each."""
+MOST_PROGRAMS = 2
+"""Of one whose environments have a whole interpreter of their own, of some 20 MB."""
+BURST_S = 2.0
+"""What is asked for within this time is wanted at once."""
+DELAY_S = 0.05
+"""How long after a start the next is prepared."""
+LOOK_S = 10.0
+KEPT_S = 60.0
+"""How long after a burst there are still as many as it wanted."""
+FORGOTTEN_S = 600.0
+"""How long after the last start the last one is kept; a Python's always."""
+MIN_FREE_BYTES = 256 * 1024 * 1024
+"""Of the host's memory: below it nothing is kept that nobody has asked for."""
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """Of one spawner: its environments, when they were asked for lately, and how many were wanted at once and when."""
+
+    cells: list[Cell] = field(default_factory=list)
+    asked_s: deque[float] = field(default_factory=lambda: deque(maxlen=MOST))
+    wanted: int = 1
+    wanted_s: float = 0.0
 
 
 class Spares:
-    """`fork` begins an environment with a disk of so many MB for /tmp, or raises OSError."""
+    """`fork` begins an environment with a disk of so many MB for /tmp, or raises OSError. `free_bytes`: how much
+    memory the host has left."""
 
-    def __init__(self, fork: Callable[[RootKey, int], Cell]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        fork: Callable[[RootKey, int], Cell],
+        *,
+        free_bytes: Callable[[], int] = lambda: free_memory_bytes(),
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loop = loop
         self._fork = fork
-        self._cells: dict[RootKey, Cell] = {}
+        self._free_bytes = free_bytes
+        self._now_s = now_s
+        self._shelves: dict[RootKey, _Shelf] = {}
+        self._busy_until_s = 0.0
+        self._is_filling = False
+        self._is_looking = False
 
     def take(self, key: RootKey) -> Cell | None:
-        """It may not be prepared to its end yet. None: there is none, or it has died."""
-        cell = self._cells.pop(key, None)
-        return None if cell is None or cell.stage is Stage.DEAD else cell
+        """The one that has come farthest, perhaps not to its end yet. None: there is none."""
+        shelf = self._shelf(key)
+        now_s = self._now_s()
+        shelf.asked_s.append(now_s)
+        wanted = min(sum(now_s - each_s <= BURST_S for each_s in shelf.asked_s), _most(key))
+        if wanted >= shelf.wanted or now_s - shelf.wanted_s > KEPT_S:
+            shelf.wanted, shelf.wanted_s = max(wanted, 1), now_s
+        self._forget_dead(shelf)
+        if not shelf.cells:
+            return None
+        cell = max(shelf.cells, key=lambda each: each.stage)
+        shelf.cells.remove(cell)
+        return cell
 
     def keep(self, key: RootKey) -> None:
-        """Makes one, unless there is one."""
-        cell = self._cells.get(key)
-        if cell is not None and cell.stage is not Stage.DEAD:
+        """From now on there is at least one."""
+        self._shelf(key)
+        self._fill_later(0.0)
+
+    def started(self) -> None:
+        """An environment has just started: it needs the CPU more than those that are prepared."""
+        self._fill_later(DELAY_S)
+
+    def prepared(self) -> None:
+        """One of these is ready: the next may follow."""
+        self._fill_later(0.0)
+
+    # What nobody asks for.
+
+    def _shelf(self, key: RootKey) -> _Shelf:
+        if key not in self._shelves:
+            self._shelves[key] = _Shelf(wanted_s=self._now_s())
+        if not self._is_looking:
+            self._is_looking = True
+            self._loop.after(LOOK_S, self._look)
+        return self._shelves[key]
+
+    def _fill_later(self, delay_s: float) -> None:
+        self._busy_until_s = max(self._busy_until_s, self._now_s() + delay_s)
+        if not self._is_filling:
+            self._is_filling = True
+            self._loop.after(delay_s, self._fill)
+
+    def _fill(self) -> None:
+        self._is_filling = False
+        left_s = self._busy_until_s - self._now_s()
+        if left_s > 0:
+            self._fill_later(left_s)
             return
-        try:
-            self._cells[key] = self._fork(key, images.DEFAULT_MB)
-        except OSError:
-            return  # the next start will say why
+        for key, shelf in self._shelves.items():
+            self._forget_dead(shelf)
+            if any(cell.stage < Stage.PREPARED for cell in shelf.cells):
+                return  # it is followed by the next
+            if len(shelf.cells) < self._enough(key, shelf) and self._free_bytes() >= MIN_FREE_BYTES:
+                try:
+                    shelf.cells.append(self._fork(key, images.DEFAULT_MB))
+                except OSError:
+                    continue  # the next start will say why
+                return
+
+    def _look(self) -> None:
+        """By age and by pressure: those that are too many go, one at each look of those that a burst has left."""
+        is_short = self._free_bytes() < MIN_FREE_BYTES
+        for key, shelf in list(self._shelves.items()):
+            self._forget_dead(shelf)
+            excess = len(shelf.cells) if is_short else len(shelf.cells) - self._enough(key, shelf)
+            for _ in range(excess if is_short else min(excess, 1)):
+                shelf.cells.pop(0).kill()
+        self._loop.after(LOOK_S, self._look)
+
+    def _enough(self, key: RootKey, shelf: _Shelf) -> int:
+        idle_s = self._now_s() - max([shelf.wanted_s, *shelf.asked_s])
+        if key.kind != "python" and idle_s > FORGOTTEN_S:
+            return 0
+        return shelf.wanted if self._now_s() - shelf.wanted_s <= KEPT_S else 1
+
+    def _forget_dead(self, shelf: _Shelf) -> None:
+        shelf.cells = [cell for cell in shelf.cells if cell.stage is not Stage.DEAD and not cell.is_killed]
+
+
+def _most(key: RootKey) -> int:
+    return MOST if key.kind == "python" else MOST_PROGRAMS
+
+
+def free_memory_bytes(path: Path = Path("/proc/meminfo")) -> int:
+    """What the host could still give, as its kernel estimates it."""
+    with path.open() as file:
+        return next((int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:")), 0)

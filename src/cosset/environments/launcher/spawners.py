@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cosset.environments.launcher import trust
-from cosset.environments.launcher.cell import Cell, kill_pidfd
+from cosset.environments.launcher.cell import Cell, close_all, kill_pidfd
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey
 from cosset.environments.launcher.scratch import NAME as SCRATCH_NAME
@@ -47,7 +47,8 @@ class Spawners:
     """All spawners of one launcher: started when first needed, ended when their socket ends.
 
     Args:
-        forked: called with the environment, the pid of its init and a pidfd, which is then the callee's.
+        forked: called with the environment, the pid of its init, a pidfd, which is then the callee's, and whether it is
+            in its cgroup of version 2 already.
         failed: called with the environment that will have no init, and why.
     """
 
@@ -58,7 +59,7 @@ class Spawners:
         mount_point: Path,
         data: Path,
         scratch: Scratch,
-        forked: Callable[[Cell, int, int], None],
+        forked: Callable[[Cell, int, int, bool], None],
         failed: Callable[[Cell, str], None],
     ) -> None:
         self._loop = loop
@@ -79,11 +80,15 @@ class Spawners:
         Raises: OSError, when the spawner has gone.
         """
         spawner.waiting[cell.name] = cell
+        group = cell.cgroup.open_folder()
+        groups = [] if group is None else [group]
         try:
-            channel.send(spawner.control, {"fork": cell.name}, [theirs.fileno()])
+            channel.send(spawner.control, {"fork": cell.name}, [theirs.fileno(), *groups])
         except OSError:
             del spawner.waiting[cell.name]
             raise
+        finally:
+            close_all(groups)
 
     def close(self) -> None:
         for running in list(self._spawners.values()):
@@ -114,7 +119,7 @@ class Spawners:
         if "error" in message:
             self._failed(cell, str(message["error"]))
             return
-        self._forked(cell, message["pid"], fds[0])
+        self._forked(cell, message["pid"], fds[0], message["is_grouped"])
 
     def _end(self, spawner: Spawner) -> None:
         """Its environments die with it, by their parent-death signal."""

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 import socket
 import struct
 
@@ -38,16 +39,18 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_SECCOMP = 22
-PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SECCOMP_MODE_FILTER = 2
 
 _SYS_PIDFD_OPEN = 434
+_SYS_CLONE3 = 435
 _SYS_CLOSE_RANGE = 436
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
+_CLONE_PIDFD = 0x00001000
+_CLONE_INTO_CGROUP = 0x200000000
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _SIOCGIFFLAGS = 0x8913
@@ -57,6 +60,9 @@ _IFF_UP = 1
 MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_holding_libc = ctypes.PyDLL(None, use_errno=True)
+"""Calls of it keep the interpreter's lock, as a fork must."""
+_holding_libc.syscall.restype = ctypes.c_long
 
 
 def _check(result: int, what: str) -> int:
@@ -66,12 +72,50 @@ def _check(result: int, what: str) -> int:
     return result
 
 
+# Made beforehand: every environment drops them all, on the way to its first answer.
+_CAPABILITIES = tuple(ctypes.c_ulong(number) for number in range(64))
+
+
+_CLONE_FIELDS = (
+    *("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls"),
+    *("set_tid", "set_tid_size", "cgroup"),
+)
+
+
+class _CloneArguments(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in _CLONE_FIELDS]
+
+
+def fork_init(group_fd: int | None) -> tuple[int, int]:
+    """Forks the first process of a new pid namespace; (0, -1) in it, its pid and a pidfd for it here.
+
+    `group_fd`: the folder of a cgroup of version 2, in which it begins: put there later it would take milliseconds.
+    The child is to fork once more before it runs anything large: the C library still takes it for its parent.
+    """
+    pidfd = ctypes.c_int(-1)
+    arguments = _CloneArguments(
+        flags=CLONE_NEWPID | _CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD
+    )
+    if group_fd is not None:
+        arguments.flags |= _CLONE_INTO_CGROUP
+        arguments.cgroup = group_fd
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid = _holding_libc.syscall(
+        ctypes.c_long(_SYS_CLONE3), ctypes.byref(arguments), ctypes.c_size_t(ctypes.sizeof(arguments))
+    )
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+        return 0, -1
+    code = ctypes.get_errno()
+    python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(code, "clone3: %s" % os.strerror(code))
+    return pid, pidfd.value
+
+
 def unshare(flags: int) -> None:
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare(%#x)" % flags)
-
-
-def enter_namespace(fd: int, kind: int) -> None:
-    _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, options: str = "") -> None:
@@ -114,13 +158,13 @@ def die_with_parent(signal_number: int) -> None:
 
 def drop_bounding_set() -> None:
     """No program that this process ever starts can gain a capability. Takes one itself: to be done before they go."""
-    for capability in range(64):
-        try:
-            prctl(PR_CAPBSET_DROP, capability)
-        except OSError as error:
-            if error.errno == errno.EINVAL:
+    drop = _libc.prctl
+    option, zero = ctypes.c_int(PR_CAPBSET_DROP), ctypes.c_ulong(0)
+    for capability in _CAPABILITIES:
+        if drop(option, capability, zero, zero, zero) < 0:
+            if ctypes.get_errno() == errno.EINVAL:
                 return  # past the last one that this kernel knows
-            raise
+            _check(-1, "prctl(%d, %d)" % (PR_CAPBSET_DROP, capability.value))
 
 
 def drop_capabilities() -> None:

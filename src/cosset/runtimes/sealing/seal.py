@@ -1,9 +1,10 @@
 """One environment, from the fork to its end. The forked process is the init of a pid namespace; the function's runtime
 is its child, and when that ends, so does everything else inside.
 
-Two steps, so that the first may be taken before anyone asks: `prepare` makes namespaces and sockets and knows no
-function; `assign` adds one function's folders, gives up every privilege, and starts the runtime. No code of a function
-runs before the whole seal is on. Read next: spawner.py, which forks these; filter.py.
+Two steps, so that the first may be taken before anyone asks. `prepare` makes namespaces, sockets and the runtime's own
+process, which gives up every privilege at once and waits; no function is known. `furnish` adds one function's folders
+from outside of that seal; then the init is sealed too, and only then the runtime is told what to run. Read next:
+spawner.py, which forks these; filter.py.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ if MYPY:
 
     Runtime = Callable[[dict[str, Any], dict[str, int]], None]
     """Runs a function's runtime in this very process, given the assignment and the descriptors by name."""
+    Standby = Callable[[dict[str, int]], None]
+    """Begins a runtime that is nobody's yet, given descriptors: of `telemetry`, and of `orders`, where it is told in
+    one message what function it is."""
 
 
 # A core limit of 1, not 0: only then does the kernel hand no dump to the host's own crash reporter either.
@@ -46,12 +50,16 @@ EXEC_FAILED = 126
 
 
 class Cell:
-    """What every environment of one spawner has alike. `ports` are listened on inside and passed out (ports.py)."""
+    """What every environment of one spawner has alike. `ports` are listened on inside and passed out (ports.py).
+    `standby`: what runs in an environment that waits for its function, where that is more than a fork."""
 
-    def __init__(self, ports: Sequence[int], filter_program: bytes, run: Runtime) -> None:
+    def __init__(
+        self, ports: Sequence[int], filter_program: bytes, run: Runtime, standby: Standby | None = None
+    ) -> None:
         self.ports = ports
         self.filter_program = filter_program
         self.run = run
+        self.standby = standby
 
 
 def live(channel: socket.socket, cell: Cell) -> NoReturn:
@@ -60,20 +68,27 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
         received = messages.receive(channel)
         if received is None:
             os._exit(0)
-        listeners = prepare(cell.ports, received[1])
-        messages.send(channel, {"event": "prepared"}, [listener.fileno() for listener in listeners])
+        beginning, passed = received
+        listeners = prepare(cell.ports, beginning, _named(beginning["fds"], passed))
+        runtime, orders, pipes = _begin_runtime(cell, beginning["uid"], [channel, *listeners])
+        shown = [*(listener.fileno() for listener in listeners), *pipes]
+        messages.send(channel, {"event": "prepared", "pipes": len(pipes)}, shown)
         for listener in listeners:
             listener.close()
+        for pipe in pipes:
+            os.close(pipe)
+        _wait_for_function(channel, orders)
         received = messages.receive(channel)
         if received is None:
             os._exit(0)
         assignment, passed = received
-        fds = {name: passed[position] for position, name in enumerate(assignment["fds"])}
-        assign(assignment, cell.filter_program, fds.pop("disk", None))
-        runtime = os.fork()
-        if runtime == 0:
-            channel.close()
-            _become_runtime(cell.run, assignment, fds)
+        fds = _named(assignment["fds"], passed)
+        furnish(assignment, fds.pop("disk", None))
+        give_up_privileges(beginning["uid"], cell.filter_program)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the init shows nothing of its memory and descriptors
+        order = {"environment": assignment["environment"], "command": assignment["command"], "fds": list(fds)}
+        messages.send(orders, order, list(fds.values()))
+        orders.close()
         for fd in passed:
             os.close(fd)
         messages.send(channel, {"event": "started"})
@@ -84,11 +99,17 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
     os._exit(0)
 
 
-def prepare(ports: Sequence[int], disks: Sequence[int]) -> list[socket.socket]:
-    """Namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc; the disk behind /tmp
-    where there is one, whose descriptor is closed."""
+def prepare(ports: Sequence[int], beginning: dict[str, Any], fds: dict[str, int]) -> list[socket.socket]:
+    """Its groups, namespaces (the pid namespace is there already), loopback, listening sockets, an own /proc; the disk
+    behind /tmp where there is one. The descriptors are closed."""
     os.setsid()
+    for name, fd in fds.items():
+        if name != "disk":
+            os.write(fd, b"0")  # itself: whoever is moved by another waits milliseconds for it
+            os.close(fd)
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
+    # In its groups, so that they look like the root from inside.
+    kernel.unshare(kernel.CLONE_NEWCGROUP)
     socket.sethostname("localhost")
     kernel.raise_loopback()
     listeners = []
@@ -101,41 +122,49 @@ def prepare(ports: Sequence[int], disks: Sequence[int]) -> list[socket.socket]:
     names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     names.bind(("127.0.0.1", inside.NAMES))
     listeners.append(names)
-    for disk in disks:
-        filesystem.mount_disk(disk, "/tmp")
-        os.close(disk)
+    if "disk" in fds:
+        _mount_disk(fds["disk"], beginning["uid"])
+        os.close(fds["disk"])
+    else:
+        # Where /tmp is no disk of its own: at least no file can be longer than it should be.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (beginning["disk_bytes"], beginning["disk_bytes"]))
     filesystem.add_own_proc()
+    os.umask(0o022)
+    for limit, value in _LIMITS.items():
+        resource.setrlimit(limit, (value, value))
     return listeners
 
 
-def assign(assignment: dict[str, Any], filter_program: bytes, disk: int | None) -> None:
-    """One function's folders; then nothing of the host's is left: uid, capabilities, system calls. `disk`: instead of
-    the one that was prepared, which has another size."""
+def furnish(assignment: dict[str, Any], disk: int | None) -> None:
+    """One function's folders and network. `disk`: instead of the one that was prepared, which has another size."""
     if disk is not None:
         kernel.unmount("/tmp")
-        filesystem.mount_disk(disk, "/tmp")
+        _mount_disk(disk, assignment["uid"])
     if assignment["network"] is not None:
         netlink.configure(*assignment["network"])
     filesystem.add_own_folders(assignment["code"], assignment["layers"], assignment["scratch"])
-    if assignment["scratch"] is None:
-        os.chown("/tmp", assignment["uid"], assignment["uid"])
-    os.chmod("/tmp", 0o1777)
-    # After the launcher has put this process into its cgroups, so that they look like the root from inside.
-    kernel.unshare(kernel.CLONE_NEWCGROUP)
-    os.umask(0o022)
     if assignment["scratch"] is not None:
-        # Where /tmp is no disk of its own: at least no file can be longer than it should be.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (assignment["disk_bytes"], assignment["disk_bytes"]))
-    for limit, value in _LIMITS.items():
-        resource.setrlimit(limit, (value, value))
-    _enter_user_namespace(assignment["uid"])
+        os.chmod("/tmp", 0o1777)
+
+
+def give_up_privileges(uid: int, filter_program: bytes) -> None:
+    """Nothing of the host's is left to this process: uid, capabilities, system calls. It dies with its parent."""
+    _enter_user_namespace(uid)
     kernel.drop_bounding_set()
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.install_filter(filter_program)
-    # Last, because a change of credentials undoes both. The init shows nothing of its memory and descriptors.
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    kernel.die_with_parent(signal.SIGKILL)
+    kernel.die_with_parent(signal.SIGKILL)  # last, because a change of credentials undoes it
+
+
+def _named(names: Sequence[str], fds: Sequence[int]) -> dict[str, int]:
+    return {name: fds[position] for position, name in enumerate(names)}
+
+
+def _mount_disk(fd: int, uid: int) -> None:
+    filesystem.mount_disk(fd, "/tmp")
+    os.chown("/tmp", uid, uid)
+    os.chmod("/tmp", 0o1777)
 
 
 def _enter_user_namespace(host_uid: int) -> None:
@@ -155,19 +184,63 @@ def _enter_user_namespace(host_uid: int) -> None:
             file.write(value)
 
 
-def _become_runtime(run: Runtime, assignment: dict[str, Any], fds: dict[str, int]) -> NoReturn:
-    """In the forked child: output tied to its pipe, every other descriptor closed but the named ones."""
+def _begin_runtime(cell: Cell, uid: int, closed: Sequence[socket.socket]) -> tuple[int, socket.socket, list[int]]:
+    """The runtime's own process, sealed and waiting: its pid, the socket on which it is told what to run, and, where
+    something runs on standby, the ends of its output and telemetry that the server reads."""
+    orders, theirs = messages.pair()
+    pipes = [os.pipe(), os.pipe()] if cell.standby is not None else []
+    for _, end in pipes:
+        os.fchmod(end, 0o222)  # so that the function, another user, may open /dev/stdout by its name
+    runtime = os.fork()
+    if runtime == 0:
+        for each in (orders, *closed):
+            each.close()
+        _live_as_runtime(cell, uid, theirs, [end for _, end in pipes])
+    theirs.close()
+    for _, end in pipes:
+        os.close(end)
+    received = messages.receive(orders)
+    if received is None:
+        raise OSError("the runtime's process ended before it was sealed")
+    if "error" in received[0]:
+        raise OSError(received[0]["error"])
+    return runtime, orders, [end for end, _ in pipes]
+
+
+def _wait_for_function(channel: socket.socket, orders: socket.socket) -> None:
+    """Ends, and so tells the launcher, when the process that waits has ended first."""
+    watch = select.poll()
+    watch.register(channel.fileno(), select.POLLIN)
+    watch.register(orders.fileno(), 0)
+    if any(fd == orders.fileno() for fd, _ in watch.poll()):
+        raise OSError("the runtime ended before it had a function")
+
+
+def _live_as_runtime(cell: Cell, uid: int, orders: socket.socket, pipes: list[int]) -> NoReturn:
     try:
         os.setsid()
+        give_up_privileges(uid, cell.filter_program)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-        kernel.die_with_parent(signal.SIGKILL)
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(-1)
-        kept = _arrange(fds)
+        messages.send(orders, {"event": "sealed"})
+    except Exception as error:  # noqa: BLE001 - told to the init, which tells the launcher
+        _tell(orders, {"error": "%s: %s" % (type(error).__name__, error)})
+        os._exit(1)
+    try:
+        if cell.standby is not None:
+            output, telemetry = pipes
+            cell.standby(_arrange({"output": output, "orders": orders.detach(), "telemetry": telemetry}))
+        received = messages.receive(orders)
+        if received is None:
+            os._exit(0)
+        assignment, passed = received
+        orders.detach()  # closed with all others
+        kept = _arrange(_named(assignment["fds"], passed))
         os.chdir("/var/task")
-        run(assignment, kept)
+        cell.run(assignment, kept)
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)

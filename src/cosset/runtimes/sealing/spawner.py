@@ -6,7 +6,6 @@ Single-threaded, trusted, and never in touch with what a function sends. Its chi
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -21,86 +20,40 @@ if MYPY:
 
 
 def serve(control: socket.socket, cell: seal.Cell) -> None:
-    """Until the launcher goes: one fork a message. The message brings the environment's own channel."""
+    """Until the launcher goes: one fork a message. The message brings the environment's own channel, and where there
+    is one the folder of its cgroup of version 2."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the launcher watches the children by pidfd
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    fork = _fork_and_return if _can_return_to(own_pids) else _fork_through_another
     while True:
         received = messages.receive(control)
         if received is None:
             return
-        message, (fd,) = received
+        message, fds = received
         try:
-            fork(control, message["fork"], fd, own_pids, cell)
+            _fork(control, message["fork"], cell, *fds)
         except OSError as error:
             messages.send(control, {"fork": message["fork"], "error": str(error)})
         finally:
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
 
 
-def _can_return_to(own_pids: int) -> bool:
-    """Not in a user namespace, to which the pid namespace that we are in does not belong."""
+def _fork(control: socket.socket, name: str, cell: seal.Cell, fd: int, group_fd: int | None = None) -> None:
+    is_grouped = group_fd is not None
     try:
-        kernel.enter_namespace(own_pids, kernel.CLONE_NEWPID)
+        pid, pidfd = kernel.fork_init(group_fd)
     except OSError:
-        return False
-    return True
-
-
-def _fork_and_return(control: socket.socket, name: str, fd: int, own_pids: int, cell: seal.Cell) -> None:
-    """The next child begins a new pid namespace; then children would be ours again."""
-    kernel.unshare(kernel.CLONE_NEWPID)
-    try:
-        pid = os.fork()
-        if pid == 0:
-            _live(control, fd, own_pids, cell)
-    finally:
-        kernel.enter_namespace(own_pids, kernel.CLONE_NEWPID)
-    _report(control, name, pid)
-
-
-def _fork_through_another(control: socket.socket, name: str, fd: int, own_pids: int, cell: seal.Cell) -> None:
-    """A process between, which makes the pid namespace and ends; its child becomes ours, for we are its subreaper."""
-    ours, theirs = messages.pair()
-    between = os.fork()
-    if between == 0:
-        try:
-            kernel.unshare(kernel.CLONE_NEWPID)
-            pid = os.fork()
-            if pid == 0:
-                ours.close()
-                theirs.close()
-                _live(control, fd, own_pids, cell)
-            _report(theirs, name, pid)
-        except OSError as error:
-            messages.send(theirs, {"fork": name, "error": str(error)})
-        finally:
-            os._exit(0)
-    theirs.close()
-    with ours:
-        received = messages.receive(ours)
-    with contextlib.suppress(ChildProcessError):  # it has no status to give: SIGCHLD is ignored
-        os.waitpid(between, 0)
-    if received is None:
-        raise OSError("no process came of the fork")
-    # Only now that the one between has ended: its end is not to be taken for that of the environment's parent.
-    messages.send(control, *received)
-    for passed in received[1]:
-        os.close(passed)
-
-
-def _live(control: socket.socket, fd: int, own_pids: int, cell: seal.Cell) -> None:
-    control.close()
-    os.close(own_pids)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    seal.live(socket.socket(fileno=fd), cell)
-
-
-def _report(control: socket.socket, name: str, pid: int) -> None:
-    pidfd = kernel.open_pidfd(pid)
-    messages.send(control, {"fork": name, "pid": pid}, [pidfd])
+        if not is_grouped:
+            raise
+        is_grouped = False  # the kernel is older than that, or the group is not ours to give: the launcher will do it
+        pid, pidfd = kernel.fork_init(None)
+    if pid == 0:
+        control.close()
+        if group_fd is not None:
+            os.close(group_fd)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        seal.live(socket.socket(fileno=fd), cell)
+    messages.send(control, {"fork": name, "pid": pid, "is_grouped": is_grouped}, [pidfd])
     os.close(pidfd)
 
 
