@@ -167,6 +167,7 @@ def test_a_node_comes_back_on_a_full_disk() -> None:
         here.connect()
         refused_for_want_of_room(here)
         goes_on_all_the_same(here)
+        here.functions.delete_function(FunctionName="cold")  # deleting is how there comes to be room
         here.disk.free()
         recovers(here)
 

@@ -21,6 +21,7 @@ from cosset.invocation.function_destination import FunctionDestination
 from cosset.invocation.provisioning import Provisioner
 from cosset.invocation.starting import Starter
 from cosset.runtimes.catalogue import Catalogue
+from cosset.invocation.streaming import BYTES_PER_S
 from cosset.settings import Settings
 from cosset.store.blobs import Blobs
 from cosset.store.queue import DurableQueue
@@ -68,7 +69,10 @@ def make_invocation(
     ground.store.on_change(FUNCTION_CHANGES, lambda key: provisioner.note_change())
     events = AsyncEvents(ground.store, queue, clock)
     admission = Admission(settings.concurrency, provisioner)
-    dispatcher = Dispatcher(functions, admission, execution, events, clock)
+    metering = Metering(ground.meter, admission)
+    execution = Execution(pool, starter, clock, metering)
+    pace = None if settings.dev else BYTES_PER_S
+    dispatcher = Dispatcher(functions, admission, execution, events, clock, metering=metering, stream_bytes_per_s=pace)
     outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))
     worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
     deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock)

@@ -11,7 +11,7 @@ from cosset.functions import errors
 from cosset.functions.model import LATEST, FunctionKey
 
 _REFERENCE = re.compile(
-    r"(?:arn:(?:aws[a-zA-Z-]*)?:lambda:)?"
+    r"(?:arn:(?P<partition>(?:aws[a-zA-Z-]*)?):lambda:)?"
     r"(?:(?P<region>(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d):)?"
     r"(?:(?P<account>\d{12}):)?"
     r"(?:function:)?"
@@ -40,8 +40,8 @@ def parse_reference(name: str, qualifier: str | None, *, account: str, region: s
     """Reads `FunctionName` and `Qualifier` together; account and region are the caller's, where the name has none.
 
     Raises:
-        ServiceError: the two qualifiers differ, or the function lives in another region
-            (recorded: test_ops_with_arn_qualifier_mismatch).
+        ServiceError: the two qualifiers differ (recorded: test_ops_with_arn_qualifier_mismatch), or the function lives
+            in another partition or region.
     """
     match = _REFERENCE.fullmatch(name)
     if match is None:
@@ -51,6 +51,8 @@ def parse_reference(name: str, qualifier: str | None, *, account: str, region: s
         raise errors.invalid_parameter(
             "The derived qualifier from the function name does not match the specified qualifier."
         )
+    if match["partition"] not in (None, "aws"):
+        raise errors.function_not_found(name)
     if match["region"] and match["region"] != region:
         raise errors.not_found(f"Functions from '{match['region']}' are not reachable in this region ('{region}')")
     key = FunctionKey(match["account"] or account, match["region"] or region, match["name"])

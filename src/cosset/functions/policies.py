@@ -51,19 +51,18 @@ class Policies:
             ServiceError: not found, the statement id is taken, the principal makes no sense, another revision.
         """
         key, qualifier = reference.key, reference.qualifier or ""
-        if qualifier == LATEST:
-            raise errors.invalid_parameter("We currently do not support adding policies for $LATEST.")
+        refuse_latest(reference)
         statement = make_statement(grant, reference.arn)
 
         def write(tx: Transaction) -> dict[str, Any]:
-            _check_revision(tx, key, qualifier, revision_id)
+            check_revision(tx, key, qualifier, revision_id)
             present = policy_records.read_statements(tx, key, qualifier)
-            if any(other["Sid"] == grant.sid for other in present):
+            if any(other.get("Sid") == grant.sid for other in present):
                 raise errors.statement_exists(grant.sid)
-            policy_records.insert_statement(tx, key, qualifier, statement)
+            policy_records.insert_statement(tx, key, qualifier, statement, sid=grant.sid)
             if policy_records.sum_size(tx, key, qualifier) > MAX_POLICY_BYTES:
                 raise errors.policy_too_large(MAX_POLICY_BYTES)
-            self._touch(tx, key, qualifier)
+            touch(tx, key, qualifier, self._new_id)
             return statement
 
         return await self._store.write(write)
@@ -75,13 +74,13 @@ class Policies:
         key, qualifier = reference.key, reference.qualifier or ""
 
         def write(tx: Transaction) -> None:
-            _read_revision(tx, key, qualifier)
+            read_revision(tx, key, qualifier)
             if not policy_records.read_statements(tx, key, qualifier):
                 raise errors.not_found("No policy is associated with the given resource.")
-            _check_revision(tx, key, qualifier, revision_id)
+            check_revision(tx, key, qualifier, revision_id)
             if not policy_records.delete_statement(tx, key, qualifier, sid):
                 raise errors.not_found(f"Statement {sid} is not found in resource policy.")
-            self._touch(tx, key, qualifier)
+            touch(tx, key, qualifier, self._new_id)
 
         await self._store.write(write)
 
@@ -91,25 +90,7 @@ class Policies:
         Raises:
             ServiceError: there is none.
         """
-        key, qualifier = reference.key, reference.qualifier or ""
-
-        def read(tx: Transaction) -> tuple[dict[str, Any], str]:
-            revision_id = _read_revision(tx, key, qualifier)
-            statements = policy_records.read_statements(tx, key, qualifier)
-            if not statements:
-                raise errors.not_found("The resource you requested does not exist.")
-            return {"Version": "2012-10-17", "Id": "default", "Statement": statements}, revision_id
-
-        return await self._store.read(read)
-
-    def _touch(self, tx: Transaction, key: FunctionKey, qualifier: str) -> None:
-        alias = records.read_alias(tx, key, qualifier) if names.is_alias(qualifier) else None
-        version = None if alias else records.read_version(tx, key, qualifier or LATEST)
-        if alias is not None:
-            records.write_alias(tx, dataclasses.replace(alias, revision_id=self._new_id()))
-        if version is not None:
-            records.write_version(tx, dataclasses.replace(version, revision_id=self._new_id()))
-        records.announce(tx, key)
+        return await self._store.read(lambda tx: read_policy(tx, reference))
 
 
 def make_statement(grant: Grant, resource: str) -> dict[str, Any]:
@@ -151,13 +132,13 @@ def _principal(given: str) -> str | dict[str, str]:
     raise errors.invalid_parameter("The provided principal was invalid. Please check the principal and try again.")
 
 
-def _check_revision(tx: Transaction, key: FunctionKey, qualifier: str, revision_id: str | None) -> None:
-    current = _read_revision(tx, key, qualifier)
+def check_revision(tx: Transaction, key: FunctionKey, qualifier: str, revision_id: str | None) -> None:
+    current = read_revision(tx, key, qualifier)
     if revision_id is not None and revision_id != current:
         raise errors.stale_revision("GetPolicy")
 
 
-def _read_revision(tx: Transaction, key: FunctionKey, qualifier: str) -> str:
+def read_revision(tx: Transaction, key: FunctionKey, qualifier: str) -> str:
     """The revision of the function, version or alias that the policy belongs to."""
     if names.is_alias(qualifier):
         alias = records.read_alias(tx, key, qualifier)
@@ -168,3 +149,29 @@ def _read_revision(tx: Transaction, key: FunctionKey, qualifier: str) -> str:
     if version is None:
         raise errors.function_not_found(key.qualified_arn(qualifier) if qualifier else key.arn)
     return version.revision_id
+
+
+def read_policy(tx: Transaction, reference: FunctionReference) -> tuple[dict[str, Any], str]:
+    """The policy document, and its revision. Raises: ServiceError, when there is none."""
+    key, qualifier = reference.key, reference.qualifier or ""
+    revision_id = read_revision(tx, key, qualifier)
+    document = policy_records.read_document(tx, key, qualifier)
+    if document is None:
+        raise errors.not_found("The resource you requested does not exist.")
+    return document, revision_id
+
+
+def refuse_latest(reference: FunctionReference) -> None:
+    if reference.qualifier == LATEST:
+        raise errors.invalid_parameter("We currently do not support adding policies for $LATEST.")
+
+
+def touch(tx: Transaction, key: FunctionKey, qualifier: str, new_id: Callable[[], str]) -> None:
+    """What the policy belongs to has a new revision."""
+    alias = records.read_alias(tx, key, qualifier) if names.is_alias(qualifier) else None
+    version = None if alias else records.read_version(tx, key, qualifier or LATEST)
+    if alias is not None:
+        records.write_alias(tx, dataclasses.replace(alias, revision_id=new_id()))
+    if version is not None:
+        records.write_version(tx, dataclasses.replace(version, revision_id=new_id()))
+    records.announce(tx, key)

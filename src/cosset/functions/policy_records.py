@@ -1,5 +1,6 @@
 """Statements of resource-based policies as rows. Decides nothing; read next: policies.py."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +9,12 @@ from sqlalchemy import delete, func, insert, select
 
 from cosset.functions.model import FunctionKey
 from cosset.functions.records import of_function
+from cosset.functions.tables import policy_heads as heads
 from cosset.functions.tables import statements
 from cosset.store.database import Transaction
+
+_OWN_HEAD = {"Version": "2012-10-17", "Id": "default"}
+"""Of a policy that AddPermission began."""
 
 
 def read_statements(tx: Transaction, key: FunctionKey, qualifier: str) -> list[dict[str, Any]]:
@@ -29,7 +34,34 @@ def sum_size(tx: Transaction, key: FunctionKey, qualifier: str) -> int:
     return int(tx.execute(query).scalar() or 0)
 
 
-def insert_statement(tx: Transaction, key: FunctionKey, qualifier: str, statement: Mapping[str, Any]) -> None:
+def read_document(tx: Transaction, key: FunctionKey, qualifier: str) -> dict[str, Any] | None:
+    """The whole policy; None when it has no statement."""
+    found = read_statements(tx, key, qualifier)
+    if not found:
+        return None
+    row = tx.execute(select(heads.c.head).where(of_function(heads, key), heads.c.qualifier == qualifier)).first()
+    head = _OWN_HEAD if row is None else json.loads(row.head)
+    return {**head, "Statement": found}
+
+
+def replace(tx: Transaction, key: FunctionKey, qualifier: str, document: Mapping[str, Any]) -> None:
+    """Puts a whole policy in the place of what there was."""
+    delete_all(tx, key, qualifier)
+    head = {name: value for name, value in document.items() if name != "Statement"}
+    tx.execute(insert(heads).values(**dataclasses.asdict(key), qualifier=qualifier, head=json.dumps(head)))
+    for number, statement in enumerate(document["Statement"]):
+        # A statement without an id has one that none can be given: it only tells rows apart.
+        insert_statement(tx, key, qualifier, statement, sid=statement.get("Sid") or f"#{number}")
+
+
+def delete_all(tx: Transaction, key: FunctionKey, qualifier: str) -> None:
+    for table in (statements, heads):
+        tx.execute(delete(table).where(of_function(table, key), table.c.qualifier == qualifier))
+
+
+def insert_statement(
+    tx: Transaction, key: FunctionKey, qualifier: str, statement: Mapping[str, Any], *, sid: str
+) -> None:
     last = select(func.max(statements.c.position)).where(
         of_function(statements, key), statements.c.qualifier == qualifier
     )
@@ -39,7 +71,7 @@ def insert_statement(tx: Transaction, key: FunctionKey, qualifier: str, statemen
             region=key.region,
             name=key.name,
             qualifier=qualifier,
-            sid=statement["Sid"],
+            sid=sid,
             position=(tx.execute(last).scalar() or 0) + 1,
             statement=json.dumps(statement),
         )

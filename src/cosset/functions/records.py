@@ -29,6 +29,7 @@ from cosset.functions.tables import (
     function_options,
     functions,
     layer_uses,
+    policy_heads,
     provisioned_configs,
     statements,
     versions,
@@ -103,6 +104,7 @@ def delete_function(tx: Transaction, key: FunctionKey) -> bool:
         versions,
         aliases,
         statements,
+        policy_heads,
         layer_uses,
         event_invoke_configs,
         provisioned_configs,
@@ -255,7 +257,7 @@ def delete_alias(tx: Transaction, key: FunctionKey, alias: str) -> None:
 
 def _delete_qualified(tx: Transaction, key: FunctionKey, qualifier: str) -> None:
     """What belongs to one version or alias goes with it."""
-    for table in (statements, event_invoke_configs, provisioned_configs):
+    for table in (statements, policy_heads, event_invoke_configs, provisioned_configs):
         tx.execute(delete(table).where(of_function(table, key), table.c.qualifier == qualifier))
 
 

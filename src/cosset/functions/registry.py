@@ -30,6 +30,7 @@ from cosset.functions.model import (
 )
 from cosset.functions.names import FunctionReference
 from cosset.functions.policies import Policies
+from cosset.functions.policy_documents import PolicyDocuments
 from cosset.functions.ports import RoleDirectory, RuntimeCatalogue
 from cosset.functions.provisioned import ProvisionedConcurrency
 from cosset.functions.recursion import RecursionConfigs
@@ -99,6 +100,7 @@ class Functions:
         self.concurrency = Concurrency(store, concurrency)
         self.provisioned = ProvisionedConcurrency(store, clock, concurrency, self._resolver.resolve)
         self.policies = Policies(store, new_id)
+        self.policy_documents = PolicyDocuments(store, new_id)
         self.urls = FunctionUrls(store, clock)
         self._destinations = DestinationRules(destinations, rights)
         self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
@@ -272,7 +274,7 @@ class Functions:
                 records.delete_version(tx, key, qualifier)  # one that is gone already is no error, as on AWS
             records.announce_concurrency(tx, key)  # what it reserved or provisioned is free again
 
-        await self._store.write(delete)
+        await self._store.write(delete, frees=True)
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -36,9 +36,8 @@ class FunctionResources:
             settings = records.read_settings(tx, key)
             if settings is None:
                 return None
-            statements = policy_records.read_statements(tx, key, at)
-            document = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
-            policies = (PolicyText(resource, json.dumps(document)),) if statements else ()
+            document = policy_records.read_document(tx, key, at)
+            policies = (PolicyText(resource, json.dumps(document)),) if document else ()
             return ResourceFacts(policies, tag_context(settings.tags))
 
         return await self._store.read(read)

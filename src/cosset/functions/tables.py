@@ -63,6 +63,17 @@ statements = Table(
     Column("statement", Text, nullable=False),
 )
 
+# What a policy that was put whole has besides its statements.
+policy_heads = Table(
+    "lambda_policy_heads",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("qualifier", String(128), primary_key=True),
+    Column("head", Text, nullable=False),
+)
+
 # How many environments of a version, or of what an alias points at, are kept ready.
 provisioned_configs = Table(
     "lambda_provisioned_configs",

@@ -13,12 +13,16 @@ from cosset.invocation.api import Invocation, InvocationResult, StreamedInvocati
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.execution import Execution
 from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, check_payload
+from cosset.invocation.metering import Metering
 from cosset.invocation.recursion import follow
-from cosset.invocation.streaming import Streams
+from cosset.invocation.streaming import BYTES_PER_S, Streams
+from cosset.observe.function_metrics import Unmetered
+from cosset.wire.errors import ServiceError
 
 
 class Dispatcher:
-    """Implements invocation.api.Invoker on one node."""
+    """Implements invocation.api.Invoker on one node. `stream_bytes_per_s`: how fast a large response streams; None: as
+    fast as it can."""
 
     def __init__(
         self,
@@ -27,28 +31,32 @@ class Dispatcher:
         execution: Execution,
         events: AsyncEvents,
         clock: Clock,
+        *,
+        metering: Metering | None = None,
+        stream_bytes_per_s: int | None = BYTES_PER_S,
     ) -> None:
         self._targets = targets
         self._admission = admission
+        self._metering = metering or Metering(Unmetered(), admission)
         self._execution = execution
         self._events = events
         self._clock = clock
-        self._streams = Streams()
+        self._streams = Streams(clock, stream_bytes_per_s)
 
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
-        invocation = follow(invocation, target, self._clock.now_ms())
-        with self._admission.admit(target):
+        invocation = self._follow(invocation, target)
+        with self._metering.admit(target, invocation):
             return await self._execution.run(target, invocation)
 
     async def invoke_streamed(self, invocation: Invocation) -> StreamedInvocation:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
-        followed = follow(invocation, target, self._clock.now_ms())
+        followed = self._follow(invocation, target)
 
         async def run(stream: ResponseStream) -> InvocationResult:
-            with self._admission.admit(target):
+            with self._metering.admit(target, followed):
                 return await self._execution.run(target, followed, stream)
 
         return await self._streams.start(target.version, run, invocation.cancelled)
@@ -66,6 +74,13 @@ class Dispatcher:
                 return False
             await asyncio.sleep(0.02)
         return True
+
+    def _follow(self, invocation: Invocation, target: Target) -> Invocation:
+        try:
+            return follow(invocation, target, self._clock.now_ms())
+        except ServiceError as error:
+            self._metering.refused(target, invocation, error)
+            raise
 
     async def _resolve(self, invocation: Invocation) -> Target:
         return await self._targets.resolve(

@@ -18,8 +18,10 @@ from cosset.environments.pool import Pool, Resident
 from cosset.environments.response_stream import ResponseStream
 from cosset.invocation.api import Invocation, InvocationResult, Target
 from cosset.invocation.environment_log import EnvironmentLog
+from cosset.invocation.metering import Metering
 from cosset.invocation.platform_log import PlatformLog
 from cosset.invocation.starting import ON_DEMAND, Planned, Starter, key_of
+from cosset.observe.log_lines import Report
 from cosset.wire.errors import ServiceError
 
 DELIVERIES = 3
@@ -40,10 +42,11 @@ class _Started:
 class Execution:
     """Runs events of targets in environments of the pool."""
 
-    def __init__(self, pool: Pool, starter: Starter, clock: Clock) -> None:
+    def __init__(self, pool: Pool, starter: Starter, clock: Clock, metering: Metering | None = None) -> None:
         self._pool = pool
         self._starter = starter
         self._clock = clock
+        self._metering = metering
 
     async def run(
         self, target: Target, invocation: Invocation, stream: ResponseStream | None = None
@@ -72,7 +75,7 @@ class Execution:
                 raise
             tail = started.log.end_tail() if invocation.want_log_tail else None
             self._pool.release(started.resident)
-            return _result(target, answer, tail)
+            return _result(target, invocation, answer, tail)
         raise ServiceError(
             "ServiceException", "The environments of this function end before they take an event.", status=500
         )
@@ -106,7 +109,9 @@ class Execution:
             resident = await self._starter.make(planned)
         except InitError as error:
             planned.lines.failed(error, "invoke")
-            PlatformLog(planned.log, target, invocation, self._clock).never_began(error)
+            self._measure(
+                target, invocation, PlatformLog(planned.log, target, invocation, self._clock).never_began(error)
+            )
             raise InitFailedError(_init_failure(target, invocation, planned.log, error)) from None
         return _Started(resident, planned.log, spent_ms=(self._clock.monotonic_s() - began_s) * 1000)
 
@@ -130,8 +135,12 @@ class Execution:
         started.resident.invocations += 1
         if started.spent_ms:
             answer = replace(answer, duration_ms=answer.duration_ms + started.spent_ms)
-        lines.finish(answer, started.init_ms)
+        self._measure(target, invocation, lines.finish(answer, started.init_ms))
         return answer
+
+    def _measure(self, target: Target, invocation: Invocation, report: Report) -> None:
+        if self._metering is not None:
+            self._metering.ran(target, invocation, report)
 
 
 class InitFailedError(Exception):
@@ -148,10 +157,11 @@ def _init_failure(target: Target, invocation: Invocation, log: EnvironmentLog, e
         executed_version=target.version,
         function_error="Unhandled",
         log_tail=log.end_tail() if invocation.want_log_tail else None,
+        trace_id=invocation.trace_id,
     )
 
 
-def _result(target: Target, answer: Answer, tail: bytes | None) -> InvocationResult:
+def _result(target: Target, invocation: Invocation, answer: Answer, tail: bytes | None) -> InvocationResult:
     return InvocationResult(
         payload=answer.payload,
         executed_version=target.version,
@@ -159,4 +169,5 @@ def _result(target: Target, answer: Answer, tail: bytes | None) -> InvocationRes
         function_error=None if answer.outcome is Outcome.SUCCESS else "Unhandled",
         log_tail=tail,
         streamed=answer.streamed,
+        trace_id=invocation.trace_id,
     )

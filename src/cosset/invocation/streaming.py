@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from cosset.clock import Clock
 from cosset.environments.response_stream import ResponseStream
 from cosset.invocation.api import InvocationResult
 from cosset.wire.errors import ServiceError
@@ -17,13 +18,44 @@ logger = logging.getLogger(__name__)
 Run = Callable[[ResponseStream], Awaitable[InvocationResult]]
 
 
+FREE_BYTES = 6 * 1024 * 1024
+BYTES_PER_S = 2 * 1024 * 1024
+"""How fast AWS passes a response on once FREE_BYTES of it have gone."""
+
+
+class Pace:
+    """How fast one response may go. `bytes_per_s` None: as fast as it can."""
+
+    def __init__(self, clock: Clock, bytes_per_s: int | None) -> None:
+        self._clock = clock
+        self._bytes_per_s = bytes_per_s
+        self._gone_bytes = 0
+        self._slow_since_s: float | None = None
+
+    async def wait(self, size_bytes: int) -> None:
+        """Returns when so much more may go."""
+        self._gone_bytes += size_bytes
+        late_bytes = self._gone_bytes - FREE_BYTES
+        if late_bytes <= 0 or self._bytes_per_s is None:
+            return
+        if self._slow_since_s is None:
+            self._slow_since_s = self._clock.monotonic_s()
+        due_s = self._slow_since_s + late_bytes / self._bytes_per_s
+        left_s = due_s - self._clock.monotonic_s()
+        if left_s > 0:
+            await self._clock.sleep(left_s)
+
+
 class RunningStream:
     """Implements invocation.api.StreamedInvocation."""
 
-    def __init__(self, version: str, stream: ResponseStream, task: "asyncio.Task[InvocationResult]") -> None:
+    def __init__(
+        self, version: str, stream: ResponseStream, task: "asyncio.Task[InvocationResult]", pace: "Pace"
+    ) -> None:
         self.executed_version = version
         self._stream = stream
         self._task = task
+        self._pace = pace
 
     @property
     def content_type(self) -> str:
@@ -34,6 +66,7 @@ class RunningStream:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
+            await self._pace.wait(len(chunk))
             yield chunk
         result = await self.result()
         if not result.streamed and result.function_error is None and result.payload:
@@ -44,9 +77,11 @@ class RunningStream:
 
 
 class Streams:
-    """The streamed invocations under way on this node."""
+    """The streamed invocations under way on this node. `bytes_per_s`: of each, after the first FREE_BYTES."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, bytes_per_s: int | None) -> None:
+        self._clock = clock
+        self._bytes_per_s = bytes_per_s
         self._tasks: set[asyncio.Task[InvocationResult]] = set()
 
     async def start(self, version: str, run: Run, cancelled: asyncio.Event | None) -> RunningStream:
@@ -62,7 +97,7 @@ class Streams:
             begun.cancel()
         if task.done() and not stream.begun.is_set():
             task.result()
-        return RunningStream(version, stream, task)
+        return RunningStream(version, stream, task, Pace(self._clock, self._bytes_per_s))
 
     def _ended(self, task: "asyncio.Task[InvocationResult]") -> None:
         """The task boundary: whoever asked for the stream may have gone before it failed."""

@@ -93,14 +93,14 @@ class Store:
         """Whether other nodes may have the same data open."""
         return self._engine.shared
 
-    async def write(self, fn: Callable[[Transaction], T], *, serializable: bool = True) -> T:
+    async def write(self, fn: Callable[[Transaction], T], *, serializable: bool = True, frees: bool = False) -> T:
         """What `fn` returns, once it is committed and every callback of this node has heard of it.
 
         What `fn` raises undoes `fn` alone and comes out here. Raises DiskFullError and OverloadedError too, with
         nothing done. After a crash either all of `fn` is there or nothing. `serializable=False` is for work that locks
-        the rows it takes.
+        the rows it takes; `frees` for work that deletes, which a full disk does not refuse.
         """
-        return cast(T, await self._engine.write(fn, serializable=serializable))
+        return cast(T, await self._engine.write(fn, serializable=serializable, frees=frees))
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """What `fn` returns, from one unchanging view of everything committed before the call."""

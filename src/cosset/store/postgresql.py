@@ -76,7 +76,7 @@ class PostgresqlEngine:
             raise
         await self._listener.start()
 
-    async def write(self, fn: Fn, *, serializable: bool = True) -> Any:
+    async def write(self, fn: Fn, *, serializable: bool = True, frees: bool = False) -> Any:
         isolation = "SERIALIZABLE" if serializable else "READ COMMITTED"
         return await self._writers.run(lambda: self._write(fn, isolation))
 

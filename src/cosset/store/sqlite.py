@@ -96,6 +96,16 @@ def explain(error: sqlite3.Error, path: Path) -> Exception:
     return error
 
 
+class _Freeing:
+    """Work that leaves less on the disk than there was, so that it may be done below the mark."""
+
+    def __init__(self, fn: Fn) -> None:
+        self._fn = fn
+
+    def __call__(self, tx: Transaction) -> Any:
+        return self._fn(tx)
+
+
 class SqliteEngine:
     """Where `Store` keeps its rows when no database server is named."""
 
@@ -141,9 +151,9 @@ class SqliteEngine:
         if new:
             sync_folder(self._path.parent)
 
-    async def write(self, fn: Fn, *, serializable: bool = True) -> Any:
+    async def write(self, fn: Fn, *, serializable: bool = True, frees: bool = False) -> Any:
         """One writer: every transaction is serializable anyway."""
-        return await self._writer.submit(fn)
+        return await self._writer.submit(_Freeing(fn) if frees else fn)
 
     async def read(self, fn: Fn) -> Any:
         return await self._readers.run(lambda: self._read(fn))
@@ -172,12 +182,22 @@ class SqliteEngine:
                 raw.execute("ROLLBACK")
 
     def _commit(self, jobs: Sequence[Job[Fn]]) -> None:
-        self._watch.check()
+        jobs = self._allowed(jobs)
         try:
             self._commit_together(jobs)
         except GroupLostError:
             for job in jobs:
                 self._commit_alone(job)
+
+    def _allowed(self, jobs: Sequence[Job[Fn]]) -> Sequence[Job[Fn]]:
+        """All while there is room; below the mark those that free some, and the others are refused."""
+        try:
+            self._watch.check()
+        except DiskFullError as full:
+            for job in jobs:
+                job.error = None if isinstance(job.work, _Freeing) else full
+            return [job for job in jobs if job.error is None]
+        return jobs
 
     def _commit_alone(self, job: Job[Fn]) -> None:
         try:

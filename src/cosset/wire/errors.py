@@ -20,12 +20,17 @@ class ServiceError(Exception):
         self.fields = dict(fields or {})
 
 
+MAX_SHOWN = 100
+"""Violations that an answer lists; how many there are it says all the same."""
+
+
 class ValidationError(ServiceError):
     """The request breaks constraints of the model: all violations in one sentence, as AWS writes it."""
 
     def __init__(self, violations: list[str], code: str = "ValidationException") -> None:
         noun = "validation error" if len(violations) == 1 else "validation errors"
-        super().__init__(code, f"{len(violations)} {noun} detected: {'; '.join(violations)}")
+        shown = "; ".join(violations[:MAX_SHOWN])
+        super().__init__(code, f"{len(violations)} {noun} detected: {shown}")
         self.violations = violations
 
 

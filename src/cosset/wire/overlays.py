@@ -21,6 +21,7 @@ class Overlay:
       refused in a sentence of its own.
     - `null_elements_named`: the constraints of elements end with "Member must not be null".
     - `payload_types`: the content type of an operation's blob payload, where it is not application/octet-stream.
+    - `answer_headers`: headers of an operation's answer that no member stands for, by the name the handler uses.
     - `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence.
     - `members_checked_by_hand`: the same for single members, as violations name them.
     - `requires_by_hand`: what is missing is the service's to say, too.
@@ -41,6 +42,7 @@ class Overlay:
     own_sentences: Mapping[str, str] = field(default_factory=dict)
     null_elements_named: bool = False
     payload_types: Mapping[str, str] = field(default_factory=dict)
+    answer_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     checked_by_hand: frozenset[str] = frozenset()
     members_checked_by_hand: frozenset[str] = frozenset()
     requires_by_hand: bool = False
@@ -144,6 +146,7 @@ OVERLAYS: Mapping[str, Overlay] = {
         failure_defaults={"Type": "Service"},
         null_elements_named=True,
         payload_types={"Invoke": "application/json"},
+        answer_headers={"Invoke": {"TraceId": "X-Amzn-Trace-Id"}},
         # An unknown runtime of a function is an InvalidParameterValueException that names what there is.
         members_checked_by_hand=frozenset({"runtime"}),
     ),

@@ -27,6 +27,8 @@ _NESTED = frozenset({"structure", "list", "map"})
 _PATTERN = "Member must satisfy regular expression pattern"
 
 # A value this long that is already too long is not also matched: patterns backtrack.
+_LONGEST_SHOWN = 16_384
+"""Characters of a value that an answer shows: a request of 70 MB is not sent back."""
 _LONGEST_MATCHED = 8192
 
 
@@ -298,6 +300,8 @@ def _length(text: str) -> int:
 
 
 def _violation(printed: str | None, path: str, sentence: str) -> str:
+    if printed is not None and len(printed) > _LONGEST_SHOWN:
+        printed = f"{printed[:_LONGEST_SHOWN]}..."
     shown = "" if printed is None else f"{printed} " if printed == "null" else f"'{printed}' "
     return f"Value {shown}at '{path}' failed to satisfy constraint: {sentence}"
 

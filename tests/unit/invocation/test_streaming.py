@@ -16,6 +16,7 @@ from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
 from cosset.invocation.starting import Starter
+from cosset.invocation.streaming import FREE_BYTES, Pace
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.environments import Behaviour, MemoryTier, echo
@@ -181,5 +182,20 @@ def test_no_more_is_held_than_a_slow_reader_leaves() -> None:
         stream.close()
         stream.feed(b"late")
         assert b"late" not in [chunk async for chunk in chunks]
+
+    asyncio.run(main())
+
+
+def test_a_large_response_slows_down_after_what_is_free() -> None:
+    async def main() -> None:
+        clock = ManualClock()
+        pace = Pace(clock, 1000)
+        await asyncio.wait_for(pace.wait(FREE_BYTES), 5)
+        waiting = asyncio.create_task(pace.wait(2000))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        clock.advance(2.0)
+        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(Pace(clock, None).wait(FREE_BYTES * 9), 5)
 
     asyncio.run(main())

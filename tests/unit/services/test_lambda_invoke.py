@@ -26,7 +26,7 @@ def in_room(tmp_path, test):
 def test_a_synchronous_invocation(tmp_path):
     async def test(room):
         answered = await room.call("Invoke", FunctionName="fn", Payload=b'{"x": 1}')
-        assert answered == {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": b'{"a": 1}'}
+        assert answered == {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": b'{"a": 1}', "TraceId": ""}
         (invocation,) = room.invoker.invoked
         assert invocation.payload == b'{"x": 1}'
         assert invocation.invoked_arn == ARN
@@ -52,6 +52,7 @@ def test_what_the_function_did_is_in_the_answer(tmp_path):
             "FunctionError": "Unhandled",
             "LogResult": base64.b64encode(b"END").decode(),
             "Payload": b"{}",
+            "TraceId": "",
         }
         (invocation,) = room.invoker.invoked
         assert invocation.invoked_arn == f"{ARN}:1"
@@ -207,3 +208,31 @@ def test_every_payload_is_taken_or_refused_in_words(payload):
             check_json(payload)
     else:
         check_json(payload)
+
+
+@pytest.mark.parametrize(
+    ("context", "code"),
+    [
+        ("string", "InvalidRequestContentException"),
+        (base64.b64encode(b"[]").decode(), "InvalidRequestContentException"),
+        (base64.b64encode(b"{").decode(), "InvalidRequestContentException"),
+        (base64.b64encode(b'{"a": "' + b"x" * 2700 + b'"}').decode(), "RequestTooLargeException"),
+    ],
+)
+def test_a_client_context_that_cannot_be(tmp_path, context, code):
+    async def test(room):
+        with pytest.raises(ServiceError) as refused:
+            await room.call("Invoke", FunctionName="fn", ClientContext=context)
+        assert refused.value.code == code
+
+    in_room(tmp_path, test)
+
+
+def test_functions_of_other_partitions_are_not_found(tmp_path):
+    async def test(room):
+        for partition in ("aws-cn", "aws-us-gov"):
+            with pytest.raises(ServiceError) as refused:
+                await room.call("Invoke", FunctionName=ARN.replace("arn:aws", f"arn:{partition}"))
+            assert refused.value.code == "ResourceNotFoundException"
+
+    in_room(tmp_path, test)

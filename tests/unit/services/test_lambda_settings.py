@@ -209,3 +209,76 @@ def test_a_principal_that_is_none(tmp_path):
         )
 
     in_room(tmp_path, test)
+
+
+def test_a_permission_is_about_an_action_that_there_is(tmp_path):
+    async def test(room):
+        for action in ("lambda:InvokeFunction", "lambda:InvokeFunctionUrl", "lambda:GetFunction", "lambda:*", "*"):
+            await room.call("AddPermission", **grant(action[-9:].strip(":*") or "all") | {"Action": action})
+            await room.call("RemovePermission", FunctionName="fn", StatementId=action[-9:].strip(":*") or "all")
+        code = await refused(room.call("AddPermission", **grant() | {"Action": "lambda:Fly"}))
+        assert code == "InvalidParameterValueException"
+
+    in_room(tmp_path, test)
+
+
+def document(**changes):
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": ARN}
+    return json.dumps({"Version": "2012-10-17", "Id": "mine", "Statement": [statement | changes]})
+
+
+def test_a_policy_that_is_put_whole_takes_the_place_of_all_statements(tmp_path):
+    async def test(room):
+        await room.call("AddPermission", **grant("old"))
+        put = await room.call("PutResourcePolicy", ResourceArn=ARN, Policy=document())
+        assert json.loads(put["Policy"]) == json.loads(document())
+        assert await room.call("GetResourcePolicy", ResourceArn=ARN) == put
+        assert (await room.call("GetPolicy", FunctionName="fn"))["Policy"] == put["Policy"]
+        assert put["RevisionId"] == await revision_of(room)
+        await room.call("AddPermission", **grant("new"))
+        both = json.loads((await room.call("GetResourcePolicy", ResourceArn=ARN))["Policy"])
+        assert (both["Id"], [each.get("Sid") for each in both["Statement"]]) == ("mine", [None, "new"])
+        stale = room.call("DeleteResourcePolicy", ResourceArn=ARN, RevisionId=put["RevisionId"])
+        assert await refused(stale) == "PreconditionFailedException"
+        await room.call("DeleteResourcePolicy", ResourceArn=ARN)
+        for call in (
+            room.call("GetResourcePolicy", ResourceArn=ARN),
+            room.call("DeleteResourcePolicy", ResourceArn=ARN),
+            room.call("GetResourcePolicy", ResourceArn=f"{ARN}:9"),
+        ):
+            assert await refused(call) == "ResourceNotFoundException"
+
+    in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "no json",
+        "[]",
+        document(Resource=f"{ARN}:1"),
+        document(Resource="*"),
+        document(Action="s3:GetObject"),
+        document(Effect="Maybe"),
+        document(Condition={"NoSuchOperator": {"a": "b"}}),
+        json.dumps({"Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": ARN}]}),
+    ],
+)
+def test_a_policy_that_says_nothing_about_the_function_is_refused(tmp_path, policy):
+    async def test(room):
+        put = room.call("PutResourcePolicy", ResourceArn=ARN, Policy=policy)
+        assert await refused(put) == "InvalidParameterValueException"
+
+    in_room(tmp_path, test)
+
+
+@pytest.mark.parametrize("operation", ["PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency"])
+@pytest.mark.parametrize("qualifier", ["1", "$LATEST"])
+def test_concurrency_is_reserved_for_functions_alone(tmp_path, operation, qualifier):
+    async def test(room):
+        more = {"ReservedConcurrentExecutions": 1} if operation.startswith("Put") else {}
+        assert await refused(room.call(operation, FunctionName=f"{ARN}:{qualifier}", **more)) == (
+            "InvalidParameterValueException"
+        )
+
+    in_room(tmp_path, test)

@@ -159,6 +159,13 @@ def test_below_the_mark_writes_are_refused_and_reads_go_on(tmp_path: Path) -> No
                 await store.write(lambda tx: put(tx, "b"))
             assert refused.value.status == 503
             assert await store.read(lambda tx: tx.execute(select(pairs.c.key)).scalars().all()) == ["a"]
+            # Deleting is how there comes to be room; whoever waited for the same commit is refused all the same.
+            freed, put_again = await asyncio.gather(
+                store.write(lambda tx: tx.execute(pairs.delete()).rowcount, frees=True),
+                store.write(lambda tx: put(tx, "b")),
+                return_exceptions=True,
+            )
+            assert (freed, type(put_again)) == (1, DiskFullError)
         finally:
             await store.close()
 

@@ -263,3 +263,16 @@ def test_leaves_only_a_functions_own_runtime_to_the_service() -> None:
         assert violation.startswith(
             "Value 'nope' at 'compatibleRuntime' failed to satisfy constraint: Member must satisfy enum value set: ["
         )
+
+
+def test_what_is_shown_of_a_request_is_bounded() -> None:
+    params = CREATE | {"Tags": {f"{number}": "x" * 300 for number in range(20_000)}, "FunctionName": "f" * 1_000_000}
+    with pytest.raises(ValidationError) as refused:
+        validate(CATALOGUE.service("lambda"), "CreateFunction", params)
+    assert len(refused.value.message) < 100_000
+    params = {"FunctionName": "f", "EventSourceArn": "arn:aws:sqs:us-east-1:111111111111:q"}
+    patterns = {"Filters": [{"Pattern": "x" * 5000}] * 20_000}
+    with pytest.raises(ValidationError) as refused:
+        validate(CATALOGUE.service("lambda"), "CreateEventSourceMapping", params | {"FilterCriteria": patterns})
+    assert refused.value.message.startswith("20000 validation errors detected: ")
+    assert len(refused.value.message) < 2_000_000

@@ -14,14 +14,14 @@ class ConcurrencyOperations:
     @operation("PutFunctionConcurrency", on_function("PutFunctionConcurrency"))
     async def put_function_concurrency(self, ctx: Context, params: Params) -> Result:
         reserved = params["ReservedConcurrentExecutions"]
-        await self._concurrency.put(key_of(ctx, params), reserved)
+        await self._concurrency.put(key_of(ctx, params, bare=True), reserved)
         return {"ReservedConcurrentExecutions": reserved}
 
     @operation("GetFunctionConcurrency", on_function("GetFunctionConcurrency"))
     async def get_function_concurrency(self, ctx: Context, params: Params) -> Result:
-        reserved = await self._concurrency.get(key_of(ctx, params))
+        reserved = await self._concurrency.get(key_of(ctx, params, bare=True))
         return {} if reserved is None else {"ReservedConcurrentExecutions": reserved}
 
     @operation("DeleteFunctionConcurrency", on_function("DeleteFunctionConcurrency"))
     async def delete_function_concurrency(self, ctx: Context, params: Params) -> None:
-        await self._concurrency.delete(key_of(ctx, params))
+        await self._concurrency.delete(key_of(ctx, params, bare=True))

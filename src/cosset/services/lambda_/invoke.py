@@ -3,10 +3,10 @@
 import asyncio
 import base64
 import binascii
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from cosset.functions import errors
 from cosset.functions.names import FunctionReference
 from cosset.functions.registry import Functions
 from cosset.invocation.api import Invocation, InvocationType, Invoker
@@ -14,8 +14,11 @@ from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, ch
 from cosset.services.lambda_.payloads import check_json
 from cosset.services.lambda_.references import invoked_reference_of, on_function
 from cosset.services.operation import Context, Params, Result, operation
+from cosset.wire.errors import ServiceError
 from cosset.wire.message import Body
 
+CLIENT_CONTEXT_BYTES = 3583
+"""In base64, as it comes (AWS's own limit)."""
 _CHECK_OFF_LOOP_BYTES = 262_144
 
 
@@ -59,6 +62,7 @@ class InvokeOperations:
             "StatusCode": 200,
             "ExecutedVersion": ended.executed_version,
             "Payload": ended.payload,
+            "TraceId": ended.trace_id,
         }
         if ended.function_error is not None:
             result["FunctionError"] = ended.function_error
@@ -116,10 +120,26 @@ async def _collect(chunks: AsyncIterator[bytes] | None, limit_bytes: int) -> byt
 
 
 def read_client_context(given: str | None) -> str | None:
-    """JSON in base64, as X-Amz-Client-Context carries it."""
+    """JSON in base64, as X-Amz-Client-Context carries it.
+
+    Raises:
+        ServiceError: InvalidRequestContentException; RequestTooLargeException.
+    """
     if given is None:
         return None
+    if len(given) > CLIENT_CONTEXT_BYTES:
+        raise ServiceError(
+            "RequestTooLargeException",
+            f"{len(given)} byte client context is too large (limit {CLIENT_CONTEXT_BYTES} bytes)",
+            status=413,
+        )
     try:
-        return base64.b64decode(given, validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise errors.invalid_parameter("Client context must be a valid Base64-encoded JSON object.") from error
+        text = base64.b64decode(given, validate=True).decode()
+        is_object = isinstance(json.loads(text), dict)
+    except (binascii.Error, ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise ServiceError(
+            "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
+        )
+    return text

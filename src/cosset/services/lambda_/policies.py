@@ -1,15 +1,20 @@
-"""The operations on resource-based policies."""
+"""The operations on resource-based policies: statement by statement, and whole."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from cosset.functions import errors
+from cosset.functions.names import FunctionReference
 from cosset.functions.policies import Grant
 from cosset.functions.registry import Functions
 from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.ports import Requirement
 from cosset.services.lambda_.references import on_function, reference_of
-from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.operation import Context, Params, Requirements, Result, operation
+
+_CALLS = ("lambda:InvokeFunction", "lambda:InvokeFunctionUrl")
+"""Actions that are not called like an operation."""
 
 
 def _to_somebody(ctx: Context, params: Params) -> Sequence[Requirement]:
@@ -20,14 +25,22 @@ def _to_somebody(ctx: Context, params: Params) -> Sequence[Requirement]:
     return [replace(each, context=context) for each in on_function("AddPermission")(ctx, params)]
 
 
-class PolicyOperations:
-    """Handlers; the requirements stand beside each."""
+def _on_resource(action: str) -> Requirements:
+    return lambda ctx, params: (Requirement(f"lambda:{action}", params["ResourceArn"]),)
 
-    def __init__(self, functions: Functions) -> None:
+
+class PolicyOperations:
+    """Handlers; the requirements stand beside each. `grantable` are the actions that a permission can be about."""
+
+    def __init__(self, functions: Functions, grantable: Collection[str]) -> None:
         self._policies = functions.policies
+        self._documents = functions.policy_documents
+        self._grantable = grantable
 
     @operation("AddPermission", _to_somebody)
     async def add_permission(self, ctx: Context, params: Params) -> Result:
+        if params["Action"] not in self._grantable:
+            raise errors.invalid_parameter(f"The provided action {params['Action']} is not valid.")
         grant = Grant(
             sid=params["StatementId"],
             action=params["Action"],
@@ -52,6 +65,35 @@ class PolicyOperations:
     async def get_policy(self, ctx: Context, params: Params) -> Result:
         policy, revision_id = await self._policies.get(reference_of(ctx, params))
         return {"Policy": _write(policy), "RevisionId": revision_id}
+
+    @operation("PutResourcePolicy", _on_resource("PutResourcePolicy"))
+    async def put_resource_policy(self, ctx: Context, params: Params) -> Result:
+        policy, revision_id = await self._documents.put(
+            _resource_of(ctx, params), params["Policy"], revision_id=params.get("RevisionId")
+        )
+        return {"Policy": _write(policy), "RevisionId": revision_id}
+
+    @operation("GetResourcePolicy", _on_resource("GetResourcePolicy"))
+    async def get_resource_policy(self, ctx: Context, params: Params) -> Result:
+        policy, revision_id = await self._documents.get(_resource_of(ctx, params))
+        return {"Policy": _write(policy), "RevisionId": revision_id}
+
+    @operation("DeleteResourcePolicy", _on_resource("DeleteResourcePolicy"))
+    async def delete_resource_policy(self, ctx: Context, params: Params) -> None:
+        await self._documents.delete(_resource_of(ctx, params), revision_id=params.get("RevisionId"))
+
+
+def grantable_actions(operations: Collection[str]) -> frozenset[str]:
+    """What a permission can be about, given the operations that there are."""
+    return frozenset({"*", "lambda:*", *_CALLS, *(f"lambda:{name}" for name in operations)})
+
+
+def _resource_of(ctx: Context, params: Params) -> FunctionReference:
+    """Raises: ServiceError; also for runtimes, of which none has a policy here."""
+    arn = params["ResourceArn"]
+    if ":runtime/" in arn:
+        raise errors.not_found("The resource you requested does not exist.")
+    return reference_of(ctx, {"FunctionName": arn})
 
 
 def _write(document: object) -> str:

@@ -40,14 +40,14 @@ def invoked_reference_of(ctx: Context, params: Params) -> FunctionReference:
     return parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
 
 
-def key_of(ctx: Context, params: Params) -> FunctionKey:
+def key_of(ctx: Context, params: Params, *, bare: bool = False) -> FunctionKey:
     """The function, for operations that are about all of it.
 
     Raises:
-        ServiceError: the name is one of a version or an alias.
+        ServiceError: the name is one of a version or an alias, or says `$LATEST` and that is too much (`bare`).
     """
     reference = parse_reference(params["FunctionName"], None, account=ctx.account, region=ctx.region)
-    if reference.qualifier not in (None, LATEST):
+    if reference.qualifier not in ((None,) if bare else (None, LATEST)):
         raise errors.invalid_parameter(
             "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
             "operation. Please specify either a function name or an unqualified function ARN."

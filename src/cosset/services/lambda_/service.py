@@ -15,7 +15,7 @@ from cosset.services.lambda_.event_source_mappings import EventSourceMappingOper
 from cosset.services.lambda_.functions import FunctionOperations
 from cosset.services.lambda_.invoke import InvokeOperations
 from cosset.services.lambda_.layers import LayerOperations
-from cosset.services.lambda_.policies import PolicyOperations
+from cosset.services.lambda_.policies import PolicyOperations, grantable_actions
 from cosset.services.lambda_.provisioned import ProvisionedConcurrencyOperations, Provisions
 from cosset.services.lambda_.recursion import RecursionOperations
 from cosset.services.lambda_.runtime_management import RuntimeManagementOperations
@@ -31,25 +31,23 @@ def lambda_service(
     functions: Functions, invoker: Invoker, links: CodeLinks, mappings: EventSourceMappings, provisions: Provisions
 ) -> Service:
     """Serve `links.answer` under `code_links.PATH` too, as a plain route."""
-    return Service.of(
-        "lambda",
-        [
-            FunctionOperations(functions, links),
-            VersionOperations(functions),
-            AliasOperations(functions),
-            TagOperations(functions, mappings),
-            PolicyOperations(functions),
-            LayerOperations(functions, links),
-            ConcurrencyOperations(functions),
-            ProvisionedConcurrencyOperations(functions, provisions),
-            EventInvokeOperations(functions),
-            RecursionOperations(functions),
-            CodeSigningOperations(functions),
-            RuntimeManagementOperations(functions),
-            AccountOperations(functions),
-            InvokeOperations(functions, invoker),
-            StreamingOperations(functions, invoker),
-            UrlOperations(functions),
-            EventSourceMappingOperations(mappings),
-        ],
-    )
+    parts: list[object] = [
+        FunctionOperations(functions, links),
+        VersionOperations(functions),
+        AliasOperations(functions),
+        TagOperations(functions, mappings),
+        LayerOperations(functions, links),
+        ConcurrencyOperations(functions),
+        ProvisionedConcurrencyOperations(functions, provisions),
+        EventInvokeOperations(functions),
+        RecursionOperations(functions),
+        CodeSigningOperations(functions),
+        RuntimeManagementOperations(functions),
+        AccountOperations(functions),
+        InvokeOperations(functions, invoker),
+        StreamingOperations(functions, invoker),
+        UrlOperations(functions),
+        EventSourceMappingOperations(mappings),
+    ]
+    others = Service.of("lambda", parts).operations
+    return Service.of("lambda", [*parts, PolicyOperations(functions, grantable_actions(others))])

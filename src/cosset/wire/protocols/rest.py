@@ -83,6 +83,9 @@ class RestProtocol(Protocol):
         body, content_type = codec.write_body(result)
         headers = [(self.request_id_header, request_id)]
         status = (codec.output.write(result, headers) if codec.output is not None else None) or codec.status
+        for member, name in service.overlay.answer_headers.get(operation, {}).items():
+            if member in result:
+                headers.append((name, result[member]))
         if status in (204, 304):
             return Response(status, headers)
         if content_type is not None and not (codec.output and codec.output.wrote_content_type(result)):
