@@ -8,6 +8,7 @@ developer guide, "Recursive loop detection".
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 
 LOOP_LIMIT = 16
 """How often one event may make a function run; the next run is stopped."""
@@ -44,8 +45,19 @@ def enter(header: str, function_arn: str) -> tuple[str, int]:
     return _write(fields), before
 
 
+def deepest(headers: Iterable[str]) -> str:
+    """Of the headers of events that make a function run together, the one that has gone farthest: so that a loop is
+    stopped whatever comes with it. Empty where none has a header."""
+    return max(headers, key=_depth, default="")
+
+
 def is_sampled(header: str) -> bool:
     return _read(header).get("Sampled") == "1"
+
+
+def _depth(header: str) -> tuple[int, bool]:
+    counts = [int(count) for _, count in _COUNT.findall(_read(header).get("Lineage", ""))]
+    return max(counts, default=0), bool(header)
 
 
 def _mark(function_arn: str) -> str:

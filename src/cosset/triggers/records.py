@@ -10,8 +10,11 @@ from sqlalchemy.sql.elements import ColumnElement
 from cosset.functions.names import parse_reference
 from cosset.store.database import Transaction
 from cosset.triggers.model import EventSourceMapping, MappingSettings
+from cosset.triggers.tables import checkpoints, progress
 from cosset.triggers.tables import event_source_mappings as table
 
+TOPIC = "event-source-mappings"
+"""What the change feed calls a change; the key is the UUID."""
 DELETING = "Deleting"
 _LISTS = ("filters", "response_types", "metrics")
 
@@ -58,11 +61,24 @@ def write(tx: Transaction, mapping: EventSourceMapping) -> None:
             tags=json.dumps(dict(mapping.tags)),
         )
     )
+    tx.announce(TOPIC, mapping.uuid)
+
+
+def read_every(tx: Transaction, *, now_ms: int) -> list[EventSourceMapping]:
+    """Of every account and region."""
+    return [_to_mapping(row) for row in tx.execute(select(table).where(_is_there(now_ms)))]
+
+
+def has_any(tx: Transaction) -> bool:
+    return tx.execute(select(table.c.uuid).limit(1)).first() is not None
 
 
 def forget_deleted(tx: Transaction, now_ms: int) -> None:
-    """Takes away the rows of mappings that are gone."""
-    tx.execute(delete(table).where(table.c.transition == DELETING, table.c.settles_at_ms <= now_ms))
+    """Takes away the rows of mappings that are gone, and what was kept of their work."""
+    gone = (table.c.transition == DELETING) & (table.c.settles_at_ms <= now_ms)
+    for kept in (checkpoints, progress):
+        tx.execute(delete(kept).where(kept.c.uuid.in_(select(table.c.uuid).where(gone))))
+    tx.execute(delete(table).where(gone))
 
 
 def _of(account: str, region: str) -> ColumnElement[bool]:

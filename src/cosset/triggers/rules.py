@@ -4,11 +4,10 @@ Recorded: TestLambdaEventSourceMappings, TestSQSEventSourceMapping::test_event_s
 ::test_sqs_invalid_event_filter, test_esm_with_not_existing_sqs_queue and ..._kinesis_stream.
 """
 
-import json
-from typing import Any
-
 from cosset.functions import errors
+from cosset.triggers.filters import Criteria
 from cosset.triggers.model import KINDS, Kind, MappingSettings
+from cosset.triggers.patterns import InvalidPatternError
 from cosset.wire.errors import ServiceError
 
 MAX_FILTERS = 10
@@ -72,13 +71,11 @@ def check(kind: Kind, source_arn: str, settings: MappingSettings) -> None:
 
 
 def check_filter(pattern: str) -> None:
-    """A filter is an object whose leaves are lists of what may match."""
+    """Raises: ServiceError, for what is no event pattern. AWS does not say what is wrong with it."""
     try:
-        parsed = json.loads(pattern)
-    except (ValueError, RecursionError) as error:
-        raise _invalid_filter() from error
-    if not isinstance(parsed, dict) or not all(_is_rule(value) for value in parsed.values()):
-        raise _invalid_filter()
+        Criteria.compile((pattern,))
+    except InvalidPatternError as error:
+        raise errors.invalid_parameter("Invalid filter pattern definition.") from error
 
 
 def missing(kind: Kind, source_arn: str) -> ServiceError:
@@ -89,6 +86,26 @@ def missing(kind: Kind, source_arn: str) -> ServiceError:
             "SQS Error Message: The specified queue does not exist."
         )
     return errors.invalid_parameter(f"Stream not found: {source_arn}")
+
+
+def forbidden(kind: Kind, source_arn: str) -> ServiceError:
+    """The function's role may not read the source."""
+    if kind.is_stream:
+        calls = "GetRecords, GetShardIterator, DescribeStream, ListShards, and ListStreams"
+        return errors.invalid_parameter(
+            f"Cannot access stream {source_arn}. Please ensure the role can perform the {calls} Actions on your stream "
+            "in IAM."
+        )
+    return errors.invalid_parameter(
+        f"The provided execution role does not have permissions to call ReceiveMessage on {kind.title}"
+    )
+
+
+def too_short(visibility_s: int, timeout_s: int) -> ServiceError:
+    """A message would come again while the function still has it."""
+    return errors.invalid_parameter(
+        f"Queue visibility timeout: {visibility_s} seconds is less than Function timeout: {timeout_s} seconds"
+    )
 
 
 def taken(kind: Kind, source_arn: str, function: str, uuid: str) -> ServiceError:
@@ -115,13 +132,3 @@ def _check_queue_batch(source_arn: str, settings: MappingSettings) -> None:
         raise errors.invalid_parameter(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
         )
-
-
-def _is_rule(value: Any) -> bool:
-    if isinstance(value, dict):
-        return bool(value) and all(_is_rule(inner) for inner in value.values())
-    return isinstance(value, list) and bool(value)
-
-
-def _invalid_filter() -> ServiceError:
-    return errors.invalid_parameter("Invalid filter pattern definition.")

@@ -1,4 +1,4 @@
-"""The table of this room. Read next: records.py, the only module that reads and writes it."""
+"""The tables of this room. Read next: records.py, progress.py, checkpoints.py, leases.py, each of which has one."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
 
@@ -20,3 +20,32 @@ event_source_mappings = Table(
     Column("tags", Text, nullable=False),
 )
 Index("lambda_event_source_mappings_by_function", event_source_mappings.c.function_arn)
+
+# What a mapping has come to last, where it has come to anything.
+progress = Table(
+    "lambda_event_source_progress",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("result", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+# How far a shard has been read, durably done: `position` is the source's own word. `window`: an open tumbling window.
+checkpoints = Table(
+    "lambda_event_source_checkpoints",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("shard", String(128), primary_key=True),
+    Column("position", Text, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("window", Text, nullable=False),
+)
+
+# Who works on a mapping, or on one of its shards, where several nodes share the database.
+leases = Table(
+    "lambda_event_source_leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(36), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
