@@ -109,6 +109,7 @@ def make_urls(
         authorizer=authorizer,
         clock=clock,
         max_clock_skew_s=settings.max_clock_skew_s,
+        meter=ground.meter,
     )
 
 

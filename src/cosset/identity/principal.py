@@ -18,7 +18,8 @@ class PrincipalKind(Enum):
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
     """What a session was made with. `policies` are documents and `policy_arns` managed policies that narrow it;
-    `context` are condition keys that it carries from an identity provider."""
+    `context` are condition keys that it carries from an identity provider; `multi_factor_ms` is when a second factor
+    was shown for it."""
 
     policies: tuple[str, ...] | None = None
     policy_arns: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class SessionGrant:
     transitive_tag_keys: tuple[str, ...] = ()
     source_identity: str | None = None
     context: tuple[tuple[str, str], ...] = ()
+    multi_factor_ms: int | None = None
 
     @property
     def is_narrowed(self) -> bool:

@@ -86,6 +86,7 @@ def _pack_grant(grant: SessionGrant) -> bytes:
         "transitive": grant.transitive_tag_keys,
         "source": grant.source_identity,
         "context": grant.context,
+        "mfa": grant.multi_factor_ms,
     }
     said = {name: value for name, value in fields.items() if value is not None and (value or name == "policies")}
     return zlib.compress(_json(said), 9)
@@ -101,6 +102,7 @@ def _unpack_grant(packed: bytes) -> SessionGrant:
         tuple(fields.get("transitive", ())),
         fields.get("source"),
         _pairs(fields.get("context", ())),
+        fields.get("mfa"),
     )
 
 

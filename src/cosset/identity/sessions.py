@@ -89,10 +89,16 @@ class Sessions:
         return await self._issue(owner, session_name, duration_s, grant)
 
     async def issue_for_user(
-        self, kind: PrincipalKind, account: str, user_name: str, user_id: str, duration_s: int
+        self,
+        kind: PrincipalKind,
+        account: str,
+        user_name: str,
+        user_id: str,
+        duration_s: int,
+        grant: SessionGrant = UNNARROWED,
     ) -> Credentials:
         """Credentials that stand for a user (or the account's root) itself."""
-        return await self._issue(_Owner(kind, account, user_name, user_id), "", duration_s, UNNARROWED)
+        return await self._issue(_Owner(kind, account, user_name, user_id), "", duration_s, grant)
 
     async def issue_for_federated(
         self, account: str, user_name: str, user_id: str, federated_name: str, duration_s: int, grant: SessionGrant

@@ -12,6 +12,7 @@ import pytest
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
+from cosset.services.iam.mfa_devices import MfaBook
 from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
@@ -291,7 +292,13 @@ def test_who_may_take_a_role_on(run: Run) -> None:
         for_lambda = await bench.role("for-lambda", {"Service": "lambda.amazonaws.com"})
         sts = Guarded(
             bench.authorizer,
-            sts_service(bench.iam.directory, bench.iam.directory.sessions, OidcBook(bench.iam.store), bench.iam.clock),
+            sts_service(
+                bench.iam.directory,
+                bench.iam.directory.sessions,
+                OidcBook(bench.iam.store),
+                MfaBook(bench.iam.store, bench.iam.clock),
+                bench.iam.clock,
+            ),
             ada,
         )
 
@@ -322,7 +329,11 @@ def test_an_external_id(run: Run) -> None:
         )
         role = (await bench.call("CreateRole", RoleName="r", AssumeRolePolicyDocument=trust))["Role"]["Arn"]
         service = sts_service(
-            bench.iam.directory, bench.iam.directory.sessions, OidcBook(bench.iam.store), bench.iam.clock
+            bench.iam.directory,
+            bench.iam.directory.sessions,
+            OidcBook(bench.iam.store),
+            MfaBook(bench.iam.store, bench.iam.clock),
+            bench.iam.clock,
         )
         sts = Guarded(bench.authorizer, service, bench.administrator)
         for external_id, may in ((None, False), ("wrong", False), ("secret", True)):

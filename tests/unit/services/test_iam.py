@@ -342,7 +342,7 @@ def test_awss_own_policies_are_facts(run: Run) -> None:
         assert [each["PolicyName"] for each in attached["Policies"]] == [
             *("AdministratorAccess", "AWSLambdaBasicExecutionRole"),
         ]
-        unknown = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+        unknown = "arn:aws:iam::aws:policy/SecurityAudit"
         assert (await bench.refused("GetPolicy", PolicyArn=unknown))[0] == "NoSuchEntity"
 
     run(scenario)

@@ -10,6 +10,7 @@ import botocore.session
 import pytest
 
 from cosset.identity.principal import Principal
+from cosset.services.iam.mfa_devices import MfaBook
 from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
@@ -36,7 +37,12 @@ def run(tmp_path: Path) -> Run:
 
 
 def sts(iam: Iam, principal: Principal) -> Caller:
-    return Caller(sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock), principal)
+    return Caller(
+        sts_service(
+            iam.directory, iam.directory.sessions, OidcBook(iam.store), MfaBook(iam.store, iam.clock), iam.clock
+        ),
+        principal,
+    )
 
 
 async def make_role(iam: Iam, principal: Principal, trusted: Any, **params: Any) -> str:
@@ -86,7 +92,9 @@ def test_a_role_that_does_not_trust_the_caller(run: Run) -> None:
         arn = await make_role(iam, principal, {"Service": "lambda.amazonaws.com"})
         guarded = Guarded(
             make_authorizer(iam),
-            sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock),
+            sts_service(
+                iam.directory, iam.directory.sessions, OidcBook(iam.store), MfaBook(iam.store, iam.clock), iam.clock
+            ),
             principal,
         )
         for role_arn in (arn, f"{arn}-none"):
@@ -104,7 +112,9 @@ def test_what_is_no_role_at_all(run: Run) -> None:
     async def scenario(iam: Iam, principal: Principal) -> None:
         guarded = Guarded(
             make_authorizer(iam),
-            sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock),
+            sts_service(
+                iam.directory, iam.directory.sessions, OidcBook(iam.store), MfaBook(iam.store, iam.clock), iam.clock
+            ),
             principal,
         )
         for role_arn, sentence in (
@@ -134,7 +144,7 @@ def test_sessions_are_no_longer_than_the_role_allows(run: Run) -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("name", ["SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize"])
+@pytest.mark.parametrize("name", ["ProvidedContexts", "MinimumSessionTokenSize"])
 def test_what_is_not_there_is_refused_by_name(run: Run, name: str) -> None:
     async def scenario(iam: Iam, principal: Principal) -> None:
         arn = await make_role(iam, principal, {"AWS": principal.arn})
@@ -172,4 +182,4 @@ def test_whose_key_it_is(run: Run) -> None:
 
 def test_the_names_of_the_operations_are_awss() -> None:
     model = botocore.session.get_session().get_service_model("sts")
-    assert set(sts_service(None, None, None, None).operations) <= set(model.operation_names)  # type: ignore[arg-type]
+    assert set(sts_service(None, None, None, None, None).operations) <= set(model.operation_names)  # type: ignore[arg-type]

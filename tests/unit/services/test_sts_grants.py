@@ -11,6 +11,7 @@ import pytest
 
 from cosset.identity.authorization_messages import open_message, seal_message
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.iam.mfa_devices import MfaBook
 from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
@@ -30,7 +31,9 @@ class Fold:
     def __init__(self, iam: Iam, user: Principal) -> None:
         self.iam = iam
         self.user = user
-        self.service = sts_service(iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock)
+        self.service = sts_service(
+            iam.directory, iam.directory.sessions, OidcBook(iam.store), MfaBook(iam.store, iam.clock), iam.clock
+        )
 
     async def role(self, name: str, **params: Any) -> str:
         statement = {"Effect": "Allow", "Principal": {"AWS": self.user.account}, "Action": "sts:AssumeRole"}

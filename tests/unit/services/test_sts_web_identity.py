@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.iam.mfa_devices import MfaBook
 from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.provider_keys import fetch_pinned
@@ -35,7 +36,12 @@ class Gate:
         self.now_s = iam.clock.now_ms() // 1000
         self.manage = Caller(iam_service(iam.store, iam.clock), administrator)
         service = sts_service(
-            iam.directory, iam.directory.sessions, OidcBook(iam.store), iam.clock, fetch=provider.fetch
+            iam.directory,
+            iam.directory.sessions,
+            OidcBook(iam.store),
+            MfaBook(iam.store, iam.clock),
+            iam.clock,
+            fetch=provider.fetch,
         )
         self.call = Caller(service, NOBODY)
         self.role_arn = ""

@@ -13,10 +13,12 @@ from cosset.identity.principal import Principal, PrincipalKind
 ContextValue = str | Sequence[str]
 """A key's value; a sequence for keys that have several (`aws:TagKeys`)."""
 
-VOLATILE = frozenset({"aws:currenttime", "aws:epochtime"})
+VOLATILE = frozenset({"aws:currenttime", "aws:epochtime", "aws:multifactorauthage"})
 """Keys that are different in every call: a decision about them is not worth keeping."""
 
 _FIXED = frozenset({"aws:username", "aws:userid", "aws:tokenissuetime", "aws:sourceidentity"})
+_SHOWN_IN_THE_CALL = frozenset({"aws:multifactorauthpresent", "aws:multifactorauthage"})
+"""Of the caller where its session has them; else of the call: sts:AssumeRole may bring a second factor."""
 _PRINCIPAL_TAG = "aws:principaltag/"
 _TYPES = {
     PrincipalKind.ROOT: "Account",
@@ -60,6 +62,8 @@ class RequestValues:
         source = _SOURCES.get(key)
         if source is not None:
             value = source(self)
+            if value is None and key in _SHOWN_IN_THE_CALL:
+                return self._of_the_operation(key)
             return None if value is None else (value,)
         if key.startswith(_PRINCIPAL_TAG):
             return self._tag(key.removeprefix(_PRINCIPAL_TAG))
@@ -73,6 +77,9 @@ class RequestValues:
         for name, said in self.caller.session.context:
             if name.lower() == key:
                 return (said,)
+        return self._of_the_operation(key)
+
+    def _of_the_operation(self, key: str) -> tuple[str, ...] | None:
         for name, value in self.own.items():
             if name.lower() == key:
                 return (value,) if isinstance(value, str) else tuple(value)
@@ -112,8 +119,14 @@ def _bool(value: bool) -> str:
 
 
 def _multi_factor(values: RequestValues) -> str | None:
-    """There in calls with temporary credentials only, as on AWS; nobody here has a second factor."""
-    return "false" if values.caller.is_temporary else None
+    """There in calls with temporary credentials only, as on AWS."""
+    return _bool(values.caller.session.multi_factor_ms is not None) if values.caller.is_temporary else None
+
+
+def _multi_factor_age(values: RequestValues) -> str | None:
+    """In seconds; only there with a second factor."""
+    shown_ms = values.caller.session.multi_factor_ms
+    return None if shown_ms is None else str((values.call.now_ms - shown_ms) // 1000)
 
 
 def _token_issue_time(values: RequestValues) -> str | None:
@@ -134,6 +147,7 @@ _SOURCES: Mapping[str, Callable[[RequestValues], str | None]] = {
     "aws:principalisawsservice": lambda values: _bool(values.caller.kind is PrincipalKind.SERVICE),
     "aws:principalservicename": _service_name,
     "aws:multifactorauthpresent": _multi_factor,
+    "aws:multifactorauthage": _multi_factor_age,
     "aws:tokenissuetime": _token_issue_time,
     "aws:sourceidentity": lambda values: values.caller.session.source_identity,
     "aws:currenttime": lambda values: _date(values.call.now_ms),

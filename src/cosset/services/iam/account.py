@@ -1,6 +1,6 @@
 """The operations on the account itself: what it is called, and what there is of everything in it."""
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select
 
 from cosset.services.iam.errors import already_exists, no_such_entity
 from cosset.services.iam.requirements import on_everything
@@ -9,11 +9,13 @@ from cosset.services.iam.tables import (
     attachments,
     groups,
     instance_profiles,
+    mfa_devices,
     oidc_providers,
     policies,
     policy_versions,
     roles,
     saml_providers,
+    server_certificates,
     users,
 )
 from cosset.services.operation import Context, Params, Result, operation
@@ -21,6 +23,8 @@ from cosset.store.database import Store, Transaction
 
 _QUOTAS = {
     "AccessKeysPerUserQuota": 2,
+    "ServerCertificatesQuota": 20,
+    "SigningCertificatesPerUserQuota": 2,
     "AttachedPoliciesPerGroupQuota": 10,
     "AttachedPoliciesPerRoleQuota": 10,
     "AttachedPoliciesPerUserQuota": 10,
@@ -49,9 +53,9 @@ class Account:
                 "InstanceProfiles": _count(tx, instance_profiles, ctx.account),
                 "Providers": _count(tx, oidc_providers, ctx.account) + _count(tx, saml_providers, ctx.account),
                 "PolicyVersionsInUse": _count(tx, policy_versions, ctx.account) + _aws_policies_in_use(tx, ctx.account),
-                "ServerCertificates": 0,
-                "MFADevices": 0,
-                "MFADevicesInUse": 0,
+                "ServerCertificates": _count(tx, server_certificates, ctx.account),
+                "MFADevices": _count(tx, mfa_devices, ctx.account),
+                "MFADevicesInUse": _count(tx, mfa_devices, ctx.account, mfa_devices.c.user_key.is_not(None)),
                 # There is no root user.
                 "AccountAccessKeysPresent": 0,
                 "AccountMFAEnabled": 0,
@@ -94,8 +98,9 @@ class Account:
         return {"AccountAliases": aliases, "IsTruncated": False}
 
 
-def _count(tx: Transaction, table: Table, account: str) -> int:
-    return int(tx.execute(select(func.count()).select_from(table).where(table.c.account == account)).scalar_one())
+def _count(tx: Transaction, table: Table, account: str, *wanted: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(table).where(table.c.account == account, *wanted)
+    return int(tx.execute(query).scalar_one())
 
 
 def _aws_policies_in_use(tx: Transaction, account: str) -> int:

@@ -17,6 +17,7 @@ from cosset.services.iam.instance_profiles import InstanceProfile, find_instance
 from cosset.services.iam.owners import OwnerKind
 from cosset.services.iam.policy_book import PolicyBook, attached_arns
 from cosset.services.iam.records import Group, Role, User, find_group, find_role, find_user, groups_of
+from cosset.services.iam.server_certificates import ServerCertificate, find_server_certificate
 from cosset.services.iam.tables import inline_policies
 from cosset.store.database import Store, Transaction
 
@@ -113,7 +114,7 @@ class IamResources:
             return None
         if isinstance(found, Group):
             return ResourceFacts(arn=found.arn)
-        if isinstance(found, InstanceProfile):
+        if isinstance(found, InstanceProfile | ServerCertificate):
             return ResourceFacts(context=tag_context(found.tags, "iam"), arn=found.arn)
         context = tag_context(found.tags, "iam")
         if found.permissions_boundary is not None:
@@ -121,11 +122,14 @@ class IamResources:
         return ResourceFacts(context=context, arn=found.arn)
 
 
-_FINDERS: Mapping[str, Callable[[Transaction, str, str], User | Role | Group | InstanceProfile | None]] = {
+_FINDERS: Mapping[
+    str, Callable[[Transaction, str, str], User | Role | Group | InstanceProfile | ServerCertificate | None]
+] = {
     "role": find_role,
     "user": find_user,
     "group": find_group,
     "instance-profile": find_instance_profile,
+    "server-certificate": find_server_certificate,
 }
 
 

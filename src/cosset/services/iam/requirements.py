@@ -23,6 +23,10 @@ def on_instance_profile(action: str) -> Requirements:
     return _on_named(action, "instance-profile", "InstanceProfileName")
 
 
+def on_server_certificate(action: str) -> Requirements:
+    return _on_named(action, "server-certificate", "ServerCertificateName")
+
+
 def on_user(action: str) -> Requirements:
     """On the user that the call names, or on the caller where it names none."""
 

@@ -1,7 +1,7 @@
 """IAM as this installation serves it. One module a noun; what they share: `owners.py`, `records.py`, `shapes.py`.
 
 Policies are kept and shown exactly; `held_policies.py` gives them to `identity/authorizer.py`. Tables: `tables.py`.
-Second factors are not there.
+Second factors are virtual devices: `mfa_devices.py`.
 """
 
 import secrets
@@ -21,12 +21,15 @@ from cosset.services.iam.groups import Groups
 from cosset.services.iam.inline_policies import InlinePolicies
 from cosset.services.iam.instance_profiles import InstanceProfiles
 from cosset.services.iam.login_profiles import LoginProfiles
+from cosset.services.iam.mfa_devices import MfaDevices
 from cosset.services.iam.oidc_providers import OidcProviders
 from cosset.services.iam.policies import Policies
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.policy_entities import PolicyEntities
+from cosset.services.iam.public_keys import PublicKeys
 from cosset.services.iam.roles import Roles
 from cosset.services.iam.saml_providers import SamlProviders
+from cosset.services.iam.server_certificates import ServerCertificates
 from cosset.services.iam.service_credentials import ServiceCredentials
 from cosset.services.iam.service_linked_roles import ServiceLinkedRoles
 from cosset.services.iam.simulator import Simulator
@@ -56,6 +59,9 @@ def iam_service(store: Store, clock: Clock, random_bytes: RandomBytes = secrets.
         ServiceLinkedRoles(store, clock, random_bytes),
         OidcProviders(store, clock),
         SamlProviders(store, clock, random_bytes),
+        MfaDevices(store, clock, random_bytes),
+        ServerCertificates(store, clock, random_bytes),
+        PublicKeys(store, clock, random_bytes),
         Simulator(store, book),
     ]
     service = Service.of("iam", parts, validation_code="ValidationError")
@@ -72,7 +78,9 @@ def _long_term_users(requirements: Requirements) -> Requirements:
 
     def guarded(ctx: Context, params: Params) -> Sequence[Requirement]:
         caller = ctx.principal
-        if caller.is_temporary and caller.kind in (PrincipalKind.USER, PrincipalKind.FEDERATED):
+        has_second_factor = caller.kind is PrincipalKind.USER and caller.session.multi_factor_ms is not None
+        is_users = caller.kind in (PrincipalKind.USER, PrincipalKind.FEDERATED)
+        if caller.is_temporary and is_users and not has_second_factor:
             raise invalid_token()
         return requirements(ctx, params)
 

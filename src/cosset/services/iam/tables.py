@@ -3,7 +3,7 @@
 `owner_kind` is `user`, `group` or `role`. Times are epoch milliseconds.
 """
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from cosset.store.schema import SEALED, metadata
 
@@ -172,6 +172,61 @@ service_credentials = Table(
     Column("password", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+)
+
+mfa_devices = Table(
+    "iam_mfa_devices",
+    metadata,
+    # The device's ARN.
+    Column("serial", String(700), primary_key=True),
+    Column("account", String(12), nullable=False, index=True),
+    # In base32, as devices take it.
+    Column("seed", Text, nullable=False, info=SEALED),
+    Column("user_key", String(64)),
+    Column("enabled_ms", BigInteger),
+    # Of thirty seconds since the epoch: the newest whose code was taken.
+    Column("last_step", BigInteger, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+server_certificates = Table(
+    "iam_server_certificates",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("certificate_id", String(32), primary_key=True),
+    Column("name_key", String(128), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("chain", Text),
+    Column("private_key", Text, nullable=False, info=SEALED),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("uploaded_ms", BigInteger, nullable=False),
+    UniqueConstraint("account", "name_key"),
+)
+
+# Public keys and certificates of users: what they may be known by elsewhere. `kind` is `ssh` or `signing`.
+public_keys = Table(
+    "iam_public_keys",
+    metadata,
+    Column("key_id", String(128), primary_key=True),
+    Column("account", String(12), nullable=False, index=True),
+    Column("user_key", String(64), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("fingerprint", String(128), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("uploaded_ms", BigInteger, nullable=False),
+)
+
+credential_reports = Table(
+    "iam_credential_reports",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("generated_ms", BigInteger, nullable=False),
 )
 
 account_aliases = Table(

@@ -14,7 +14,15 @@ from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES, User, user_of
 from cosset.services.iam.requirements import on_everything, on_new, on_renamed, on_user
 from cosset.services.iam.shapes import boundary, read_tags, tags_shown, user_in_full, user_in_list
-from cosset.services.iam.tables import access_keys, group_members, login_profiles, service_credentials, users
+from cosset.services.iam.tables import (
+    access_keys,
+    group_members,
+    login_profiles,
+    mfa_devices,
+    public_keys,
+    service_credentials,
+    users,
+)
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
@@ -24,6 +32,8 @@ _BELONGINGS: tuple[tuple[Table, str], ...] = (
     (group_members, "Cannot delete entity, must remove users from group first."),
     (login_profiles, "Cannot delete entity, must delete login profile first."),
     (access_keys, "Cannot delete entity, must delete access keys first."),
+    (mfa_devices, "Cannot delete entity, must deactivate MFA device first."),
+    (public_keys, "Cannot delete entity, must remove referenced objects first."),
     (service_credentials, "Cannot delete entity, must remove referenced objects first."),
 )
 

@@ -15,7 +15,7 @@ from cosset.services.operation import Params
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
 _MAX_TAGS = 50
-_NOT_THERE = ("SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize")
+_NOT_THERE = ("ProvidedContexts", "MinimumSessionTokenSize")
 
 
 def refuse_what_is_not_there(operation: str, params: Params) -> None:

@@ -25,6 +25,14 @@ class ProviderBook(Protocol):
     async def find_provider(self, account: str, url: str) -> Provider | None: ...
 
 
+class SecondFactors(Protocol):
+    """Knows users' MFA devices."""
+
+    async def verify(self, account: str, user_name: str, serial: str, code: str) -> bool:
+        """Whether this is a code of that user's device that was not taken before; it is taken now."""
+        ...
+
+
 class TrustingRole(Protocol):
     """As much of a role as says who may take it on."""
 
@@ -60,7 +68,13 @@ class SessionMaker(Protocol):
     ) -> Credentials: ...
 
     async def issue_for_user(
-        self, kind: PrincipalKind, account: str, user_name: str, user_id: str, duration_s: int
+        self,
+        kind: PrincipalKind,
+        account: str,
+        user_name: str,
+        user_id: str,
+        duration_s: int,
+        grant: SessionGrant = UNNARROWED,
     ) -> Credentials: ...
 
     async def issue_for_federated(

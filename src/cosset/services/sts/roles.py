@@ -4,6 +4,7 @@ Whether the caller may is decided before the handler runs, from its policies and
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind
@@ -16,6 +17,7 @@ from cosset.services.sts.answers import (
     too_long,
 )
 from cosset.services.sts.grants import grant_requirements, grant_shown, read_grant, refuse_what_is_not_there
+from cosset.services.sts.multi_factor import MultiFactor
 from cosset.services.sts.ports import RoleDirectory, SessionMaker
 from cosset.wire.errors import ServiceError
 
@@ -26,12 +28,18 @@ _DEFAULT_S = 3600
 
 def _assume_role(ctx: Context, params: Params) -> Sequence[Requirement]:
     refuse_what_is_no_role(params["RoleArn"])
-    return grant_requirements("sts:AssumeRole", params["RoleArn"], params, ctx.principal.session)
+    needed = grant_requirements("sts:AssumeRole", params["RoleArn"], params, ctx.principal.session)
+    if "SerialNumber" not in params or "TokenCode" not in params:
+        return needed
+    # Decided as if the code were right: the handler takes nobody on whose is not.
+    shown = {"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "0"}
+    return [replace(each, context={**each.context, **shown}) for each in needed]
 
 
 class AssumeRole:
-    def __init__(self, directory: RoleDirectory, sessions: SessionMaker) -> None:
+    def __init__(self, directory: RoleDirectory, sessions: SessionMaker, multi_factor: MultiFactor) -> None:
         self._directory = directory
+        self._multi_factor = multi_factor
         self._sessions = sessions
 
     @operation("AssumeRole", _assume_role)
@@ -57,6 +65,9 @@ class AssumeRole:
                 "ValidationError",
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
             )
+        # Its code is taken last: no refusal above uses one up.
+        shown_ms = await self._multi_factor.shown_ms(caller, params)
+        grant = replace(grant, multi_factor_ms=shown_ms)
         credentials = await self._sessions.issue_for_role(role, session_name, duration_s, grant)
         return {
             "Credentials": credentials_shown(credentials),

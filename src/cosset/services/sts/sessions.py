@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cosset.identity.ports import Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.principal import UNNARROWED, Principal, PrincipalKind
 from cosset.services.operation import Context, Params, Result, no_requirements, operation
 from cosset.services.sts.answers import credentials_shown, no_session_may
 from cosset.services.sts.grants import grant_requirements, grant_shown, read_grant, refuse_what_is_not_there
+from cosset.services.sts.multi_factor import MultiFactor
 from cosset.services.sts.ports import SessionMaker
 
 _USER_SESSION_S = 43_200
@@ -22,16 +23,19 @@ def _get_federation_token(ctx: Context, params: Params) -> Sequence[Requirement]
 
 
 class UserSessions:
-    def __init__(self, sessions: SessionMaker) -> None:
+    def __init__(self, sessions: SessionMaker, second_factors: MultiFactor) -> None:
         self._sessions = sessions
+        self._second_factors = second_factors
 
     @operation("GetSessionToken", no_requirements)
     async def get_session_token(self, ctx: Context, params: Params) -> Result:
         """Credentials that stand for the calling user itself; AWS lets every user with a long-term key ask."""
         refuse_what_is_not_there("GetSessionToken", params)
         user = _need_long_term(ctx.principal, "GetSessionToken")
+        grant = replace(UNNARROWED, multi_factor_ms=await self._second_factors.shown_ms(user, params))
+        duration_s = params.get("DurationSeconds", _USER_SESSION_S)
         credentials = await self._sessions.issue_for_user(
-            user.kind, user.account, _name(user), user.user_id, params.get("DurationSeconds", _USER_SESSION_S)
+            user.kind, user.account, _name(user), user.user_id, duration_s, grant
         )
         return {"Credentials": credentials_shown(credentials)}
 
