@@ -18,10 +18,11 @@ from cosset.invocation.destinations import Destinations
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.invocation.execution import Execution
 from cosset.invocation.function_destination import FunctionDestination
+from cosset.invocation.metering import Metering
 from cosset.invocation.provisioning import Provisioner
 from cosset.invocation.starting import Starter
-from cosset.runtimes.catalogue import Catalogue
 from cosset.invocation.streaming import BYTES_PER_S
+from cosset.runtimes.catalogue import Catalogue
 from cosset.settings import Settings
 from cosset.store.blobs import Blobs
 from cosset.store.queue import DurableQueue
@@ -64,16 +65,24 @@ def make_invocation(
     queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
     outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
     starter = Starter(pool, ground.directory.sessions, ground.logs, clock)
-    execution = Execution(pool, starter, clock)
     provisioner = Provisioner(functions.provisioned, pool, starter, clock, max_environments=settings.max_environments)
     ground.store.on_change(FUNCTION_CHANGES, lambda key: provisioner.note_change())
-    events = AsyncEvents(ground.store, queue, clock)
+    events = AsyncEvents(ground.store, queue, clock, ground.meter)
     admission = Admission(settings.concurrency, provisioner)
     metering = Metering(ground.meter, admission)
     execution = Execution(pool, starter, clock, metering)
     pace = None if settings.dev else BYTES_PER_S
     dispatcher = Dispatcher(functions, admission, execution, events, clock, metering=metering, stream_bytes_per_s=pace)
     outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))
-    worker = AsyncWorker(ground.store, queue, dispatcher.invoke, functions, Deliveries(outbox), ground.logs, clock)
-    deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock)
+    worker = AsyncWorker(
+        ground.store,
+        queue,
+        dispatcher.invoke,
+        functions,
+        Deliveries(outbox),
+        ground.logs,
+        clock,
+        meter=ground.meter,
+    )
+    deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock, meter=ground.meter)
     return dispatcher, worker, deliveries, provisioner

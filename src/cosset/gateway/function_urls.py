@@ -24,6 +24,7 @@ from cosset.gateway.sigv4 import Verifier
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_calls import UrlCalls, identify
 from cosset.services.lambda_.url_events import Caller, UrlCall
@@ -80,7 +81,9 @@ class FunctionUrlGate:
         authorizer: Authorizer,
         clock: Clock,
         max_clock_skew_s: int,
+        meter: FunctionMeter | None = None,
     ) -> None:
+        self._meter = meter or Unmetered()
         self._urls = urls
         self._calls = calls
         self._keys = keys
@@ -90,6 +93,24 @@ class FunctionUrlGate:
         self._bodies = BodyReader(MAX_BODY_BYTES)
 
     async def answer(self, place: UrlPlace, request: Request, request_id: str, gone: Event) -> Response:
+        began_s = self._clock.monotonic_s()
+        response = await self._answer(place, request, request_id, gone)
+        await self._measure(place, response.status, (self._clock.monotonic_s() - began_s) * 1000)
+        return response
+
+    async def _measure(self, place: UrlPlace, status: int, latency_ms: float) -> None:
+        """Requests to URLs that there are; a streamed response is measured up to its beginning."""
+        access = await self._urls.find(place.url_id) if place.url_id else None
+        if access is None:
+            return
+        key = access.url.key
+        call = MeteredCall(key.account, key.region, key.name, access.url.qualifier or None)
+        self._meter.measure(call, FunctionMetric.URL_REQUEST_COUNT)
+        self._meter.measure(call, FunctionMetric.URL_REQUEST_LATENCY, latency_ms)
+        if status >= 400:
+            self._meter.measure(call, FunctionMetric.URL_5XX_COUNT if status >= 500 else FunctionMetric.URL_4XX_COUNT)
+
+    async def _answer(self, place: UrlPlace, request: Request, request_id: str, gone: Event) -> Response:
         trace_id = _trace_id(request, self._clock)
         try:
             return await self._pass(place, request, request_id, trace_id, gone)

@@ -59,33 +59,38 @@ class Admission:
         self.under_way = 0
 
     @contextmanager
-    def admit(self, target: Target) -> Iterator[None]:
-        """Holds one place for as long as the block runs.
+    def admit(self, target: Target) -> Iterator[bool]:
+        """Holds one place for as long as the block runs; whether it is that of a provisioned environment.
 
         Raises: ThrottledError, when there is none.
         """
-        leave = self._enter(target)
+        leave, is_provisioned = self._enter(target)
         self.under_way += 1
         try:
-            yield
+            yield is_provisioned
         finally:
             self.under_way -= 1
             leave()
 
-    def _enter(self, target: Target) -> Callable[[], None]:
+    def provisioned(self, target: Target) -> tuple[int, int]:
+        """How many provisioned environments of the version are busy, of how many that are there."""
+        arn, version = target.function_arn, target.version
+        return self._provisioned[arn, version], self._warm.allocated(arn, version)
+
+    def _enter(self, target: Target) -> tuple[Callable[[], None], bool]:
         arn = target.function_arn
         if target.provisioned_concurrency:
             version = (arn, target.version)
             if self._provisioned[version] < self._warm.allocated(arn, target.version):
-                return _count(self._provisioned, version)
+                return _count(self._provisioned, version), True
         if target.reserved_concurrency is not None:
             if self._reserved[arn] >= target.reserved_concurrency - target.provisioned_concurrency:
                 raise ThrottledError("ReservedFunctionConcurrentInvocationLimitExceeded")
-            return _count(self._reserved, arn)
+            return _count(self._reserved, arn), False
         account = (target.account, target.region)
         if self._unreserved[account] >= self._limit - target.set_aside:
             raise ThrottledError("ConcurrentInvocationLimitExceeded")
-        return _count(self._unreserved, account)
+        return _count(self._unreserved, account), False
 
 
 def _count(counter: Counter[_Key], key: _Key) -> Callable[[], None]:

@@ -25,6 +25,7 @@ from cosset.invocation.ending import Condition, Ending, LastAnswer, deliveries
 from cosset.invocation.queue_worker import LEASE_MS as LEASE_MS
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.invocation.tables import async_ends
+from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
 from cosset.observe.ports import LogWriter
 from cosset.store.database import Store, Transaction
 from cosset.store.queue import DurableQueue, Message
@@ -101,6 +102,10 @@ class AsyncEvent:
         """Unqualified."""
         return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.function_name}"
 
+    @property
+    def metered(self) -> MeteredCall:
+        return MeteredCall(self.account, self.region, self.function_name, self.qualifier)
+
     def invocation(self, payload: bytes) -> Invocation:
         return Invocation(
             account=self.account,
@@ -118,7 +123,8 @@ class AsyncEvent:
 class AsyncEvents:
     """The queue of accepted events: the near end, where they come in."""
 
-    def __init__(self, store: Store, queue: DurableQueue, clock: Clock) -> None:
+    def __init__(self, store: Store, queue: DurableQueue, clock: Clock, meter: FunctionMeter | None = None) -> None:
+        self._meter = meter or Unmetered()
         self._store = store
         self._queue = queue
         self._clock = clock
@@ -126,6 +132,8 @@ class AsyncEvents:
     async def accept(self, invocation: Invocation, *, deduplication_id: str | None = None) -> None:
         """Returns when the event is committed. One with the deduplication id of another is accepted once."""
         await self._store.write(lambda tx: self.send(tx, invocation, deduplication_id=deduplication_id))
+        call = MeteredCall(invocation.account, invocation.region, invocation.function_name, invocation.qualifier)
+        self._meter.measure(call, FunctionMetric.ASYNC_EVENTS_RECEIVED)
 
     def send(self, tx: Transaction, invocation: Invocation, *, deduplication_id: str | None = None) -> None:
         """Accepts the event with the caller's own transaction."""
@@ -174,7 +182,9 @@ class AsyncWorker:
         *,
         width: int = 64,
         new_id: Callable[[], str] = lambda: str(uuid4()),
+        meter: FunctionMeter | None = None,
     ) -> None:
+        self._meter = meter or Unmetered()
         self._store = store
         self._queue = queue
         self._run = run
@@ -198,12 +208,14 @@ class AsyncWorker:
         if self._left_ms(attempt) < 0:
             await self._end(attempt, Condition.EVENT_AGE_EXCEEDED, status=429, reason="The event is too old.")
             return
+        self._meter.measure(event.metered, FunctionMetric.ASYNC_EVENT_AGE, float(max(0, self._age_ms(event))))
         try:
             result = await self._run(event.invocation(payload))
         except ServiceError as error:
             await self._refused(attempt, error)
             return
         await self._logs.flush()
+        await self._meter.flush()
         await self._ran(attempt, result)
 
     async def _ran(self, attempt: _Attempt, result: InvocationResult) -> None:
@@ -242,6 +254,9 @@ class AsyncWorker:
         delay_ms = max(0, min(delay_ms, self._left_ms(attempt) + 1))
         await self._store.write(lambda tx: self._queue.release(tx, attempt.message, delay_ms=delay_ms, body=body))
 
+    def _age_ms(self, event: AsyncEvent) -> int:
+        return self._clock.now_ms() - event.accepted_ms
+
     def _left_ms(self, attempt: _Attempt) -> int:
         return attempt.event.accepted_ms + attempt.policy.max_age_s * 1000 - self._clock.now_ms()
 
@@ -270,6 +285,7 @@ class AsyncWorker:
 
         await self._store.write(settle)
         if condition is not Condition.SUCCESS:
+            self._meter.measure(event.metered, FunctionMetric.ASYNC_EVENTS_DROPPED)
             logger.warning("event %s of %s ended: %s", event.request_id, event.function_name, condition.value)
 
 

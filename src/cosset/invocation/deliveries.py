@@ -15,7 +15,9 @@ from cosset.invocation.destinations import (
     DestinationDirectory,
     service_of,
 )
+from cosset.invocation.metering import call_of_arn
 from cosset.invocation.queue_worker import QueueWorker
+from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, Unmetered
 from cosset.store.database import Store
 from cosset.store.queue import DurableQueue, Message
 from cosset.store.transaction import Transaction
@@ -49,7 +51,9 @@ class DeliveryWorker:
         clock: Clock,
         *,
         width: int = 32,
+        meter: FunctionMeter | None = None,
     ) -> None:
+        self._meter = meter or Unmetered()
         self._store = store
         self._queue = queue
         self._directory = directory
@@ -91,6 +95,11 @@ class DeliveryWorker:
 
     async def _drop(self, message: Message, delivery: Delivery, why: str) -> None:
         await self._store.write(lambda tx: self._queue.delete(tx, message))
+        # Only a dead-letter message has attributes.
+        lost = (
+            FunctionMetric.DEAD_LETTER_ERRORS if delivery.attributes else FunctionMetric.DESTINATION_DELIVERY_FAILURES
+        )
+        self._meter.measure(call_of_arn(delivery.source_arn), lost)
         logger.error(
             "the record of an event of %s (%s) did not reach %s and is lost: %s",
             delivery.source_arn,

@@ -81,18 +81,18 @@ class PlatformLog:
             )
         )
 
-    def finish(self, answer: Answer, init_ms: float | None) -> None:
-        """Says how the invocation ended: the platform's own line where there is one, END, REPORT."""
+    def finish(self, answer: Answer, init_ms: float | None) -> log_lines.Report:
+        """Says how the invocation ended: the platform's own line where there is one, END, REPORT, which it returns."""
         request_id, now_ms = self._invocation.request_id, self._clock.now_ms()
         if answer.outcome is Outcome.TIMEOUT:
             self._line(log_lines.timeout_line(now_ms, request_id, self._target.timeout_s))
         elif answer.outcome in (Outcome.EXIT, Outcome.OUT_OF_MEMORY):
             self._line(f"{_message(answer.payload)}\n{answer.error_type}\n")
-        self._end_and_report(
+        return self._end_and_report(
             answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
         )
 
-    def never_began(self, error: InitError) -> None:
+    def never_began(self, error: InitError) -> log_lines.Report:
         """The lines of an invocation whose second Init failed too: that Init was all of it."""
         self.start()
         duration_ms = error.phase_ms
@@ -100,26 +100,26 @@ class PlatformLog:
             duration_ms = min(duration_ms, self._target.timeout_s * 1000)
             now_ms = self._clock.now_ms()
             self._line(log_lines.timeout_line(now_ms, self._invocation.request_id, self._target.timeout_s))
-        self._end_and_report(duration_ms, error.max_memory_mb, None, error.status, error.error_type)
+        return self._end_and_report(duration_ms, error.max_memory_mb, None, error.status, error.error_type)
 
     def _end_and_report(
         self, duration_ms: float, max_memory_mb: int, init_ms: float | None, status: str, error_type: str | None
-    ) -> None:
+    ) -> log_lines.Report:
         if self._target.log_format != log_lines.JSON_FORMAT:
             self._line(log_lines.end_line(self._invocation.request_id))
-        self._write(
-            log_lines.Report(
-                time_ms=self._clock.now_ms(),
-                request_id=self._invocation.request_id,
-                duration_ms=duration_ms,
-                memory_mb=self._target.memory_mb,
-                max_memory_used_mb=min(max_memory_mb, self._target.memory_mb),
-                init_duration_ms=init_ms,
-                status=status,
-                error_type=error_type,
-                trace_id=self._sampled_trace(),
-            )
+        report = log_lines.Report(
+            time_ms=self._clock.now_ms(),
+            request_id=self._invocation.request_id,
+            duration_ms=duration_ms,
+            memory_mb=self._target.memory_mb,
+            max_memory_used_mb=min(max_memory_mb, self._target.memory_mb),
+            init_duration_ms=init_ms,
+            status=status,
+            error_type=error_type,
+            trace_id=self._sampled_trace(),
         )
+        self._write(report)
+        return report
 
     def _sampled_trace(self) -> str | None:
         """Every invocation has a trace header; the log names only those that are traced."""

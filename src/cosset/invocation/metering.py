@@ -1,0 +1,106 @@
+"""What is measured of invocations: how many run at once, how each ended, what was refused; and who is told.
+
+Wraps admission, so that what is counted is what was admitted. Counts this node's invocations, as admission does.
+Read next: observe/function_metrics.py, the port.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cosset.invocation.admission import Admission, ThrottledError
+from cosset.invocation.api import Invocation, Target
+from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Run
+from cosset.observe.log_lines import Report
+from cosset.wire.errors import ServiceError
+
+
+class Metering:
+    """What the dispatcher and the execution say to the meter."""
+
+    def __init__(self, meter: FunctionMeter, admission: Admission) -> None:
+        self._meter = meter
+        self._admission = admission
+        self._of_function: Counter[tuple[str, str, str]] = Counter()
+        self._of_account: Counter[tuple[str, str]] = Counter()
+        self._unreserved: Counter[tuple[str, str]] = Counter()
+
+    @contextmanager
+    def admit(self, target: Target, invocation: Invocation) -> Iterator[None]:
+        """Admission's place for as long as the block runs.
+
+        Raises: ThrottledError.
+        """
+        call = call_of(target, invocation)
+        try:
+            with self._admission.admit(target) as is_provisioned, self._counted(target, call):
+                if target.provisioned_concurrency:
+                    self._meter.measure(call, _PROVISIONED if is_provisioned else _SPILLOVER)
+                    self._measure_provisioned(target, call)
+                yield
+        except ThrottledError:
+            self._meter.throttled(call)
+            raise
+
+    @contextmanager
+    def _counted(self, target: Target, call: MeteredCall) -> Iterator[None]:
+        function, account = (call.account, call.region, call.function_name), (call.account, call.region)
+        counters: list[tuple[Counter[tuple[str, ...]], tuple[str, ...]]] = [
+            (self._of_function, function),  # type: ignore[list-item]
+            (self._of_account, account),  # type: ignore[list-item]
+        ]
+        if target.reserved_concurrency is None:
+            counters.append((self._unreserved, account))  # type: ignore[arg-type]
+        for counter, key in counters:
+            counter[key] += 1
+        measure = self._meter.measure
+        measure(call, FunctionMetric.CONCURRENT_EXECUTIONS, float(self._of_function[function]))
+        measure(call, FunctionMetric.ACCOUNT_CONCURRENT_EXECUTIONS, float(self._of_account[account]))
+        measure(call, FunctionMetric.UNRESERVED_CONCURRENT_EXECUTIONS, float(self._unreserved[account]))
+        try:
+            yield
+        finally:
+            for counter, key in counters:
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
+
+    def _measure_provisioned(self, target: Target, call: MeteredCall) -> None:
+        busy, allocated = self._admission.provisioned(target)
+        self._meter.measure(call, FunctionMetric.PROVISIONED_CONCURRENT_EXECUTIONS, float(busy))
+        if allocated:
+            self._meter.measure(call, FunctionMetric.PROVISIONED_CONCURRENCY_UTILIZATION, busy / allocated)
+
+    def ran(self, target: Target, invocation: Invocation, report: Report) -> None:
+        """An invocation is over, as its REPORT says."""
+        self._meter.ran(
+            call_of(target, invocation),
+            Run(
+                duration_ms=report.duration_ms,
+                billed_ms=report.billed_duration_ms,
+                is_error=report.status != "success",
+                memory_mb=target.memory_mb,
+                storage_mb=target.ephemeral_storage_mb,
+                architecture=target.architecture,
+            ),
+        )
+
+    def refused(self, target: Target, invocation: Invocation, error: ServiceError) -> None:
+        """Stopped before it was admitted: a recursive loop."""
+        if error.code == "RecursiveInvocationException":
+            self._meter.measure(call_of(target, invocation), FunctionMetric.RECURSIVE_INVOCATIONS_DROPPED)
+
+
+_PROVISIONED = FunctionMetric.PROVISIONED_CONCURRENCY_INVOCATIONS
+_SPILLOVER = FunctionMetric.PROVISIONED_SPILLOVER_INVOCATIONS
+
+
+def call_of(target: Target, invocation: Invocation) -> MeteredCall:
+    return MeteredCall(target.account, target.region, target.function_name, invocation.qualifier, target.version)
+
+
+def call_of_arn(function_arn: str) -> MeteredCall:
+    """Of arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]; `$LATEST` is as none."""
+    parts = [*function_arn.split(":"), ""]
+    qualifier = parts[7] if parts[7] not in ("", "$LATEST") else None
+    return MeteredCall(parts[4], parts[3], parts[6], qualifier)
