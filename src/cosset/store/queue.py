@@ -22,6 +22,8 @@ from cosset.store.transaction import Transaction
 __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing"]
 
 DEDUPLICATION_MS = 5 * 60 * 1000
+_FORGET_EVERY_MS = 60_000
+_END_OF_TIME = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,11 @@ class DurableQueue:
         self._forgotten_at_ms = 0
         self._topic = f"queue/{name}"
         store.on_change(self._topic, self._changed)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits here."""
+        return bool(self._waiters)
 
     def close(self) -> None:
         """Hears of nothing any more."""
@@ -148,10 +155,8 @@ class DurableQueue:
         leased: list[Message] = await self._store.write(
             lambda tx: self.lease(tx, limit=limit, lease_ms=lease_ms), serializable=False
         )
-        now = self._clock.now_ms()
-        if now - self._forgotten_at_ms >= 60_000:
-            self._forgotten_at_ms = now
-            await self._store.write(lambda tx: self.forget(tx), serializable=False)
+        if self._clock.now_ms() - self._forgotten_at_ms >= _FORGET_EVERY_MS:
+            await self._store.write(self.forget_sometimes, serializable=False)
         return leased
 
     def lease(
@@ -225,6 +230,12 @@ class DurableQueue:
             tx.announce(self._topic, self._name)  # whoever waits for the old end waits for the new one
         return extended
 
+    def extend_seq(self, tx: Transaction, seq: int, lease: str, lease_ms: int) -> None:
+        """Puts a message under this lease, whoever had it."""
+        due = self._clock.now_ms() + lease_ms
+        tx.execute(statements.TAKE, {"the_queue": self._name, "the_seq": seq, "new_lease": lease, "due": due})
+        tx.announce(self._topic, self._name)
+
     def standing(self, tx: Transaction, seq: int) -> Standing | None:
         """None: there is no such message, or no more."""
         row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
@@ -237,22 +248,23 @@ class DurableQueue:
 
     def clear(self, tx: Transaction, at_most: int) -> int:
         """Ends messages of a queue that nobody uses any more; how many. 0: there are none left."""
+        tx.execute(statements.FORGET, {"the_queue": self._name, "now": _END_OF_TIME})
         parameters = {"the_queue": self._name, "at_most": at_most}
         return tx.execute(statements.CLEAR, parameters).rowcount
 
-    def forget(self, tx: Transaction) -> None:
-        """Forgets the deduplication ids that have grown old."""
-        tx.execute(statements.FORGET, {"the_queue": self._name, "now": self._clock.now_ms()})
+    def forget_sometimes(self, tx: Transaction) -> None:
+        """Forgets the deduplication ids that have grown old, if it has not lately."""
+        now = self._clock.now_ms()
+        if now - self._forgotten_at_ms >= _FORGET_EVERY_MS:
+            self._forgotten_at_ms = now
+            tx.execute(statements.FORGET, {"the_queue": self._name, "now": now})
 
     async def count(self) -> int:
         """Messages kept: waiting, delayed and leased."""
-        parameters = {"the_queue": self._name}
-        return await self._store.read(lambda tx: int(tx.execute(statements.COUNT, parameters).scalar_one()))
+        return await self._store.read(self.count_all)
 
-    def count_up_to(self, tx: Transaction, at_most: int) -> int:
-        """As `count`, but looks at no more than `at_most`."""
-        parameters = {"the_queue": self._name, "at_most": at_most}
-        return int(tx.execute(statements.COUNT_UP_TO, parameters).scalar_one())
+    def count_all(self, tx: Transaction) -> int:
+        return int(tx.execute(statements.COUNT, {"the_queue": self._name}).scalar_one())
 
     def count_ahead(self, tx: Transaction) -> tuple[int, int]:
         """Of messages that cannot be received yet: those under lease, those delayed."""

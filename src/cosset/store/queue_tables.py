@@ -150,13 +150,15 @@ RELEASE = (
         body=func.coalesce(bindparam("new_body", type_=LargeBinary), _message.body),
     )
 )
+TAKE = (
+    update(messages)
+    .where(_of_queue, _message.seq == bindparam("the_seq"))
+    .values(lease=bindparam("new_lease"), due_ms=bindparam("due"))
+)
 EXTEND = update(messages).where(*_under_lease).values(due_ms=bindparam("due"))
 RECOVER = update(messages).where(_of_queue, _message.lease.is_not(None)).values(due_ms=bindparam("due"), lease=None)
 NEXT_DUE = select(_message.due_ms).where(_of_queue, _message.due_ms.is_not(None)).order_by(_message.due_ms).limit(1)
 COUNT = select(func.count()).select_from(messages).where(_of_queue)
-COUNT_UP_TO = select(func.count()).select_from(
-    select(_message.seq).where(_of_queue).limit(bindparam("at_most")).subquery()
-)
 COUNT_AHEAD = select(
     func.count().label("ahead"),
     func.count(_message.lease).label("leased"),

@@ -12,22 +12,53 @@ For other rooms (they see a port of their own, wired in assembly/queues.py):
     depth(arn) -> Depth
 
 None of them asks IAM: who calls has asked (`deliver.py` asks, for services that send on their own behalf). All raise
-ServiceError QueueDoesNotExist where there is no such queue.
+ServiceError QueueDoesNotExist where there is no such queue. Next: receiving.py, sending.py, book.py.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from cosset.services.sqs.model import Depth, NewMessage, QueueFacts, ReceivedMessage, SentMessage
-from cosset.wire.errors import OperationNotImplementedError, ServiceError
+from cosset.clock import Clock
+from cosset.services.sqs.book import QueueBook, QueueRecord, StaleRecordError, confirm
+from cosset.services.sqs.depths import Depths
+from cosset.services.sqs.errors import no_such_queue
+from cosset.services.sqs.holding import change_held, delete_held
+from cosset.services.sqs.model import Depth, NewMessage, QueueFacts, QueueKey, ReceivedMessage, SentMessage
+from cosset.services.sqs.receiving import Receiving
+from cosset.services.sqs.sending import Outcome, Sending
+from cosset.services.sqs.shelves import Shelves
+from cosset.store.database import Store, Transaction
+from cosset.wire.errors import ServiceError
+
+T = TypeVar("T")
+
+MAX_AT_ONCE = 100
+_MAX_TRIES = 5
+_LIMIT_PAUSE_S = 1.0
 
 
 class Queues:
     """Any number may be made over one store, on any number of nodes."""
 
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.book = QueueBook(store, clock)
+        self._store = store
+        self._clock = clock
+        self._shelves = Shelves(store, clock)
+        self._sending = Sending(self._shelves, clock)
+        self._receiving = Receiving(self._shelves, clock)
+        self._depths = Depths(self._shelves, store, clock)
+
     async def facts(self, queue_arn: str) -> QueueFacts | None:
         """None when there is no such queue."""
-        raise OperationNotImplementedError("sqs", "GetQueueAttributes")
+        key = QueueKey.of_arn(queue_arn)
+        record = None if key is None else await self.book.find(key)
+        if record is None:
+            return None
+        settings = record.settings
+        max_receives = None if settings.redrive is None else settings.redrive.max_receives
+        return QueueFacts(queue_arn, settings.is_fifo, settings.visibility_s, settings.wait_s, max_receives)
 
     async def receive(
         self,
@@ -43,25 +74,139 @@ class Queues:
         Waits up to `wait_s` for the first of them, or until `cancelled` is set. Of a FIFO queue in order: messages of
         one group may come together; the group gives no others until all of them are deleted or visible again.
         """
-        raise OperationNotImplementedError("sqs", "ReceiveMessage")
+        key = _key_of(queue_arn)
+        deadline_s = self._clock.monotonic_s() + wait_s
+        cancelled = cancelled or asyncio.Event()
+        while True:
+            found = await self._receive_once(key, min(max_messages, MAX_AT_ONCE), visibility_s)
+            left_s = deadline_s - self._clock.monotonic_s()
+            if found and cancelled.is_set():
+                # Whoever waited has gone: the next one shall not wait for the visibility timeout.
+                await self.change_visibility_batch(queue_arn, [(each.receipt_handle, 0) for each in found])
+                return []
+            if found or left_s <= 0 or cancelled.is_set():
+                return found
+            await self._wait(key, left_s, cancelled)
 
     async def delete_batch(self, queue_arn: str, receipt_handles: Sequence[str]) -> list[ServiceError | None]:
         """One answer for each handle, None where the message is gone now."""
-        raise OperationNotImplementedError("sqs", "DeleteMessageBatch")
+
+        def work(tx: Transaction, record: QueueRecord) -> list[ServiceError | None]:
+            return delete_held(tx, record, self._shelves.of(record), receipt_handles, self._clock.now_ms())
+
+        return await self._write(_key_of(queue_arn), work)
 
     async def change_visibility_batch(
         self, queue_arn: str, changes: Sequence[tuple[str, int]]
     ) -> list[ServiceError | None]:
         """Each (receipt handle, seconds from now; 0: visible at once). One answer for each."""
-        raise OperationNotImplementedError("sqs", "ChangeMessageVisibilityBatch")
+
+        def work(tx: Transaction, record: QueueRecord) -> list[ServiceError | None]:
+            return change_held(tx, record, self._shelves.of(record), changes, self._clock.now_ms())
+
+        return await self._write(_key_of(queue_arn), work)
 
     async def send(self, queue_arn: str, message: NewMessage, *, sender_id: str) -> SentMessage:
         """Durable when it returns. Raises ServiceError for what the queue does not take."""
-        raise OperationNotImplementedError("sqs", "SendMessage")
+        (outcome,) = await self.send_batch(queue_arn, [message], sender_id=sender_id, in_batch=False)
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        return outcome
+
+    async def send_batch(
+        self, queue_arn: str, messages: Sequence[NewMessage], *, sender_id: str, in_batch: bool = True
+    ) -> list[Outcome]:
+        """All in one transaction, but for those that the queue does not take: their answers are ServiceErrors.
+
+        Raises ServiceError for what makes AWS refuse a batch whole.
+        """
+
+        def work(tx: Transaction, record: QueueRecord) -> list[Outcome]:
+            return self._sending.send(tx, record, drafts)
+
+        key = _key_of(queue_arn)
+        for _ in range(_MAX_TRIES):
+            record = await self.book.get(key)
+            drafts = self._sending.prepare(record, messages, sender_id, in_batch=in_batch)
+            if (sent := await self._try(record, work)) is not None:
+                return sent
+        raise _never_still(key)
 
     async def wait(self, queue_arn: str, timeout_s: float) -> bool:
         """Returns when something may be receivable, or at the timeout: then False."""
-        raise OperationNotImplementedError("sqs", "ReceiveMessage")
+        return await self._shelves.of(await self.book.get(_key_of(queue_arn))).wait(timeout_s)
 
     async def depth(self, queue_arn: str) -> Depth:
-        raise OperationNotImplementedError("sqs", "GetQueueAttributes")
+        return await self._depths.depth(await self._current(_key_of(queue_arn)))
+
+    async def _current(self, key: QueueKey) -> QueueRecord:
+        record = await self.book.read(key)
+        if record is None:
+            raise no_such_queue()
+        return record
+
+    async def _receive_once(self, key: QueueKey, limit: int, visibility_s: int | None) -> list[ReceivedMessage]:
+        for _ in range(_MAX_TRIES):
+            record = await self.book.get(key)
+            redrive = record.settings.redrive
+            dead_letters = None if redrive is None else await self.book.find(redrive.target)
+
+            def work(
+                tx: Transaction, record: QueueRecord, target: QueueRecord | None = dead_letters
+            ) -> list[ReceivedMessage]:
+                if target is not None:
+                    confirm(tx, target)
+                return self._receiving.receive(tx, record, target, limit, visibility_s)
+
+            if (found := await self._try(record, work)) is not None:
+                return found
+            if dead_letters is not None:
+                self.book.mistrust(dead_letters.key)
+        raise _never_still(key)
+
+    async def _write(self, key: QueueKey, work: Callable[[Transaction, QueueRecord], T]) -> T:
+        for _ in range(_MAX_TRIES):
+            if (result := await self._try(await self.book.get(key), work)) is not None:
+                return result
+        raise _never_still(key)
+
+    async def _try(self, record: QueueRecord, work: Callable[[Transaction, QueueRecord], T]) -> T | None:
+        """None where the record turned out to be stale."""
+
+        def confirmed(tx: Transaction) -> T:
+            confirm(tx, record)
+            return work(tx, record)
+
+        try:
+            return await self._store.write(confirmed, serializable=False)
+        except StaleRecordError:
+            self.book.mistrust(record.key)
+            return None
+
+    async def _wait(self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event) -> None:
+        record = await self.book.get(key)
+        if self._receiving.is_full(record):
+            waiting = asyncio.ensure_future(self._clock.sleep(min(timeout_s, _LIMIT_PAUSE_S)))
+        else:
+            waiting = asyncio.ensure_future(self._wait_there(record, timeout_s))
+        tasks = [waiting, asyncio.ensure_future(cancelled.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait_there(self, record: QueueRecord, timeout_s: float) -> None:
+        await self._shelves.of(record).wait(timeout_s)
+
+
+def _key_of(arn: str) -> QueueKey:
+    key = QueueKey.of_arn(arn)
+    if key is None:
+        raise no_such_queue()
+    return key
+
+
+def _never_still(key: QueueKey) -> ServiceError:
+    return ServiceError("RequestThrottled", f"The queue {key.name} is being changed. Try again.", status=403)

@@ -1,0 +1,93 @@
+"""Messages on their way out: leased, dropped when they are too old, moved when they were received too often."""
+
+from cosset.clock import Clock
+from cosset.services.sqs.book import QueueRecord
+from cosset.services.sqs.envelope import Envelope
+from cosset.services.sqs.flights import Flights
+from cosset.services.sqs.model import ReceivedMessage
+from cosset.services.sqs.receipts import make_handle
+from cosset.services.sqs.sequence import sequence_number
+from cosset.services.sqs.shelves import Shelves
+from cosset.store.queue import Draft, Message
+from cosset.store.transaction import Transaction
+
+
+class Receiving:
+    def __init__(self, shelves: Shelves, clock: Clock) -> None:
+        self._shelves = shelves
+        self._clock = clock
+        self._flights = Flights()
+
+    def receive(
+        self,
+        tx: Transaction,
+        record: QueueRecord,
+        dead_letters: QueueRecord | None,
+        limit: int,
+        visibility_s: int | None,
+    ) -> list[ReceivedMessage]:
+        """`dead_letters` is the queue that the redrive policy names, where there is one.
+
+        Raises ServiceError OverLimit.
+        """
+        shelf, settings = self._shelves.of(record), record.settings
+        limit = self._flights.room(tx, shelf, record, limit)
+        if limit == 0:
+            return []
+        lease_ms = 1000 * (settings.visibility_s if visibility_s is None else visibility_s)
+
+        def keep(tx: Transaction, message: Message) -> bool:
+            return not self._ended(tx, record, dead_letters, message)
+
+        leased = shelf.lease(tx, limit=limit, lease_ms=lease_ms, group_limit=limit, keep=keep)
+        self._flights.taken(record, len(leased))
+        return [_received(record, message) for message in leased]
+
+    def is_full(self, record: QueueRecord) -> bool:
+        """Whether the queue gives nothing because too much of it is in flight."""
+        return self._flights.is_full(record)
+
+    def _ended(self, tx: Transaction, record: QueueRecord, dead_letters: QueueRecord | None, message: Message) -> bool:
+        settings = record.settings
+        if self._clock.now_ms() - message.sent_at_ms >= 1000 * settings.retention_s:
+            return True
+        if settings.redrive is None or dead_letters is None or message.attempts <= settings.redrive.max_receives:
+            return False
+        if not dead_letters.settings.allows.allows(record.key):
+            return False
+        envelope = Envelope.unpack(message.body).moved_from(record.key.arn)
+        # Its age counts from when it was first sent; in a FIFO queue, from when it was moved.
+        draft = Draft(
+            id=message.id,
+            body=envelope.pack(),
+            group=message.group,
+            sent_at_ms=None if settings.is_fifo else message.sent_at_ms,
+            attempts=message.attempts - 1,
+            first_received_at_ms=message.first_received_at_ms,
+        )
+        self._shelves.of(dead_letters).put(tx, draft)
+        return True
+
+
+def _received(record: QueueRecord, message: Message) -> ReceivedMessage:
+    envelope = Envelope.unpack(message.body)
+    system = {
+        "SenderId": envelope.sender_id,
+        "SentTimestamp": str(message.sent_at_ms),
+        "ApproximateReceiveCount": str(message.attempts),
+        "ApproximateFirstReceiveTimestamp": str(message.first_received_at_ms),
+    }
+    further = {
+        "SequenceNumber": sequence_number(message.seq) if record.settings.is_fifo else None,
+        "MessageGroupId": envelope.group_id,
+        "MessageDeduplicationId": envelope.deduplication_id if record.settings.is_fifo else None,
+        "AWSTraceHeader": envelope.trace_header,
+        "DeadLetterQueueSourceArn": envelope.dead_letter_source,
+    }
+    return ReceivedMessage(
+        id=message.id,
+        receipt_handle=make_handle(record.secret, record.uid, message.lease),
+        body=envelope.body,
+        system=system | {name: value for name, value in further.items() if value is not None},
+        attributes=envelope.attributes,
+    )
