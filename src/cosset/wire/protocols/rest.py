@@ -80,12 +80,12 @@ class RestProtocol(Protocol):
 
     def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
         codec = service.compiled(self.name, operation, self._compile)
-        body, content_type = codec.write_body(result)
         headers = [(self.request_id_header, request_id)]
+        if named := service.overlay.answer_headers.get(operation):
+            headers += [(header, result[name]) for name, header in named.items() if result.get(name)]
+            result = {name: value for name, value in result.items() if name not in named}
+        body, content_type = codec.write_body(result)
         status = (codec.output.write(result, headers) if codec.output is not None else None) or codec.status
-        for member, name in service.overlay.answer_headers.get(operation, {}).items():
-            if member in result:
-                headers.append((name, result[member]))
         if status in (204, 304):
             return Response(status, headers)
         if content_type is not None and not (codec.output and codec.output.wrote_content_type(result)):
