@@ -7,7 +7,7 @@ import sys
 
 PYTHON = sys.executable
 
-EXTERNAL = """#!{python} -S
+EXTERNAL = """#!{python}
 import http.client, json, os, sys, time
 name = os.path.basename(sys.argv[0])
 api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])

@@ -40,7 +40,7 @@ def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool, has_
         spec,
         folders=Folders(language_bin=_language_bin(served)),
         language_version=served.runtime.version,
-        runtime_api=None if served.runtime.family == "python" else RUNTIME_API,
+        runtime_api=RUNTIME_API,
         endpoint=ENDPOINT if has_endpoint and has_local_aws else None,
         authorities=AUTHORITIES if has_endpoint and has_local_aws else None,
     )

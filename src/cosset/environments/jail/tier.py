@@ -14,19 +14,23 @@ from pathlib import Path
 from cosset.clock import Clock
 from cosset.environments.api import EnvironmentSpec, InitError, LogSink, TierUnavailableError
 from cosset.environments.environment import RunningEnvironment
+from cosset.environments.extensions.phases import ExtensionPhases
+from cosset.environments.extensions.supervisor import external_extensions
 from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
 from cosset.environments.jail.dns import NameServer, Nameservers, host_nameservers, no_nameservers
 from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
 from cosset.environments.jail.network import LOCAL, Network, network_of
+from cosset.environments.jail.supervisor import JailSupervisor
 from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
 from cosset.environments.runtime_api import HttpTransport
 from cosset.environments.serving import find_served
+from cosset.environments.side_door import SideDoor
 from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
-from cosset.runtimes.sealing import ports
+from cosset.runtimes.sealing import channel, ports
 
 OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
 """Serves Cosset on a listening socket inside an environment; what it answers is called when the environment is gone."""
@@ -135,6 +139,7 @@ class JailTier:
             environment=layout.variables(spec, served, has_endpoint=has_endpoint, has_local_aws=network.has_local_aws),
             command=() if kind == "python" else layout.command(spec, served),
             has_egress=network.has_egress,
+            extensions=external_extensions(spec.layer_dirs),
         )
 
     def _modules(self, served: Served) -> Path | None:
@@ -156,26 +161,40 @@ class JailTier:
             inside.append(telemetry_inside)
         if theirs is not None:
             inside.append(theirs.detach())
-        log_pipe = LogPipe(sink, self._clock, output, telemetry)
+        supervised, supervised_inside = channel.pair() if request.extensions else (None, None)
+        supervisor = JailSupervisor(supervised)
+        extensions = ExtensionPhases(spec, sink, self._clock, supervisor, request.extensions)
+        log_pipe = LogPipe(extensions.output(), self._clock, output, telemetry)
+        if supervised_inside is not None:
+            printed, printed_inside = os.pipe()
+            os.fchmod(printed_inside, 0o222)
+            inside += [printed_inside, supervised_inside.detach()]
+            log_pipe.add(extensions.output("extension"), printed)
         try:
             process, sockets = await self._launcher.spawn(request, inside)
         except BaseException:
             log_pipe.close()
+            await supervisor.close()
             if ours is not None:
                 ours.close()
             raise
+        supervisor.attach(process)
         listeners = self._serve_inside(spec, process, network, sockets)
         transport: Transport
         try:
             if ours is not None:
+                process.on_end(SideDoor(listeners.pop(ports.RUNTIME_API), extensions.api).close)
                 transport = await FramedTransport.connect(ours)
             else:
-                transport = await HttpTransport.serve(listeners.pop(ports.RUNTIME_API))
+                transport = await HttpTransport.serve(listeners.pop(ports.RUNTIME_API), extensions.api)
         except BaseException:
             await process.kill()
+            await supervisor.close()
             log_pipe.close()
             raise
-        environment = IdlingEnvironment(spec, process, transport, log_pipe, self._clock, started_s, self._sweep)
+        environment = IdlingEnvironment(
+            spec, process, transport, log_pipe, self._clock, started_s, self._sweep, extensions
+        )
         return process, environment
 
     def _serve_inside(

@@ -210,6 +210,7 @@ class Cells:
                 "uid": cell.uid,
                 "environment": request.environment,
                 "command": request.command,
+                "extensions": request.extensions,
                 "fds": [*request.fd_names, *disks],
             }
             channel.send(cell.channel, assignment, [*cell.request_fds, *disks.values()])

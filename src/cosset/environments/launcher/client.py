@@ -50,6 +50,7 @@ class Request:
     modules: Path | None = None
     command: Sequence[str] = ()
     has_egress: bool = False
+    extensions: Sequence[str] = ()
 
     def message(self) -> dict[str, Any]:
         return {
@@ -62,6 +63,7 @@ class Request:
             "environment": dict(self.environment),
             "command": list(self.command),
             "egress": self.has_egress,
+            "extensions": list(self.extensions),
         }
 
 
@@ -136,6 +138,10 @@ class JailProcess:
         if has_cpu_quota:
             self._client.ask({"op": "throttle", "id": self._name})
 
+    def supervise(self, theirs: int) -> None:
+        """Gives the init its end of a socket between it and the server (runtimes/sealing/supervision.py)."""
+        self._client.ask({"op": "supervise", "id": self._name}, [theirs])
+
     def on_end(self, callback: Callable[[], None]) -> None:
         """Called once when the process has ended; at once when it has already."""
         if self._ended.done():
@@ -206,7 +212,8 @@ class LauncherClient:
 
     async def spawn(self, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
         """The running environment and the sockets that listen inside it (runtimes/sealing/ports.py). `fds` become the
-        launcher's: the output pipe, for managed runtimes the telemetry pipe, and for Python the transport.
+        launcher's: the output pipe, for managed runtimes the telemetry pipe, for Python the transport, and where there
+        are extensions, the pipe for their output and the supervisor's socket.
 
         Raises: SpawnFailedError, with nothing left behind.
         """

@@ -136,6 +136,8 @@ class Launcher:
             cell = self._by_id.get(requests.parse_id(message))
             if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
                 cell.cgroup.throttle(cell.request.memory_mb)
+        elif operation == "supervise":
+            self._supervise(self._by_id.get(requests.parse_id(message)), fds)
         elif operation == "prepare":
             key = requests.parse_root(message, self._data, self._server_uid)
             if self._unavailable is None:
@@ -144,6 +146,16 @@ class Launcher:
             self._on_message(requests.parse_body(message))
         else:
             raise requests.RequestError(f"op is {operation!r}")
+
+    def _supervise(self, cell: Cell | None, fds: list[int]) -> None:
+        """Hands a socket of the server's on to the init, unseen."""
+        try:
+            if cell is not None and cell.stage is Stage.STARTED and len(fds) == 1:
+                channel.send(cell.channel, {"event": "supervise"}, fds, socket.MSG_DONTWAIT)
+        except (OSError, channel.ChannelError):
+            return  # it has gone, or does not listen
+        finally:
+            close_all(fds)
 
     def _spawn(self, message: dict[str, Any], fds: list[int]) -> None:
         request = requests.parse_spawn(message, self._data, self._server_uid)

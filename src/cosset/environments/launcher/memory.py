@@ -26,7 +26,7 @@ class MemoryGauge:
     """Owner of `peak_fd`, from which the group's peak can be read; None where there is no group.
 
     Args:
-        init_pid: of the environment's first process, whose only child is the runtime.
+        init_pid: of the environment's first process, whose children are the runtime and the extensions.
     """
 
     def __init__(self, init_pid: int, peak_fd: int | None) -> None:
@@ -41,7 +41,7 @@ class MemoryGauge:
         with contextlib.suppress(OSError, ValueError, IndexError):
             self._runtime_pid = _children(self._init_pid)[0]
             if self._peak_fd is not None:
-                resident_bytes = _resident_bytes(self._runtime_pid)
+                resident_bytes = sum(map(_resident_bytes, _children(self._init_pid)))
                 self._shared_bytes = max(0, resident_bytes - self._group_peak_bytes(self._peak_fd))
         self.peak_mb()
 

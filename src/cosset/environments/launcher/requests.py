@@ -14,6 +14,7 @@ from typing import Any
 MAX_MEMORY_MB = 64 * 1024
 MAX_DISK_MB = 1024 * 1024
 MAX_LAYERS = 16
+MAX_EXTENSIONS = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PATH = re.compile(r"[A-Za-z0-9._/@+-]{1,1024}")
 """Of folders that are handed to mount: no comma, colon or backslash, which mean something there."""
@@ -39,7 +40,8 @@ class RootKey:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """One environment. `code` and `layers` are relative to the data folder. `has_egress`: as far as the host has it."""
+    """One environment. `code` and `layers` are relative to the data folder. `has_egress`: as far as the host has it.
+    `extensions` are names in /opt/extensions."""
 
     id: str
     root: RootKey
@@ -51,6 +53,7 @@ class Spawn:
     command: tuple[str, ...]
     fd_names: tuple[str, ...]
     has_egress: bool = False
+    extensions: tuple[str, ...] = ()
 
 
 def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
@@ -73,6 +76,7 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
     layers = message.get("layers", [])
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise RequestError("layers")
+    extensions = _extensions(message.get("extensions", []))
     return Spawn(
         parse_id(message),
         root,
@@ -82,8 +86,9 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
         _number(message, "disk_mb", MAX_DISK_MB),
         _environment(message.get("environment")),
         _command(message.get("command"), root.kind),
-        _descriptors(root),
+        _descriptors(root) + (("extensions", "supervisor") if extensions else ()),
         message.get("egress") is True,
+        extensions,
     )
 
 
@@ -146,6 +151,16 @@ def _check_prefix(interpreter: str | None) -> None:
     library = os.path.join(os.path.dirname(folder), "lib", name, "os.py")
     if not _PYTHON.fullmatch(name) or os.path.basename(folder) != "bin" or not os.path.isfile(library):
         raise RequestError(f"no Python installation: {interpreter}")
+
+
+def _extensions(value: object) -> tuple[str, ...]:
+    """File names in /opt/extensions, as they are there: names, not paths."""
+    if not isinstance(value, list) or len(value) > MAX_EXTENSIONS:
+        raise RequestError("extensions")
+    for name in value:
+        if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise RequestError("extensions")
+    return tuple(value)
 
 
 def _environment(value: object) -> dict[str, str]:

@@ -160,7 +160,7 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         kernel.close_fds_from(_CONTROL_FD + 1)
         if key.kind == "python":
             _become_zygote(key)
-        cell = seal.Cell(ports.OF_PROGRAMS, seccomp.program(kernel.MACHINE), spawner.run_program)
+        cell = seal.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), spawner.run_program)
         spawner.serve(socket.socket(fileno=_CONTROL_FD), cell)
     except BaseException as error:  # noqa: BLE001 - the boundary of this process
         sys.stderr.write(f"cosset: spawner for {key.interpreter or key.kind}: {type(error).__name__}: {error}\n")

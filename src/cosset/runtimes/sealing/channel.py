@@ -32,13 +32,13 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def send(channel: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
+def send(channel: socket.socket, message: Message, fds: Sequence[int] = (), flags: int = 0) -> None:
     """Raises: ChannelError when the message is too long, OSError when the other side has gone."""
     data = json.dumps(message, separators=(",", ":")).encode()
     if len(data) > MAX_MESSAGE_BYTES or len(fds) > MAX_FDS:
         raise ChannelError("message of %d bytes and %d descriptors" % (len(data), len(fds)))
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    channel.sendmsg([data], rights, socket.MSG_NOSIGNAL)
+    channel.sendmsg([data], rights, socket.MSG_NOSIGNAL | flags)
 
 
 def receive(channel: socket.socket, flags: int = 0) -> tuple[Message, list[int]] | None:

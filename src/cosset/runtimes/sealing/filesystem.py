@@ -48,12 +48,14 @@ _OWN_CONFIGURATION = {
     "sbx_user1051:x:%d:%d::/home/sbx_user1051:/sbin/nologin\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n" % (SANDBOX_UID, SANDBOX_GID),
     "/etc/group": "root:x:0:\nsbx_group:x:%d:\nnogroup:x:65534:\n" % SANDBOX_GID,
-    "/etc/hosts": "127.0.0.1 localhost\n",
+    "/etc/hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n",
     "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:3 attempts:2\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 _LARGEST_COPY_BYTES = 512 * 1024
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+_EMPTY = "/home"
+_COVERED = tuple("/proc/" + name for name in ("acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "scsi"))
 _EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", HIDDEN)
 _HIDDEN_FOLDERS = (DATA, SCRATCH, _NEW_PROC, _OLD_ROOT)
 
@@ -115,11 +117,15 @@ def bind(source: str, target: str, flags: int) -> None:
 
 
 def add_own_proc() -> None:
-    """A /proc of this process's pid namespace instead of the host's."""
+    """A /proc of this process's pid namespace instead of the host's; of what the kernel tells everybody there about
+    the machine, not what concerns its disks (those behind other environments' /tmp, too) and devices."""
     # Mounted beside the old one first: in a user namespace the kernel gives no new proc where none is seen.
     kernel.mount("proc", _NEW_PROC, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     kernel.unmount("/proc")
     kernel.mount(_NEW_PROC, "/proc", None, kernel.MS_MOVE)
+    for folder in _COVERED:
+        if os.path.isdir(folder):
+            kernel.mount(_EMPTY, folder, None, kernel.MS_BIND)
 
 
 def mount_disk(fd: int, target: str) -> None:

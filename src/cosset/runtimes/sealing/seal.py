@@ -21,6 +21,7 @@ import sys
 from . import channel as messages
 from . import filesystem, kernel, netlink
 from . import ports as inside
+from .supervision import Supervision
 
 MYPY = False
 if MYPY:
@@ -86,17 +87,36 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
         furnish(assignment, fds.pop("disk", None))
         give_up_privileges(beginning["uid"], cell.filter_program)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the init shows nothing of its memory and descriptors
-        order = {"environment": assignment["environment"], "command": assignment["command"], "fds": list(fds)}
-        messages.send(orders, order, list(fds.values()))
-        orders.close()
-        for fd in passed:
-            os.close(fd)
+        supervision = _begin_extensions(assignment, fds, orders, runtime)
         messages.send(channel, {"event": "started"})
     except Exception as error:  # noqa: BLE001 - the boundary of this process: told to the launcher, then the end
         _tell(channel, {"event": "failed", "error": "%s: %s" % (type(error).__name__, error)})
         os._exit(1)
-    _tell(channel, _outlive(channel, runtime))
+    _tell(channel, _outlive(channel, runtime, supervision))
     os._exit(0)
+
+
+def _begin_extensions(
+    assignment: dict[str, Any], fds: dict[str, int], orders: socket.socket, runtime: int
+) -> Supervision | None:
+    """Gives the runtime its function: at once, or where there are extensions, when the server says so. The descriptors
+    are closed then."""
+    supervisor, output = fds.pop("supervisor", None), fds.pop("extensions", None)
+
+    def start() -> None:
+        order = {"environment": assignment["environment"], "command": assignment["command"], "fds": list(fds)}
+        messages.send(orders, order, list(fds.values()))
+        orders.close()
+        for fd in fds.values():
+            os.close(fd)
+
+    if supervisor is None or output is None:
+        start()
+        return None
+    supervision = Supervision(socket.socket(fileno=supervisor), runtime, outlives=True)
+    supervision.begin(assignment["extensions"], assignment["environment"], output, start)
+    os.close(output)
+    return supervision
 
 
 def prepare(ports: Sequence[int], beginning: dict[str, Any], fds: dict[str, int]) -> list[socket.socket]:
@@ -276,8 +296,9 @@ def _duplicate_above(fd: int, lowest: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
 
 
-def _outlive(channel: socket.socket, runtime: int) -> dict[str, Any]:
-    """Waits as an init does, reaping what others leave, until the runtime ends or the launcher has gone."""
+def _outlive(channel: socket.socket, runtime: int, supervision: Supervision | None) -> dict[str, Any]:
+    """Waits as an init does, reaping what others leave, until the runtime ends or the launcher has gone. With external
+    extensions the end of the runtime is told of, and whoever kills this process ends the rest."""
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
@@ -285,19 +306,35 @@ def _outlive(channel: socket.socket, runtime: int) -> dict[str, Any]:
     watch = select.poll()
     watch.register(woken, select.POLLIN)
     watch.register(channel.fileno(), select.POLLIN)
+    if supervision is not None:
+        watch.register(supervision.fileno(), select.POLLIN)
     while True:
-        status = _reap(runtime)
-        if status is not None:
-            return _ending(status)
+        for pid, status in _reap():
+            if pid == runtime and (supervision is None or not supervision.outlives):
+                return _ending(status)
+            if supervision is not None:
+                supervision.ended(pid, _ending(status))
         for fd, _ in watch.poll():
-            if fd == channel.fileno():
-                os._exit(0)  # the launcher says nothing after the assignment: it has gone
-            os.read(woken, 512)
+            if fd == woken:
+                os.read(woken, 512)
+            elif fd == channel.fileno():
+                supervision = _be_supervised(channel, runtime)
+                watch.register(supervision.fileno(), select.POLLIN)
+            elif supervision is not None and fd == supervision.fileno() and not supervision.act():
+                watch.unregister(fd)
 
 
-def _reap(runtime: int) -> Any:
-    """Collects every ended child; the status of the runtime when it is among them."""
-    found = None
+def _be_supervised(channel: socket.socket, runtime: int) -> Supervision:
+    """The one thing that the launcher says after the assignment; otherwise it has gone, and this process with it."""
+    received = messages.receive(channel)
+    if received is None or len(received[1]) != 1:
+        os._exit(0)
+    return Supervision(socket.socket(fileno=received[1][0]), runtime, outlives=False)
+
+
+def _reap() -> list[tuple[int, int]]:
+    """Collects every ended child, with its status."""
+    found: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -305,8 +342,7 @@ def _reap(runtime: int) -> Any:
             return found
         if pid == 0:
             return found
-        if pid == runtime:
-            found = status
+        found.append((pid, status))
 
 
 def _ending(status: int) -> dict[str, Any]:
