@@ -22,6 +22,7 @@ from cosset.assembly.invocation import Outward, make_invocation, open_functions
 from cosset.assembly.listening import bind, url
 from cosset.assembly.refusal import NodeError
 from cosset.assembly.tiers import Endpoints, make_tier
+from cosset.assembly.triggers import Triggers, make_sources
 from cosset.clock import Clock, SystemClock
 from cosset.environments.api import Tier
 from cosset.environments.jail.tier import JailTier
@@ -58,11 +59,13 @@ class Node:
     dispatcher: Dispatcher
     worker: AsyncWorker
     deliveries: DeliveryWorker
+    triggers: Triggers
 
     async def drain(self, drain_s: float) -> None:
         """Takes nothing new and lets what is under way end."""
         self.health.is_draining = True
         await self.front.close()
+        await self.triggers.stop(drain_s)
         await self.worker.stop(drain_s)
         await self.deliveries.stop(drain_s)
         if not await self.dispatcher.drain(drain_s):
@@ -128,7 +131,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.push_async_callback(provisioner.close)
         health = Health(ground.store, pool, tier.name, ground.access_book if settings.dev else None)
         links = CodeLinks(ground.store, functions.code, clock)
-        services = make_services(ground, functions, dispatcher, links, provisioner, clock)
+        sources = make_sources(ground, clock)
+        triggers = Triggers(ground, sources, functions, dispatcher, outward, clock)
+        services = make_services(ground, functions, dispatcher, links, provisioner, sources, outward.rights, clock)
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         door = make_door(settings, ground, services, links, health, urls, authorizer, clock)
         front = Front(door, settings)
@@ -138,15 +143,16 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         for name, work in (
             ("async-worker", worker.serve()),
             ("delivery-worker", deliveries.serve()),
+            ("triggers", triggers.serve()),
+            ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
             ("access-log", ground.access_log.serve()),
-            ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
             ("first-runtime", _prepare_first_runtime(tier)),
             ("first-model", asyncio.to_thread(door.read_model, "lambda")),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(ready, services, health, front, dispatcher, worker, deliveries)
+        yield Node(ready, services, health, front, dispatcher, worker, deliveries, triggers)
 
 
 async def _ready(settings: Settings, ground: Ground, listening: socket.socket, tier: Tier, made_now: bool) -> Ready:

@@ -1,4 +1,4 @@
-"""Event source mappings through the door, where no source is there yet: AWS's refusals first, then ours by name."""
+"""Event source mappings through the door: AWS's refusals first, then ours by name."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -56,8 +56,8 @@ def test_what_is_wrong_is_said_as_on_aws(server: CossetServer, client: Any) -> N
 
 
 def test_a_source_that_is_not_there_is_said_by_name(server: CossetServer, client: Any) -> None:
-    queue = f"arn:aws:sqs:{server.region}:{server.account}:q"
-    code, message = refusal(client.create_event_source_mapping, FunctionName=NAME, EventSourceArn=queue)
+    broker = f"arn:aws:mq:{server.region}:{server.account}:broker:b:b-1"
+    code, message = refusal(client.create_event_source_mapping, FunctionName=NAME, EventSourceArn=broker)
     assert code == "NotImplementedException"
-    assert "SQS as an event source" in message
+    assert "Amazon MQ as an event source" in message
     assert client.list_event_source_mappings(FunctionName=NAME)["EventSourceMappings"] == []

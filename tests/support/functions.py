@@ -149,7 +149,7 @@ async def functions_room(folder: Path, database: str | None = None, **settings: 
     links = CodeLinks(store, code, clock)
     await functions.start()
     try:
-        mappings = EventSourceMappings(store, functions, sources, clock)
+        mappings = EventSourceMappings(store, functions, sources, rights, clock)
         service = lambda_service(functions, invoker, links, mappings, NothingProvisioned())
         yield Room(store, code, functions, links, service, clock, invoker, draws, destinations, sources, rights)
     finally:

@@ -14,6 +14,7 @@ from cosset.gateway.own_operations import OwnOperations
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.invocation.api import Invoker
+from cosset.invocation.destinations import DeliveryRights
 from cosset.invocation.provisioning import Provisioner
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
@@ -30,11 +31,12 @@ def make_services(
     invoker: Invoker,
     links: CodeLinks,
     provisions: Provisioner,
+    sources: EventSources,
+    rights: DeliveryRights,
     clock: Clock,
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
-    # No source is in the directory: the engine that pulls from them is not there yet.
-    mappings = EventSourceMappings(ground.store, functions, EventSources(), clock)
+    mappings = EventSourceMappings(ground.store, functions, sources, rights, clock)
 
     def make_lambda() -> Service:
         from cosset.services.lambda_.service import lambda_service

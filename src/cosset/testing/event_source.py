@@ -3,14 +3,16 @@
 Put it where the real service would stand: `sources.serve("sqs", ListedEventSource([arn]))`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 
 class ListedEventSource:
-    """Implements triggers.sources.EventSource for the ARNs that it was given."""
+    """Implements triggers.sources.EventSource for the ARNs that it was given. `actions` are what roles must be
+    allowed."""
 
-    def __init__(self, arns: Collection[str]) -> None:
+    def __init__(self, arns: Collection[str], actions: Sequence[str] = ()) -> None:
         self._arns = frozenset(arns)
+        self.actions = tuple(actions)
 
     async def exists(self, arn: str) -> bool:
         return arn in self._arns

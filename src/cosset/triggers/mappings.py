@@ -1,8 +1,8 @@
 """Event source mappings: which functions are to get what is in which queue or stream.
 
-Kept and answered as AWS does, states included; what pulls is the engine's to say (it is not there yet, and so no source
-is in the directory of a node, and none can be mapped). States move by the clock alone: a mapping that was changed shows
-that for a moment. The sentences are AWS's (recorded: TestLambdaEventSourceMappings).
+Kept and answered as AWS does, states included; what is pulled, and how, is the engine's (engine.py), which hears of
+every change. States move by the clock alone: a mapping that was changed shows that for a moment. The sentences are
+AWS's (recorded: TestLambdaEventSourceMappings).
 """
 
 import dataclasses
@@ -12,13 +12,14 @@ from uuid import uuid4
 
 from cosset.clock import Clock
 from cosset.functions import errors
-from cosset.functions.model import FunctionKey
+from cosset.functions.model import FunctionKey, FunctionVersion
 from cosset.functions.names import FunctionReference
 from cosset.functions.tags import check_tags
+from cosset.invocation.destinations import DeliveryRights
 from cosset.store.database import Store, Transaction
 from cosset.triggers import records, rules
 from cosset.triggers.model import EventSourceMapping, Kind, MappingSettings
-from cosset.triggers.sources import EventSources
+from cosset.triggers.sources import EventSources, QueueSource
 from cosset.wire.errors import ServiceError
 
 MOVES_MS = 500
@@ -34,7 +35,9 @@ class _Moving(TypedDict):
 class Functions(Protocol):
     """What this room asks of functions/."""
 
-    async def exists(self, reference: FunctionReference) -> bool: ...
+    async def get(self, reference: FunctionReference) -> FunctionVersion:
+        """Raises: ServiceError ResourceNotFoundException."""
+        ...
 
     async def check_on_failure(self, key: FunctionKey, arn: str) -> None:
         """Raises: ServiceError, when records of failed batches cannot go there."""
@@ -49,12 +52,14 @@ class EventSourceMappings:
         store: Store,
         functions: Functions,
         sources: EventSources,
+        rights: DeliveryRights,
         clock: Clock,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._store = store
         self._functions = functions
         self._sources = sources
+        self._rights = rights
         self._clock = clock
         self._new_id = new_id
 
@@ -75,8 +80,8 @@ class EventSourceMappings:
         assert source_arn is not None
         rules.check_new(kind, source_arn, settings)
         check_tags(tags)
-        await self._check_function(function)
-        await self._check_source(kind, source_arn)
+        version = await self._find_function(function)
+        await self._check_source(kind, source_arn, version)
         await self._check_destination(function, settings)
         mapping = EventSourceMapping(
             account=function.key.account,
@@ -133,7 +138,8 @@ class EventSourceMappings:
         current = await self.get(account, region, uuid)
         rules.check(current.kind, current.source_arn, _merge(current.settings, settings))
         if function is not None:
-            await self._check_function(function)
+            version = await self._find_function(function)
+            await self._check_source(current.kind, current.source_arn, version)
         await self._check_destination(function or current.function, settings)
 
         def write(tx: Transaction) -> EventSourceMapping:
@@ -180,16 +186,28 @@ class EventSourceMappings:
 
         await self._store.write(write)
 
-    async def _check_function(self, function: FunctionReference) -> None:
-        if not await self._functions.exists(function):
-            raise errors.invalid_parameter("Function does not exist")
+    async def _find_function(self, function: FunctionReference) -> FunctionVersion:
+        try:
+            return await self._functions.get(function)
+        except ServiceError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            raise errors.invalid_parameter("Function does not exist") from error
 
-    async def _check_source(self, kind: Kind, source_arn: str) -> None:
+    async def _check_source(self, kind: Kind, source_arn: str, function: FunctionVersion) -> None:
+        """Whether it is there, the function's role may read it, and its messages stay hidden for long enough."""
         source = self._sources.find(kind.service)
         if source is None:
             raise errors.not_here(f"{kind.title} as an event source (EventSourceArn)")
         if not await source.exists(source_arn):
             raise rules.missing(kind, source_arn)
+        for action in source.actions:
+            if not await self._rights.may(function.role, function.key.arn, action, source_arn):
+                raise rules.forbidden(kind, source_arn)
+        if isinstance(source, QueueSource):
+            visibility_s = await source.visibility_s(source_arn)
+            if visibility_s is not None and visibility_s < function.timeout_s:
+                raise rules.too_short(visibility_s, function.timeout_s)
 
     async def _check_destination(self, function: FunctionReference, settings: MappingSettings) -> None:
         if settings.on_failure:

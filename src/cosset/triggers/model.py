@@ -48,6 +48,7 @@ class MappingSettings:
     filters: tuple[str, ...] | None = None
     response_types: tuple[str, ...] | None = None
     max_concurrency: int | None = None
+    """0: none, given to take one away."""
     kms_key: str | None = None
     metrics: tuple[str, ...] | None = None
 
@@ -55,7 +56,7 @@ class MappingSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSourceMapping:
     """One mapping. `transition` is the state it shows until `settles_at_ms` (Creating, Updating, Deleting ...); then
-    it is Enabled or Disabled, or gone."""
+    it is Enabled or Disabled, or gone. `last_result` is what its work has come to last, empty where to nothing."""
 
     account: str
     region: str
@@ -68,6 +69,7 @@ class EventSourceMapping:
     settles_at_ms: int
     modified_ms: int
     tags: Mapping[str, str] = field(default_factory=dict)
+    last_result: str = ""
 
     @property
     def arn(self) -> str:

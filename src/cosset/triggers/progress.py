@@ -5,7 +5,7 @@ Written only when it changes. What is worked off is not here: queues know it the
 
 import logging
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, update
 
 from cosset.clock import Clock
 from cosset.store.database import Store, Transaction
@@ -16,7 +16,6 @@ from cosset.wire.errors import ServiceError
 logger = logging.getLogger(__name__)
 
 OK = "OK"
-NOTHING_YET = "No records processed"
 _MAX_LENGTH = 1024
 
 
@@ -42,17 +41,6 @@ class Progress:
             logger.warning("the result of event source mapping %s was not kept: %s", self._mapping.uuid, error)
             return
         self._said = result
-
-
-def read(tx: Transaction, uuids: list[str]) -> dict[str, str]:
-    """The results of these mappings, where there are any."""
-    if not uuids:
-        return {}
-    return {row.uuid: row.result for row in tx.execute(select(table).where(table.c.uuid.in_(uuids)))}
-
-
-def forget(tx: Transaction, uuids: list[str]) -> None:
-    tx.execute(delete(table).where(table.c.uuid.in_(uuids)))
 
 
 def _write(tx: Transaction, uuid: str, result: str, now_ms: int) -> None:

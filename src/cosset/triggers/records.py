@@ -16,11 +16,12 @@ from cosset.triggers.tables import event_source_mappings as table
 TOPIC = "event-source-mappings"
 """What the change feed calls a change; the key is the UUID."""
 DELETING = "Deleting"
+_SHOWN = select(table, progress.c.result).outerjoin(progress, progress.c.uuid == table.c.uuid)
 _LISTS = ("filters", "response_types", "metrics")
 
 
 def read(tx: Transaction, account: str, region: str, uuid: str, *, now_ms: int) -> EventSourceMapping | None:
-    row = tx.execute(select(table).where(_of(account, region), table.c.uuid == uuid, _is_there(now_ms))).first()
+    row = tx.execute(_SHOWN.where(_of(account, region), table.c.uuid == uuid, _is_there(now_ms))).first()
     return None if row is None else _to_mapping(row)
 
 
@@ -36,7 +37,7 @@ def read_all(
     limit: int | None = None,
 ) -> list[EventSourceMapping]:
     """By UUID; those after `after`, of one source or function where that is given."""
-    query = select(table).where(_of(account, region), table.c.uuid > after, _is_there(now_ms))
+    query = _SHOWN.where(_of(account, region), table.c.uuid > after, _is_there(now_ms))
     if source_arn is not None:
         query = query.where(table.c.source_arn == source_arn)
     if function_arn is not None:
@@ -66,7 +67,7 @@ def write(tx: Transaction, mapping: EventSourceMapping) -> None:
 
 def read_every(tx: Transaction, *, now_ms: int) -> list[EventSourceMapping]:
     """Of every account and region."""
-    return [_to_mapping(row) for row in tx.execute(select(table).where(_is_there(now_ms)))]
+    return [_to_mapping(row) for row in tx.execute(_SHOWN.where(_is_there(now_ms)))]
 
 
 def has_any(tx: Transaction) -> bool:
@@ -105,4 +106,5 @@ def _to_mapping(row: Row[Any]) -> EventSourceMapping:
         settles_at_ms=row.settles_at_ms,
         modified_ms=row.modified_ms,
         tags=json.loads(row.tags),
+        last_result=row.result or "",
     )

@@ -7,7 +7,7 @@ name. Read next: engine.py.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -125,10 +125,17 @@ class EventSources:
     """By the service in the ARN: `sqs`, `kinesis`, `dynamodb`. The composition root fills it."""
 
     def __init__(self) -> None:
-        self._by_service: dict[str, EventSource] = {}
+        self._makers: dict[str, Callable[[], EventSource]] = {}
+        self._made: dict[str, EventSource] = {}
 
     def serve(self, service: str, source: EventSource) -> None:
-        self._by_service[service] = source
+        self._made[service] = source
+
+    def serve_late(self, service: str, make: Callable[[], EventSource]) -> None:
+        """Made when it is first asked for."""
+        self._makers[service] = make
 
     def find(self, service: str) -> EventSource | None:
-        return self._by_service.get(service)
+        if service not in self._made and service in self._makers:
+            self._made[service] = self._makers[service]()
+        return self._made.get(service)

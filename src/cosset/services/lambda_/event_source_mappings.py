@@ -148,10 +148,12 @@ def write_mapping(mapping: EventSourceMapping, now_ms: int) -> Result:
     }
     if is_stream:
         result["DestinationConfig"] = {"OnFailure": {"Destination": settings.on_failure} if settings.on_failure else {}}
-        result["LastProcessingResult"] = "No records processed"
+        result["LastProcessingResult"] = mapping.last_result or "No records processed"
+    elif mapping.last_result.startswith("PROBLEM"):
+        result["LastProcessingResult"] = mapping.last_result
     if settings.filters:
         result["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in settings.filters]}
-    if settings.max_concurrency is not None:
+    if settings.max_concurrency:
         result["ScalingConfig"] = {"MaximumConcurrency": settings.max_concurrency}
     if settings.metrics:
         result["MetricsConfig"] = {"Metrics": list(settings.metrics)}
@@ -170,6 +172,7 @@ def _read(params: Params) -> MappingSettings:
             raise errors.not_here(f"{member} of event source mappings")
     destinations = params.get("DestinationConfig") or {}
     timestamp = params.get("StartingPositionTimestamp")
+    scaling = params.get("ScalingConfig")
     return MappingSettings(
         **{name: params.get(member) for name, member in _MEMBERS.items()},
         starting_timestamp=None if timestamp is None else timestamp.timestamp(),
@@ -178,7 +181,7 @@ def _read(params: Params) -> MappingSettings:
         on_failure=destinations.get("OnFailure", {}).get("Destination") or None,
         filters=_filters(params.get("FilterCriteria")),
         response_types=_tuple(params.get("FunctionResponseTypes")),
-        max_concurrency=params.get("ScalingConfig", {}).get("MaximumConcurrency"),
+        max_concurrency=None if scaling is None else scaling.get("MaximumConcurrency", 0),
         kms_key=params.get("KMSKeyArn") or None,
         metrics=_tuple(params.get("MetricsConfig", {}).get("Metrics")),
     )
