@@ -1,6 +1,7 @@
 """Hears what other nodes announce through PostgreSQL, and knows when it does not.
 
-While it is deaf, and once it hears again, every callback is told that anything may have changed.
+While it is deaf, and once it hears again, every callback is told that anything may have changed, twice a second: so
+nothing that was kept meanwhile is older than that.
 """
 
 import asyncio
@@ -30,20 +31,23 @@ class Listener:
         self._node = node
         self._feed = feed
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._tried = asyncio.Event()
         self.hearing = False
 
     async def start(self) -> None:
         """Returns when it hears, or has failed to for the first time."""
-        self._task = asyncio.create_task(self._run(), name="store-listener")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="store-listener"),
+            asyncio.create_task(self._distrust(), name="store-distrust"),
+        ]
         await self._tried.wait()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
         self.hearing = False
 
     async def _run(self) -> None:
@@ -59,6 +63,13 @@ class Listener:
                 self.hearing = False
                 self._tried.set()
             await self._clock.sleep(RETRY_S)
+
+    async def _distrust(self) -> None:
+        """While it is deaf, however long a connection takes to fail."""
+        while True:
+            await self._clock.sleep(RETRY_S)
+            if not self.hearing:
+                self._feed.deliver_everything()
 
     async def _listen(self) -> None:
         async with asyncio.timeout(10):

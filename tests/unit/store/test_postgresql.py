@@ -158,14 +158,17 @@ def test_a_lost_database_is_said_and_found_again(
             assert store.hearing
             await asyncio.to_thread(own_server.stop)
             await until(lambda: not store.hearing)
-            assert heard == [EVERYTHING]
+            assert set(heard) == {EVERYTHING}
+            # Whatever is kept meanwhile is dropped again, and again.
+            count = len(heard)
+            await until(lambda: len(heard) > count + 1)
             with pytest.raises(UnavailableError):
                 await store.write(lambda tx: put(tx, "a"))
             with pytest.raises(UnavailableError):
                 await store.read(lambda tx: value_of(tx, "a"))
             await asyncio.to_thread(own_server.start)
             await until(lambda: store.hearing)
-            assert heard == [EVERYTHING, EVERYTHING]
+            assert set(heard) == {EVERYTHING}
             await store.write(lambda tx: put(tx, "later", 2))
             assert len(await store.read(lambda tx: tx.execute(select(pairs)).all())) == 2
 
