@@ -77,7 +77,7 @@ def make_invocation(
     worker = AsyncWorker(
         ground.store,
         queue,
-        dispatcher.invoke,
+        dispatcher.invoke_to_end,
         functions,
         Deliveries(outbox),
         ground.logs,

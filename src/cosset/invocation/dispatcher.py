@@ -5,6 +5,7 @@ invocation writes nothing to the database. Read next: execution.py, then asynchr
 """
 
 import asyncio
+from contextlib import ExitStack
 
 from cosset.clock import Clock
 from cosset.environments.response_stream import ResponseStream
@@ -47,6 +48,15 @@ class Dispatcher:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
         invocation = self._follow(invocation, target)
+        with ExitStack() as place:
+            place.enter_context(self._metering.admit(target, invocation))
+            return await self._execution.run(target, invocation, place=place)
+
+    async def invoke_to_end(self, invocation: Invocation) -> InvocationResult:
+        """As `invoke`, but returns only when the function's extensions have ended too, and the log with them."""
+        check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
+        target = await self._resolve(invocation)
+        invocation = self._follow(invocation, target)
         with self._metering.admit(target, invocation):
             return await self._execution.run(target, invocation)
 
@@ -56,8 +66,9 @@ class Dispatcher:
         followed = self._follow(invocation, target)
 
         async def run(stream: ResponseStream) -> InvocationResult:
-            with self._metering.admit(target, followed):
-                return await self._execution.run(target, followed, stream)
+            with ExitStack() as place:
+                place.enter_context(self._metering.admit(target, followed))
+                return await self._execution.run(target, followed, stream, place)
 
         return await self._streams.start(target.version, run, invocation.cancelled)
 

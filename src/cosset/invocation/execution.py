@@ -4,6 +4,10 @@ Refuses to queue or to retry what a function did wrong. An environment that turn
 event is replaced by another. Read next: starting.py and environments/pool.py below, dispatcher.py above.
 """
 
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
@@ -23,6 +27,8 @@ from cosset.invocation.platform_log import PlatformLog
 from cosset.invocation.starting import ON_DEMAND, Planned, Starter, key_of
 from cosset.observe.log_lines import Report
 from cosset.wire.errors import ServiceError
+
+logger = logging.getLogger(__name__)
 
 DELIVERIES = 3
 """How many environments may turn out to be gone before the call is given up as our own failure."""
@@ -47,12 +53,20 @@ class Execution:
         self._starter = starter
         self._clock = clock
         self._metering = metering
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def run(
-        self, target: Target, invocation: Invocation, stream: ResponseStream | None = None
+        self,
+        target: Target,
+        invocation: Invocation,
+        stream: ResponseStream | None = None,
+        place: ExitStack | None = None,
     ) -> InvocationResult:
         """Runs the event to its end, whatever the end is. A response that the function streams goes to `stream`; the
         environment is busy until it has ended.
+
+        With `place`, what the invocation holds, the result does not wait for the function's extensions: what is in
+        `place` is then held until they have ended, in the background. A log's tail is whole only with them, though.
 
         Raises:
             ServiceError: TooManyRequestsException when the node is full, ServiceException when the platform failed.
@@ -73,12 +87,44 @@ class Execution:
             except BaseException:
                 self._pool.discard(started.resident)
                 raise
+            if not answer.is_settled:
+                settling = self._settle(target, invocation, started, answer)
+                if place is not None and not invocation.want_log_tail:
+                    self._settle_later(settling, place.pop_all())
+                    return _result(target, invocation, answer, None)
+                await settling
             tail = started.log.end_tail() if invocation.want_log_tail else None
-            self._pool.release(started.resident)
+            if answer.is_settled:
+                self._pool.release(started.resident)
             return _result(target, invocation, answer, tail)
         raise ServiceError(
             "ServiceException", "The environments of this function end before they take an event.", status=500
         )
+
+    async def _settle(self, target: Target, invocation: Invocation, started: _Started, answer: Answer) -> None:
+        """Waits for the extensions; then the log tells the end, and the environment is free."""
+        try:
+            answer = await started.resident.environment.settle(answer)
+            self._finish(target, invocation, started, answer)
+        except BaseException:
+            self._pool.discard(started.resident)
+            raise
+        self._pool.release(started.resident)
+
+    def _settle_later(self, settling: Coroutine[None, None, None], held: ExitStack) -> None:
+        async def settle() -> None:
+            with held:
+                await settling
+
+        task = asyncio.get_running_loop().create_task(settle(), name="extensions at work")
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        """The task boundary: the caller has its answer and hears of nothing any more."""
+        self._settling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("an invocation did not settle", exc_info=error)
 
     async def _take(self, target: Target, invocation: Invocation) -> _Started:
         resident = self._pool.take(key_of(target))
@@ -133,10 +179,15 @@ class Execution:
             )
         )
         started.resident.invocations += 1
+        if answer.is_settled:
+            self._finish(target, invocation, started, answer)
+        return answer
+
+    def _finish(self, target: Target, invocation: Invocation, started: _Started, answer: Answer) -> None:
         if started.spent_ms:
             answer = replace(answer, duration_ms=answer.duration_ms + started.spent_ms)
+        lines = PlatformLog(started.log, target, invocation, self._clock)
         self._measure(target, invocation, lines.finish(answer, started.init_ms))
-        return answer
 
     def _measure(self, target: Target, invocation: Invocation, report: Report) -> None:
         if self._metering is not None:

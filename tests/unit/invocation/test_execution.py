@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -231,3 +232,36 @@ def test_a_full_node_throttles() -> None:
         assert refused.value.fields["Reason"] == "ConcurrentInvocationLimitExceeded"
 
     run(MemoryTier(), test, max_environments=0)
+
+
+def test_the_result_does_not_wait_for_extensions_and_everything_else_does() -> None:
+    async def unsettled(event: Event, sink: LogSink) -> Answer:
+        return replace(await echo(event, sink), is_settled=False)
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        held: list[str] = []
+        with ExitStack() as place:
+            place.callback(held.append, "left")
+            result = await execution.run(TARGET, replace(CALL, want_log_tail=False), place=place)
+        assert result.payload == b"{}"
+        assert (held, pool.idle) == ([], 0)
+        assert not any(line.startswith("END") for line in logs.messages)
+        while not held:
+            await asyncio.sleep(0)
+        assert pool.idle == 1
+        assert "Duration: 101.00 ms" in logs.messages[-1]
+
+    run(MemoryTier(unsettled), test)
+
+
+@pytest.mark.parametrize("place", [None, ExitStack()])
+def test_whoever_wants_the_log_waits_for_the_extensions(place: ExitStack | None) -> None:
+    async def unsettled(event: Event, sink: LogSink) -> Answer:
+        return replace(await echo(event, sink), is_settled=False)
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        result = await execution.run(TARGET, CALL, place=place)
+        assert b"REPORT" in (result.log_tail or b"")
+        assert pool.idle == 1
+
+    run(MemoryTier(unsettled), test)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -59,7 +60,11 @@ class World:
         return self.policies.get(name, AsyncPolicy())
 
     async def run(
-        self, called: Target, invocation: Invocation, stream: ResponseStream | None = None
+        self,
+        called: Target,
+        invocation: Invocation,
+        stream: ResponseStream | None = None,
+        place: ExitStack | None = None,
     ) -> InvocationResult:
         """Stands where Execution does."""
         self.runs.append(invocation)
