@@ -20,8 +20,10 @@ from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
 from cosset.assembly.invocation import Outward, make_invocation, open_functions
 from cosset.assembly.listening import bind, url
+from cosset.assembly.queues import serve_queues
 from cosset.assembly.refusal import NodeError
 from cosset.assembly.tiers import Endpoints, make_tier
+from cosset.assembly.topics import QueuesForTopics, Topics, make_push
 from cosset.assembly.triggers import Triggers, make_sources
 from cosset.clock import Clock, SystemClock
 from cosset.environments.api import Tier
@@ -60,12 +62,14 @@ class Node:
     worker: AsyncWorker
     deliveries: DeliveryWorker
     triggers: Triggers
+    topics: Topics
 
     async def drain(self, drain_s: float) -> None:
         """Takes nothing new and lets what is under way end."""
         self.health.is_draining = True
         await self.front.close()
         await self.triggers.stop(drain_s)
+        await self.topics.stop(drain_s)
         await self.worker.stop(drain_s)
         await self.deliveries.stop(drain_s)
         if not await self.dispatcher.drain(drain_s):
@@ -121,6 +125,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         authorizer = make_authorizer(settings, ground, clock)
         stack.push_async_callback(ground.access_log.close)
         outward = Outward(Destinations(), RoleRights(ground.directory.sessions, ground.directory, authorizer))
+        queues = serve_queues(ground, outward, clock)
         functions, catalogue = await open_functions(stack, settings, ground, outward, clock)
         authority = Authority(ground.data)
         endpoints = Endpoints(authority)
@@ -133,9 +138,13 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         links = CodeLinks(ground.store, functions.code, clock)
         sources = make_sources(ground, clock)
         triggers = Triggers(ground, sources, functions, dispatcher, outward, clock)
-        services = make_services(ground, functions, dispatcher, links, provisioner, sources, outward.rights, clock)
+        push = make_push(ground, functions, authorizer, clock)
+        topics = Topics(settings, ground, push, QueuesForTopics(ground, authorizer, clock), clock)
+        services = make_services(
+            ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
+        )
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
-        door = make_door(settings, ground, services, links, health, urls, authorizer, clock)
+        door = make_door(settings, ground, services, links, health, urls, topics, authorizer, clock)
         front = Front(door, settings)
         endpoints.front = front
         await front.start([listening])
@@ -143,7 +152,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         for name, work in (
             ("async-worker", worker.serve()),
             ("delivery-worker", deliveries.serve()),
+            ("queue-chores", queues.serve()),
             ("triggers", triggers.serve()),
+            ("topics", topics.serve()),
             ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
             ("access-log", ground.access_log.serve()),
@@ -152,7 +163,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(ready, services, health, front, dispatcher, worker, deliveries, triggers)
+        yield Node(ready, services, health, front, dispatcher, worker, deliveries, triggers, topics)
 
 
 async def _ready(settings: Settings, ground: Ground, listening: socket.socket, tier: Tier, made_now: bool) -> Ready:

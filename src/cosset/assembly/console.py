@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from cosset.assembly.tables import EVERY_TABLE
 from cosset.clock import SystemClock
 from cosset.identity.principal import Credentials
 from cosset.services.iam.first_start import draw_seed, forget_session_secret
@@ -50,6 +51,7 @@ async def recover(settings: Settings, account: str | None, *, is_root_key_lost: 
 @asynccontextmanager
 async def _opened(settings: Settings, *, is_root_key_lost: bool = False) -> AsyncIterator[Store]:
     assert settings.data is not None
+    assert EVERY_TABLE
     if settings.database is None and not (settings.data / "cosset.db").exists():
         raise StoreError(f"There is no database in {settings.data}: has a server run there?")
     store = await Store.open(

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from cosset.assembly.ground import Ground
+from cosset.assembly.queues import make_sqs
+from cosset.assembly.topics import Topics
 from cosset.clock import Clock
 from cosset.functions.registry import Functions
 from cosset.gateway.door import Door
@@ -20,6 +22,7 @@ from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.url_calls import UrlCalls
 from cosset.services.operation import AnyService, LateService, Service
+from cosset.services.sns.places import CERTIFICATE_PATH
 from cosset.settings import Settings
 from cosset.triggers.mappings import EventSourceMappings
 from cosset.triggers.sources import EventSources
@@ -33,6 +36,7 @@ def make_services(
     provisions: Provisioner,
     sources: EventSources,
     rights: DeliveryRights,
+    topics: Topics,
     clock: Clock,
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
@@ -73,6 +77,8 @@ def make_services(
         "sts": make_sts,
         "logs": make_logs,
         "cloudwatch": make_cloudwatch,
+        "sqs": lambda: make_sqs(ground, clock),
+        "sns": topics.service,
     }
     return [LateService(name, make) for name, make in makers.items()]
 
@@ -122,6 +128,7 @@ def make_door(
     links: CodeLinks,
     health: Health,
     urls: FunctionUrlGate,
+    topics: Topics,
     authorizer: PolicyAuthorizer,
     clock: Clock,
 ) -> Door:
@@ -134,6 +141,7 @@ def make_door(
         routes=[
             PlainRoute("GET", HEALTH_PATH, health.answer),
             PlainRoute("GET", CODE_PATH, links.answer),
+            PlainRoute("GET", CERTIFICATE_PATH, topics.certificate),
             PlainRoute("POST", OWN_PATH, make_own_operations(settings, ground, authorizer, clock).answer),
         ],
         urls=urls,

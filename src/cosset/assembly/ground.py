@@ -4,12 +4,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from cosset.assembly.tables import EVERY_TABLE
 from cosset.clock import Clock
 from cosset.functions.records import TOPIC as FUNCTION_CHANGES
 from cosset.functions.resource_policies import FunctionResources
 from cosset.identity.access_book import AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
-from cosset.identity.policy_sources import ResourceSource
+from cosset.identity.policy_sources import LateResources, ResourceSource
 from cosset.observe.log_buffer import LogBuffer
 from cosset.observe.metric_buffer import MetricBuffer
 from cosset.services.iam.directory import IamDirectory
@@ -19,6 +20,7 @@ from cosset.services.iam.records import CHANGES as IAM_CHANGES
 from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
+from cosset.services.sns.places import CHANGES as TOPIC_CHANGES
 from cosset.settings import Settings
 from cosset.store.database import Store
 from cosset.store.metrics import MetricStore
@@ -41,6 +43,7 @@ class Ground:
 
 
 async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
+    assert EVERY_TABLE
     store = await Store.open(
         data=data,
         database=settings.database,
@@ -71,10 +74,17 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
     resources: dict[str, ResourceSource] = {
         "iam": IamResources(ground.store),
         "lambda": FunctionResources(ground.store),
+        "sns": LateResources(lambda: _topic_resources(ground.store)),
         "sts": RoleTrust(ground.store, dev=settings.dev),
     }
     policies = CarriedPolicies(ground.store, PolicyBook())
     authorizer = PolicyAuthorizer(policies, resources, clock, audit=settings.dev, book=ground.access_book)
-    for topic in (IAM_CHANGES, FUNCTION_CHANGES):
+    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES):
         ground.store.on_change(topic, authorizer.forget)
     return authorizer
+
+
+def _topic_resources(store: Store) -> ResourceSource:
+    from cosset.services.sns.topic_policy import TopicResources
+
+    return TopicResources(store)

@@ -8,7 +8,8 @@ from cosset.wire.message import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class PlainRoute:
-    """`path_prefix` ending in `/` takes every path below it, else only that very path. HEAD is served by GET."""
+    """`path_prefix` ending in `/` or `-` takes every path that begins so, else only that very path. HEAD is served by
+    GET."""
 
     method: str
     path_prefix: str
@@ -17,6 +18,6 @@ class PlainRoute:
     def takes(self, request: Request) -> bool:
         if request.method != self.method and (request.method, self.method) != ("HEAD", "GET"):
             return False
-        if self.path_prefix.endswith("/"):
+        if self.path_prefix.endswith(("/", "-")):
             return request.path.startswith(self.path_prefix)
         return request.path == self.path_prefix

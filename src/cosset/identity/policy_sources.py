@@ -3,8 +3,9 @@
 Texts only; who reads them is the authorizer. A source may read its store each time: decisions are kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from cosset.identity.evaluation.decision import Layer
@@ -62,3 +63,17 @@ class ResourceSource(Protocol):
     async def facts_of(self, action: str, resource: str) -> ResourceFacts | None:
         """None when there is no such resource, or nothing to know of it for this action."""
         ...
+
+
+class LateResources:
+    """A ResourceSource that is made when it is first asked: its service is imported no sooner."""
+
+    def __init__(self, make: Callable[[], ResourceSource]) -> None:
+        self._make = make
+
+    async def facts_of(self, action: str, resource: str) -> ResourceFacts | None:
+        return await self._source.facts_of(action, resource)
+
+    @cached_property
+    def _source(self) -> ResourceSource:
+        return self._make()

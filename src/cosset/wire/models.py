@@ -27,18 +27,18 @@ class WireOperation:
     """One operation: what the gateway must know before it reads the body.
 
     `streams_in`: its input is a streaming blob, give the body as an iterator. `event_stream_out`: its answer is an
-    event stream. `auth_type`: the model's authtype (`none` where a call needs no signature), None where it says
-    nothing. `unsigned_payload`: the body's hash is not part of the signature.
+    event stream. `auth_type`: the model's authtype (`none` where a call needs no signature, which an overlay may
+    say too), None where it says nothing. `unsigned_payload`: the body's hash is not part of the signature.
     """
 
     __slots__ = ("auth_type", "event_stream_out", "model", "name", "streams_in", "unsigned_payload")
 
-    def __init__(self, model: OperationModel) -> None:
+    def __init__(self, model: OperationModel, *, unsigned: bool = False) -> None:
         self.model = model
         self.name: str = model.name
         self.streams_in: bool = _streams(model.input_shape)
         self.event_stream_out: bool = model.has_event_stream_output
-        self.auth_type: str | None = model.auth_type
+        self.auth_type: str | None = "none" if unsigned else model.auth_type
         self.unsigned_payload: bool = bool(model.unsigned_payload)
 
 
@@ -79,7 +79,9 @@ class WireService:
         if known is None:
             if name not in self.operation_names:
                 raise KeyError(name)
-            known = self._operations[name] = WireOperation(self.model.operation_model(name))
+            known = self._operations[name] = WireOperation(
+                self.model.operation_model(name), unsigned=name in self.overlay.unsigned
+            )
         return known
 
     def form_model(self, operation: str) -> OperationModel:

@@ -24,6 +24,7 @@ class Overlay:
     - `answer_headers`: headers of an operation's answer that no member stands for, by the name the handler uses.
     - `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence.
     - `members_checked_by_hand`: the same for single members, as violations name them.
+    - `unsigned`: operations that need no signature, where the model does not say so. They carry their own proof.
     - `requires_by_hand`: what is missing is the service's to say, too.
     - `form_names`: what the query protocol calls the elements of a list (`Shape`), the keys and values of a map, and
       single members (`Shape.Member`), where the model does not say it.
@@ -45,6 +46,7 @@ class Overlay:
     answer_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     checked_by_hand: frozenset[str] = frozenset()
     members_checked_by_hand: frozenset[str] = frozenset()
+    unsigned: frozenset[str] = frozenset()
     requires_by_hand: bool = False
     form_names: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     url_member: str | None = None
@@ -168,6 +170,8 @@ OVERLAYS: Mapping[str, Overlay] = {
         # Recorded: test_delete_message_batch_invalid_msg_id, against test_too_many_entries_in_batch_request.
         bare_query_errors=frozenset({"DeleteMessageBatch"}),
     ),
+    # The links in a message: a token that nobody can guess, and a subscription's ARN, which only its endpoint knows.
+    "sns": Overlay(unsigned=frozenset({"ConfirmSubscription", "Unsubscribe"})),
     # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.
     "s3": Overlay(
         bare_errors=True,

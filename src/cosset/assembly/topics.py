@@ -1,0 +1,166 @@
+"""SNS, wired: made when it is first called, delivering when there is something to deliver.
+
+Its workers start with the first message for them, on whichever node that was published, or with a node that finds some
+waiting: until then none of it is imported.
+"""
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from cosset.assembly.ground import Ground
+from cosset.assembly.invocation import ASYNC_QUEUE
+from cosset.clock import Clock
+from cosset.functions.registry import Functions
+from cosset.identity.evaluation.context import CallContext, ContextValue
+from cosset.identity.ports import Authorizer, Requirement
+from cosset.identity.principal import Principal, PrincipalKind
+from cosset.invocation.asynchronous import AsyncEvents
+from cosset.invocation.push import Push
+from cosset.services.operation import Service
+from cosset.services.sns.places import HTTP_QUEUE, PRINCIPAL, QUEUE
+from cosset.settings import Settings
+from cosset.store.queue import DurableQueue
+from cosset.store.queue_tables import messages
+from cosset.store.transaction import Transaction
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Request, Response
+
+if TYPE_CHECKING:
+    from cosset.services.sns.deliveries import DeliveryWorker
+    from cosset.services.sns.http_poster import Poster
+    from cosset.services.sns.ports import ForQueue, QueueSender
+    from cosset.services.sns.signing import Signing
+    from cosset.services.sqs.queues import Queues
+
+_SENDER = "AIDAISMY7JYY5F7RTT6AO"
+"""Who SNS is to SQS: the SenderId in messages that AWS's own SNS sends."""
+_LATER = frozenset({"OverLimit", "RequestThrottled", "ThrottlingException", "KmsThrottled"})
+
+
+class Topics:
+    """SNS on this node."""
+
+    def __init__(self, settings: Settings, ground: Ground, push: Push, queues: "QueueSender", clock: Clock) -> None:
+        self._settings = settings
+        self._ground = ground
+        self._push = push
+        self._queues = queues
+        self._clock = clock
+        self._queue = DurableQueue(ground.store, QUEUE, clock)
+        self._http_queue = DurableQueue(ground.store, HTTP_QUEUE, clock)
+        self._signing: Signing | None = None
+        self._poster: Poster | None = None
+        self._workers: list[DeliveryWorker] = []
+        self._wanted = asyncio.Event()
+        self._is_stopping = False
+        for name in (QUEUE, HTTP_QUEUE):
+            ground.store.on_change(f"queue/{name}", lambda _: self._wanted.set())
+
+    def service(self) -> Service:
+        """For a LateService."""
+        from cosset.services.sns.deliveries import Deliveries
+        from cosset.services.sns.service import sns_service
+
+        deliveries = Deliveries(self._queue, self._http_queue)
+        return sns_service(self._ground.store, deliveries, self._clock)
+
+    async def certificate(self, request: Request) -> Response:
+        """A GET on the URL in a message: the certificate that it was signed by."""
+        found = await self._signer().certificate(request.path)
+        if found is None:
+            return Response(404, [("content-type", "text/plain")], b"There is no such certificate.\n")
+        return Response(200, [("content-type", "application/x-pem-file")], found)
+
+    async def serve(self) -> None:
+        """Runs until it is cancelled, after `stop`."""
+        if not await self._ground.store.read(_are_waiting):
+            await self._wanted.wait()
+        if self._is_stopping:
+            return
+        self._workers = self._make_workers()
+        await asyncio.gather(*(worker.serve() for worker in self._workers))
+
+    async def stop(self, timeout_s: float) -> None:
+        """Takes no more deliveries; waits for those under way, at most this long."""
+        self._is_stopping = True
+        await asyncio.gather(*(worker.stop(timeout_s) for worker in self._workers))
+        if self._poster is not None:
+            self._poster.close()
+
+    def _make_workers(self) -> "list[DeliveryWorker]":
+        from cosset.services.sns.deliveries import DeliveryWorker
+        from cosset.services.sns.http_poster import Poster
+
+        self._poster = Poster(self._settings.egress_allow, anywhere=self._settings.dev)
+        return [
+            DeliveryWorker(
+                self._ground.store, queue, self._signer(), self._queues, self._push, self._poster, self._clock
+            )
+            for queue in (self._queue, self._http_queue)
+        ]
+
+    def _signer(self) -> "Signing":
+        from cosset.services.sns.signing import Signing
+
+        if self._signing is None:
+            self._signing = Signing(self._ground.store, self._clock)
+        return self._signing
+
+
+class QueuesForTopics:
+    """Implements services.sns.ports.QueueSender: a queue takes what its own policy lets sns.amazonaws.com send."""
+
+    def __init__(self, ground: Ground, authorizer: Authorizer, clock: Clock) -> None:
+        self._ground = ground
+        self._authorizer = authorizer
+        self._clock = clock
+        self._queues: Queues | None = None
+
+    async def send(self, message: "ForQueue") -> None:
+        """Raises: RefusedByTargetError, ServiceError."""
+        from cosset.services.sns.ports import RefusedByTargetError
+        from cosset.services.sqs.model import AttributeValue, NewMessage
+        from cosset.services.sqs.queues import Queues
+
+        attributes = {
+            name: AttributeValue(each.data_type, binary=base64.b64decode(each.value))
+            if each.kind == "Binary"
+            else AttributeValue(each.data_type, each.value)
+            for name, each in message.attributes.items()
+        }
+        new = NewMessage(
+            message.body,
+            attributes,
+            message.trace_header,
+            message.group,
+            message.deduplication_id,
+        )
+        if self._queues is None:
+            self._queues = Queues(self._ground.store, self._clock)
+        try:
+            await self._authorize(message)
+            await self._queues.send(message.queue_arn, new, sender_id=_SENDER)
+        except ServiceError as error:
+            if error.status < 500 and error.code not in _LATER:
+                raise RefusedByTargetError(error.message) from error
+            raise
+
+    async def _authorize(self, message: "ForQueue") -> None:
+        service = Principal(PrincipalKind.SERVICE, "", PRINCIPAL, "")
+        account = message.source_arn.split(":")[4]
+        context: dict[str, ContextValue] = {"aws:SourceArn": message.source_arn, "aws:SourceAccount": account}
+        needed = Requirement("sqs:SendMessage", message.queue_arn, context)
+        await self._authorizer.authorize(service, [needed], CallContext(self._clock.now_ms(), service="sqs"))
+
+
+def make_push(ground: Ground, functions: Functions, authorizer: Authorizer, clock: Clock) -> Push:
+    events = AsyncEvents(ground.store, DurableQueue(ground.store, ASYNC_QUEUE, clock), clock)
+    return Push(functions, authorizer, events, clock)
+
+
+def _are_waiting(tx: Transaction) -> bool:
+    query = select(messages.c.seq).where(messages.c.queue.in_((QUEUE, HTTP_QUEUE))).limit(1)
+    return tx.execute(query).first() is not None

@@ -1,0 +1,200 @@
+"""The outbox of SNS: a delivery for each subscription, committed with the publishing, made until it is taken.
+
+Queues and functions, which answer soon, wait apart from HTTP endpoints, which may never answer. Of a FIFO topic the
+messages of a group reach each subscription in order: one that fails holds up those behind it. A delivery that can never
+be made, or was tried as often as its policy says, goes to the subscription's dead-letter queue; without one it is
+dropped, with a line in the node's log. Read next: notifications.py (what arrives), delivery_policy.py (how often).
+"""
+
+import logging
+from uuid import NAMESPACE_URL, uuid5
+
+from cosset.clock import Clock
+from cosset.invocation.push import PushedEvent, PushRefusedError
+from cosset.invocation.queue_worker import QueueWorker
+from cosset.services.sns.books import find_subscription, find_topic
+from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, retries_of
+from cosset.services.sns.model import Published, Subscription, SubscriptionKey, SubscriptionState, Topic, unpack
+from cosset.services.sns.notifications import envelope, function_event, signed_text
+from cosset.services.sns.places import PRINCIPAL
+from cosset.services.sns.ports import ForQueue, FunctionPusher, HttpPoster, QueueSender, RefusedByTargetError
+from cosset.services.sns.signing import Signature, Signing
+from cosset.store.database import Store, Transaction
+from cosset.store.queue import DurableQueue, Message
+from cosset.wire.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+_AGENT = "Amazon Simple Notification Service Agent"
+_HTTP = ("http", "https")
+
+
+class Deliveries:
+    """The near end: `send` inside the transaction that publishes."""
+
+    def __init__(self, queue: DurableQueue, http_queue: DurableQueue) -> None:
+        self._queue = queue
+        self._http_queue = http_queue
+
+    def send(self, tx: Transaction, subscription: Subscription, message: Published) -> None:
+        queue = self._http_queue if subscription.protocol in _HTTP else self._queue
+        group = f"{subscription.key.arn}/{message.group}" if subscription.key.topic.is_fifo and message.group else None
+        queue.send(tx, message.pack(subscription.key.arn), group=group)
+
+
+class DeliveryWorker:
+    """The far end, for one of the two queues."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: DurableQueue,
+        signing: Signing,
+        queues: QueueSender,
+        functions: FunctionPusher,
+        http: HttpPoster,
+        clock: Clock,
+        *,
+        width: int = 32,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._signing = signing
+        self._queues = queues
+        self._functions = functions
+        self._http = http
+        self._worker = QueueWorker(store, queue, self._attempt, clock, noun="notification", width=width)
+        self.serve = self._worker.serve
+        self.stop = self._worker.stop
+        self.handle = self._worker.handle
+
+    async def _attempt(self, message: Message) -> None:
+        key, published = unpack(message.body)
+        found = await self._store.read(lambda tx: _look_up(tx, key))
+        if found is None or (found[1].state is SubscriptionState.REMOVED and published.token is None):
+            # Unsubscribed since.
+            await self._store.write(lambda tx: self._queue.delete(tx, message))
+            return
+        topic, subscription = found
+        try:
+            await self._deliver(topic, subscription, published)
+        except (RefusedByTargetError, PushRefusedError) as error:
+            await self._give_up(message, topic, subscription, published, str(error))
+        except ServiceError as error:
+            delay_ms = _retries(topic, subscription).delay_ms(message.attempts)
+            if delay_ms is None:
+                await self._give_up(message, topic, subscription, published, str(error))
+            else:
+                logger.info("a message for %s waits %d ms: %s", subscription.endpoint, delay_ms, error)
+                await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms))
+        else:
+            await self._store.write(lambda tx: self._queue.delete(tx, message))
+
+    async def _deliver(self, topic: Topic, subscription: Subscription, message: Published) -> None:
+        if subscription.protocol == "sqs":
+            await self._queues.send(await self._for_queue(topic, subscription, message))
+        elif subscription.protocol == "lambda":
+            await self._functions.push(await self._for_function(topic, subscription, message))
+        else:
+            await self._post(topic, subscription, message)
+
+    async def _for_queue(self, topic: Topic, subscription: Subscription, message: Published) -> ForQueue:
+        to_fifo = topic.key.is_fifo and subscription.endpoint.endswith(".fifo")
+        return ForQueue(
+            id=message.id,
+            queue_arn=subscription.endpoint,
+            body=await self._body(topic, subscription, message),
+            source_arn=topic.key.arn,
+            attributes=message.attributes if subscription.is_raw else {},
+            group=message.group if to_fifo or not topic.key.is_fifo else None,
+            deduplication_id=message.deduplication_id if to_fifo else None,
+            trace_header=message.trace_id or None,
+        )
+
+    async def _for_function(self, topic: Topic, subscription: Subscription, message: Published) -> PushedEvent:
+        signature = await self._sign(topic, message)
+        return PushedEvent(
+            # The same over every attempt, and another for each subscription.
+            id=str(uuid5(NAMESPACE_URL, f"{subscription.key.arn}/{message.id}")),
+            function_arn=subscription.endpoint,
+            payload=function_event(message, subscription, signature),
+            principal=PRINCIPAL,
+            source_arn=topic.key.arn,
+            source_account=topic.key.account,
+            trace_id=message.trace_id,
+        )
+
+    async def _post(self, topic: Topic, subscription: Subscription, message: Published) -> None:
+        effective = effective_for(topic.attributes.get("DeliveryPolicy"), subscription.attributes.get("DeliveryPolicy"))
+        headers = {
+            "x-amz-sns-message-type": message.type,
+            "x-amz-sns-message-id": message.id,
+            "x-amz-sns-topic-arn": topic.key.arn,
+            "Content-Type": effective["requestPolicy"]["headerContentType"],
+            "User-Agent": _AGENT,
+            "Accept-Encoding": "gzip,deflate",
+        }
+        if message.type != "SubscriptionConfirmation":
+            headers["x-amz-sns-subscription-arn"] = subscription.key.arn
+        if subscription.is_raw and message.token is None:
+            headers["x-amz-sns-rawdelivery"] = "true"
+        body = await self._body(topic, subscription, message)
+        await self._http.post(subscription.endpoint, headers, body.encode())
+
+    async def _body(self, topic: Topic, subscription: Subscription, message: Published) -> str:
+        if subscription.is_raw and message.token is None:
+            return message.text
+        return envelope(message, subscription, await self._sign(topic, message))
+
+    async def _sign(self, topic: Topic, message: Published) -> Signature | None:
+        if topic.key.is_fifo:
+            return None
+        return await self._signing.sign(signed_text(message), topic.attributes.get("SignatureVersion", "1"))
+
+    async def _give_up(
+        self, message: Message, topic: Topic, subscription: Subscription, published: Published, why: str
+    ) -> None:
+        target = subscription.dead_letter_arn
+        if target is not None and published.token is None:
+            try:
+                await self._queues.send(await self._for_dead_letters(topic, subscription, published, target))
+            except ServiceError as error:
+                logger.warning("a message for the dead-letter queue %s waits: %s", target, error)
+                await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=TO_SERVICES.most_ms))
+                return
+            except RefusedByTargetError as error:
+                why = f"{why}; nor by its dead-letter queue: {error}"
+                target = None
+        await self._store.write(lambda tx: self._queue.delete(tx, message))
+        if target is None:
+            what = f"message {published.id} of {topic.key.arn}"
+            logger.error("%s was not taken by %s and is lost: %s", what, subscription.endpoint, why)
+
+    async def _for_dead_letters(
+        self, topic: Topic, subscription: Subscription, message: Published, target: str
+    ) -> ForQueue:
+        """As the subscriber would have got it."""
+        is_fifo = target.endswith(".fifo")
+        return ForQueue(
+            id=message.id,
+            queue_arn=target,
+            body=await self._body(topic, subscription, message),
+            source_arn=topic.key.arn,
+            attributes=message.attributes if subscription.is_raw else {},
+            group=message.group if is_fifo else None,
+            deduplication_id=message.deduplication_id if is_fifo else None,
+            trace_header=message.trace_id or None,
+        )
+
+
+def _retries(topic: Topic, subscription: Subscription) -> Retries:
+    if subscription.protocol not in _HTTP:
+        return TO_SERVICES
+    own = subscription.attributes.get("DeliveryPolicy")
+    return retries_of(effective_for(topic.attributes.get("DeliveryPolicy"), own))
+
+
+def _look_up(tx: Transaction, key: SubscriptionKey) -> tuple[Topic, Subscription] | None:
+    """Also the subscription that was ended: it is told so."""
+    topic, subscription = find_topic(tx, key.topic), find_subscription(tx, key, removed=True)
+    return None if topic is None or subscription is None else (topic, subscription)
