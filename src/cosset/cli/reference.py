@@ -15,7 +15,15 @@ from cosset.cli.configuration import CHOICES, FIELDS, OTHER_VARIABLES, Field
 from cosset.settings import Settings
 
 PAGES = ("operations.md", "settings.md")
-_TITLES = {"lambda": "AWS Lambda", "iam": "IAM", "sts": "STS", "logs": "CloudWatch Logs"}
+_TITLES = {
+    "lambda": "AWS Lambda",
+    "iam": "IAM",
+    "sts": "STS",
+    "logs": "CloudWatch Logs",
+    "cloudwatch": "CloudWatch",
+    "sqs": "SQS",
+    "sns": "SNS",
+}
 
 
 def render() -> Mapping[str, str]:

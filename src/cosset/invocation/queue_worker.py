@@ -76,6 +76,9 @@ class QueueWorker:
         keeper = asyncio.get_running_loop().create_task(self._keep_lease(message))
         try:
             await self._handler(message)
+        except ServiceError as error:
+            # A full disk, an overload: no fault of the code's, and its place says nothing.
+            logger.warning("%s %s waits until its lease ends: %s", self._noun, message.id, error)
         except Exception:
             logger.exception("%s %s could not be settled; it comes again when its lease ends", self._noun, message.id)
         finally:
