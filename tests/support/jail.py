@@ -20,7 +20,7 @@ from cosset.identity.principal import Credentials
 from cosset.runtimes.catalogue import Catalogue
 from cosset.runtimes.sealing import channel
 
-_LAUNCHER = """
+LAUNCHER = """
 import json, socket, sys
 from pathlib import Path
 from cosset.environments.launcher import cgroups, images, owner
@@ -124,7 +124,7 @@ async def jail(
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
-        command = [sys.executable, "-c", _LAUNCHER, str(theirs.fileno()), str(folder)]
+        command = [sys.executable, "-c", LAUNCHER, str(theirs.fileno()), str(folder)]
         command += [json.dumps({"min_free_mb": min_free_mb, "egress_to": egress_to})]
         command += ["--only-cgroups-of-version-1"] if freezer_version == 1 else []
         command += [] if has_images else ["--without-images"]

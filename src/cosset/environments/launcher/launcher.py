@@ -126,6 +126,8 @@ class Launcher:
 
     def _act(self, message: dict[str, Any], fds: list[int]) -> None:
         operation = message.get("op")
+        if fds and operation not in ("spawn", "supervise"):
+            raise requests.RequestError(f"descriptors with {operation!r:.60}")
         if operation == "spawn":
             self._spawn(message, fds)
         elif operation == "kill":
@@ -145,7 +147,7 @@ class Launcher:
         elif operation == "message":
             self._on_message(requests.parse_body(message))
         else:
-            raise requests.RequestError(f"op is {operation!r}")
+            raise requests.RequestError(f"op is {operation!r:.60}")
 
     def _supervise(self, cell: Cell | None, fds: list[int]) -> None:
         """Hands a socket of the server's on to the init, unseen."""

@@ -60,7 +60,7 @@ def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
     """Raises: RequestError."""
     kind = message.get("kind")
     if kind not in ("python", "program"):
-        raise RequestError(f"kind is {kind!r}")
+        raise RequestError(f"kind is {kind!r:.60}")
     interpreter = message.get("interpreter")
     if interpreter is not None:
         interpreter = checked_interpreter(_text(interpreter), server_uid)
@@ -119,7 +119,7 @@ def below(data: Path, path: object) -> str:
     root of a spawner, where the host's other folders are not."""
     text = _text(path)
     if not _PATH.fullmatch(text) or os.path.normpath(text) != text:
-        raise RequestError(f"path {text!r}")
+        raise RequestError(f"path {text!r:.100}")
     relative = os.path.relpath(text, data)
     if relative.startswith("..") or relative == "." or not os.path.isabs(text):
         raise RequestError(f"{text} is not in the data folder")
@@ -130,7 +130,7 @@ def checked_interpreter(path: str, server_uid: int) -> str:
     """The real path of an interpreter that neither the server nor an environment can have put there or changed."""
     real = os.path.realpath(path)
     if os.path.basename(real) != "node" and not _PYTHON.fullmatch(os.path.basename(real)):
-        raise RequestError(f"{path} is neither python3.N nor node")
+        raise RequestError(f"{path:.100} is neither python3.N nor node")
     place = real
     while True:
         try:
@@ -158,7 +158,7 @@ def _extensions(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_EXTENSIONS:
         raise RequestError("extensions")
     for name in value:
-        if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+        if not _is_text(name) or name in ("", ".", "..") or "/" in name:
             raise RequestError("extensions")
     return tuple(value)
 
@@ -167,7 +167,7 @@ def _environment(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise RequestError("environment")
     for name, text in value.items():
-        if not isinstance(text, str) or "\0" in text or "\0" in name or "=" in name or not name:
+        if not _is_text(text) or not _is_text(name) or "=" in name or not name:
             raise RequestError("environment")
     return value
 
@@ -175,9 +175,7 @@ def _environment(value: object) -> dict[str, str]:
 def _command(value: object, kind: str) -> tuple[str, ...]:
     if kind == "python":
         return ()
-    if not isinstance(value, list) or not value or not all(isinstance(part, str) for part in value):
-        raise RequestError("command")
-    if not value[0].startswith("/") or any("\0" in part for part in value):
+    if not isinstance(value, list) or not value or not all(map(_is_text, value)) or not value[0].startswith("/"):
         raise RequestError("command")
     return tuple(value)
 
@@ -190,6 +188,11 @@ def _number(message: dict[str, Any], name: str, highest: int) -> int:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
+    if not _is_text(value):
         raise RequestError(f"not a text: {value!r:.60}")
-    return value
+    return str(value)
+
+
+def _is_text(value: object) -> bool:
+    """As the kernel takes it: without a zero, and no half of a surrogate pair, which JSON may hold."""
+    return isinstance(value, str) and "\0" not in value and not re.search("[\ud800-\udfff]", value)
