@@ -21,6 +21,7 @@ from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
 from cosset.services.sns.places import CHANGES as TOPIC_CHANGES
+from cosset.services.sqs.tables import CHANGES as QUEUE_CHANGES
 from cosset.settings import Settings
 from cosset.store.database import Store
 from cosset.store.metrics import MetricStore
@@ -75,11 +76,12 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
         "iam": IamResources(ground.store),
         "lambda": FunctionResources(ground.store),
         "sns": LateResources(lambda: _topic_resources(ground.store)),
+        "sqs": LateResources(lambda: _queue_resources(ground.store)),
         "sts": RoleTrust(ground.store, dev=settings.dev),
     }
     policies = CarriedPolicies(ground.store, PolicyBook())
     authorizer = PolicyAuthorizer(policies, resources, clock, audit=settings.dev, book=ground.access_book)
-    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES):
+    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES):
         ground.store.on_change(topic, authorizer.forget)
     return authorizer
 
@@ -88,3 +90,9 @@ def _topic_resources(store: Store) -> ResourceSource:
     from cosset.services.sns.topic_policy import TopicResources
 
     return TopicResources(store)
+
+
+def _queue_resources(store: Store) -> ResourceSource:
+    from cosset.services.sqs.resources import QueueResources
+
+    return QueueResources(store)

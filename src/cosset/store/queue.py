@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
-from cosset.store.queue_receipt import Keep, Message, Receipt, due_ms, lock_group, seq_of
+from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, seq_of
 from cosset.store.transaction import Transaction
 
 __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing"]
@@ -160,10 +160,17 @@ class DurableQueue:
         return leased
 
     def lease(
-        self, tx: Transaction, *, limit: int, lease_ms: int, group_limit: int = 1, keep: Keep | None = None
+        self,
+        tx: Transaction,
+        *,
+        limit: int,
+        lease_ms: int,
+        group_limit: int = 1,
+        keep: Keep | None = None,
+        max_removed: int = MAX_REMOVED,
     ) -> list[Message]:
         """As `receive`. Of one group up to `group_limit` at once, which then gives no more until all of them are
-        deleted or due again. `keep` may end messages instead."""
+        deleted or due again. `keep` may end messages instead, up to `max_removed`."""
         receipt = Receipt(
             tx,
             self._name,
@@ -171,6 +178,7 @@ class DurableQueue:
             lease_ms=lease_ms,
             group_limit=group_limit,
             keep=keep,
+            max_removed=max_removed,
         )
         return receipt.take(limit)
 

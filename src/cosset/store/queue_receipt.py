@@ -45,7 +45,15 @@ class Receipt:
     """Use once: `take`."""
 
     def __init__(
-        self, tx: Transaction, queue: str, *, now_ms: int, lease_ms: int, group_limit: int, keep: Keep | None
+        self,
+        tx: Transaction,
+        queue: str,
+        *,
+        now_ms: int,
+        lease_ms: int,
+        group_limit: int,
+        keep: Keep | None,
+        max_removed: int = MAX_REMOVED,
     ) -> None:
         self._tx = tx
         self._queue = {"the_queue": queue}
@@ -57,22 +65,26 @@ class Receipt:
         self._seen: set[int] = set()
         self._groups: set[str] = set()
         self._removed = 0
+        self._max_removed = max_removed
 
     def take(self, limit: int) -> list[Message]:
         """Up to `limit` messages, leased."""
-        while len(self._taken) < limit and self._removed < MAX_REMOVED:
+        while not self._is_done(limit):
             at_most = len(self._seen) + limit - len(self._taken)
             due = {**self._queue, "now": self._now, "at_most": at_most}
             found = self._tx.execute(statements.DUE, due).all()
             fresh = [row for row in found if row.seq not in self._seen]
-            for row in fresh[: None if self._removed < MAX_REMOVED else 0]:
-                if len(self._taken) >= limit:
+            for row in fresh:
+                if self._is_done(limit):
                     break
                 self._take_from(row, limit - len(self._taken))
             if not fresh or len(found) < at_most:
                 break
         self._lease()
         return self._taken
+
+    def _is_done(self, limit: int) -> bool:
+        return len(self._taken) >= limit or self._removed >= self._max_removed
 
     def _take_from(self, row: Row[Any], wanted: int) -> None:
         if row.group_id is None:
@@ -101,11 +113,11 @@ class Receipt:
     def _offer_heads(self, of_group: dict[str, Any], wanted: int) -> Row[Any] | None:
         """Takes from the front of the group. The first that stays and was not taken, where one was met."""
         taken = 0
-        while self._removed < MAX_REMOVED:
+        while self._removed < self._max_removed:
             removed = self._removed
             heads = self._tx.execute(statements.HEADS_OF_GROUP, {**of_group, "at_most": wanted}).all()
             for head in heads[taken:]:
-                if due_ms(head.visible_at_ms, head.expires_at_ms) > self._now:
+                if due_ms(head.visible_at_ms, head.expires_at_ms) > self._now or self._removed >= self._max_removed:
                     return head
                 taken += self._offer(head)
             if taken == wanted or removed == self._removed:

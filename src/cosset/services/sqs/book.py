@@ -17,15 +17,11 @@ from cosset.clock import Clock
 from cosset.services.sqs.attributes import Settings, read_settings
 from cosset.services.sqs.errors import no_such_queue
 from cosset.services.sqs.model import QueueKey
-from cosset.services.sqs.tables import deleted_queues, discarded, queues
+from cosset.services.sqs.tables import CHANGES, DISCARDED, deleted_queues, discarded, queues
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import ServiceError
 
-CHANGES = "sqs-queues"
-"""The topic of the change feed; the key is a queue's ARN."""
-
-DISCARDED = "sqs-discarded"
 REST_MS = 60_000
 """How long a name rests after its queue was deleted, and a queue after it was purged."""
 

@@ -1,7 +1,8 @@
 """The durable queues behind SQS's: one for each uid that somebody uses on this node."""
 
 from cosset.clock import Clock
-from cosset.services.sqs.book import DISCARDED, QueueRecord
+from cosset.services.sqs.book import QueueRecord
+from cosset.services.sqs.tables import DISCARDED
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store
 from cosset.store.queue import DurableQueue

@@ -7,6 +7,15 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, 
 
 from cosset.store.schema import metadata
 
+CHANGES = "sqs-queues"
+"""Topic of the change feed: a queue has changed; the key is its ARN."""
+
+DISCARDED = "sqs-discarded"
+"""Messages belong to no queue any more; the key is their uid."""
+
+MOVES = "sqs-move-tasks"
+"""A task has begun; the key is its id."""
+
 # `uid` names the messages: a queue that is purged, or deleted and made again, gets another, and what stands under the
 # old one is discarded bit by bit. `revision` counts changes: whoever knows a revision knows the row.
 queues = Table(
