@@ -184,3 +184,9 @@ def test_a_function_survives_the_end_of_every_process(new_server):
     assert found["Tags"] == {"kept": "yes"}
     assert invoke(client, "durable") == b'"two"'
     assert b'"one"' in invoke(client, "durable", Qualifier="1")
+
+
+def test_an_answer_names_its_trace(client, function):
+    name = function()["FunctionName"]
+    headers = client.invoke(FunctionName=name, Payload=b"{}")["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-amzn-trace-id"].startswith("Root=1-")

@@ -22,6 +22,7 @@ from cosset.functions import errors
 from cosset.wire.errors import ServiceError
 
 MAX_ZIPPED_BYTES = 52_428_800
+"""Of a package that is sent with the call; one that is fetched may be as large as what is in it."""
 MAX_UNZIPPED_BYTES = 262_144_000
 MAX_ENTRIES = 200_000
 """Above this a zip is refused: a package of empty files must not eat the file system's inodes."""
@@ -109,8 +110,6 @@ def read_entries(package: bytes) -> list[Entry]:
 
     Of entries with one name the last counts, as for `unzip -o`.
     """
-    if len(package) > MAX_ZIPPED_BYTES:
-        raise errors.entity_too_large(f"Zipped size must be smaller than {MAX_ZIPPED_BYTES} bytes")
     try:
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             infos = archive.infolist()

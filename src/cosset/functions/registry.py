@@ -16,6 +16,7 @@ from cosset.functions import checks, configuring, errors, layer_records, names, 
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
 from cosset.functions.code_signing import CodeSigning
+from cosset.functions.code_sources import CodeSources
 from cosset.functions.concurrency import Concurrency
 from cosset.functions.destination_rules import DestinationRules
 from cosset.functions.event_invoke import EventInvokeConfigs
@@ -86,6 +87,7 @@ class Functions:
         random: Callable[[], float] = system_random.random,
     ) -> None:
         self.code = code
+        self.sources = CodeSources()
         self._sweeping: asyncio.Task[None] | None = None
         self._store = store
         self._roles = roles

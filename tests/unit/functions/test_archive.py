@@ -150,15 +150,6 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path, monkeypatch):
     assert refused(bytes(package), tmp_path) == COULD_NOT_UNZIP
 
 
-def test_a_zip_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    # recorded: TestLambdaSizeLimits::test_oversized_zipped_create_lambda
-    monkeypatch.setattr(archive, "MAX_ZIPPED_BYTES", 100)
-    with pytest.raises(ServiceError) as caught:
-        archive.unpack(os.urandom(101), tmp_path / "code")
-    assert (caught.value.code, caught.value.status) == ("RequestEntityTooLargeException", 413)
-    assert caught.value.message == "Zipped size must be smaller than 100 bytes"
-
-
 def test_the_limits_are_those_of_aws():
     assert (archive.MAX_ZIPPED_BYTES, archive.MAX_UNZIPPED_BYTES) == (52_428_800, 262_144_000)
 

@@ -2,7 +2,9 @@ import asyncio
 
 import pytest
 
+from cosset.services.lambda_ import packages
 from cosset.services.lambda_.code_links import LASTS_S, PATH
+from cosset.testing.objects import MemoryObjects
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Headers, Request
 from support.functions import ACCOUNT, HANDLER_ZIP, REGION, ROLE, functions_room
@@ -288,8 +290,12 @@ def test_a_partial_logging_configuration_is_completed(tmp_path, given, answered)
     "given",
     [
         {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:111111111111:q"}},
-        {"PackageType": "Image"},
-        {"Code": {"ImageUri": "image"}},
+        {
+            "PackageType": "Image",
+            "Runtime": None,
+            "Handler": None,
+            "Code": {"ImageUri": "111111111111.dkr.ecr.us-east-1.amazonaws.com/image:latest"},
+        },
         {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
     ],
 )
@@ -409,5 +415,78 @@ def test_a_function_has_no_more_disk_than_on_demand(tmp_path):
         with pytest.raises(ServiceError) as refused:
             await room.call("UpdateFunctionConfiguration", FunctionName="fn", EphemeralStorage={"Size": 10241})
         assert refused.value.code == "InvalidParameterValueException"
+
+    in_room(tmp_path, test)
+
+
+IMAGE = {"PackageType": "Image", "Runtime": None, "Handler": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"Code": {"ImageUri": "image"}},
+            "Please do not provide ImageUri when creating a function with packageType Zip.",
+        ),
+        (IMAGE, "Please provide ImageUri when creating a function with packageType Image."),
+        (
+            IMAGE | {"Code": {"ImageUri": "docker.io/image"}},
+            "Source image docker.io/image is not valid. Provide a valid source image.",
+        ),
+        (
+            {"PackageType": "Image"},
+            "Please don't provide handler or runtime or layer when the intended function PackageType is Image.",
+        ),
+        (
+            {"ImageConfig": {"Command": ["a"]}},
+            "ImageConfig is only supported for functions with packageType Image.",
+        ),
+    ],
+)
+def test_images_and_zips_are_told_apart(tmp_path, given, message):
+    async def test(room):
+        assert await refusal(room.create("fn", **given)) == ("InvalidParameterValueException", message)
+
+    in_room(tmp_path, test)
+
+
+def test_code_that_lies_in_a_bucket(tmp_path):
+    async def test(room):
+        package = make_zip({"index.py": "def handler(event, context):\n    return 'from a bucket'\n"})
+        objects = MemoryObjects({("code", "fn.zip"): package, ("far", "fn.zip"): package}, {"far": "eu-west-1"})
+        room.functions.sources.serve(objects)
+        await room.create("fn", Code={"S3Bucket": "code", "S3Key": "fn.zip"})
+        await room.settle()
+        assert objects.readers[0].principal == room.context("CreateFunction").principal
+        updated = await room.call("UpdateFunctionCode", FunctionName="fn", S3Bucket="code", S3Key="fn.zip")
+        assert updated["CodeSize"] == len(package)
+        layer = await room.call("PublishLayerVersion", LayerName="l", Content={"S3Bucket": "code", "S3Key": "fn.zip"})
+        assert layer["Content"]["CodeSize"] == len(package)
+        for bucket, key, said in (
+            ("code", "none.zip", "S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist."),
+            ("none", "fn.zip", "S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist"),
+            (
+                "far",
+                "fn.zip",
+                "S3 Error Code: PermanentRedirect. S3 Error Message: The bucket is in this region: eu-west-1. "
+                "Please use this region to retry the request",
+            ),
+        ):
+            code, message = await refusal(room.create("other", Code={"S3Bucket": bucket, "S3Key": key}))
+            assert (code, message) == ("InvalidParameterValueException", f"Error occurred while GetObject. {said}")
+
+    in_room(tmp_path, test)
+
+
+def test_a_zip_that_is_too_large_for_a_call(tmp_path, monkeypatch):
+    # recorded: TestLambdaSizeLimits::test_oversized_zipped_create_lambda
+    monkeypatch.setattr(packages, "MAX_ZIPPED_BYTES", 100)
+
+    async def test(room):
+        assert await refusal(room.create("fn", Code={"ZipFile": b"x" * 101})) == (
+            "RequestEntityTooLargeException",
+            "Zipped size must be smaller than 100 bytes",
+        )
 
     in_room(tmp_path, test)

@@ -14,7 +14,6 @@ from cosset.services.operation import Params, Result
 # Members that do something on AWS and nothing here yet: what their empty value is, which asks for nothing.
 _NOT_YET: Mapping[str, str] = {
     "PublishTo": "publishing to $LATEST.PUBLISHED (PublishTo)",
-    "ImageConfig": "container images (ImageConfig)",
     "TenancyConfig": "tenant isolation (TenancyConfig)",
     "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
     "DurableConfig": "durable functions (DurableConfig)",

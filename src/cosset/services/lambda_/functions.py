@@ -11,7 +11,7 @@ from cosset.services.lambda_.configuration import (
     write_configuration,
     write_published,
 )
-from cosset.services.lambda_.packages import package_of
+from cosset.services.lambda_.packages import package_of, refuse_image, refuse_image_config
 from cosset.services.lambda_.paging import page_size, read_marker, write_marker
 from cosset.services.lambda_.references import key_of, on_everything, on_function, reference_of, with_role
 from cosset.services.operation import Context, Params, Result, operation
@@ -26,13 +26,12 @@ class FunctionOperations:
 
     @operation("CreateFunction", with_role("CreateFunction"))
     async def create_function(self, ctx: Context, params: Params) -> Result:
-        if params.get("PackageType", "Zip") != "Zip":
-            raise errors.not_here("container images (PackageType Image)")
+        refuse_image(params)
         change = read_change(params)
         created = await self._functions.create(
             key_of(ctx, params),
             change,
-            package_of(params["Code"]),
+            await package_of(ctx, self._functions.sources, params["Code"]),
             publish_it=bool(params.get("Publish")),
             tags=params.get("Tags") or {},
             code_signing_config=params.get("CodeSigningConfigArn") or None,
@@ -96,7 +95,7 @@ class FunctionOperations:
             )
         changed = await self._functions.update_code(
             key,
-            package_of(params),
+            await package_of(ctx, self._functions.sources, params),
             architectures=read_architectures(params),
             publish_it=bool(params.get("Publish")),
             dry_run=bool(params.get("DryRun")),
@@ -106,6 +105,7 @@ class FunctionOperations:
 
     @operation("UpdateFunctionConfiguration", with_role("UpdateFunctionConfiguration"))
     async def update_function_configuration(self, ctx: Context, params: Params) -> Result:
+        refuse_image_config(params)
         changed = await self._functions.update_configuration(
             key_of(ctx, params), read_change(params), revision_id=params.get("RevisionId")
         )

@@ -36,13 +36,14 @@ class LayerOperations:
 
     def __init__(self, functions: Functions, links: CodeLinks) -> None:
         self._layers = functions.layers
+        self._sources = functions.sources
         self._links = links
 
     @operation("PublishLayerVersion", _on_layer("PublishLayerVersion"))
     async def publish_layer_version(self, ctx: Context, params: Params) -> Result:
         layer = await self._layers.publish(
             _key_of(ctx, params),
-            package_of(params["Content"], other="LayerVersionContent"),
+            await package_of(ctx, self._sources, params["Content"], other="LayerVersionContent"),
             description=params.get("Description", ""),
             runtimes=_tuple(params, "CompatibleRuntimes"),
             architectures=_tuple(params, "CompatibleArchitectures"),
