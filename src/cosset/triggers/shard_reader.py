@@ -90,7 +90,7 @@ class ShardReader:
         running = [asyncio.ensure_future(lane.run()) for lane in self._lanes]
         try:
             reading = asyncio.ensure_future(self._read())
-            await asyncio.wait([reading, *running], return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait([reading, *running], return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
                 self._stopping.set()
             has_ended = await reading
@@ -131,7 +131,8 @@ class ShardReader:
                     elif page.is_end:
                         return True
                     else:
-                        await first_of(self._source.wait(self._arn, WAIT_S), self._stopping.wait())
+                        more = self._source.wait(self._arn, self._shard_id, after=position, timeout_s=WAIT_S)
+                        await first_of(more, self._stopping.wait())
                     continue
             except ServiceError as error:
                 trouble = f"PROBLEM: {error.message}"

@@ -116,8 +116,8 @@ class LogSource(EventSource, Protocol):
         """The next records, if any; from the oldest there is, when those behind `after` have been dropped by age."""
         ...
 
-    async def wait(self, arn: str, timeout_s: float) -> None:
-        """Returns when there may be more to read, or at the timeout."""
+    async def wait(self, arn: str, shard_id: str, *, after: str, timeout_s: float) -> None:
+        """Returns when there may be more to read behind `after`, or at the timeout."""
         ...
 
 
