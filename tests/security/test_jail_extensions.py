@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cosset.environments.api import Answer, Environment, EnvironmentState, Event, InitError, Outcome
-from support.extensions import external
+from support.extensions import SHELL, external, subscriber
 from support.jail import Jail, event, jail
 
 pytestmark = pytest.mark.skipif(
@@ -99,5 +99,152 @@ def test_extensions_are_told_why_the_environment_is_reset(
         assert answer.outcome is outcome
         assert environment.state is EnvironmentState.SHUTDOWN
         assert told(inside)[-1]["event"]["shutdownReason"] == reason
+
+    in_jail(scenario)
+
+
+def test_an_external_extension_in_shell() -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await start(inside, {"shell.sh": SHELL})
+        assert (await settled(environment)).payload == b"1"
+        assert (await settled(environment)).payload == b"1"
+        await environment.shutdown()
+        told = [line for line in inside.lines.events if line.startswith("shell got ")]
+        assert ["INVOKE" in line for line in told] == [True, True, False]
+        assert '"shutdownReason":"spindown"' in told[-1]
+
+    in_jail(scenario)
+
+
+INTERNAL_PYTHON = """
+import http.client, json, os, signal, sys, threading
+BASE = "/2020-01-01/extension/"
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+
+def call(method, path, body=None, **headers):
+    api.request(method, BASE + path, body, headers)
+    answer = api.getresponse()
+    return answer, answer.read()
+
+own = {"Lambda-Extension-Name": "own"}
+refused, body = call("POST", "register", json.dumps({"events": ["INVOKE", "SHUTDOWN"]}), **own)
+print("refused", refused.status, json.loads(body)["errorType"])
+answer, _ = call("POST", "register", json.dumps({"events": ["INVOKE"]}), **own)
+me = {"Lambda-Extension-Identifier": answer.getheader("Lambda-Extension-Identifier")}
+
+def live():
+    while True:
+        print("own got", json.loads(call("GET", "event/next", **me)[1])["eventType"], flush=True)
+
+threading.Thread(target=live, daemon=True).start()
+
+def end(*_):
+    print("asked to end", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, end)
+
+def handler(event, context):
+    return 1
+"""
+
+INTERNAL_NODE = """
+const base = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2020-01-01/extension/`;
+const answer = await fetch(base + "register", {
+  method: "POST", body: JSON.stringify({events: ["INVOKE"]}), headers: {"Lambda-Extension-Name": "own"},
+});
+const me = {"Lambda-Extension-Identifier": answer.headers.get("Lambda-Extension-Identifier")};
+(async () => {
+  for (;;) {
+    const event = await (await fetch(base + "event/next", {headers: me})).json();
+    console.log("own got", event.eventType);
+  }
+})();
+process.on("SIGTERM", () => { console.log("asked to end"); process.exit(0); });
+export const handler = async () => 1;
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "changes"),
+    [({"app.py": INTERNAL_PYTHON}, {}), ({"app.mjs": INTERNAL_NODE}, {"runtime": "nodejs22.x"})],
+    ids=["python", "node"],
+)
+def test_an_internal_extension_has_events_and_no_shutdown(files: dict[str, str], changes: dict[str, Any]) -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start(files, memory_mb=1769, **changes)
+        for _ in range(2):
+            assert (await settled(environment)).payload == b"1"
+        await environment.shutdown()
+        text = inside.lines.text
+        assert text.count("own got INVOKE") == 2
+        assert "SHUTDOWN" not in text
+        assert "asked to end" in text
+        assert "EXTENSION\tName: own\tState: Ready\tEvents: [INVOKE]\n" in inside.lines.events
+        assert ("refused 403 Extension.InvalidEventType" in text) == ("app.py" in files)
+
+    in_jail(scenario)
+
+
+KINDS = ["platform.initStart", "platform.initRuntimeDone", "platform.initReport", "platform.start", "function",
+         "platform.runtimeDone", "platform.report"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "subscription"), [("http", ""), ("tcp", "subscribe({'protocol': 'TCP', 'port': PORT})\n")]
+)
+def test_a_subscriber_is_brought_everything_in_order(kind: str, subscription: str) -> None:
+    async def scenario(inside: Jail) -> None:
+        text = subscriber(kind, 4243, subscription=subscription, python=PYTHON)
+        environment = await start(inside, {"taker": text})
+        given = event()
+        await settled(environment, given)
+        await environment.shutdown()
+        (subscribed,) = (each for each in told(inside) if "subscribed" in each)
+        assert subscribed == {"subscribed": "OK", "status": 200}
+        (telemetry,) = (each["telemetry"] for each in told(inside) if "telemetry" in each)
+        found = [each["type"] for each in telemetry]
+        assert [each for each in found if each in KINDS] == KINDS
+        assert {"platform.telemetrySubscription", "platform.extension"} <= set(found)
+        records = {each["type"]: each["record"] for each in telemetry}
+        assert records["function"] == "handled\n"
+        assert records["platform.report"]["requestId"] == given.request_id
+        assert records["platform.report"]["status"] == "success"
+        assert records["platform.runtimeDone"]["metrics"]["producedBytes"] == 1
+        assert any(line.startswith("TELEMETRY\tName: taker\tState: Subscribed") for line in inside.lines.events)
+
+    in_jail(scenario)
+
+
+def test_the_logs_api_speaks_in_its_own_words() -> None:
+    wanted = (
+        "subscribe({'protocol': 'TCP', 'port': PORT}, '/2020-08-15/logs', '2021-03-18')\n"
+        "subscribe({'protocol': 'TCP', 'port': PORT})\n"
+    )
+
+    async def scenario(inside: Jail) -> None:
+        environment = await start(inside, {"taker": subscriber("tcp", 4243, subscription=wanted, python=PYTHON)})
+        await settled(environment)
+        await environment.shutdown()
+        answers = [each for each in told(inside) if "subscribed" in each]
+        assert [each["status"] for each in answers] == [200, 403]
+        (telemetry,) = (each["telemetry"] for each in told(inside) if "telemetry" in each)
+        assert [each["type"] for each in telemetry] == [
+            "platform.logsSubscription", "platform.extension", "platform.start", "function", "platform.runtimeDone",
+            "platform.end", "platform.report",
+        ]  # fmt: skip
+
+    in_jail(scenario)
+
+
+def test_functions_of_every_runtime_know_where_the_runtime_api_is() -> None:
+    source = "import os, socket\ndef handler(event, context):\n" + (
+        "    socket.create_connection(os.environ['AWS_LAMBDA_RUNTIME_API'].split(':')).close()\n"
+        "    return [os.environ['AWS_LAMBDA_RUNTIME_API'], socket.gethostbyname('sandbox.localdomain')]\n"
+    )
+
+    async def scenario(inside: Jail) -> None:
+        answer = await inside.run(source)
+        assert json.loads(answer.payload) == ["127.0.0.1:9001", "127.0.0.1"]
 
     in_jail(scenario)

@@ -41,12 +41,20 @@ while True:
     {at_event}
 """
 
-SHELL = """#!/bin/sh
-# Of the built-in commands and a Python that is there anyhow: images have no curl.
-set -eu
-exec {python} -S - <<'PROGRAM'
-{program}
-PROGRAM
+SHELL = """#!/bin/bash
+ask() {
+    exec 3<>"/dev/tcp/${AWS_LAMBDA_RUNTIME_API/:/\\/}"
+    printf '%s /2020-01-01/extension/%s HTTP/1.1\\r\\nHost: x\\r\\n' "$1" "$2" >&3
+    printf '%s\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n%s' "$3" "${#4}" "$4" >&3
+    cat <&3
+    exec 3>&-
+}
+answer=$(ask POST register "Lambda-Extension-Name: ${0##*/}" '{"events":["INVOKE","SHUTDOWN"]}')
+me=$(grep -i '^Lambda-Extension-Identifier:' <<< "$answer" | tr -d '\\r')
+while event=$(ask GET event/next "$me" ''); do
+    echo "shell got ${event##*$'\\n'}"
+    case $event in *SHUTDOWN*) exit 0 ;; esac
+done
 """
 
 
@@ -65,3 +73,72 @@ def external(
         at_event=at_event.replace("\n", "\n    "),
         at_end=at_end.replace("\n", "\n        "),
     )
+
+
+SUBSCRIBED = """
+import threading
+received = []
+
+def subscribe(destination, path="/2022-07-01/telemetry", schema="2022-12-13", types=("platform", "function")):
+    body = {"schemaVersion": schema, "types": types, "destination": destination}
+    body["buffering"] = {"timeoutMs": 25}
+    status, _, answer = call("PUT", path, json.dumps(body), **me)
+    tell(subscribed=answer.decode(), status=status)
+"""
+HTTP_SUBSCRIBER = (
+    SUBSCRIBED
+    + """
+import http.server
+refusals = [1]
+
+class Taker(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if refusals:  # the first batch is to be brought again
+            refusals.pop()
+            self.send_error(500)
+            return
+        received.extend(json.loads(body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+taker = http.server.HTTPServer((HOST, PORT), Taker)
+threading.Thread(target=taker.serve_forever, daemon=True).start()
+subscribe({"protocol": "HTTP", "URI": "http://sandbox.localdomain:%d/taken" % PORT})
+"""
+)
+TCP_SUBSCRIBER = (
+    SUBSCRIBED
+    + """
+import socket
+taker = socket.create_server((HOST, PORT))
+
+def take():
+    connection, _ = taker.accept()
+    for line in connection.makefile():
+        received.append(json.loads(line))
+
+threading.Thread(target=take, daemon=True).start()
+"""
+)
+TELL_RECEIVED = """
+def told():
+    return [each for each in received if each["type"] == "platform.report"]
+for _ in range(150):
+    if told():
+        break
+    time.sleep(0.01)
+tell(telemetry=received)
+"""
+
+
+def subscriber(
+    kind: str, port: int, host: str = "sandbox.localdomain", subscription: str = "", python: str = PYTHON
+) -> str:
+    """An external extension that takes telemetry over `http` or `tcp`, and tells at its end what it was brought."""
+    before = HTTP_SUBSCRIBER if kind == "http" else TCP_SUBSCRIBER
+    place = f"HOST, PORT = {host!r}, {port}\n"
+    return external(before=place + before + subscription, at_end=TELL_RECEIVED, python=python)

@@ -80,6 +80,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._open = False
         self._answering = False
+        self._keep_alive = False
         self._chunk_bytes = 0
         self._sink: BodySink | None = None
         self._reset()
@@ -90,9 +91,8 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing() or not self._answering:
             return False
         self._answering = False
-        keep_alive = self._parser.should_keep_alive()
-        transport.write(_head(answered, keep_alive) + answered.body)
-        if not keep_alive:
+        transport.write(_head(answered, self._keep_alive) + answered.body)
+        if not self._keep_alive:
             transport.close()
         return True
 
@@ -177,6 +177,7 @@ class HttpConnection(asyncio.Protocol):
         request.body = bytes(self._body)
         self._body.clear()
         self._answering = True
+        self._keep_alive = self._parser.should_keep_alive()  # it knows now, and not when the answer comes later
         self._in_body = False
         self._sink = None
         answered = self._handler.handle(self, request)

@@ -201,6 +201,20 @@ def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body():
     run(body)
 
 
+def test_a_connection_that_is_to_be_closed_is_closed_after_an_answer_that_came_late():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            await client.send(NEXT.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+            await transport.ready()
+            exchange = asyncio.create_task(transport.exchange(event_for()))
+            _, headers, _ = await client.answer()
+            assert headers["Connection"] == "close"
+            assert await client.closed()
+            exchange.cancel()
+
+    run(body)
+
+
 def test_expect_100_continue():
     async def body():
         async with api() as (_, connect), connect() as client:
