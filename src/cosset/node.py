@@ -20,10 +20,11 @@ from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
 from cosset.assembly.invocation import Outward, make_invocation, open_functions
 from cosset.assembly.listening import bind, url
+from cosset.assembly.observation import make_alarm_watch
 from cosset.assembly.queues import serve_queues
 from cosset.assembly.refusal import NodeError
 from cosset.assembly.tiers import Endpoints, make_tier
-from cosset.assembly.topics import QueuesForTopics, Topics, make_push
+from cosset.assembly.topics import LateTopicDestination, QueuesForTopics, Topics, make_push
 from cosset.assembly.triggers import Triggers, make_sources
 from cosset.clock import Clock, SystemClock
 from cosset.environments.api import Tier
@@ -40,6 +41,7 @@ from cosset.invocation.destinations import Destinations
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.ready import Ready, ready_message
 from cosset.runtimes.catalogue import here
+from cosset.services.cloudwatch.watch import age_metrics
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.operation import AnyService
 from cosset.settings import Settings
@@ -139,7 +141,10 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         sources = make_sources(ground, clock)
         triggers = Triggers(ground, sources, functions, dispatcher, outward, clock)
         push = make_push(ground, functions, authorizer, clock)
-        topics = Topics(settings, ground, push, QueuesForTopics(ground, authorizer, clock), clock)
+        queue_sender = QueuesForTopics(ground, authorizer, clock)
+        topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
+        outward.destinations.serve("sns", LateTopicDestination(topics))
+        alarms = make_alarm_watch(ground, push, clock)
         services = make_services(
             ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
         )
@@ -155,6 +160,8 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ("queue-chores", queues.serve()),
             ("triggers", triggers.serve()),
             ("topics", topics.serve()),
+            ("alarms", alarms.serve()),
+            ("metric-ages", age_metrics(ground.metrics, clock)),
             ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
             ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
             ("access-log", ground.access_log.serve()),

@@ -6,6 +6,7 @@ waiting: until then none of it is imported.
 
 import asyncio
 import base64
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -18,6 +19,7 @@ from cosset.identity.evaluation.context import CallContext, ContextValue
 from cosset.identity.ports import Authorizer, Requirement
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.invocation.asynchronous import AsyncEvents
+from cosset.invocation.destinations import Delivery, Destination
 from cosset.invocation.push import Push
 from cosset.services.operation import Service
 from cosset.services.sns.places import HTTP_QUEUE, PRINCIPAL, QUEUE
@@ -31,7 +33,9 @@ from cosset.wire.message import Request, Response
 if TYPE_CHECKING:
     from cosset.services.sns.deliveries import DeliveryWorker
     from cosset.services.sns.http_poster import Poster
+    from cosset.services.sns.outside import TopicPublisher
     from cosset.services.sns.ports import ForQueue, QueueSender
+    from cosset.services.sns.publishing import Publishing
     from cosset.services.sns.signing import Signing
     from cosset.services.sqs.queues import Queues
 
@@ -43,8 +47,20 @@ _LATER = frozenset({"OverLimit", "RequestThrottled", "ThrottlingException", "Kms
 class Topics:
     """SNS on this node."""
 
-    def __init__(self, settings: Settings, ground: Ground, push: Push, queues: "QueueSender", clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ground: Ground,
+        push: Push,
+        queues: "QueueSender",
+        authorizer: Authorizer,
+        url: str,
+        clock: Clock,
+    ) -> None:
+        """`url` is the node's own, for links in messages that no caller asked for."""
         self._settings = settings
+        self._authorizer = authorizer
+        self._url = url
         self._ground = ground
         self._push = push
         self._queues = queues
@@ -61,11 +77,22 @@ class Topics:
 
     def service(self) -> Service:
         """For a LateService."""
-        from cosset.services.sns.deliveries import Deliveries
         from cosset.services.sns.service import sns_service
 
-        deliveries = Deliveries(self._queue, self._http_queue)
-        return sns_service(self._ground.store, deliveries, self._clock)
+        publishing = self._publishing()
+        return sns_service(self._ground.store, publishing.deliveries, publishing, self._clock)
+
+    def destination(self) -> Destination:
+        """For asynchronous invocations that end in a topic."""
+        from cosset.services.sns.outside import TopicDestination
+
+        return TopicDestination(self._ground.store, self._publishing(), self._clock, self._url)
+
+    def publisher(self) -> "TopicPublisher":
+        """For services that publish on their own behalf."""
+        from cosset.services.sns.outside import TopicPublisher
+
+        return TopicPublisher(self._publishing(), self._authorizer, self._clock, self._url)
 
     async def certificate(self, request: Request) -> Response:
         """A GET on the URL in a message: the certificate that it was signed by."""
@@ -101,6 +128,12 @@ class Topics:
             )
             for queue in (self._queue, self._http_queue)
         ]
+
+    def _publishing(self) -> "Publishing":
+        from cosset.services.sns.deliveries import Deliveries
+        from cosset.services.sns.publishing import Publishing
+
+        return Publishing(self._ground.store, Deliveries(self._queue, self._http_queue), self._clock)
 
     def _signer(self) -> "Signing":
         from cosset.services.sns.signing import Signing
@@ -154,6 +187,25 @@ class QueuesForTopics:
         context: dict[str, ContextValue] = {"aws:SourceArn": message.source_arn, "aws:SourceAccount": account}
         needed = Requirement("sqs:SendMessage", message.queue_arn, context)
         await self._authorizer.authorize(service, [needed], CallContext(self._clock.now_ms(), service="sqs"))
+
+
+class LateTopicDestination:
+    """A Destination that imports SNS when a function first ends in a topic."""
+
+    action = "sns:Publish"
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    async def accepts(self, target_arn: str, *, source_arn: str) -> bool:
+        return await self._destination.accepts(target_arn, source_arn=source_arn)
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await self._destination.deliver(delivery)
+
+    @cached_property
+    def _destination(self) -> Destination:
+        return self._topics.destination()
 
 
 def make_push(ground: Ground, functions: Functions, authorizer: Authorizer, clock: Clock) -> Push:

@@ -28,7 +28,7 @@ from cosset.services.sns.tables import sns_deduplications
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
-_MAX_BYTES = 262_144
+MAX_BYTES = 262_144
 _MAX_ENTRIES = 10
 _MAX_SUBJECT = 100
 _DEDUPLICATION_MS = 5 * 60 * 1000
@@ -60,7 +60,7 @@ class Draft:
 class Publishing:
     def __init__(self, store: Store, deliveries: Deliveries, clock: Clock) -> None:
         self._store = store
-        self._deliveries = deliveries
+        self.deliveries = deliveries
         self._clock = clock
         self._filters = FilterPolicies()
 
@@ -70,7 +70,7 @@ class Publishing:
         member = "TopicArn" if "TopicArn" in params else "TargetArn"
         key = topic_of(ctx, params[member], member)
         draft = self._draft(key, params, "messageAttributes.{}", f"{ctx.scheme}://{ctx.host}", ctx.trace_id or "")
-        if draft.size > _MAX_BYTES:
+        if draft.size > MAX_BYTES:
             raise invalid("Message too long")
         return _shown((await self.accept(key, [draft]))[0])
 
@@ -90,7 +90,7 @@ class Publishing:
             )
             for number, each in enumerate(entries, 1)
         ]
-        if sum(draft.size for draft in drafts) > _MAX_BYTES:
+        if sum(draft.size for draft in drafts) > MAX_BYTES:
             sentence = "The length of all the messages put together is more than the limit."
             raise ServiceError("BatchRequestTooLong", sentence)
         accepted = await self.accept(key, drafts)
@@ -121,7 +121,7 @@ class Publishing:
         for subscription in confirmed_subscriptions(tx, key):
             text = draft.texts.of(subscription.protocol)
             if self._filters.wants(subscription, text, message.attributes):
-                self._deliveries.send(tx, subscription, replace(message, text=text))
+                self.deliveries.send(tx, subscription, replace(message, text=text))
         return Accepted(message.id, message.number)
 
     def _earlier(self, tx: Transaction, topic: Topic, message: Published) -> Accepted | None:

@@ -12,6 +12,6 @@ from cosset.services.sns.topics import Topics
 from cosset.store.database import Store
 
 
-def sns_service(store: Store, deliveries: Deliveries, clock: Clock) -> Service:
-    parts = [Topics(store), Subscriptions(store, deliveries, clock), Publishing(store, deliveries, clock)]
+def sns_service(store: Store, deliveries: Deliveries, publishing: Publishing, clock: Clock) -> Service:
+    parts = [Topics(store), Subscriptions(store, deliveries, clock), publishing]
     return Service.of("sns", parts, validation_code="ValidationError")
