@@ -43,6 +43,8 @@ class Settings:
     """Origins that browser SDKs may call from. Empty: no CORS."""
     concurrency: int = 1000
     """Account concurrency: invocations under way at once."""
+    inactive_after_days: int = 0
+    """Days without a call after which a function becomes Inactive, as on AWS after some weeks. 0: never."""
     max_environments: int = 200
     """Execution environments alive at once on this node; the longest idle makes room."""
     idle_timeout_s: int = 300

@@ -53,6 +53,7 @@ async def open_functions(
         rights=outward.rights,
         clock=clock,
         concurrency=settings.concurrency,
+        inactive_after_s=settings.inactive_after_days * 86_400,
     )
     await functions.start()
     stack.push_async_callback(functions.close)

@@ -24,6 +24,7 @@ from cosset.functions.model import (
     UpdateStatus,
 )
 from cosset.functions.tables import (
+    activity,
     aliases,
     event_invoke_configs,
     function_options,
@@ -103,6 +104,7 @@ def delete_function(tx: Transaction, key: FunctionKey) -> bool:
     belongings = (
         versions,
         aliases,
+        activity,
         statements,
         policy_heads,
         layer_uses,

@@ -20,6 +20,7 @@ from cosset.functions.code_sources import CodeSources
 from cosset.functions.concurrency import Concurrency
 from cosset.functions.destination_rules import DestinationRules
 from cosset.functions.event_invoke import EventInvokeConfigs
+from cosset.functions.idleness import Idleness
 from cosset.functions.layers import Layers, check_unzipped, use_layers
 from cosset.functions.model import (
     LATEST,
@@ -68,6 +69,7 @@ class Functions:
         rights: what IAM allows functions' roles.
         concurrency: what the account may run at once; reserved shares come out of it.
         update_s: how long an update shows as InProgress.
+        inactive_after_s: how long nobody may call a function before it becomes Inactive; 0: for ever.
         random: gives numbers from 0.0 up to 1.0, for weighted aliases.
     """
 
@@ -83,6 +85,7 @@ class Functions:
         clock: Clock,
         concurrency: int = 1000,
         update_s: float = UPDATE_S,
+        inactive_after_s: float = 0.0,
         new_id: Callable[[], str] = random_id,
         random: Callable[[], float] = system_random.random,
     ) -> None:
@@ -95,7 +98,8 @@ class Functions:
         self._clock = clock
         self._new_id = new_id
         self._settling = Settling(store, clock, new_id, update_s)
-        self._resolver = Resolver(store, self._settling, code.folder, random)
+        self._idleness = Idleness(store, self._settling, clock, new_id, inactive_after_s)
+        self._resolver = Resolver(store, self._settling, self._idleness, code.folder, random)
         self.versions = Versions(store, self._settling, new_id)
         self.aliases = Aliases(store, new_id)
         self.tags = Tags(store, new_id)
@@ -283,6 +287,7 @@ class Functions:
             await self._clock.sleep(SWEEP_S)
             try:
                 await self._settling.settle_left()
+                await self._idleness.sweep()
                 await self.code.collect()
             except Exception:  # the boundary of this task: a full disk passes
                 logger.exception("sweeping functions failed; the next try is in %s s", SWEEP_S)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cosset.functions import concurrency_records, errors, names, option_records, records
+from cosset.functions.idleness import Idleness
 from cosset.functions.model import LATEST, Alias, FunctionKey, FunctionOptions, FunctionState, FunctionVersion
 from cosset.functions.settling import Settling
 from cosset.invocation.api import Target
@@ -43,11 +44,13 @@ class Resolver:
         self,
         store: Store,
         settling: Settling,
+        idleness: Idleness,
         code_folder: Callable[[str], Path],
         random: Callable[[], float],
     ) -> None:
         self._store = store
         self._settling = settling
+        self._idleness = idleness
         self._code_folder = code_folder
         self._random = random
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -66,6 +69,9 @@ class Resolver:
         if state is FunctionState.PENDING:
             await self._settling.wait_created(key)
             target, state = await self._find(key, qualifier)
+        self._idleness.note_call(key)
+        if state is FunctionState.INACTIVE:
+            raise await self._idleness.wake(key, target.version)
         if state is not FunctionState.ACTIVE:
             raise errors.still_pending(state.value)
         return target

@@ -132,6 +132,16 @@ packages = Table(
     Column("wanted_at_ms", BigInteger, nullable=False),
 )
 
+# When a function was last called, for those who want to see idle functions become Inactive.
+activity = Table(
+    "lambda_activity",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("called_ms", BigInteger, nullable=False),
+)
+
 layers = Table(
     "lambda_layers",
     metadata,
