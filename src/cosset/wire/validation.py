@@ -211,7 +211,7 @@ class _Checks:
         self, opening: str, shape: Any, *, names_null: bool | None = None
     ) -> tuple[Callable[[Any], bool], str]:
         """Elements of simple types are judged together: one violation lists all constraints of the element."""
-        constraints = _constraints(shape, length_first=True)
+        constraints = [] if shape.name in self._by_hand else _constraints(shape, length_first=True)
         sentences = [sentence for sentence, _ in constraints]
         if (self._names_null if names_null is None else names_null) or not sentences:
             sentences.append("Member must not be null")
