@@ -5,6 +5,8 @@ What functions do is measured by `observe/metric_buffer.py`, which writes to the
 """
 
 from cosset.clock import Clock
+from cosset.services.cloudwatch.alarm_records import ACTIONS_QUEUE
+from cosset.services.cloudwatch.alarms import Alarms
 from cosset.services.cloudwatch.dashboards import Dashboards
 from cosset.services.cloudwatch.datapoints import Datapoints
 from cosset.services.cloudwatch.listing import Listing
@@ -14,6 +16,7 @@ from cosset.services.cloudwatch.tags import Tags
 from cosset.services.operation import Service
 from cosset.store.database import Store
 from cosset.store.metrics import MetricStore
+from cosset.store.queue import DurableQueue
 
 
 def cloudwatch_service(store: Store, metrics: MetricStore, clock: Clock) -> Service:
@@ -21,6 +24,7 @@ def cloudwatch_service(store: Store, metrics: MetricStore, clock: Clock) -> Serv
         Datapoints(metrics, clock),
         Listing(metrics, clock),
         MetricData(metrics, clock),
+        Alarms(store, DurableQueue(store, ACTIONS_QUEUE, clock), clock),
         Dashboards(store, clock),
         MetricStreams(store, clock),
         Tags(store),
