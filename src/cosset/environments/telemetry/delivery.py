@@ -38,6 +38,7 @@ class Delivery:
         self._bytes = 0
         self._dropped = 0
         self._dropped_bytes = 0
+        self._is_flushing = False
         self._due = asyncio.Event()
         self._is_awake = asyncio.Event()
         self._is_awake.set()
@@ -56,10 +57,7 @@ class Delivery:
         self._events.append(event)
         self._bytes += len(event)
         self._is_empty.clear()
-        if self._bytes >= limit.max_bytes or len(self._events) >= limit.max_items:
-            self._due.set()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().create_task(self._ripen(), name="telemetry timeout")
+        self._plan()
 
     def sleep(self) -> None:
         """The environment may be frozen from now on."""
@@ -71,6 +69,7 @@ class Delivery:
     async def flush(self) -> None:
         """Returns when everything has been taken. The caller bounds the wait."""
         self.wake()
+        self._is_flushing = True
         self._due.set()
         await self._is_empty.wait()
 
@@ -79,6 +78,14 @@ class Delivery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _plan(self) -> None:
+        """When the next batch goes: at once when it is full, or nothing is to be kept."""
+        limit = self._subscription
+        if self._is_flushing or self._bytes >= limit.max_bytes or len(self._events) >= limit.max_items:
+            self._due.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().create_task(self._ripen(), name="telemetry timeout")
 
     async def _ripen(self) -> None:
         await self._clock.sleep(self._subscription.timeout_ms / 1000)
@@ -110,7 +117,7 @@ class Delivery:
             batch.append(self._dropped_event(self._dropped, self._dropped_bytes))
             self._dropped = self._dropped_bytes = 0
         if self._events:
-            self._due.set()
+            self._plan()
         return batch
 
     async def _deliver(self, batch: list[bytes]) -> None:
