@@ -144,7 +144,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         queue_sender = QueuesForTopics(ground, authorizer, clock)
         topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
         outward.destinations.serve("sns", LateTopicDestination(topics))
-        alarms = make_alarm_watch(ground, push, clock)
+        alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(
             ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
         )

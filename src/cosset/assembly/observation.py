@@ -3,12 +3,15 @@
 from typing import TYPE_CHECKING
 
 from cosset.assembly.ground import Ground
+from cosset.assembly.topics import Topics
 from cosset.clock import Clock
 from cosset.services.cloudwatch.watch import AlarmWatch, Keeper
+from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
     from cosset.invocation.push import Push
     from cosset.services.cloudwatch.alarm_actions import ActionWorker, AlarmTargets
+    from cosset.services.cloudwatch.alarm_messages import Notice
     from cosset.services.cloudwatch.evaluation import Evaluator
 
 
@@ -21,7 +24,34 @@ class AlarmKeeper:
         self.stop_actions = worker.stop
 
 
-def make_alarm_watch(ground: Ground, push: "Push", clock: Clock) -> AlarmWatch:
+class TopicTarget:
+    """Implements services/cloudwatch's AlarmTarget with topics, by their own policies."""
+
+    principal = "cloudwatch.amazonaws.com"
+    _never = frozenset({"AuthorizationError", "NotFound", "InvalidParameter"})
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    async def take(self, notice: "Notice") -> None:
+        from cosset.services.cloudwatch.alarm_actions import ActionRefusedError
+
+        try:
+            await self._topics.publisher().publish(
+                notice.action_arn,
+                notice.message(),
+                principal=self.principal,
+                source_arn=notice.alarm_arn,
+                source_account=notice.account,
+                subject=notice.subject(),
+            )
+        except ServiceError as error:
+            if error.code in self._never:
+                raise ActionRefusedError(error.message) from error
+            raise
+
+
+def make_alarm_watch(ground: Ground, push: "Push", topics: Topics, clock: Clock) -> AlarmWatch:
     """Nothing that evaluates is imported before there is an alarm."""
 
     def make() -> Keeper:
@@ -32,15 +62,16 @@ def make_alarm_watch(ground: Ground, push: "Push", clock: Clock) -> AlarmWatch:
 
         queue = DurableQueue(ground.store, ACTIONS_QUEUE, clock)
         evaluator = Evaluator(ground.store, ground.metrics, queue, clock)
-        return AlarmKeeper(evaluator, ActionWorker(ground.store, make_alarm_targets(push), clock))
+        return AlarmKeeper(evaluator, ActionWorker(ground.store, make_alarm_targets(push, topics), clock))
 
     return AlarmWatch(ground.store, clock, make)
 
 
-def make_alarm_targets(push: "Push") -> "AlarmTargets":
+def make_alarm_targets(push: "Push", topics: Topics) -> "AlarmTargets":
     """Where alarms may lead. A service that takes notices is added here."""
     from cosset.services.cloudwatch.alarm_actions import AlarmTargets, FunctionTarget
 
     targets = AlarmTargets()
     targets.serve("lambda", FunctionTarget(push))
+    targets.serve("sns", TopicTarget(topics))
     return targets
