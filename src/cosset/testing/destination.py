@@ -1,16 +1,17 @@
-"""A destination that keeps what it is given, for tests of asynchronous invocations: the double of SQS, SNS and so on.
+"""Destinations that keep what they are given, for tests of asynchronous invocations: doubles of the services.
 
-Put it where the real service would stand: `destinations.serve("sqs", RecordingDestination())`.
+Put one where the real service would stand: `destinations.serve("sqs", RecordingDestination())`.
 """
 
 from collections.abc import Collection
 
+from cosset.invocation.destination_shapes import BusEvent, name_object, write_bus_event
 from cosset.invocation.destinations import Delivery, DeliveryRefusedError
 from cosset.wire.errors import ServiceError
 
 
 class RecordingDestination:
-    """Implements invocation.destinations.Destination.
+    """Implements invocation.destinations.Destination, as a queue.
 
     Args:
         missing: ARNs that are not there: not to be configured, and refused for good when something comes for them.
@@ -34,3 +35,29 @@ class RecordingDestination:
             self._failures -= 1
             raise ServiceError("ServiceUnavailable", "The destination is not there for a moment.", status=503)
         self.taken.append(delivery)
+
+
+class RecordingTopic(RecordingDestination):
+    """As a topic."""
+
+    action = "sns:Publish"
+
+
+class RecordingBus(RecordingDestination):
+    """As an event bus: `events` are what rules would see."""
+
+    action = "events:PutEvents"
+
+    @property
+    def events(self) -> list[BusEvent]:
+        return [write_bus_event(delivery) for delivery in self.taken]
+
+
+class RecordingBucket(RecordingDestination):
+    """As a bucket: `objects` by key, each once however often it came."""
+
+    action = "s3:PutObject"
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        return {name_object(delivery): delivery.body for delivery in self.taken}
