@@ -51,7 +51,7 @@ def parse_policy(text: str) -> PolicyDocument:
         MalformedPolicyError: it is no policy.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise MalformedPolicyError("This policy contains invalid Json") from None
     if not isinstance(document, dict) or not set(document) <= _DOCUMENT_FIELDS or "Statement" not in document:
@@ -65,6 +65,14 @@ def parse_policy(text: str) -> PolicyDocument:
         raise MalformedPolicyError("Syntax errors in policy.")
     _refuse_repeated_sids(statements)
     return PolicyDocument(version, tuple(_statement(each) for each in statements))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that comes twice says two things: readers would differ in which counts. As in IAM, neither does."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedPolicyError("Syntax errors in policy.")
+    return found
 
 
 def parse_identity_policy(text: str) -> PolicyDocument:

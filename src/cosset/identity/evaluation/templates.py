@@ -99,8 +99,8 @@ def split_template(template: Template, separator: str, limit: int) -> list[Templ
 def make_matcher(pieces: Resolved, *, ignore_case: bool = False) -> Matcher:
     """Does a whole value match?"""
     if ignore_case:
-        folded = make_matcher(tuple(piece.lower() if isinstance(piece, str) else piece for piece in pieces))
-        return lambda value: folded(value.lower())
+        folded = make_matcher(tuple(_folded(piece) if isinstance(piece, str) else piece for piece in pieces))
+        return lambda value: folded(_folded(value))
     if pieces == (Wildcard.RUN,):
         return lambda value: True
     if all(isinstance(piece, str) for piece in pieces):
@@ -108,6 +108,11 @@ def make_matcher(pieces: Resolved, *, ignore_case: bool = False) -> Matcher:
         return lambda value: value == text
     matches = re.compile(_regex(pieces), re.DOTALL).fullmatch
     return lambda value: matches(value) is not None
+
+
+def _folded(text: str) -> str:
+    """Beyond ASCII letters are themselves: the Kelvin sign is no k."""
+    return text.lower() if text.isascii() else text
 
 
 def _parse_variable(match: re.Match[str]) -> Piece:

@@ -19,6 +19,7 @@ from cosset.services.iam.policy_book import PolicyBook, attached_arns
 from cosset.services.iam.records import Group, Role, User, find_group, find_role, find_user, groups_of
 from cosset.services.iam.server_certificates import ServerCertificate, find_server_certificate
 from cosset.services.iam.tables import inline_policies
+from cosset.services.iam.trusted_ids import resolve_trust
 from cosset.store.database import Store, Transaction
 
 _CARRIERS = (PrincipalKind.USER, PrincipalKind.ROLE, PrincipalKind.FEDERATED)
@@ -48,7 +49,7 @@ class CarriedPolicies:
             identity=(*self._carried(tx, owner.account, kind, owner.name), *by_group),
             boundary=None if boundary is None else self._managed(tx, owner.account, boundary),
             session=self._session(tx, principal),
-            tags={**owner.tags, **dict(principal.session.tags)},
+            tags=_merged(owner.tags, dict(principal.session.tags)),
         )
 
     def _carried(self, tx: Transaction, account: str, kind: OwnerKind, name: str) -> list[PolicyText]:
@@ -90,7 +91,8 @@ class RoleTrust:
         trust: tuple[PolicyText, ...] = ()
         tags = {}
         if role is not None and role.arn == resource:
-            trust, tags = (PolicyText(role.arn, role.trust_policy),), dict(role.tags)
+            resolved = await self._store.read(lambda tx: resolve_trust(tx, role))
+            trust, tags = (PolicyText(role.arn, resolved.trust_policy),), dict(role.tags)
         elif self._dev:
             trust = (PolicyText(resource, _trusting({"AWS": account} if here else "*")),)
         return ResourceFacts(trust, tag_context(tags, "iam"), must_allow=True, layer=Layer.TRUST)
@@ -131,6 +133,12 @@ _FINDERS: Mapping[
     "instance-profile": find_instance_profile,
     "server-certificate": find_server_certificate,
 }
+
+
+def _merged(tags: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:
+    """A session's tags take the place of its role's. Keys are the same without regard to case."""
+    taken = {key.lower() for key in over}
+    return {key: value for key, value in tags.items() if key.lower() not in taken} | dict(over)
 
 
 def _trusting(principal: dict[str, str] | str) -> str:

@@ -1,5 +1,6 @@
 """The role operations: make, show, change and delete roles, and the trust policy that says who may assume them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -22,6 +23,7 @@ from cosset.services.iam.records import CHANGES, Role, find_role, role_of
 from cosset.services.iam.requirements import on_everything, on_new, on_role
 from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full, role_in_list, tags_shown
 from cosset.services.iam.tables import instance_profiles, roles
+from cosset.services.iam.trusted_ids import forget_trusted_ids, keep_trusted_ids, resolve_trust
 from cosset.services.iam.trusted_principals import refuse_unknown_principals
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
@@ -59,20 +61,21 @@ class Roles:
                 self._need_boundary(tx, role.account, role.permissions_boundary)
             refuse_unknown_principals(tx, role.account, trust)
             add_role(tx, role)
+            keep_trusted_ids(tx, role.unique_id, trust)
 
         await self._store.write(work)
         return {"Role": role_as_created(role) | tags_shown(role.tags)}
 
     @operation("GetRole", on_role("GetRole"))
     async def get_role(self, ctx: Context, params: Params) -> Result:
-        role = await self._store.read(lambda tx: need_role(tx, ctx.account, params["RoleName"]))
+        role = await self._store.read(lambda tx: resolve_trust(tx, need_role(tx, ctx.account, params["RoleName"])))
         return {"Role": role_in_full(role)}
 
     @operation("ListRoles", on_everything("ListRoles", "role/"))
     async def list_roles(self, ctx: Context, params: Params) -> Result:
         prefix = params.get("PathPrefix", "/")
         query = select(roles).where(roles.c.account == ctx.account)
-        found = await self._store.read(lambda tx: [role_of(row) for row in tx.execute(query)])
+        found = await self._store.read(lambda tx: [resolve_trust(tx, role_of(row)) for row in tx.execute(query)])
         matching = [role for role in found if role.path.startswith(prefix)]
         return page("Roles", matching, lambda role: role.name.lower(), role_in_list, params)
 
@@ -95,12 +98,11 @@ class Roles:
     async def update_assume_role_policy(self, ctx: Context, params: Params) -> None:
         trust = _read_trust(params["PolicyDocument"])
 
-        def check(tx: Transaction) -> None:
-            need_modifiable_role(tx, ctx.account, params["RoleName"])
+        def meant(tx: Transaction, role: Role) -> None:
             refuse_unknown_principals(tx, ctx.account, trust)
+            keep_trusted_ids(tx, role.unique_id, trust)
 
-        await self._store.read(check)
-        await self._change(ctx, params, {"trust_policy": params["PolicyDocument"]})
+        await self._change(ctx, params, {"trust_policy": params["PolicyDocument"]}, meant)
 
     @operation("PutRolePermissionsBoundary", on_role("PutRolePermissionsBoundary"))
     async def put_role_permissions_boundary(self, ctx: Context, params: Params) -> None:
@@ -126,10 +128,18 @@ class Roles:
         if self._policies.find(tx, account, arn) is None:
             raise not_attachable(arn)
 
-    async def _change(self, ctx: Context, params: Params, changes: dict[str, Any]) -> Role:
+    async def _change(
+        self,
+        ctx: Context,
+        params: Params,
+        changes: dict[str, Any],
+        besides: Callable[[Transaction, Role], None] | None = None,
+    ) -> Role:
         def work(tx: Transaction) -> Role:
             role = need_modifiable_role(tx, ctx.account, params["RoleName"])
             mine = (roles.c.account == ctx.account, roles.c.name_key == role.name.lower())
+            if besides is not None:
+                besides(tx, role)
             if changes:
                 tx.execute(update(roles).where(*mine).values(**changes))
                 tx.announce(CHANGES, ctx.account)
@@ -164,6 +174,7 @@ def add_role(tx: Transaction, role: Role) -> None:
 
 
 def remove_role(tx: Transaction, role: Role) -> None:
+    forget_trusted_ids(tx, role.unique_id)
     tx.execute(delete(roles).where(roles.c.account == role.account, roles.c.name_key == role.name.lower()))
     tx.announce(CHANGES, role.account)
 

@@ -69,6 +69,16 @@ roles = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
+# Whom a role's trust policy meant when it was set: a successor of the same name is somebody else, as on AWS.
+trusted_ids = Table(
+    "iam_trusted_ids",
+    metadata,
+    Column("role_id", String(32), primary_key=True),
+    # As the policy names it.
+    Column("principal", String(700), primary_key=True),
+    Column("unique_id", String(32), nullable=False),
+)
+
 policies = Table(
     "iam_policies",
     metadata,
