@@ -32,9 +32,16 @@ def access_denied(
 
     A caller without credentials is called anonymous, as AWS calls it.
     """
-    said = action.lower() if action.startswith("sqs:") else action  # so does SQS, in all its refusals
+    said = _said(action)
     sentence = f"User: {principal.arn or 'anonymous'} is not authorized to perform: {said} on resource: {resource}"
     if action not in _WITHOUT_REASON:
         sentence += f" {decision.reason(said)}"
     code, status = _CODES.get(service or action.partition(":")[0], _DEFAULT_CODE)
     return ServiceError(code, sentence, status=status)
+
+
+def _said(action: str) -> str:
+    """SQS writes actions small in all its refusals, SNS itself in capitals."""
+    if action.startswith("sqs:"):
+        return action.lower()
+    return f"SNS:{action[4:]}" if action.startswith("sns:") else action
