@@ -266,10 +266,10 @@ def test_dashboards(cloudwatch: Any) -> None:
     assert error_of(caught)[0] == "InvalidParameterInput"
 
 
-def test_metric_streams_are_kept(cloudwatch: Any) -> None:
+def test_metric_streams_are_kept(server: CossetServer, cloudwatch: Any) -> None:
     name = f"stream-{uuid.uuid4()}"
     arns = {"FirehoseArn": "arn:aws:firehose:us-east-1:111111111111:deliverystream/s"}
-    arns["RoleArn"] = "arn:aws:iam::111111111111:role/r"
+    arns["RoleArn"] = f"arn:aws:iam::{server.account}:role/r"
     made = cloudwatch.put_metric_stream(Name=name, OutputFormat="json", **arns)
     assert made["Arn"].endswith(f":metric-stream/{name}")
     found = cloudwatch.get_metric_stream(Name=name)

@@ -22,7 +22,8 @@ _SHOWN = ("IncludeFilters", "ExcludeFilters", "FirehoseArn", "RoleArn", "OutputF
 
 
 def _putting(ctx: Context, params: Params) -> Sequence[Requirement]:
-    return [*on_streams("PutMetricStream")(ctx, params), Requirement("iam:PassRole", str(params["RoleArn"]))]
+    passed = {"iam:PassedToService": "streams.metrics.cloudwatch.amazonaws.com"}
+    return [*on_streams("PutMetricStream")(ctx, params), Requirement("iam:PassRole", str(params["RoleArn"]), passed)]
 
 
 class MetricStreams:
