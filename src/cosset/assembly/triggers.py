@@ -13,6 +13,7 @@ from cosset.functions.registry import Functions
 from cosset.invocation.deliveries import Deliveries
 from cosset.invocation.dispatcher import Dispatcher
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall
+from cosset.observe.mapping_metrics import MappingMetrics
 from cosset.store.queue import DurableQueue
 from cosset.triggers import records
 from cosset.triggers.metrics import ITERATOR_AGE
@@ -63,8 +64,13 @@ class Triggers:
         if not await self._ground.store.read(records.has_any):
             await self._changed.wait()
         if not self._is_stopping:
-            self._engine = self._make()
-            await self._engine.serve()
+            counts = MappingMetrics(self._ground.metrics, self._clock)
+            self._engine = self._make(counts)
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(counts.serve(), name="mapping-counts")
+                await self._engine.serve()
+                writing.cancel()
+            await counts.flush()
 
     async def stop(self, timeout_s: float) -> None:
         """Fetches nothing more; waits for the batches under way, at most this long."""
@@ -72,7 +78,7 @@ class Triggers:
         if self._engine is not None:
             await self._engine.stop(timeout_s)
 
-    def _make(self) -> "TriggerEngine":
+    def _make(self, counts: MappingMetrics) -> "TriggerEngine":
         from cosset.triggers.engine import Surroundings, TriggerEngine
 
         ground = self._ground
@@ -85,19 +91,22 @@ class Triggers:
             outbox=Deliveries(DurableQueue(ground.store, DELIVERY_QUEUE, self._clock)),
             logs=ground.logs,
             clock=self._clock,
-            metrics=MappingMeter(ground.meter),
+            metrics=MappingMeter(ground.meter, counts),
         )
         return TriggerEngine(around)
 
 
 class MappingMeter:
-    """Implements triggers.metrics.TriggerMetrics over what is measured of functions."""
+    """Implements triggers.metrics.TriggerMetrics: ages are the function's, counts of events the mapping's."""
 
-    def __init__(self, meter: FunctionMeter) -> None:
+    def __init__(self, meter: FunctionMeter, counts: MappingMetrics) -> None:
         self._meter = meter
+        self._counts = counts
 
     def record(self, mapping: EventSourceMapping, name: str, value: float) -> None:
         if name == ITERATOR_AGE:
             function = mapping.function
             call = MeteredCall(function.key.account, function.key.region, function.key.name, function.qualifier)
             self._meter.measure(call, FunctionMetric.ITERATOR_AGE, value)
+        else:
+            self._counts.count(mapping.account, mapping.region, mapping.uuid, name, value)

@@ -139,7 +139,7 @@ class TriggerEngine:
                 await self._start(mapping)
         settling = [mapping.settles_at_ms for mapping in mappings if mapping.settles_at_ms > now_ms]
         waits_s = [(min(settling) - now_ms) / 1000] if settling else []
-        if self._around.store.shared and len(self._running) < len(wanted):
+        if self._leases.are_shared and len(self._running) < len(wanted):
             waits_s.append(LOOK_S)
         return min(waits_s, default=None)
 

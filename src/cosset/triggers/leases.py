@@ -33,6 +33,11 @@ class Leases:
         self._owner = owner
         self._shared = store.shared if shared is None else shared
 
+    @property
+    def are_shared(self) -> bool:
+        """Whether there may be other nodes."""
+        return self._shared
+
     async def take(self, name: str) -> bool:
         """Whether it is this node's now: it was free, past its end, or this node's already."""
         if not self._shared:
