@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups, egress, images
+from cosset.environments.launcher import cgroups, egress, images, slirp
 from cosset.runtimes.sealing import filter as seccomp
 from cosset.runtimes.sealing import kernel
 
@@ -156,10 +156,18 @@ def _layers() -> Finding:
 
 def _egress(*, is_wanted: bool) -> Finding:
     try:
+        if os.geteuid() != 0:
+            slirp.check()
+            detail = (
+                "Functions can be let to the internet: --egress, by slirp4netns. Addresses that the host gets later"
+            )
+            detail += " are in reach of environments that are there already."
+            return Finding("egress", Level.WEAKER, detail, "Start Cosset as root.")
         other = egress.foreign_firewall(egress.check())
     except egress.EgressError as error:
         level = Level.MISSING if is_wanted else Level.WEAKER
-        return Finding("egress", level, f"Functions cannot be let to the internet: {error}.", "See there.")
+        fix = "Install or allow that, or start as root." if os.geteuid() else "Install or switch on what it says."
+        return Finding("egress", level, f"Functions cannot be let to the internet: {error}.", fix)
     if other is not None:
         detail = f"The firewall table `{other}` drops what is forwarded, and no rule of Cosset's can override it."
         return Finding("egress", Level.WEAKER, detail, 'Accept there what comes from "cosset*", and answers to it.')

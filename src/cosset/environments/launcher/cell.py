@@ -47,6 +47,7 @@ class Cell:
     pipe_fds: list[int] = field(default_factory=list)
     pid: int = 0
     pidfd: int = -1
+    link_fd: int | None = None
     ending: dict[str, Any] | None = None
     failure: str | None = None
     is_killed: bool = False
@@ -84,6 +85,9 @@ class Cell:
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
+        if self.link_fd is not None:
+            os.close(self.link_fd)
+            self.link_fd = None
         self.channel.close()
         close_all(self.listener_fds + self.pipe_fds + self.request_fds)
 

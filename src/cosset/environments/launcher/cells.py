@@ -48,7 +48,7 @@ class Cells:
         groups: cgroups.Cgroups,
         first_uid: int,
         min_free_bytes: int,
-        way_out: egress.Egress | None,
+        way_out: egress.WayOut | None,
         prepared: Callable[[Cell], None],
         started: Callable[[Cell], None],
         ended: Callable[[Cell, bool], None],
@@ -187,7 +187,7 @@ class Cells:
         cell.stage = Stage.PREPARED
         if self._way_out is not None:
             try:
-                self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
+                cell.link_fd = self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
             except OSError as error:
                 self._fail(cell, str(error))
                 return
@@ -205,7 +205,7 @@ class Cells:
             assignment = {
                 "code": request.code,
                 "layers": request.layers,
-                "network": self._network_of(cell) if request.has_egress else None,
+                "network": self._network_of(cell, request),
                 "scratch": None if cell.image is not None else cell.name,
                 "uid": cell.uid,
                 "environment": request.environment,
@@ -223,12 +223,8 @@ class Cells:
         if cell.image is not None:
             cell.image.let_go_of_loop()
 
-    def _network_of(self, cell: Cell) -> list[str] | None:
-        """What the environment needs to know to set up its end: interface, address, gateway."""
-        if self._way_out is None:
-            return None
-        address = self._way_out.address(cell.slot)
-        return [egress.INSIDE, address.inside, address.gateway]
+    def _network_of(self, cell: Cell, request: requests.Spawn) -> dict[str, str] | None:
+        return None if self._way_out is None else self._way_out.network(cell.slot, has_egress=request.has_egress)
 
     def _exchange_disk(self, cell: Cell, disk_mb: int) -> int | None:
         """A prepared environment has a disk of the usual size; for another one a descriptor of another disk."""

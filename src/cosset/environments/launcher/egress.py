@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cosset.runtimes.sealing import netlink
 
@@ -24,7 +25,8 @@ _ADDRESSES_A_BLOCK = 4096
 _LINGER_S = 5.0
 INSIDE = "eth0"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-_REFUSED = (
+PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin"
+REFUSED = (
     "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24,"
     " 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 224.0.0.0/3"
 )
@@ -74,23 +76,27 @@ class Address:
 
 
 def check() -> str:
-    """The path of nft, where egress can be given at all.
+    """The path of nft, where root can give egress at all.
 
     Raises: EgressError.
     """
-    if os.geteuid() != 0:
-        raise EgressError("egress needs root")
-    nft = shutil.which("nft", path="/usr/sbin:/sbin:" + os.environ.get("PATH", ""))
-    if nft is None:
-        raise EgressError("egress needs nft (package nftables)")
+    nft = find_nft()
     if _FORWARDING.read_text().strip() != "1":
         raise EgressError("egress needs forwarding: sysctl -w net.ipv4.ip_forward=1")
     return nft
 
 
+def find_nft() -> str:
+    """Raises: EgressError."""
+    nft = shutil.which("nft", path=f"{PROGRAMS}:{os.environ.get('PATH', '')}")
+    if nft is None:
+        raise EgressError("egress needs nft (package nftables)")
+    return nft
+
+
 def foreign_firewall(nft: str) -> str | None:
     """A chain of somebody else's that drops what is forwarded: no rule of ours can override it."""
-    code, listing = _run(nft, "list chains")
+    code, listing = run_nft(nft, "list chains")
     table = ""
     for line in listing.splitlines() if code == 0 else ():
         if line.startswith("table "):
@@ -100,8 +106,37 @@ def foreign_firewall(nft: str) -> str | None:
     return None
 
 
+class WayOut(Protocol):
+    """How a launcher lets its environments to the internet."""
+
+    def attach(self, slot: int, pid: int, pidfd: int) -> int | None:
+        """Gives the network namespace of this process, which is not the host's, what it needs. The answer is a
+        descriptor that must be open as long as it is to have it.
+
+        Raises: OSError.
+        """
+        ...
+
+    def network(self, slot: int, *, has_egress: bool) -> dict[str, str] | None:
+        """What the environment's init has to do: set its `interface` up with `address` and `gateway`, or without these
+        take it down."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_namespace(pid: int, pidfd: int) -> int:
+    """Raises: OSError, when it has ended, or has no network namespace of its own."""
+    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    is_dead = bool(select.select([pidfd], [], [], 0)[0])  # then the pid may be another's
+    if is_dead or os.fstat(namespace).st_ino == os.stat("/proc/self/ns/net").st_ino:
+        os.close(namespace)
+        raise ProcessLookupError("it ended before it had a network")
+    return namespace
+
+
 class Egress:
-    """The rules of one launcher, from `open` to `close`.
+    """A WayOut of root. The rules of one launcher, from `open` to `close`.
 
     Args:
         block: of addresses, which no other launcher has.
@@ -118,33 +153,35 @@ class Egress:
         self._key = key
         self._first = _FIRST + block * _ADDRESSES_A_BLOCK
         self._wait_for_the_dead()
-        elements = f"elements = {{ {', '.join(_networks(allowed))} }}" if allowed else ""
         rules = _RULES.format(
             table=table_name(key),
             own=self._own,
-            refused=_REFUSED,
-            allowed=elements,
+            refused=REFUSED,
+            allowed=elements(allowed),
             range=f"{self._first}/{32 - (_ADDRESSES_A_BLOCK - 1).bit_length()}",
         )
-        code, output = _run(self._nft, rules)
+        code, output = run_nft(self._nft, rules)
         if code != 0:
             raise EgressError(f"nft takes no rules: {output.strip().splitlines()[0] if output.strip() else code}")
 
-    def attach(self, slot: int, pid: int, pidfd: int) -> None:
-        """Gives the network namespace of this process, which is not the host's, its interface, still down.
+    def attach(self, slot: int, pid: int, pidfd: int) -> int | None:
+        """Its interface, still down.
 
         Raises: OSError.
         """
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        namespace = open_namespace(pid, pidfd)
         try:
-            is_dead = bool(select.select([pidfd], [], [], 0)[0])  # then the pid may be another's
-            if is_dead or os.fstat(namespace).st_ino == os.stat("/proc/self/ns/net").st_ino:
-                raise ProcessLookupError("it ended before it had a network")
             name = f"{self._own}{slot:x}"
             netlink.add_pair(name, INSIDE, namespace)
             netlink.add_address(name, self.address(slot).gateway)
         finally:
             os.close(namespace)
+        return None
+
+    def network(self, slot: int, *, has_egress: bool) -> dict[str, str] | None:
+        address = self.address(slot)
+        up = {"interface": INSIDE, "address": address.inside, "gateway": address.gateway}
+        return up if has_egress else None
 
     def address(self, slot: int) -> Address:
         return Address(inside=str(self._first + 2 * slot + 1), gateway=str(self._first + 2 * slot))
@@ -163,9 +200,9 @@ class Egress:
 
 def remove_rules(key: str) -> None:
     """Of a launcher that has ended, if it had any."""
-    nft = shutil.which("nft", path="/usr/sbin:/sbin:" + os.environ.get("PATH", ""))
+    nft = shutil.which("nft", path=PROGRAMS)
     if nft is not None and os.geteuid() == 0:
-        _run(nft, f"add table inet {table_name(key)}\ndelete table inet {table_name(key)}")
+        run_nft(nft, f"add table inet {table_name(key)}\ndelete table inet {table_name(key)}")
 
 
 def table_name(key: str) -> str:
@@ -177,6 +214,14 @@ def check_networks(allowed: Sequence[str]) -> None:
     _networks(allowed)
 
 
+def elements(allowed: Sequence[str]) -> str:
+    """As a set of nft's takes them.
+
+    Raises: EgressError.
+    """
+    return f"elements = {{ {', '.join(_networks(allowed))} }}" if allowed else ""
+
+
 def _networks(texts: Sequence[str]) -> list[str]:
     try:
         return [str(ipaddress.IPv4Network(text)) for text in texts]
@@ -184,7 +229,7 @@ def _networks(texts: Sequence[str]) -> list[str]:
         raise EgressError(f"egress-allow: {error}") from None
 
 
-def _run(nft: str, commands: str) -> tuple[int, str]:
+def run_nft(nft: str, commands: str) -> tuple[int, str]:
     """Its exit code and what it printed, both ways."""
     given, said = os.memfd_create("rules", os.MFD_CLOEXEC), os.memfd_create("said", os.MFD_CLOEXEC)
     try:

@@ -48,7 +48,7 @@ class Launcher:
         server_uid: int,
         on_message: Callable[[dict[str, Any]], None],
         min_free_mb: int = 0,
-        way_out: egress.Egress | None = None,
+        way_out: egress.WayOut | None = None,
         unavailable: str | None = None,
     ) -> None:
         self._server, self._server_uid = server, server_uid

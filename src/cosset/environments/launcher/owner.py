@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cosset.environments.launcher import egress, run_folder
+from cosset.environments.launcher import egress, run_folder, slirp
 from cosset.environments.launcher.launcher import Launcher, make_groups
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import OwnerError, RunFolder
@@ -78,7 +78,10 @@ def serve_launcher(
 def _check_egress(allowed: Sequence[str]) -> None:
     """Before anything is forked."""
     try:
-        egress.check()
+        if os.geteuid() == 0:
+            egress.check()
+        else:
+            slirp.check()
         egress.check_networks(allowed)
     except egress.EgressError as error:
         raise OwnerError(f"{error}. Or start without --egress.") from error
@@ -217,7 +220,7 @@ def _launcher(
     first_uid = folder.reserve_uids() if has_uids else 0
     unavailable = None if has_uids else _enter_user_namespace()
     groups = make_groups(folder)
-    way_out = None if egress_to is None else folder.open_egress(egress_to)
+    way_out = None if egress_to is None else _open_egress(folder, egress_to, has_uids=has_uids)
     return Launcher(
         control,
         loop,
@@ -231,6 +234,16 @@ def _launcher(
         way_out=way_out,
         unavailable=unavailable,
     )
+
+
+def _open_egress(folder: RunFolder, allowed: Sequence[str], *, has_uids: bool) -> egress.WayOut:
+    """Raises: OwnerError."""
+    if has_uids:
+        return folder.open_egress(allowed)
+    try:
+        return slirp.SlirpEgress(*slirp.check(), allowed)
+    except egress.EgressError as error:
+        raise OwnerError(str(error)) from error
 
 
 def _enter_user_namespace() -> str | None:

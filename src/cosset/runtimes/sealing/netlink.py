@@ -42,9 +42,12 @@ def add_address(name: str, address: str) -> None:
     _ask([_new_address(socket.if_nametoindex(name), address)])
 
 
-def configure(name: str, address: str, gateway: str) -> None:
-    """An interface of this namespace, from nothing to the way out."""
-    index = socket.if_nametoindex(name)
+def arrange(interface: str, address: str = "", gateway: str = "") -> None:
+    """An interface of this namespace, from nothing to the way out; without an address: down, for good."""
+    index = socket.if_nametoindex(interface)
+    if not address:
+        _ask([(_NEWLINK, 0, _link_head(index, 0, change=_IFF_UP))])
+        return
     route = struct.pack("BBBBBBBBI", socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTOCOL_BOOT, 0, _TYPE_UNICAST, 0)
     route += _attribute(_RTA_GATEWAY, socket.inet_aton(gateway)) + _attribute(_RTA_OIF, struct.pack("I", index))
     up = (_NEWLINK, 0, _link_head(index, _IFF_UP))
@@ -71,8 +74,8 @@ def _ask(requests: Sequence[tuple[int, int, bytes]]) -> None:
                 raise OSError(code, "network: %s" % os.strerror(code))
 
 
-def _link_head(index: int, flags: int) -> bytes:
-    return struct.pack("BxHiII", socket.AF_UNSPEC, 0, index, flags, flags)
+def _link_head(index: int, flags: int, change: int = 0) -> bytes:
+    return struct.pack("BxHiII", socket.AF_UNSPEC, 0, index, flags, flags | change)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

@@ -161,7 +161,7 @@ def furnish(assignment: dict[str, Any], disk: int | None) -> None:
         kernel.unmount("/tmp")
         _mount_disk(disk, assignment["uid"])
     if assignment["network"] is not None:
-        netlink.configure(*assignment["network"])
+        netlink.arrange(**assignment["network"])
     filesystem.add_own_folders(assignment["code"], assignment["layers"], assignment["scratch"])
     if assignment["scratch"] is not None:
         os.chmod("/tmp", 0o1777)
