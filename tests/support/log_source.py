@@ -46,7 +46,7 @@ class StoreLogSource:
             return str(await self.log.at(shard_id, start.timestamp_ms))
         return str(await self.log.begin(shard_id))
 
-    async def read(self, arn: str, shard_id: str, *, after: str, limit: int) -> Page:
+    async def read(self, arn: str, shard_id: str, *, after: str, limit: int, role: str) -> Page:
         self.reads += 1
         found, is_end = await self.log.read(shard_id, after=int(after), limit=limit)
         positions = [str(record.seq) for record in found]

@@ -124,7 +124,13 @@ class ShardReader:
                     if room <= 0:
                         await first_of(self._passed.wait(), self._stopping.wait())
                         continue
-                    page = await self._source.read(self._arn, self._shard_id, after=position, limit=min(READ, room))
+                    page = await self._source.read(
+                        self._arn,
+                        self._shard_id,
+                        after=position,
+                        limit=min(READ, room),
+                        role=await self._caller.role(),
+                    )
                     position = page.position
                     if page.records:
                         await self._take(page.records, page.positions)

@@ -112,8 +112,9 @@ class LogSource(EventSource, Protocol):
         """The position behind which reading begins."""
         ...
 
-    async def read(self, arn: str, shard_id: str, *, after: str, limit: int) -> Page:
-        """The next records, if any; from the oldest there is, when those behind `after` have been dropped by age."""
+    async def read(self, arn: str, shard_id: str, *, after: str, limit: int, role: str) -> Page:
+        """The next records, if any; from the oldest there is, when those behind `after` have been dropped by age.
+        `role` is the function's, which records of Kinesis name."""
         ...
 
     async def wait(self, arn: str, shard_id: str, *, after: str, timeout_s: float) -> None:

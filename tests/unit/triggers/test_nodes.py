@@ -1,0 +1,60 @@
+"""Two nodes over one PostgreSQL: a stream is read by one of them, and by the other from the checkpoint when it ends."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from cosset.store.database import Store
+from cosset.triggers.tables import checkpoints
+from support.clock import ManualClock
+from support.log_source import STREAM, StoreLogSource
+from support.postgres import PostgresServer, running_postgres
+from support.triggers import Bench, mapping, trigger_bench
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+async def reached(bench: Bench, seq: int, step_s: float = 0.0) -> None:
+    for _ in range(3000):
+        found = await bench.store.read(lambda tx: tx.execute(select(checkpoints.c.position)).scalar())
+        if found == str(seq):
+            return
+        await asyncio.sleep(0.005)
+        bench.clock.advance(step_s)
+    raise AssertionError(f"the checkpoint never came to {seq}")
+
+
+def test_a_stream_goes_on_where_the_other_node_stopped(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def main() -> None:
+        clock, database = ManualClock(), postgres.new_database()
+        stores = [
+            await Store.open(data=tmp_path / name, database=database, clock=clock, min_free_mb=1) for name in "ab"
+        ]
+        try:
+            async with trigger_bench(stores[0], clock) as one, trigger_bench(stores[1], clock) as two:
+                source = StoreLogSource(stores[0], clock)
+                await source.open()
+                one.sources.serve("kinesis", source)
+                two.sources.serve("kinesis", StoreLogSource(stores[1], clock))
+                await source.put("a", "b")
+                await one.put(mapping(STREAM, batch_size=1, starting_position="TRIM_HORIZON"))
+                await reached(one, 2)
+                done = one.function.got + two.function.got
+                assert done == [["a"], ["b"]]
+                has_it, other = (one, two) if one.function.got else (two, one)
+                await has_it.engine.stop(10)
+                await source.put("c")
+                await reached(one, 3, step_s=0.1)
+                assert other.function.got == [["c"]]
+        finally:
+            for store in stores:
+                await store.close()
+
+    asyncio.run(main())
