@@ -1,8 +1,7 @@
 """What only the host's console may do with the keys: by the data folder itself, never over the network.
 
 Who may open the database and read the root key may do it. With SQLite the server must be stopped, since it has the
-folder for itself. Everything is one transaction, or is ended by the next start (`store/sealing.py`). Who calls this has
-imported every table: what is sealed in one that is not known cannot be sealed anew, and so nothing is.
+folder for itself. Everything is one transaction, or is ended by the next start (`store/sealing.py`).
 """
 
 import secrets
@@ -51,6 +50,7 @@ async def recover(settings: Settings, account: str | None, *, is_root_key_lost: 
 @asynccontextmanager
 async def _opened(settings: Settings, *, is_root_key_lost: bool = False) -> AsyncIterator[Store]:
     assert settings.data is not None
+    assert EVERY_TABLE
     assert EVERY_TABLE
     if settings.database is None and not (settings.data / "cosset.db").exists():
         raise StoreError(f"There is no database in {settings.data}: has a server run there?")

@@ -145,4 +145,5 @@ def make_door(
             PlainRoute("POST", OWN_PATH, make_own_operations(settings, ground, authorizer, clock).answer),
         ],
         urls=urls,
+        uses=ground.uses,
     )

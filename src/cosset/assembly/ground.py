@@ -17,6 +17,7 @@ from cosset.services.iam.directory import IamDirectory
 from cosset.services.iam.held_policies import CarriedPolicies, IamResources, RoleTrust
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES as IAM_CHANGES
+from cosset.services.iam.uses import UseLog
 from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
@@ -41,6 +42,7 @@ class Ground:
     meter: MetricBuffer
     access_book: AccessBook
     access_log: AccessLog
+    uses: UseLog
 
 
 async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
@@ -66,8 +68,11 @@ async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clo
     meter.start()
     stack.push_async_callback(meter.close)
     directory = IamDirectory(store, clock, dev=settings.dev)
+    uses = UseLog(store, clock)
+    uses.start()
+    stack.push_async_callback(uses.close)
     book = AccessBook()
-    return Ground(data, store, segments, directory, logs, metrics, meter, book, AccessLog(store, book, clock))
+    return Ground(data, store, segments, directory, logs, metrics, meter, book, AccessLog(store, book, clock), uses)
 
 
 def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:

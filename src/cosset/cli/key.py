@@ -107,7 +107,6 @@ def _settings(flags: dict[str, Any]) -> Settings:
 def _run(settings: Settings, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """As the owner of the data folder: what root would make there the server could not use, and a link that the server
     laid there leads root nowhere."""
-    import cosset.node  # noqa: F401 -- every table
     from cosset.environments.launcher import owner
     from cosset.store.errors import StoreError
 

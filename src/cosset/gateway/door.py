@@ -25,7 +25,7 @@ from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.evaluation.context import CallContext
-from cosset.identity.ports import Authorizer, KeyDirectory
+from cosset.identity.ports import Authorizer, KeyDirectory, UseNotes
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import AnyService, Context
 from cosset.settings import Settings
@@ -91,6 +91,7 @@ class Door:
         urls: FunctionUrlGate | None = None,
         catalogue: Catalogue | None = None,
         new_request_id: Callable[[], str] | None = None,
+        uses: UseNotes | None = None,
     ) -> None:
         self._router = Router(services, catalogue or Catalogue())
         self._keys = keys
@@ -104,6 +105,7 @@ class Door:
         self._bodies = BodyReader(min(settings.max_body_mb * 1024 * 1024, AWS_MAX_REQUEST_BYTES))
         self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
         self._new_request_id = new_request_id or RequestIds()
+        self._uses = uses
 
     def read_model(self, service: str) -> None:
         """Reads a served service's model before its first call; may run in a thread."""
@@ -241,6 +243,9 @@ class Door:
             self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
             await self._prove(call, claim, declared, secret)
         call.principal = key.principal
+        if self._uses is not None:
+            now_ms = self._clock.now_ms()
+            self._uses.used(claim.access_key_id, key.principal, claim.service, claim.region, now_ms)
 
     async def _prove(self, call: _Call, claim: Claim, declared: str, secret: str) -> None:
         """A body whose hash or chunks are signed: proven now, or as it streams to an operation that streams."""

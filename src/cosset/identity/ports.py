@@ -65,6 +65,12 @@ class Authorizer(Protocol):
         ...
 
 
+class UseNotes(Protocol):
+    """Hears of every call with a key that holds, whatever is decided of it."""
+
+    def used(self, access_key_id: str, principal: Principal, service: str, region: str, now_ms: int) -> None: ...
+
+
 class SessionIssuer(Protocol):
     """Makes temporary credentials of a role (what a function runs with)."""
 

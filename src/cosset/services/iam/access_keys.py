@@ -11,8 +11,9 @@ from cosset.services.iam.owners import need_user
 from cosset.services.iam.paging import page
 from cosset.services.iam.records import CHANGES, User, find_access_key
 from cosset.services.iam.requirements import on_everything, on_user
-from cosset.services.iam.tables import access_keys
+from cosset.services.iam.tables import access_keys, key_uses
 from cosset.services.iam.users import caller_or_named
+from cosset.services.iam.uses import find_key_use
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
@@ -82,11 +83,15 @@ class AccessKeys:
 
     @operation("GetAccessKeyLastUsed", on_everything("GetAccessKeyLastUsed", "user/*"))
     async def get_access_key_last_used(self, ctx: Context, params: Params) -> Result:
-        """Whose the key is. Its uses are not recorded: `N/A`, which is what AWS says of a key without any."""
-        key = await self._store.read(lambda tx: find_access_key(tx, params["AccessKeyId"]))
+        """Whose the key is, and its last use; `N/A` where there was none."""
+        key_id = params["AccessKeyId"]
+        key, use = await self._store.read(lambda tx: (find_access_key(tx, key_id), find_key_use(tx, key_id)))
         if key is None or key.owner.account != ctx.account:
             raise no_such_entity(f"The Access Key with id {params['AccessKeyId']} cannot be found.")
-        return {"UserName": key.owner.name, "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+        last: dict[str, Any] = {"ServiceName": "N/A", "Region": "N/A"}
+        if use is not None:
+            last = {"LastUsedDate": use.used_ms // 1000, "ServiceName": use.service, "Region": use.region}
+        return {"UserName": key.owner.name, "AccessKeyLastUsed": last}
 
     @operation("UpdateAccessKey", on_user("UpdateAccessKey"))
     async def update_access_key(self, ctx: Context, params: Params) -> None:
@@ -101,6 +106,7 @@ class AccessKeys:
     async def delete_access_key(self, ctx: Context, params: Params) -> None:
         def work(tx: Transaction) -> None:
             tx.execute(delete(access_keys).where(*self._need_key(tx, ctx, params)))
+            tx.execute(delete(key_uses).where(key_uses.c.access_key_id == params["AccessKeyId"]))
             tx.announce(CHANGES, ctx.account)
 
         await self._store.write(work)

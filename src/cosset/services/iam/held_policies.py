@@ -43,17 +43,17 @@ class CarriedPolicies:
         if principal.kind not in _CARRIERS or owner is None or owner.arn != arn or not _is_same(principal, owner):
             return HeldPolicies(session=self._session(tx, principal), tags=dict(principal.session.tags))
         groups = groups_of(tx, owner.account, owner.name) if kind == "user" else []
-        by_group = [text for group in groups for text in self._carried(tx, owner.account, "group", group.name)]
+        by_group = [text for group in groups for text in self.carried(tx, owner.account, "group", group.name)]
         boundary = owner.permissions_boundary
         return HeldPolicies(
-            identity=(*self._carried(tx, owner.account, kind, owner.name), *by_group),
-            boundary=None if boundary is None else self._managed(tx, owner.account, boundary),
+            identity=(*self.carried(tx, owner.account, kind, owner.name), *by_group),
+            boundary=None if boundary is None else self.managed(tx, owner.account, boundary),
             session=self._session(tx, principal),
             tags=_merged(owner.tags, dict(principal.session.tags)),
         )
 
-    def _carried(self, tx: Transaction, account: str, kind: OwnerKind, name: str) -> list[PolicyText]:
-        attached = [self._managed(tx, account, arn) for arn in attached_arns(tx, account, kind, name)]
+    def carried(self, tx: Transaction, account: str, kind: OwnerKind, name: str) -> list[PolicyText]:
+        attached = [self.managed(tx, account, arn) for arn in attached_arns(tx, account, kind, name)]
         return [*attached, *_embedded(tx, account, kind, name)]
 
     def _session(self, tx: Transaction, principal: Principal) -> tuple[PolicyText, ...] | None:
@@ -62,9 +62,9 @@ class CarriedPolicies:
         if not grant.is_narrowed:
             return () if principal.kind is PrincipalKind.FEDERATED else None
         documents = [PolicyText("session", text) for text in grant.policies or ()]
-        return (*documents, *(self._managed(tx, principal.account, arn) for arn in grant.policy_arns))
+        return (*documents, *(self.managed(tx, principal.account, arn) for arn in grant.policy_arns))
 
-    def _managed(self, tx: Transaction, account: str, arn: str) -> PolicyText:
+    def managed(self, tx: Transaction, account: str, arn: str) -> PolicyText:
         """The default version. A policy that has gone has no text: that denies, which is the safe side."""
         policy = self._book.find(tx, account, arn)
         versions = [] if policy is None else self._book.versions(tx, account, policy)

@@ -22,9 +22,10 @@ from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES, Role, find_role, role_of
 from cosset.services.iam.requirements import on_everything, on_new, on_role
 from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full, role_in_list, tags_shown
-from cosset.services.iam.tables import instance_profiles, roles
+from cosset.services.iam.tables import entity_uses, instance_profiles, roles
 from cosset.services.iam.trusted_ids import forget_trusted_ids, keep_trusted_ids, resolve_trust
 from cosset.services.iam.trusted_principals import refuse_unknown_principals
+from cosset.services.iam.uses import Use, find_last_use
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 
@@ -68,8 +69,13 @@ class Roles:
 
     @operation("GetRole", on_role("GetRole"))
     async def get_role(self, ctx: Context, params: Params) -> Result:
-        role = await self._store.read(lambda tx: resolve_trust(tx, need_role(tx, ctx.account, params["RoleName"])))
-        return {"Role": role_in_full(role)}
+        def work(tx: Transaction) -> tuple[Role, Use | None]:
+            role = resolve_trust(tx, need_role(tx, ctx.account, params["RoleName"]))
+            return role, find_last_use(tx, role.unique_id)
+
+        role, use = await self._store.read(work)
+        used = {} if use is None else {"LastUsedDate": use.used_ms // 1000, "Region": use.region}
+        return {"Role": role_in_full(role, used)}
 
     @operation("ListRoles", on_everything("ListRoles", "role/"))
     async def list_roles(self, ctx: Context, params: Params) -> Result:
@@ -175,6 +181,7 @@ def add_role(tx: Transaction, role: Role) -> None:
 
 def remove_role(tx: Transaction, role: Role) -> None:
     forget_trusted_ids(tx, role.unique_id)
+    tx.execute(delete(entity_uses).where(entity_uses.c.unique_id == role.unique_id))
     tx.execute(delete(roles).where(roles.c.account == role.account, roles.c.name_key == role.name.lower()))
     tx.announce(CHANGES, role.account)
 

@@ -17,9 +17,11 @@ from cosset.services.iam.access_keys import AccessKeys
 from cosset.services.iam.account import Account
 from cosset.services.iam.attachments import Attachments
 from cosset.services.iam.authorization_details import AuthorizationDetails
+from cosset.services.iam.credential_report import CredentialReport
 from cosset.services.iam.groups import Groups
 from cosset.services.iam.inline_policies import InlinePolicies
 from cosset.services.iam.instance_profiles import InstanceProfiles
+from cosset.services.iam.last_accessed import LastAccessed
 from cosset.services.iam.login_profiles import LoginProfiles
 from cosset.services.iam.mfa_devices import MfaDevices
 from cosset.services.iam.oidc_providers import OidcProviders
@@ -62,6 +64,8 @@ def iam_service(store: Store, clock: Clock, random_bytes: RandomBytes = secrets.
         MfaDevices(store, clock, random_bytes),
         ServerCertificates(store, clock, random_bytes),
         PublicKeys(store, clock, random_bytes),
+        CredentialReport(store, clock),
+        LastAccessed(store, book, clock, random_bytes),
         Simulator(store, book),
     ]
     service = Service.of("iam", parts, validation_code="ValidationError")

@@ -35,9 +35,9 @@ def role_in_list(role: Role) -> dict[str, Any]:
     return shown
 
 
-def role_in_full(role: Role) -> dict[str, Any]:
+def role_in_full(role: Role, last_used: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What GetRole shows. RoleLastUsed is there and empty until a use is recorded."""
-    shown = role_in_list(role) | {"RoleLastUsed": {}} | boundary(role.permissions_boundary)
+    shown = role_in_list(role) | {"RoleLastUsed": last_used or {}} | boundary(role.permissions_boundary)
     return shown | tags_shown(role.tags)
 
 

@@ -239,6 +239,35 @@ credential_reports = Table(
     Column("generated_ms", BigInteger, nullable=False),
 )
 
+access_jobs = Table(
+    "iam_access_jobs",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("account", String(12), nullable=False, index=True),
+    Column("services", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+# The last use of each long-term access key.
+key_uses = Table(
+    "iam_key_uses",
+    metadata,
+    Column("access_key_id", String(128), primary_key=True),
+    Column("service", String(64), nullable=False),
+    Column("region", String(64), nullable=False),
+    Column("used_ms", BigInteger, nullable=False),
+)
+
+# The last use of each service by a user or role, by its unique id.
+entity_uses = Table(
+    "iam_entity_uses",
+    metadata,
+    Column("unique_id", String(32), primary_key=True),
+    Column("service", String(64), primary_key=True),
+    Column("region", String(64), nullable=False),
+    Column("used_ms", BigInteger, nullable=False),
+)
+
 account_aliases = Table(
     "iam_account_aliases",
     metadata,
