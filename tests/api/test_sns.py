@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from cosset.testing.server import CossetServer
 from support.http_endpoint import HttpEndpoint
+from support.queues import make_queue, receive
 
 NESTED = "Filter policy scope MessageAttributes does not support nested filter policy"
 COMPLEX = {"key_a": ["a"] * 8, "key_b": ["b"] * 10, "key_c": ["c"] * 2}
@@ -48,41 +49,6 @@ def queue(sqs: Any, topic: str, request: pytest.FixtureRequest) -> Iterator[tupl
 
 def name_of(request: pytest.FixtureRequest) -> str:
     return "".join(each if each.isalnum() else "-" for each in request.node.name)[:60]
-
-
-def make_queue(sqs: Any, name: str, topic_arn: str, **attributes: str) -> tuple[str, str]:
-    """A queue that the topic may send to: its URL and its ARN."""
-    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    return url, arn
-
-
-def receive(sqs: Any, url: str, count: int = 1) -> list[dict[str, Any]]:
-    """The next messages, which are deleted; waits for them."""
-    found: list[dict[str, Any]] = []
-    for _ in range(20):
-        answer = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            WaitTimeSeconds=5,
-            MessageAttributeNames=["All"],
-            AttributeNames=["All"],
-        )
-        for message in answer.get("Messages", []):
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            found.append(message)
-        if len(found) >= count:
-            return found
-    raise AssertionError(f"only {len(found)} of {count} messages came")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -265,6 +231,17 @@ def test_a_filter_policy_has_limits(
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue[1], Attributes=given)
     opening = "" if sentence.startswith("Filter policy") else "Attributes Reason: "
     assert refusal(caught) == ("InvalidParameter", f"Invalid parameter: {opening}{sentence}")
+
+
+def test_a_filter_policy_is_json(sns: Any, topic: str, queue: tuple[str, str]) -> None:
+    """Recorded: test_subscribe_invalid_filter_policy."""
+    with pytest.raises(ClientError) as caught:
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue[1], Attributes={"FilterPolicy": "invalid"})
+    assert refusal(caught)[1] == (
+        "Invalid parameter: Attributes Reason: FilterPolicy: failed to parse JSON. Unrecognized token 'invalid': was "
+        "expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')\n at [Source: REDACTED "
+        "(`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 8]"
+    )
 
 
 def test_subscribing_again_is_the_same_subscription(sns: Any, topic: str, queue: tuple[str, str]) -> None:

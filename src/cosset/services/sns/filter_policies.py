@@ -16,6 +16,7 @@ _MAX_KEYS = 5
 _MAX_COMBINATIONS = 150
 _MAX_BYTES = 150 * 1024
 _KEPT = 1_000
+_REDACTED = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
 
 
 class FilterPolicies:
@@ -60,7 +61,13 @@ def check_filter_policy(text: str, scope: str, opening: str) -> None:
     try:
         compile_pattern(text, Dialect.SNS)
     except InvalidPatternError as error:
-        raise invalid(f"{opening}FilterPolicy: {error.sentence}") from None
+        sentence = error.sentence
+        if not _is_json(text):
+            # Recorded: test_subscribe_invalid_filter_policy.
+            sentence = "failed to parse JSON. " + sentence.replace(
+                f'[Source: (String)"{text}"', f"[Source: {_REDACTED}"
+            )
+        raise invalid(f"{opening}FilterPolicy: {sentence}") from None
     _check_size(policy or {}, scope, opening)
 
 
@@ -102,6 +109,14 @@ def _read(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return policy if isinstance(policy, dict) else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _event(attributes: Mapping[str, MessageAttribute]) -> dict[str, Any]:
