@@ -146,9 +146,7 @@ def test_last_accessed_details(run: Run) -> None:
 def test_lent_and_unknown_callers_are_not_noted(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         uses = UseLog(bench.iam.store, bench.iam.clock)
-        lent = Principal(
-            PrincipalKind.FEDERATED, bench.account, "arn", "1:x", is_temporary=True, session=SessionGrant()
-        )
+        lent = Principal(PrincipalKind.FEDERATED, bench.account, "arn", "1:x", is_temporary=True)
         uses.used("ASIA", lent, "iam", "us-east-1", 1)
         await uses.flush()
 
