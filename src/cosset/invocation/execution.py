@@ -104,8 +104,10 @@ class Execution:
     async def _settle(self, target: Target, invocation: Invocation, started: _Started, answer: Answer) -> None:
         """Waits for the extensions; then the log tells the end, and the environment is free."""
         try:
-            answer = await started.resident.environment.settle(answer)
-            self._finish(target, invocation, started, answer)
+            final = await started.resident.environment.settle(answer)
+            if self._metering is not None:
+                self._metering.extensions_ran(target, invocation, final.duration_ms - answer.duration_ms)
+            self._finish(target, invocation, started, final)
         except BaseException:
             self._pool.discard(started.resident)
             raise

@@ -85,6 +85,12 @@ class Metering:
             ),
         )
 
+    def extensions_ran(self, target: Target, invocation: Invocation, duration_ms: float) -> None:
+        """They went on for so long after the runtime had answered."""
+        self._meter.measure(
+            call_of(target, invocation), FunctionMetric.POST_RUNTIME_EXTENSIONS_DURATION, max(0.0, duration_ms)
+        )
+
     def refused(self, target: Target, invocation: Invocation, error: ServiceError) -> None:
         """Stopped before it was admitted: a recursive loop."""
         if error.code == "RecursiveInvocationException":

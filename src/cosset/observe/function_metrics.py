@@ -34,6 +34,7 @@ class FunctionMetric(Enum):
     ERRORS = ("Errors", "Count", Scope.EVERYWHERE)
     THROTTLES = ("Throttles", "Count", Scope.EVERYWHERE)
     DURATION = ("Duration", "Milliseconds", Scope.EVERYWHERE)
+    POST_RUNTIME_EXTENSIONS_DURATION = ("PostRuntimeExtensionsDuration", "Milliseconds", Scope.EVERYWHERE)
     CONCURRENT_EXECUTIONS = ("ConcurrentExecutions", "Count", Scope.FUNCTION)
     ACCOUNT_CONCURRENT_EXECUTIONS = ("ConcurrentExecutions", "Count", Scope.ACCOUNT)
     UNRESERVED_CONCURRENT_EXECUTIONS = ("UnreservedConcurrentExecutions", "Count", Scope.ACCOUNT)

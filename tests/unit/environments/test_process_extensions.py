@@ -200,6 +200,17 @@ def test_the_runtime_is_asked_to_end_where_there_are_extensions(given):
     assert told(lines)[-1]["event"]["shutdownReason"] == "spindown"
 
 
+def test_an_extension_that_never_registers_ends_init_in_time(given):
+    spec = given({"silent": "#!/bin/sh\nexec sleep 60\n"}, init_timeout_s=1)
+
+    async def body(tier):
+        with pytest.raises(InitError) as raised:
+            await tier.start(spec, Lines())
+        assert raised.value.status == "timeout"
+
+    in_tier(body)
+
+
 def test_nobody_waits_where_nobody_has_registered(given):
     async def body(tier):
         environment = await tier.start(given({}), Lines())

@@ -318,18 +318,21 @@ def _outlive(channel: socket.socket, runtime: int, supervision: Supervision | No
             if fd == woken:
                 os.read(woken, 512)
             elif fd == channel.fileno():
-                supervision = _be_supervised(channel, runtime)
-                watch.register(supervision.fileno(), select.POLLIN)
+                sock = _hear_launcher(channel)
+                if supervision is None:
+                    supervision = Supervision(sock, runtime, outlives=False)
+                    watch.register(supervision.fileno(), select.POLLIN)
             elif supervision is not None and fd == supervision.fileno() and not supervision.act():
                 watch.unregister(fd)
 
 
-def _be_supervised(channel: socket.socket, runtime: int) -> Supervision:
-    """The one thing that the launcher says after the assignment; otherwise it has gone, and this process with it."""
+def _hear_launcher(channel: socket.socket) -> socket.socket:
+    """The server's socket, the one thing that the launcher says after the assignment; otherwise it has gone, and this
+    process with it."""
     received = messages.receive(channel)
     if received is None or len(received[1]) != 1:
         os._exit(0)
-    return Supervision(socket.socket(fileno=received[1][0]), runtime, outlives=False)
+    return socket.socket(fileno=received[1][0])
 
 
 def _reap() -> list[tuple[int, int]]:
