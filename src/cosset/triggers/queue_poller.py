@@ -63,6 +63,7 @@ class QueuePoller:
         self._tasks: set[asyncio.Task[None]] = set()
         # Received and taken by a filter, but too large for the batch that was made; they begin the next.
         self._left: deque[Record] = deque()
+        self._left_until_s = 0.0
 
     @property
     def under_way(self) -> int:
@@ -123,21 +124,45 @@ class QueuePoller:
     async def _collect(self) -> list[Record]:
         """A batch: full, or all that came within the window after its first message."""
         settings = self._mapping.settings
-        batch, window_s = Batch(settings.batch_size or 1), float(settings.window_s or 0)
+        batch = Batch(settings.batch_size or 1)
+        self._forget_stale()
         batch.fill(self._left)
-        ends_s = self._clock.monotonic_s() + window_s if batch.records else None
+        ends_s = await self._end_of_window() if batch.records else None
         while batch.room and not self._stopping.is_set():
             wait_s = POLL_S if ends_s is None else ends_s - self._clock.monotonic_s()
             if ends_s is not None and wait_s <= 0:
                 break
-            taken = await self._receive(min(batch.room, RECEIVE), wait_s)
+            try:
+                taken = await self._receive(min(batch.room, RECEIVE), wait_s)
+            except ServiceError:
+                self._left.extendleft(reversed(batch.records))
+                raise
+            if taken and not batch.records:
+                self._left_until_s = self._clock.monotonic_s() + await self._hidden_s() - MARGIN_S
             self._left.extend(taken)
             batch.fill(self._left)
             if ends_s is None:
                 if not batch.records:
                     break
-                ends_s = self._clock.monotonic_s() + window_s
+                ends_s = await self._end_of_window()
         return batch.records
+
+    async def _end_of_window(self) -> float:
+        """For a batch whose first message has just come. A window ends in time for the function to have its messages
+        while they are nobody else's."""
+        window_s = float(self._mapping.settings.window_s or 0)
+        if window_s:
+            window_s = min(window_s, await self._hidden_s() / 2)
+        return self._clock.monotonic_s() + window_s
+
+    async def _hidden_s(self) -> float:
+        """For how long a message is nobody else's when it has been received."""
+        return float(await self._source.visibility_s(self._arn) or 0)
+
+    def _forget_stale(self) -> None:
+        """What was left over for too long comes again by itself, and would then be here twice."""
+        if self._left and self._clock.monotonic_s() >= self._left_until_s:
+            self._left.clear()
 
     async def _receive(self, limit: int, wait_s: float) -> list[Record]:
         """What the filters take; the rest is deleted."""
@@ -164,8 +189,7 @@ class QueuePoller:
         wait_s = THROTTLED_S[0]
         while (call := await self._caller.call(records)).outcome is Outcome.LATER:
             self._scaling.failed()
-            hidden_s = float(await self._source.visibility_s(self._arn) or 0)
-            left_s = received_s + hidden_s - MARGIN_S - self._clock.monotonic_s()
+            left_s = received_s + await self._hidden_s() - MARGIN_S - self._clock.monotonic_s()
             if wait_s >= left_s or self._stopping.is_set():
                 return call
             await first_of(self._stopping.wait(), self._clock.sleep(wait_s))

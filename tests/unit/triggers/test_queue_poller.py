@@ -13,6 +13,7 @@ from sqlalchemy import select
 from cosset.invocation.limits import SYNC_PAYLOAD_BYTES
 from cosset.store.database import Store
 from cosset.triggers.tables import progress
+from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.triggers import (
     ACCOUNT,
@@ -94,6 +95,35 @@ def test_an_event_is_no_larger_than_an_invocation_may_be(tmp_path: Path) -> None
         assert all(len(call.payload) <= SYNC_PAYLOAD_BYTES for call in bench.function.invocations)
 
     on_bench(tmp_path, test)
+
+
+def test_a_window_ends_while_its_messages_are_hidden(tmp_path: Path) -> None:
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        await bench.put(mapping(batch_size=100, window_s=300))
+        queue.send("a")
+        await bench.until(lambda: not queue.left, step_s=0.5)
+        assert queue.receives == {"m1": 1}
+
+    on_bench(tmp_path, test, visibility_s=30)
+
+
+def test_a_queue_that_does_not_answer_loses_nothing(tmp_path: Path) -> None:
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        await bench.put(mapping(batch_size=3, window_s=10))
+        queue.send("a")
+        await bench.until(lambda: queue.receives)
+        receive, queue.receive = queue.receive, refuse  # type: ignore[method-assign]
+        queue.send("b")
+        bench.clock.advance(11)
+        await bench.settle()
+        queue.receive = receive  # type: ignore[method-assign]
+        await bench.until(lambda: not queue.left, step_s=1)
+        assert sorted(body for call in bench.function.got for body in call) == ["a", "b"]
+
+    async def refuse(*args: Any, **given: Any) -> Any:
+        raise ServiceError("RequestThrottled", "busy", status=403)
+
+    on_bench(tmp_path, test, visibility_s=60)
 
 
 @pytest.mark.parametrize(
