@@ -208,6 +208,38 @@ def test_a_function_is_called_where_both_sides_say_so(server: CossetServer, othe
     assert code_of(away.invoke, FunctionName=arn) == "AccessDeniedException"
 
 
+def test_a_layer_is_used_where_its_policy_says_so(server: CossetServer, other: Account) -> None:
+    """By the policy on the very version; read and used, and nothing else."""
+    home, away = server.client("lambda"), other.client("lambda")
+    layer = f"l-{uuid.uuid4().hex[:8]}"
+    arn = home.publish_layer_version(LayerName=layer, Content={"ZipFile": ECHO})["LayerVersionArn"]
+    role = f"arn:aws:iam::{other.number}:role/layered"
+    other.client("iam").create_role(RoleName="layered", AssumeRolePolicyDocument=LAMBDA_TRUST)
+    wanted = {
+        "FunctionName": "layered",
+        "Runtime": "python3.12",
+        "Handler": "index.handler",
+        "Role": role,
+        "Code": {"ZipFile": ECHO},
+        "Layers": [arn],
+    }
+    assert code_of(away.get_layer_version_by_arn, Arn=arn) == "AccessDeniedException"
+    assert code_of(away.create_function, **wanted) == "AccessDeniedException"
+    home.add_layer_version_permission(
+        LayerName=layer, VersionNumber=1, StatementId="s", Action="lambda:GetLayerVersion", Principal=other.number
+    )
+    assert away.get_layer_version_by_arn(Arn=arn)["LayerVersionArn"] == arn
+    assert away.create_function(**wanted)["Layers"][0]["Arn"] == arn
+    away.get_waiter("function_active_v2").wait(FunctionName="layered")
+    away.delete_function(FunctionName="layered")
+    assert code_of(away.delete_layer_version, LayerName=arn.rpartition(":")[0], VersionNumber=1) == (
+        "AccessDeniedException"
+    )
+    home.remove_layer_version_permission(LayerName=layer, VersionNumber=1, StatementId="s")
+    assert code_of(away.get_layer_version_by_arn, Arn=arn) == "AccessDeniedException"
+    home.delete_layer_version(LayerName=layer, VersionNumber=1)
+
+
 def test_regions_are_apart(server: CossetServer, function: str) -> None:
     away = server.client("lambda", region_name="eu-west-1")
     assert function not in [each["FunctionName"] for each in away.list_functions()["Functions"]]

@@ -1,7 +1,8 @@
 """Layers: packages that functions share, unpacked under /opt. Versions are numbered and never change.
 
-A function keeps the layers that it was given, also when they are deleted afterwards. Refuses layers of other accounts,
-which would need their policies evaluated. The sentences are AWS's (recorded: TestLambdaLayer).
+A function keeps the layers that it was given, also when they are deleted afterwards. A layer of another account may be
+read and used by whom its policy lets in (`resource_policies.py`; the door asks), and nothing else may be done with it.
+The sentences are AWS's (recorded: TestLambdaLayer).
 """
 
 import re
@@ -15,6 +16,7 @@ from cosset.functions.code import CodeStore
 from cosset.functions.layer_records import LayerKey, LayerVersion
 from cosset.functions.model import FunctionKey, FunctionVersion, LayerUse
 from cosset.functions.policies import Grant, make_statement
+from cosset.functions.records import TOPIC
 from cosset.functions.timestamps import format_timestamp
 from cosset.store.database import Store, Transaction
 
@@ -92,6 +94,7 @@ class Layers:
             if layer is not None:
                 package_records.want_package(tx, layer.code.digest, 0, now_ms)
                 layer_records.delete_version(tx, key, number)
+                tx.announce(TOPIC, layer.arn)
 
         await self._store.write(write)
 
@@ -137,36 +140,31 @@ class Layers:
     def _touch(self, tx: Transaction, layer: LayerVersion) -> str:
         revision_id = self._new_id()
         layer_records.write_revision(tx, layer, revision_id)
+        tx.announce(TOPIC, layer.arn)  # who may use it is decided anew
         return revision_id
 
 
 def parse_layer(name: str, *, account: str, region: str) -> LayerKey:
-    """A layer's name or ARN.
-
-    Raises:
-        ServiceError: it is of another account or region.
-    """
+    """A layer's name or ARN, of whichever account. Raises: ServiceError, for one of another region."""
     match = _ARN.fullmatch(name)
     if match is None:
         return LayerKey(account, region, name)
-    return _own(LayerKey(match[2], match[1], match[3]), account, region)
+    return _of_region(LayerKey(match[2], match[1], match[3]), region)
 
 
-def parse_layer_version(arn: str, *, account: str, region: str) -> tuple[LayerKey, int]:
+def parse_layer_version(arn: str, *, region: str) -> tuple[LayerKey, int]:
     """A layer version's ARN. Raises: ServiceError, as `parse_layer`."""
     match = _VERSION_ARN.fullmatch(arn)
     if match is None:
         raise errors.invalid_parameter(f"Invalid Layer Version ARN: {arn}")
-    return _own(LayerKey(match[2], match[1], match[3]), account, region), int(match[4])
+    return _of_region(LayerKey(match[2], match[1], match[3]), region), int(match[4])
 
 
-def _own(key: LayerKey, account: str, region: str) -> LayerKey:
+def _of_region(key: LayerKey, region: str) -> LayerKey:
     if key.region != region:
         raise errors.invalid_parameter(
             f"Layers are not in the same region as the function. Layers are expected to be in region {region}."
         )
-    if key.account != account:
-        raise errors.not_here(f"layers of other accounts ({key.arn})")
     return key
 
 
@@ -185,7 +183,7 @@ def use_layers(tx: Transaction, function: FunctionKey, arns: Sequence[str]) -> t
         raise errors.invalid_parameter(f"Cannot reference more than {MAX_LAYERS} layers.")
     used: dict[LayerKey, LayerUse] = {}
     for arn in arns:
-        key, number = parse_layer_version(arn, account=function.account, region=function.region)
+        key, number = parse_layer_version(arn, region=function.region)
         if key in used:
             raise errors.invalid_parameter(
                 "Two different versions of the same layer are not allowed to be referenced in the same function. "

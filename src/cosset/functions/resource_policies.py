@@ -1,17 +1,16 @@
-"""What the policy evaluator asks of functions: the policy on one, on its version or alias, and its tags.
-
-Layers of other accounts cannot be used yet, so the policies on layers open nothing and are not asked for.
-"""
+"""What the policy evaluator asks of functions and layers: the policy on one, on its version or alias, and its tags."""
 
 import json
+from typing import Any
 
-from cosset.functions import policy_records, records
+from cosset.functions import layer_records, policy_records, records
+from cosset.functions.layer_records import LayerKey
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.identity.arn import Arn
 from cosset.identity.policy_sources import PolicyText, ResourceFacts, tag_context
 from cosset.store.database import Store, Transaction
 
-_KIND = "function"
+_LONGEST_NUMBER = 9
 
 
 class FunctionResources:
@@ -26,9 +25,13 @@ class FunctionResources:
             return None
         kind, _, rest = arn.resource.partition(":")
         name, _, qualifier = rest.partition(":")
-        if kind != _KIND:
+        if kind == "layer":
+            return await self._facts_of_layer(resource, LayerKey(arn.account, arn.region, name), qualifier)
+        if kind != "function":
             return None
-        key = FunctionKey(arn.account, arn.region, name)
+        return await self._facts_of_function(resource, FunctionKey(arn.account, arn.region, name), qualifier)
+
+    async def _facts_of_function(self, resource: str, key: FunctionKey, qualifier: str) -> ResourceFacts | None:
         # A policy on $LATEST is the policy on the function without a qualifier.
         at = "" if qualifier == LATEST else qualifier
 
@@ -37,7 +40,18 @@ class FunctionResources:
             if settings is None:
                 return None
             document = policy_records.read_document(tx, key, at)
-            policies = (PolicyText(resource, json.dumps(document)),) if document else ()
-            return ResourceFacts(policies, tag_context(settings.tags))
+            return ResourceFacts(_policies(resource, document), tag_context(settings.tags))
 
         return await self._store.read(read)
+
+    async def _facts_of_layer(self, resource: str, key: LayerKey, number: str) -> ResourceFacts | None:
+        """Policies are on the versions of a layer."""
+        if not number.isdecimal() or len(number) > _LONGEST_NUMBER:
+            return None
+        statements = await self._store.read(lambda tx: layer_records.read_statements(tx, key, int(number)))
+        document = {"Version": "2012-10-17", "Id": "default", "Statement": statements} if statements else None
+        return ResourceFacts(_policies(resource, document))
+
+
+def _policies(resource: str, document: dict[str, Any] | None) -> tuple[PolicyText, ...]:
+    return (PolicyText(resource, json.dumps(document)),) if document else ()

@@ -116,7 +116,7 @@ def test_layers_that_cannot_be_used(tmp_path, monkeypatch):
             assert code == "InvalidParameterValueException"
             assert said.startswith(message)
         code, _ = await refusal(room.create("fn", Layers=[arns[0].replace(ACCOUNT, "222222222222")]))
-        assert code == "NotImplementedException"
+        assert code == "InvalidParameterValueException"
         monkeypatch.setattr(layers, "MAX_UNZIPPED_BYTES", 50)
         code, said = await refusal(room.create("fn", Layers=arns[:2]))
         assert said.startswith("Function code combined with layers exceeds the maximum allowed size of 50 bytes.")

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Sequence
 
+from cosset.functions import errors
 from cosset.functions.layer_records import LayerKey, LayerVersion
 from cosset.functions.layers import parse_layer, parse_layer_version
 from cosset.functions.policies import Grant
@@ -53,11 +54,12 @@ class LayerOperations:
 
     @operation("GetLayerVersion", _on_layer("GetLayerVersion"))
     async def get_layer_version(self, ctx: Context, params: Params) -> Result:
-        return await self._write(ctx, await self._layers.get(_key_of(ctx, params), params["VersionNumber"]))
+        key = parse_layer(params["LayerName"], account=ctx.account, region=ctx.region)
+        return await self._write(ctx, await self._layers.get(key, params["VersionNumber"]))
 
     @operation("GetLayerVersionByArn", _on_layer("GetLayerVersion"))
     async def get_layer_version_by_arn(self, ctx: Context, params: Params) -> Result:
-        key, number = parse_layer_version(params["Arn"], account=ctx.account, region=ctx.region)
+        key, number = parse_layer_version(params["Arn"], region=ctx.region)
         return await self._write(ctx, await self._layers.get(key, number))
 
     @operation("ListLayers", on_everything("ListLayers"))
@@ -144,7 +146,15 @@ class LayerOperations:
 
 
 def _key_of(ctx: Context, params: Params) -> LayerKey:
-    return parse_layer(params["LayerName"], account=ctx.account, region=ctx.region)
+    """The layer, for what only its own account may do. Raises: ServiceError."""
+    key = parse_layer(params["LayerName"], account=ctx.account, region=ctx.region)
+    if key.account != ctx.account:
+        action = f"lambda:{ctx.operation}"
+        raise errors.access_denied(
+            f"User: {ctx.principal.arn} is not authorized to perform: {action} on resource: {key.arn} "
+            f"because no resource-based policy allows the {action} action"
+        )
+    return key
 
 
 def _tuple(params: Params, member: str) -> tuple[str, ...] | None:
