@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 
+from cosset.assembly.buckets import make_s3
 from cosset.assembly.ground import Ground
 from cosset.assembly.queues import make_sqs
 from cosset.assembly.topics import Topics
 from cosset.clock import Clock
+from cosset.environments.pool import Pool
 from cosset.functions.registry import Functions
 from cosset.gateway.door import Door
 from cosset.gateway.function_urls import FunctionUrlGate
 from cosset.gateway.health import PATH as HEALTH_PATH
 from cosset.gateway.health import Health
+from cosset.gateway.metrics_page import PATH as METRICS_PATH
+from cosset.gateway.metrics_page import MetricsPage, process_gauges, read_token
 from cosset.gateway.own_operations import PATH as OWN_PATH
 from cosset.gateway.own_operations import OwnOperations
 from cosset.gateway.plain import PlainRoute
@@ -79,6 +83,7 @@ def make_services(
         "cloudwatch": make_cloudwatch,
         "sqs": lambda: make_sqs(ground, clock),
         "sns": topics.service,
+        "s3": lambda: make_s3(ground, clock),
     }
     return [LateService(name, make) for name, make in makers.items()]
 
@@ -91,7 +96,7 @@ def make_own_operations(
         from cosset.services.installation.service import installation_service
 
         book = AccountBook(ground.store, clock, ground.directory.account)
-        return installation_service(ground.access_log, book, settings.dev)
+        return installation_service(ground.access_log, book, ground.metrics, ground.meter, clock, audit=settings.dev)
 
     return OwnOperations(
         LateService("cosset", make),
@@ -121,6 +126,14 @@ def make_urls(
     )
 
 
+def make_metrics_page(ground: Ground, pool: Pool) -> MetricsPage:
+    def gauges() -> dict[str, float]:
+        found = {"cosset_environments_alive": float(pool.alive), "cosset_environments_idle": float(pool.idle)}
+        return found | process_gauges()
+
+    return MetricsPage(read_token(ground.data), ground.meter, gauges)
+
+
 def make_door(
     settings: Settings,
     ground: Ground,
@@ -130,6 +143,7 @@ def make_door(
     urls: FunctionUrlGate,
     topics: Topics,
     authorizer: PolicyAuthorizer,
+    pool: Pool,
     clock: Clock,
 ) -> Door:
     return Door(
@@ -140,6 +154,7 @@ def make_door(
         clock=clock,
         routes=[
             PlainRoute("GET", HEALTH_PATH, health.answer),
+            PlainRoute("GET", METRICS_PATH, make_metrics_page(ground, pool).answer),
             PlainRoute("GET", CODE_PATH, links.answer),
             PlainRoute("GET", CERTIFICATE_PATH, topics.certificate),
             PlainRoute("POST", OWN_PATH, make_own_operations(settings, ground, authorizer, clock).answer),

@@ -11,12 +11,13 @@ from cosset.services.cloudwatch import tables as cloudwatch
 from cosset.services.iam import tables as iam
 from cosset.services.installation import tables as installation
 from cosset.services.logs import tables as logs
+from cosset.services.s3 import tables as s3
 from cosset.services.sns import tables as sns
 from cosset.services.sqs import tables as sqs
 from cosset.store import metric_tables, queue_tables
 from cosset.triggers import tables as triggers
 
 EVERY_TABLE = (
-    *(cloudwatch, functions, iam, installation, invocation, logs, metric_tables, queue_tables, sns, sqs, triggers),
+    *(cloudwatch, functions, iam, installation, invocation, logs, metric_tables, queue_tables, s3, sns, sqs, triggers),
     url_tables,
 )

@@ -23,6 +23,7 @@ _TITLES = {
     "cloudwatch": "CloudWatch",
     "sqs": "SQS",
     "sns": "SNS",
+    "s3": "S3",
 }
 
 

@@ -1,0 +1,22 @@
+"""S3's refusals, in its own sentences. Source: recorded answers (s3), and the list of error responses."""
+
+from cosset.wire.errors import ServiceError
+
+
+def no_such_bucket(name: str) -> ServiceError:
+    sentence = "The specified bucket does not exist"
+    return ServiceError("NoSuchBucket", sentence, status=404, fields={"BucketName": name})
+
+
+def no_such_key(key: str) -> ServiceError:
+    return ServiceError("NoSuchKey", "The specified key does not exist.", status=404, fields={"Key": key})
+
+
+def invalid_argument(sentence: str, name: str, value: str) -> ServiceError:
+    fields = {"ArgumentName": name, "ArgumentValue": value}
+    return ServiceError("InvalidArgument", sentence, fields=fields)
+
+
+def malformed_xml() -> ServiceError:
+    sentence = "The XML you provided was not well-formed or did not validate against our published schema"
+    return ServiceError("MalformedXML", sentence)

@@ -1,0 +1,36 @@
+"""What S3 asks of other rooms, and what its own parts ask of each other; `assembly/buckets.py` wires them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cosset.identity.principal import Principal
+from cosset.services.s3.model import Bucket
+from cosset.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectEvent:
+    """Something that happened to an object: what notifications tell, and what the causal map records.
+
+    `name` is without its prefix: `ObjectCreated:Put`, `ObjectRemoved:DeleteMarkerCreated`, `ObjectTagging:Put` ...
+    `sequencer` orders the events of one key. `principal` None: S3 itself (lifecycle).
+    """
+
+    name: str
+    bucket: Bucket
+    key: str
+    size: int | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    sequencer: str
+    now_ms: int
+    principal: Principal | None
+    source_ip: str
+    request_id: str
+    trace_id: str
+
+
+class ObjectEvents(Protocol):
+    """Who hears of objects: notifications. Called inside the transaction that makes it so."""
+
+    def happened(self, tx: Transaction, event: ObjectEvent) -> None: ...

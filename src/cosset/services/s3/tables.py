@@ -1,0 +1,86 @@
+"""What S3 keeps of buckets and objects. The bytes of objects are files (`object_files.py`), named by rows here.
+
+Keys of objects are bytes, so that every database orders them as S3 does: by their UTF-8.
+"""
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from cosset.store.schema import Serial, metadata
+
+s3_buckets = Table(
+    "s3_buckets",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    # "" until it was first set, then Enabled or Suspended.
+    Column("versioning", String(16), nullable=False),
+    Column("has_object_lock", Boolean, nullable=False),
+    Index("s3_buckets_of_account", "account", "name"),
+)
+
+# One row for every configuration of a bucket: `kind` says which (policy, cors, lifecycle ...), `id` is its own where a
+# bucket has several of a kind, else empty. `document` is JSON.
+s3_bucket_settings = Table(
+    "s3_bucket_settings",
+    metadata,
+    Column("bucket", String(63), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+# Every version of every object, delete markers among them; the newest has the highest number.
+s3_versions = Table(
+    "s3_versions",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("bucket", String(63), nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    # `null` where the bucket was not versioned.
+    Column("version", String(64), nullable=False),
+    Column("is_latest", Boolean, nullable=False),
+    Column("is_marker", Boolean, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("modified_ms", BigInteger, nullable=False),
+    # The files that hold its bytes, in order: [[name, size], ...].
+    Column("files", JSON, nullable=False),
+    # Headers, metadata, tags, lock, checksums, parts, owner: what a listing need not read.
+    Column("facts", JSON, nullable=False),
+    Index("s3_versions_version", "bucket", "key", "version", unique=True),
+    Index("s3_versions_newest_first", "bucket", "key", "seq"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "s3_versions_latest",
+    s3_versions.c.bucket,
+    s3_versions.c.key,
+    unique=True,
+    sqlite_where=s3_versions.c.is_latest,
+    postgresql_where=s3_versions.c.is_latest,
+)
+
+s3_uploads = Table(
+    "s3_uploads",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("bucket", String(63), nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("initiated_ms", BigInteger, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("s3_uploads_of_bucket", "bucket", "key", "id"),
+)
+
+s3_parts = Table(
+    "s3_parts",
+    metadata,
+    Column("upload", String(128), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("modified_ms", BigInteger, nullable=False),
+    Column("files", JSON, nullable=False),
+    Column("facts", JSON, nullable=False),
+)
