@@ -106,8 +106,8 @@ def test_a_user_without_policies_may_do_nothing(iam: Any, server: CossetServer) 
 
 def test_an_operation_that_is_not_there_says_so(iam: Any) -> None:
     with pytest.raises(ClientError) as caught:
-        iam.create_virtual_mfa_device(VirtualMFADeviceName="d")
-    assert "iam:CreateVirtualMFADevice" in error_of(caught)[1]
+        iam.enable_organizations_root_sessions()
+    assert "iam:EnableOrganizationsRootSessions" in error_of(caught)[1]
 
 
 def test_violations_come_in_one_sentence(server: CossetServer) -> None:
