@@ -149,7 +149,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
         )
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
-        door = make_door(settings, ground, services, links, health, urls, topics, authorizer, clock)
+        door = make_door(settings, ground, services, links, health, urls, topics, authorizer, pool, clock)
         front = Front(door, settings)
         endpoints.front = front
         await front.start([listening])

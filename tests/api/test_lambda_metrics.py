@@ -1,10 +1,16 @@
 """What functions do, as CloudWatch shows it, as Prometheus reads it, and as it would be billed."""
 
+import base64
 import json
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -127,8 +133,6 @@ def test_asynchronous_invocations_are_durable_before_their_event_ends(new_server
 
 
 def test_a_url_is_counted(server: CossetServer, function: str) -> None:
-    import urllib.request
-
     client = server.client("lambda")
     url = client.create_function_url_config(FunctionName=function, AuthType="NONE")["FunctionUrl"]
     for action, more in (("lambda:InvokeFunctionUrl", {"FunctionUrlAuthType": "NONE"}),):
@@ -138,3 +142,67 @@ def test_a_url_is_counted(server: CossetServer, function: str) -> None:
         assert answer.status == 200
     until(lambda: total(server, "UrlRequestCount", FunctionName=function) == 1.0)
     assert (total(server, "UrlRequestLatency", FunctionName=function) or 0) > 0
+
+
+def ask_metrics(server: CossetServer, token: str | None) -> tuple[int, str]:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{server.endpoint}/_cosset/metrics", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_prometheus_needs_the_token_and_reads_the_same_numbers(server: CossetServer, function: str) -> None:
+    file = server.data / "metrics.token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    token = file.read_text().strip()
+    for wrong in (None, "", "x", token[:-1], token + "x"):
+        status, text = ask_metrics(server, wrong)
+        assert (status, "cosset_lambda" in text) == (401, False)
+    invoke(server, function)
+    status, text = ask_metrics(server, token)
+    assert status == 200
+    label = f'account="{server.account}",region="{server.region}",function="{function}",resource="{function}"'
+    counted = [line for line in text.splitlines() if line.startswith("cosset_lambda_invocations_total{" + label)]
+    assert sum(float(line.split()[-1]) for line in counted) == total(
+        server, "Invocations", FunctionName=function, Resource=function
+    )
+    assert "process_resident_memory_bytes" in text
+    assert "cosset_environments_alive" in text
+
+
+def test_the_bill_is_counted_as_lambda_counts_and_outlives_a_restart(new_server: Callable[..., CossetServer]) -> None:
+    server = new_server()
+    make_function(server, "billed")
+    client = server.client("lambda")
+    billed_ms = 0
+    for _ in range(3):
+        answer = client.invoke(FunctionName="billed", Payload=b"{}", LogType="Tail")
+        log = base64.b64decode(answer["LogResult"]).decode()
+        billed_ms += int(log.partition("Billed Duration: ")[2].split()[0])
+    first = json.loads(run_command(server, "bill", "--json"))
+    [line] = first["functions"]
+    assert (line["function"], line["requests"], line["billed_ms"]) == ("billed", 3, billed_ms)
+    assert Decimal(line["gb_seconds"]) == Decimal(billed_ms) * 256 / 1024 / 1000
+    assert first["total_usd"] == "0"
+    server.kill9()
+    server.start()
+    assert json.loads(run_command(server, "bill", "--json")) == first
+    assert "billed" in run_command(server, "bill")
+    assert json.loads(run_command(server, "bill", "--month", "2020-01", "--json"))["functions"] == []
+
+
+def run_command(server: CossetServer, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "cosset.cli", *arguments, "--data", str(server.data)],
+        env=server.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

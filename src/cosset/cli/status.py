@@ -11,10 +11,13 @@ from typing import Any
 import click
 
 from cosset.cli.client import connect, data_option, find_profile, json_option, readable_errors
+from cosset.cli.configuration import default_data
 from cosset.cli.failure import Failure
 from cosset.cli.own import call_own
 
 HEALTH = "/_cosset/health"
+METRICS = "/_cosset/metrics"
+METRICS_TOKEN = "metrics.token"
 TIMEOUT_S = 5
 _SHOWN = 10
 
@@ -31,6 +34,7 @@ def status(data: Path | None, as_json: bool) -> None:
         with readable_errors():
             found |= _account(data)
         found |= _denied(data)
+        found |= _metrics(data, endpoint)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -68,6 +72,14 @@ def _denied(data: Path | None) -> dict[str, Any]:
     return {"iam": answer["mode"], "denied": answer["denied"]}
 
 
+def _metrics(data: Path | None, endpoint: str) -> dict[str, Any]:
+    """Where Prometheus reads, told to who may read the token: on this machine, of this data folder."""
+    token = (data or default_data(os.environ)) / METRICS_TOKEN
+    if not os.access(token, os.R_OK):
+        return {}
+    return {"metrics": {"url": endpoint + METRICS, "token_file": str(token)}}
+
+
 def _print(found: dict[str, Any]) -> None:
     if not found["healthy"]:
         status = found["health"]["status"]
@@ -77,6 +89,10 @@ def _print(found: dict[str, Any]) -> None:
         return
     click.echo(f"{click.style('ready', fg='green')} at {found['endpoint']}")
     click.echo(f"  account {found['account']}, {found['functions']} functions, you are {found['caller']}")
+    if "metrics" in found:
+        click.echo(
+            f"  metrics {found['metrics']['url']}, for the bearer of the token in {found['metrics']['token_file']}"
+        )
     if "iam" in found:
         _print_denied(found["iam"], found["denied"])
 

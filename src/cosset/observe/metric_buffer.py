@@ -11,13 +11,23 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cosset.clock import Clock
-from cosset.observe.function_metrics import FREE_STORAGE_MB, FunctionMetric, MeteredCall, Run, keys_of, usage_key
+from cosset.observe.function_metrics import (
+    FREE_STORAGE_MB,
+    FunctionMetric,
+    MeteredCall,
+    Run,
+    Scope,
+    keys_of,
+    usage_key,
+)
 from cosset.observe.metrics import MINUTE_S, Cell, Distribution, MetricKey, Usage, UsageKey
+from cosset.observe.prometheus import Total, Totals
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
 MAX_TALLIES = 50_000
+MAX_TOTALS = 20_000
 FLUSH_S = 30.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
 
@@ -45,6 +55,7 @@ class MetricBuffer:
         self._max_tallies = max_tallies
         self._tallies: dict[_Tally, Distribution] = {}
         self._usage: dict[UsageKey, Usage] = {}
+        self._totals: dict[tuple[MeteredCall, FunctionMetric], Total] = {}
         self._left_out = 0
         self._month_of: tuple[int, str] = (-1, "")
         self._arrived = asyncio.Event()
@@ -136,10 +147,32 @@ class MetricBuffer:
                 await asyncio.wait((writing,))
                 if writing.exception() is not None:
                     self._put_back(tallies, usage)
+                else:
+                    self._add_up(tallies)
                 raise
             except BaseException:
                 self._put_back(tallies, usage)
                 raise
+            self._add_up(tallies)
+
+    def totals(self) -> Totals:
+        """What was written since the start, for Prometheus: the same numbers as CloudWatch's."""
+        return self._totals
+
+    def _add_up(self, tallies: dict[_Tally, Distribution]) -> None:
+        """At the bound new series are left out: CloudWatch has them all the same."""
+        for (_, call, metric), values in tallies.items():
+            owner = call
+            if metric.scope is Scope.ACCOUNT:
+                owner = MeteredCall(call.account, call.region, "")
+            total = self._totals.get((owner, metric))
+            if total is None:
+                if len(self._totals) >= MAX_TOTALS:
+                    continue
+                total = self._totals[owner, metric] = Total()
+            total.count += values.count
+            total.total += values.total
+            total.last = values.highest
 
     def _put_back(self, tallies: dict[_Tally, Distribution], usage: dict[UsageKey, Usage]) -> None:
         for key, values in self._tallies.items():

@@ -12,11 +12,13 @@ from cosset.identity.access_book import Access, AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
+from cosset.observe.function_metrics import Unmetered
 from cosset.services.iam.accounts import AccountBook
 from cosset.services.iam.held_policies import CarriedPolicies, RoleTrust
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.installation.access_log import AccessLog
 from cosset.services.installation.service import installation_service
+from cosset.store.metrics import MetricStore
 from cosset.wire.errors import ServiceError
 from support.caller import Caller
 from support.identity import Iam, open_iam
@@ -68,7 +70,9 @@ def run(tmp_path: Path, audit: bool) -> Run:
                 role_arn=role.arn,
                 session=SessionGrant(context=(("lambda:SourceFunctionArn", f"{function}:live"),)),
             )
-            call = Caller(installation_service(log, AccountBook(iam.store, iam.clock, account), audit), known.principal)
+            book, metrics = AccountBook(iam.store, iam.clock, account), MetricStore(iam.store, iam.clock)
+            service = installation_service(log, book, metrics, Unmetered(), iam.clock, audit=audit)
+            call = Caller(service, known.principal)
             await scenario(Bench(iam, authorizer, log, call, function, session))
 
     return lambda scenario: asyncio.run(whole(scenario))
