@@ -23,7 +23,8 @@ from cosset.environments.response_stream import ResponseStream
 from cosset.invocation.api import Invocation, InvocationResult, Target
 from cosset.invocation.environment_log import EnvironmentLog
 from cosset.invocation.metering import Metering
-from cosset.invocation.platform_log import PlatformLog
+from cosset.invocation.platform_log import InitLog, PlatformLog
+from cosset.invocation.resets import Resets
 from cosset.invocation.starting import ON_DEMAND, Planned, Starter, key_of
 from cosset.observe.log_lines import Report
 from cosset.wire.errors import ServiceError
@@ -53,6 +54,7 @@ class Execution:
         self._starter = starter
         self._clock = clock
         self._metering = metering
+        self._resets = Resets(clock)
         self._settling: set[asyncio.Task[None]] = set()
 
     async def run(
@@ -131,6 +133,9 @@ class Execution:
     async def _take(self, target: Target, invocation: Invocation) -> _Started:
         resident = self._pool.take(key_of(target))
         if resident is None:
+            reset = self._resets.take(key_of(target))
+            if reset is not None:
+                return await self._start_again(target, invocation, reset.again(target.timeout_s))
             return await self._start(target, invocation)
         assert isinstance(resident.sink, EnvironmentLog)
         # The Init of a provisioned environment is shown by the first REPORT too, though nobody waited for it.
@@ -148,7 +153,7 @@ class Execution:
 
     async def _start_again(self, target: Target, invocation: Invocation, planned: Planned) -> _Started:
         """AWS tries a failed Init once more, as part of the invocation: within the function's own timeout, and in the
-        same log stream.
+        same log stream. So it does after the environment has been reset.
 
         Raises: InitFailedError.
         """
@@ -190,6 +195,10 @@ class Execution:
             answer = replace(answer, duration_ms=answer.duration_ms + started.spent_ms)
         lines = PlatformLog(started.log, target, invocation, self._clock)
         self._measure(target, invocation, lines.finish(answer, started.init_ms))
+        resident = started.resident
+        if answer.environment_is_spent and not resident.is_provisioned:
+            init_lines = InitLog(started.log, target, ON_DEMAND, self._clock)
+            self._resets.add(Planned(resident.key, resident.environment.spec, started.log, init_lines))
 
     def _measure(self, target: Target, invocation: Invocation, report: Report) -> None:
         if self._metering is not None:

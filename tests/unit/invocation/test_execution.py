@@ -265,3 +265,62 @@ def test_whoever_wants_the_log_waits_for_the_extensions(place: ExitStack | None)
         assert pool.idle == 1
 
     run(MemoryTier(unsettled), test)
+
+
+def crashing_once() -> Callable[[Event, LogSink], Awaitable[Answer]]:
+    """Its first event ends the environment."""
+    seen: list[Event] = []
+
+    async def behave(event: Event, sink: LogSink) -> Answer:
+        seen.append(event)
+        answer = await echo(event, sink)
+        if len(seen) > 1:
+            return answer
+        payload = error_object("Runtime.ExitError", "Runtime exited without providing a reason", event.request_id)
+        return replace(answer, outcome=Outcome.EXIT, payload=payload, error_type="Runtime.ExitError")
+
+    return behave
+
+
+def test_an_environment_that_was_reset_is_initialized_within_the_next_invocation() -> None:
+    tier = MemoryTier(crashing_once())
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        await execution.run(TARGET, CALL)
+        first, logs.messages = logs.messages, []
+        assert first[0].startswith("INIT_START")
+        await execution.run(TARGET, CALL)
+        assert [line.split(" ")[0] for line in logs.messages] == ["START", "working\n", "END", "REPORT"]
+        assert "Init Duration" not in logs.messages[-1]
+        assert len(set(logs.streams)) == 1
+        assert tier.specs[1].id != tier.specs[0].id
+        assert [spec.init_timeout_s for spec in tier.specs] == [10, TARGET.timeout_s]
+
+    run(tier, test)
+
+
+def test_a_reset_environment_whose_init_then_fails_is_reported_in_the_phase_invoke() -> None:
+    tier = MemoryTier(crashing_once())
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        await execution.run(TARGET, CALL)
+        logs.messages = []
+        tier.failing = InitError("Runtime.ExitError", "Runtime exited with error: exit status 1", b"", 12.0)
+        result = await execution.run(TARGET, CALL)
+        assert result.function_error == "Unhandled"
+        assert logs.messages[0] == (
+            "INIT_REPORT Init Duration: 12.00 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\t\n"
+        )
+        assert [line.split(" ")[0] for line in logs.messages[1:]] == ["START", "END", "REPORT"]
+
+    run(tier, test)
+
+
+def test_a_function_that_has_changed_begins_anew() -> None:
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        await execution.run(TARGET, CALL)
+        logs.messages = []
+        await execution.run(replace(TARGET, revision="another"), CALL)
+        assert logs.messages[0].startswith("INIT_START")
+
+    run(MemoryTier(crashing_once()), test)

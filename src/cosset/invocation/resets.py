@@ -1,0 +1,63 @@
+"""Environments that a crash, a timeout or the memory limit has ended, and that the next event brings back.
+
+AWS resets such an environment and initializes it again as part of the next invocation, in the same log stream, without
+INIT_START and without an Init Duration (a *suppressed init*). Here the environment is a new one; what it is called and
+where it writes stay. Nothing is lost with this memory but that. Read next: execution.py.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from cosset.clock import Clock
+from cosset.environments.pool import PoolKey
+from cosset.invocation.starting import SESSION_S, Planned
+
+MAX_RESETS = 256
+"""Remembered at once; beyond, the oldest begin anew."""
+KEPT_S = 300.0
+"""How long an environment waits for its next event, as an idle one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reset:
+    planned: Planned
+    since_s: float
+
+
+class Resets:
+    """Of one node; by what may serve the same events, so that a change of the function forgets them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_key: OrderedDict[PoolKey, deque[_Reset]] = OrderedDict()
+        self._count = 0
+
+    def add(self, planned: Planned) -> None:
+        """The environment has just ended."""
+        if self._count >= MAX_RESETS:
+            self._remove(next(iter(self._by_key)))
+        self._by_key.setdefault(planned.key, deque()).append(_Reset(planned, self._clock.monotonic_s()))
+        self._count += 1
+
+    def take(self, key: PoolKey) -> Planned | None:
+        """The latest one, whose credentials still hold for another; None: there is none."""
+        while key in self._by_key:
+            reset = self._remove(key)
+            is_fresh = self._clock.monotonic_s() - reset.since_s <= KEPT_S
+            if is_fresh and _left_s(reset.planned, self._clock) > SESSION_S / 2:
+                return reset.planned
+        return None
+
+    def _remove(self, key: PoolKey) -> _Reset:
+        resets = self._by_key[key]
+        reset = resets.pop()
+        self._count -= 1
+        if not resets:
+            del self._by_key[key]
+        return reset
+
+
+def _left_s(planned: Planned, clock: Clock) -> float:
+    expires_ms = planned.spec.credentials.expires_at_ms
+    return float("inf") if not expires_ms else (expires_ms - clock.now_ms()) / 1000
