@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench operations protocols clean
+.PHONY: help install demo test fuzz check bench operations protocols clean
 
 help: ## What there is to type
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ demo: $(STAMP) ## The main job, end to end, on real input
 
 test: $(STAMP) ## The whole suite with what this machine has; each skip names what is missing
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(STAMP) ## 10,000 signed random calls and every violation of every constraint, on a server that must stay well
+	COSSET_FUZZ_CALLS=10000 $(BIN)/python -m pytest tests/security/test_any_call.py tests/security/test_broken_params.py
 
 check: $(STAMP) ## What CI checks without running anything: style, types, the direction of imports
 	$(BIN)/ruff check .

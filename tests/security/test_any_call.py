@@ -3,6 +3,7 @@ errors, never a failure of the server's own."""
 
 import collections
 import json
+import os
 import random
 import threading
 import time
@@ -17,12 +18,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.any_params import AnyParams
+from support.holdings import resident_mb, server_process
 from support.role import LAMBDA_TRUST, starter_role
-from support.victim import Victim
+from support.victim import GOOD, Victim
 from support.zip import make_zip
 
 SERVICES = ("lambda", "iam", "logs", "sts")
-ROUNDS_OF_25 = 60
+CALLS = int(os.environ.get("COSSET_FUZZ_CALLS", "1500"))
+"""`make fuzz` throws 10,000."""
+A_ROUND = 25
+GROWTH_MB = 48
+"""What the server may grow by from the first third of the calls to the last: what calls made is kept, and shown."""
 AS_IT_IS = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
 PACKAGE = make_zip({"app.py": "def handler(event, context):\n    return event\n"})
 ALLOWED = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
@@ -97,6 +103,11 @@ class Callers:
         return self._victim.server.log()[-3000:]
 
     def close(self) -> None:
+        """What keeps something ready keeps it no longer."""
+        for page in self.clients["lambda"].get_paginator("list_functions").paginate():
+            for function in page["Functions"]:
+                if function["FunctionName"] != GOOD:
+                    self.clients["lambda"].delete_function(FunctionName=function["FunctionName"])
         for client in self.clients.values():
             client.close()
 
@@ -167,16 +178,25 @@ def test_the_services_have_operations(callers: Callers) -> None:
 def test_any_parameters_get_an_answer_of_aws(callers: Callers, victim: Victim) -> None:
     """Hypothesis picks the order and the seeds, and shrinks to the calls that matter."""
 
-    @settings(max_examples=ROUNDS_OF_25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    rounds = max(1, CALLS // A_ROUND)
+    done, resident = 0, [0.0]
+    server = server_process(victim.server)
+
+    @settings(max_examples=rounds, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(st.integers(0, 2**32))
     def throw(seed: int) -> None:
+        nonlocal done
         rng = random.Random(seed)
         callers.plant()
-        for service, operation in rng.sample(callers.operations, 25):
+        for service, operation in rng.sample(callers.operations, A_ROUND):
             callers.call(service, operation, rng)
+        done += 1
+        if done == rounds // 3:
+            resident[0] = resident_mb(server)
 
     throw()
     victim.assert_well()
+    assert resident_mb(server) - resident[0] < GROWTH_MB
     assert "Traceback" not in victim.server.log()
 
 
