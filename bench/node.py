@@ -46,11 +46,26 @@ class Caller:
         self._connection = http.client.HTTPConnection(where.hostname or "", where.port)
         self._signer = SigV4Auth(Credentials(found.access_key_id, found.secret_access_key), "lambda", server.region)
 
+    def signed(self, name: str) -> bytes:
+        """The whole request as bytes, for whoever sends them himself."""
+        self.prepare(name)
+        return self.raw
+
     def prepare(self, name: str) -> Callable[[], bytes]:
         path = f"/2015-03-31/functions/{name}/invocations"
         request = AWSRequest("POST", f"http://{self._host}{path}", data=EVENT)
         self._signer.add_auth(request)
         headers = dict(request.headers.items())
+
+        self.raw = b"\r\n".join(
+            [
+                f"POST {path} HTTP/1.1".encode(),
+                *(f"{key}: {value}".encode() for key, value in {"Host": self._host, **headers}.items()),
+                f"Content-Length: {len(EVENT)}".encode(),
+                b"",
+                EVENT,
+            ]
+        )
 
         def send() -> bytes:
             self._connection.request("POST", path, EVENT, headers)

@@ -4,10 +4,13 @@ import asyncio
 import json
 import os
 import sys
+from typing import Any
 
 import pytest
 
 from cosset.environments.api import Outcome
+from cosset.environments.jail import tier
+from cosset.environments.jail.ahead import standby_variables
 from support.jail import event, jail
 
 pytestmark = pytest.mark.skipif(
@@ -57,3 +60,55 @@ exit 1
             assert [line for line in inside.lines.events if line.startswith("fd ")] == ["fd 0\n", "fd 1\n", "fd 2\n"]
 
     asyncio.run(run())
+
+
+SEEN = """
+import {readdirSync, readlinkSync} from "node:fs";
+import {createRequire} from "node:module";
+const link = (fd) => { try { return readlinkSync(`/proc/self/fd/${fd}`); } catch { return ""; } };
+const sockets = readdirSync("/proc/self/fd").filter((fd) => link(fd).startsWith("socket")).length;
+const seen = {
+  variables: {...process.env}, cwd: process.cwd(), argv: process.argv, options: process.execArgv, sockets,
+  paths: createRequire("/var/task/x.js").resolve.paths("x"), offset: new Date(0).getTimezoneOffset(),
+  locale: Intl.DateTimeFormat().resolvedOptions(), user: process.getuid(), umask: process.umask(),
+  events: process.eventNames().filter((name) => typeof name === "string"), files: readdirSync("/tmp"),
+};
+export const handler = async () => seen;
+"""
+
+
+def seen_by_node(**variables: str) -> dict[str, Any]:
+    async def run() -> dict[str, Any]:
+        async with jail() as inside:
+            spec = inside.spec({"app.mjs": SEEN}, runtime="nodejs22.x", memory_mb=1769, variables=variables)
+            environment = await inside.tier.start(spec, inside.lines)
+            seen: dict[str, Any] = json.loads((await environment.invoke(event())).payload)
+            assert seen["variables"]["AWS_LAMBDA_FUNCTION_NAME"] == spec.function_name
+            return seen
+
+    return asyncio.run(run())
+
+
+def test_a_process_that_has_waited_sees_what_any_other_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = seen_by_node(COLOUR="green")
+    monkeypatch.setattr(tier, "standby_variables", lambda *_: {})
+    begun_with_it = seen_by_node(COLOUR="green")
+    # Since when the socket to the Runtime API is open is the one thing that may differ.
+    assert {**waited, "sockets": 0} == {**begun_with_it, "sockets": 0}
+    assert waited["sockets"] <= begun_with_it["sockets"]
+    assert waited["variables"]["COLOUR"] == "green"
+    assert not [name for name in waited["variables"] if "COSSET" in name]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"NODE_OPTIONS": "--title=mine"}, {"TZ": "Asia/Tokyo"}, {"LANG": "de_DE.UTF-8"}, {"NODE_PATH": "/opt"}],
+)
+def test_what_node_reads_as_it_starts_is_there_when_it_starts(variables: dict[str, str]) -> None:
+    """Such a function has a process of its own from the beginning."""
+    assert standby_variables(variables, {"LANG": "en_US.UTF-8"}) == {}
+    seen = seen_by_node(**variables)
+    (name,) = variables
+    assert seen["variables"][name] == variables[name]
+    if name == "TZ":
+        assert seen["offset"] == -540

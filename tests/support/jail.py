@@ -93,7 +93,10 @@ class Jail:
 
     async def run(self, source: str, payload: bytes = b"{}", **changes: object) -> Answer:
         """One cold invocation of a Python source, then the end of its environment."""
-        environment = await self.start({"app.py": source}, **changes)
+        return await self.run_files({"app.py": source}, payload, **changes)
+
+    async def run_files(self, files: Mapping[str, str | bytes], payload: bytes = b"{}", **changes: object) -> Answer:
+        environment = await self.start(files, **changes)
         try:
             return await environment.invoke(event(payload))
         finally:

@@ -99,11 +99,17 @@ def test_limits_an_environment(tmp_path: Path, version: int, files: dict[str, st
         (tmp_path / name).write_text("")
     names = dict.fromkeys(cgroups.CONTROLLERS, tmp_path)
     group = cgroups.Cgroup(names, dict.fromkeys(cgroups.CONTROLLERS, version))
-    group.hold_back()
     group.attach(77)
     group.limit(128)
     group.throttle(128)
     assert {name: (tmp_path / name).read_text() for name in files} == files
+
+
+@pytest.mark.parametrize(("version", "name", "share"), [(1, "cpu.shares", "102"), (2, "cpu.weight", "10")])
+def test_holds_back_what_nobody_waits_for(tmp_path: Path, version: int, name: str, share: str) -> None:
+    (tmp_path / name).write_text("")
+    cgroups.Cgroup({"cpu": tmp_path}, {"cpu": version}).hold_back()
+    assert (tmp_path / name).read_text() == share
 
 
 def test_tells_an_oom_kill_and_the_peak(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from cosset.environments.api import EnvironmentSpec
-from cosset.environments.launcher.spawners import inside
+from cosset.environments.launcher.spawners import NODE_BOOTSTRAP, inside
 from cosset.environments.variables import Authorities, Folders, function_variables
 from cosset.runtimes.catalogue import Served
 from cosset.runtimes.sealing import filesystem
@@ -16,7 +16,6 @@ from cosset.runtimes.sealing import filesystem
 ENDPOINT = "http://127.0.0.1:4566"
 RUNTIME_API = "127.0.0.1:9001"
 AUTHORITIES = Authorities(all=filesystem.AUTHORITIES, own=filesystem.OWN_AUTHORITY)
-NODE_BOOTSTRAP = "/var/runtime/bootstrap.mjs"
 
 
 def command(spec: EnvironmentSpec, served: Served) -> list[str]:

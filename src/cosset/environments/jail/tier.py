@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cosset.clock import Clock
@@ -18,6 +19,7 @@ from cosset.environments.extensions.phases import ExtensionPhases
 from cosset.environments.extensions.supervisor import external_extensions
 from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
+from cosset.environments.jail.ahead import SdkUse, standby_variables
 from cosset.environments.jail.dns import NameServer, Nameservers, host_nameservers, no_nameservers
 from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
 from cosset.environments.jail.network import LOCAL, Network, network_of
@@ -80,6 +82,7 @@ class JailTier:
         self._aws_endpoints = aws_endpoints
         self._nameservers = nameservers
         self._sweep = IdleSweep(clock)
+        self._sdk_use = SdkUse()
         self._environments: dict[RunningEnvironment, JailProcess] = {}
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
@@ -126,7 +129,10 @@ class JailTier:
 
     def _request(self, spec: EnvironmentSpec, served: Served, network: Network) -> Request:
         kind = _kind(served)
-        has_endpoint = self._on_endpoint is not None
+        variables = self._variables(spec, served, network)
+        standby = {}
+        if served.runtime.family == "nodejs":
+            standby = standby_variables(variables, self._variables(replace(spec, variables={}), served, network))
         return Request(
             id=spec.id,
             kind=kind,
@@ -136,11 +142,17 @@ class JailTier:
             modules=self._modules(served),
             memory_mb=spec.memory_mb,
             disk_mb=spec.ephemeral_storage_mb,
-            environment=layout.variables(spec, served, has_endpoint=has_endpoint, has_local_aws=network.has_local_aws),
+            environment=variables,
             command=() if kind == "python" else layout.command(spec, served),
             has_egress=network.has_egress,
             extensions=external_extensions(spec.layer_dirs),
+            has_sdk=kind == "python" and self._sdk_use.is_wanted(spec.code_dir, spec.layer_dirs, spec.variables),
+            standby=standby,
         )
+
+    def _variables(self, spec: EnvironmentSpec, served: Served, network: Network) -> dict[str, str]:
+        has_endpoint = self._on_endpoint is not None
+        return layout.variables(spec, served, has_endpoint=has_endpoint, has_local_aws=network.has_local_aws)
 
     def _modules(self, served: Served) -> Path | None:
         """Only when they are there: the command that installs them may have run since."""
@@ -151,33 +163,37 @@ class JailTier:
     async def _make(
         self, spec: EnvironmentSpec, request: Request, network: Network, sink: LogSink, started_s: float
     ) -> tuple[JailProcess, RunningEnvironment]:
-        output, output_inside = os.pipe()
-        is_managed = request.kind == "python" or request.interpreter is not None
-        telemetry, telemetry_inside = os.pipe() if is_managed else (None, None)
+        pipes = [] if request.standby else [os.pipe() for _ in range(1 if request.interpreter is None else 2)]
+        for _, output_inside in pipes[:1]:
+            os.fchmod(output_inside, 0o222)  # so that the function, another user, may open /dev/stdout by its name
+        read, inside = [ours for ours, _ in pipes], [theirs for _, theirs in pipes]
         ours, theirs = socket.socketpair() if request.kind == "python" else (None, None)
-        os.fchmod(output_inside, 0o222)  # so that the function, another user, may open /dev/stdout by its name
-        inside = [output_inside]
-        if telemetry_inside is not None:
-            inside.append(telemetry_inside)
         if theirs is not None:
             inside.append(theirs.detach())
         supervised, supervised_inside = channel.pair() if request.extensions else (None, None)
         supervisor = JailSupervisor(supervised)
         extensions = ExtensionPhases(spec, sink, self._clock, supervisor, request.extensions)
-        log_pipe = LogPipe(extensions.output(), self._clock, output, telemetry)
+        log_pipe = LogPipe(extensions.output(), self._clock, *read) if read else None
+        printed = -1
         if supervised_inside is not None:
             printed, printed_inside = os.pipe()
             os.fchmod(printed_inside, 0o222)
             inside += [printed_inside, supervised_inside.detach()]
-            log_pipe.add(extensions.output("extension"), printed)
         try:
             process, sockets = await self._launcher.spawn(request, inside)
         except BaseException:
-            log_pipe.close()
+            if log_pipe is not None:
+                log_pipe.close()
+            if printed >= 0:
+                os.close(printed)
             await supervisor.close()
             if ours is not None:
                 ours.close()
             raise
+        if log_pipe is None:
+            log_pipe = LogPipe(extensions.output(), self._clock, *process.take_pipes())
+        if printed >= 0:
+            log_pipe.add(extensions.output("extension"), printed)
         supervisor.attach(process)
         listeners = self._serve_inside(spec, process, network, sockets)
         transport: Transport

@@ -95,6 +95,10 @@ class Cells:
             theirs.close()
         return cell
 
+    def is_warm(self, key: requests.RootKey) -> bool:
+        """Whether environments of this root are forked at once."""
+        return self._spawners.is_warm(key)
+
     def give(self, cell: Cell, request: requests.Spawn, fds: list[int]) -> None:
         """Makes it a function's, now or when it is prepared. The descriptors are then the environment's."""
         cell.request, cell.request_fds = request, fds

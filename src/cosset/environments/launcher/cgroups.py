@@ -119,12 +119,12 @@ class Cgroup:
             _write(folder / "cgroup.procs", str(pid))
 
     def hold_back(self) -> None:
-        """As little CPU as can be given, until `limit`: what is prepared for later is to disturb nobody."""
+        """A tenth of the CPU's usual share, until `limit`: what is prepared for later is to disturb nobody."""
         if folder := self._folders.get("cpu"):
             if self._versions["cpu"] == 1:
-                _write(folder / "cpu.shares", str(_MIN_SHARES))
+                _write(folder / "cpu.shares", "102")
             else:
-                _write(folder / "cpu.weight", "1")
+                _write(folder / "cpu.weight", "10")
 
     def limit(self, memory_mb: int) -> None:
         """Memory and the number of processes, hard; CPU as a share until `throttle`."""
@@ -157,9 +157,10 @@ class Cgroup:
                 _write_if_there(folder / "cpu.max", f"{quota_us} {CPU_PERIOD_US}")
 
     def unthrottle(self) -> None:
-        """Before a kill: a thousand processes under a quota would take minutes to die."""
+        """Before a kill: a thousand processes under a quota, or with a small share, would take minutes to die."""
         if folder := self._folders.get("cpu"):
             _unthrottle(folder)
+            _write_if_there(folder / ("cpu.shares" if self._versions["cpu"] == 1 else "cpu.weight"), "1000")
 
     def open_freezer(self) -> tuple[int, int] | None:
         """A descriptor to write to (FREEZE, THAW), and the version; None where nothing can be frozen."""

@@ -11,7 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,14 @@ class Request:
     command: Sequence[str] = ()
     has_egress: bool = False
     extensions: Sequence[str] = ()
+    has_sdk: bool = False
+    standby: Mapping[str, str] = field(default_factory=dict)
 
     def message(self) -> dict[str, Any]:
         return {
             **root_message("spawn", self.kind, self.interpreter, self.modules),
+            "sdk": self.has_sdk,
+            "standby": dict(self.standby),
             "id": self.id,
             "code": str(self.code),
             "layers": [str(layer) for layer in self.layers],
@@ -88,6 +92,7 @@ class JailProcess:
         self._freezer = -1
         self._freezer_version = 0
         self._is_frozen = False
+        self._pipes: list[int] = []
         self.started: asyncio.Future[list[socket.socket]] = loop.create_future()
         self._ended: asyncio.Future[Exit] = loop.create_future()
         self._gone = asyncio.Event()
@@ -154,16 +159,24 @@ class JailProcess:
 
     # What the client calls.
 
-    def on_started(self, fds: list[int], pid: int, has_peak: bool, freezer_version: int) -> None:
+    def on_started(self, fds: list[int], pid: int, pipes: int, has_peak: bool, freezer_version: int) -> None:
         if freezer_version:
             self._freezer, self._freezer_version = fds.pop(), freezer_version
         self._memory = MemoryGauge(pid, fds.pop() if has_peak else None)
-        listeners = [socket.socket(fileno=fd) for fd in fds]
+        listeners = [socket.socket(fileno=fd) for fd in fds[: len(fds) - pipes]]
+        self._pipes = fds[len(listeners) :]
         if self.started.done():  # whoever asked has given up
             for listener in listeners:
                 listener.close()
+            for pipe in self.take_pipes():
+                os.close(pipe)
             return
         self.started.set_result(listeners)
+
+    def take_pipes(self) -> list[int]:
+        """Of one that was on standby, the ends of its output and its telemetry."""
+        taken, self._pipes = self._pipes, []
+        return taken
 
     def on_failed(self, reason: str, unavailable: bool) -> None:
         if not self.started.done():
@@ -303,7 +316,7 @@ class LauncherClient:
             for fd in fds:
                 os.close(fd)
         elif event == "started":
-            process.on_started(fds, message["pid"], message["has_peak"], message["freezer"])
+            process.on_started(fds, message["pid"], message["pipes"], message["has_peak"], message["freezer"])
         elif event == "failed":
             process.on_failed(message["error"], message["unavailable"])
         elif event == "exit":

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from cosset.environments.launcher.run_folder import RunFolder, group_name
 from cosset.environments.launcher.spares import Spares
 from cosset.runtimes.sealing import channel
 
+SDK_DELAY_S = 0.3
+"""How long after the first start that it is for, a Python loads the AWS SDK."""
 _SEND_TIMEOUT_S = 5.0
 
 
@@ -96,6 +99,7 @@ class Launcher:
     def close(self) -> None:
         """Kills everything; returns when it has gone, or after some seconds with a word to stderr."""
         self._server_gone = True
+        self._spares.close()
         left = self._cells.close()
         self._loop.close()
         if self._thawer is not None:
@@ -167,16 +171,24 @@ class Launcher:
             self._refuse(request.id, self._unavailable, fds, unavailable=True)
             return
         try:
-            cell = self._take_spare(request) or self._cells.fork(request.root, request.disk_mb)
+            cell = self._begin(request)
         except OSError as error:
             self._refuse(request.id, str(error), fds)
             return
         self._by_id[request.id] = cell
         self._cells.give(cell, request, fds)
 
-    def _take_spare(self, request: requests.Spawn) -> Cell | None:
-        cell = self._spares.take(request.root)
-        if cell is not None and cell.image is None and cell.disk_mb != request.disk_mb:
+    def _begin(self, request: requests.Spawn) -> Cell:
+        """Raises: OSError."""
+        root = request.root
+        if root.has_sdk and not self._cells.is_warm(root):
+            self._spares.keep(root, SDK_DELAY_S)  # for those that follow: this one is quicker without
+            root = replace(root, has_sdk=False)
+        return self._take_spare(root, request.disk_mb) or self._cells.fork(root, request.disk_mb)
+
+    def _take_spare(self, root: requests.RootKey, disk_mb: int) -> Cell | None:
+        cell = self._spares.take(root)
+        if cell is not None and cell.image is None and cell.disk_mb != disk_mb:
             cell.kill()  # its files have a limit that cannot be moved
             return None
         return cell

@@ -30,12 +30,15 @@ class RootKey:
     """Environments with equal keys start from the same root, and are forked by the same spawner.
 
     `interpreter` is a host path, None for programs that bring all they need. `modules` is a folder below the data
-    folder that is shown as /var/runtime/node_modules.
+    folder that is shown as /var/runtime/node_modules. `has_sdk`: of a Python, with the AWS SDK loaded. `standby`: of
+    Node, the variables with which it is started before it has a function; empty: it starts with the function.
     """
 
     kind: str
     interpreter: str | None = None
     modules: str | None = None
+    has_sdk: bool = False
+    standby: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,16 @@ def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
     if kind == "python":
         _check_prefix(interpreter)
     modules = message.get("modules")
-    return RootKey(kind, interpreter, None if modules is None else below(data, modules))
+    standby = tuple(sorted(_environment(message.get("standby", {})).items()))
+    if standby and (kind != "program" or interpreter is None):
+        raise RequestError("standby")
+    return RootKey(
+        kind,
+        interpreter,
+        None if modules is None else below(data, modules),
+        has_sdk=kind == "python" and message.get("sdk") is True,
+        standby=standby,
+    )
 
 
 def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
@@ -93,7 +105,10 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
 
 
 def _descriptors(root: RootKey) -> tuple[str, ...]:
-    """What a runtime is handed: AWS's own ones write whole log records to `telemetry`, provided ones know no such."""
+    """What a runtime is handed: AWS's own ones write whole log records to `telemetry`, provided ones know no such, and
+    one on standby has its own already."""
+    if root.standby:
+        return ()
     if root.kind == "python":
         return ("output", "telemetry", "transport")
     return ("output",) if root.interpreter is None else ("output", "telemetry")

@@ -28,7 +28,7 @@ LOOK_S = 10.0
 KEPT_S = 60.0
 """How long after a burst there are still as many as it wanted."""
 FORGOTTEN_S = 600.0
-"""How long after the last start the last one is kept; a Python's always."""
+"""How long after the last start the last one is kept; a plain Python's always."""
 MIN_FREE_BYTES = 256 * 1024 * 1024
 """Of the host's memory: below it nothing is kept that nobody has asked for."""
 
@@ -63,6 +63,7 @@ class Spares:
         self._busy_until_s = 0.0
         self._is_filling = False
         self._is_looking = False
+        self._is_closed = False
 
     def take(self, key: RootKey) -> Cell | None:
         """The one that has come farthest, perhaps not to its end yet. None: there is none."""
@@ -79,10 +80,18 @@ class Spares:
         shelf.cells.remove(cell)
         return cell
 
-    def keep(self, key: RootKey) -> None:
-        """From now on there is at least one."""
+    def keep(self, key: RootKey, delay_s: float = 0.0) -> None:
+        """From now on there is at least one, or soon."""
+        if key not in self._shelves:
+            self._loop.after(delay_s, lambda: self._begin_shelf(key))
+
+    def _begin_shelf(self, key: RootKey) -> None:
         self._shelf(key)
         self._fill_later(0.0)
+
+    def close(self) -> None:
+        """Nothing more is prepared. What is there is for its owner to end."""
+        self._is_closed = True
 
     def started(self) -> None:
         """An environment has just started: it needs the CPU more than those that are prepared."""
@@ -110,6 +119,8 @@ class Spares:
 
     def _fill(self) -> None:
         self._is_filling = False
+        if self._is_closed:
+            return
         left_s = self._busy_until_s - self._now_s()
         if left_s > 0:
             self._fill_later(left_s)
@@ -137,7 +148,7 @@ class Spares:
 
     def _enough(self, key: RootKey, shelf: _Shelf) -> int:
         idle_s = self._now_s() - max([shelf.wanted_s, *shelf.asked_s])
-        if key.kind != "python" and idle_s > FORGOTTEN_S:
+        if (key.kind != "python" or key.has_sdk) and idle_s > FORGOTTEN_S:
             return 0
         return shelf.wanted if self._now_s() - shelf.wanted_s <= KEPT_S else 1
 

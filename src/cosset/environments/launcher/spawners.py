@@ -5,6 +5,7 @@ launcher itself. Here they are started, asked and ended; the environments that t
 runtimes/sealing/spawner.py, what such a process does.
 """
 
+import functools
 import importlib.util
 import os
 import signal
@@ -29,6 +30,7 @@ _RUNTIME_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
 _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 _CONTROL_FD = 3
 LANGUAGE = "/var/lang"
+NODE_BOOTSTRAP = "/var/runtime/bootstrap.mjs"
 _RUNTIMES = Path(filesystem.__file__).parents[1]
 
 
@@ -41,6 +43,7 @@ class Spawner:
     pidfd: int
     control: socket.socket
     waiting: dict[str, Cell] = field(default_factory=dict)
+    has_forked: bool = False
 
 
 class Spawners:
@@ -73,6 +76,11 @@ class Spawners:
     def get(self, key: RootKey) -> Spawner:
         """Raises: OSError, when there are too many."""
         return self._spawners.get(key) or self._start(key)
+
+    def is_warm(self, key: RootKey) -> bool:
+        """Whether a fork takes no longer than a fork."""
+        running = self._spawners.get(key)
+        return running is not None and running.has_forked
 
     def fork(self, spawner: Spawner, cell: Cell, theirs: socket.socket) -> None:
         """Asks for an init with this end of the cell's channel; `forked` or `failed` is the answer.
@@ -115,6 +123,7 @@ class Spawners:
                 self._failed(cell, "the spawner ended; its reason is in Cosset's own output")
             return
         message, fds = received
+        spawner.has_forked = True
         cell = spawner.waiting.pop(message["fork"])
         if "error" in message:
             self._failed(cell, str(message["error"]))
@@ -160,7 +169,11 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         kernel.close_fds_from(_CONTROL_FD + 1)
         if key.kind == "python":
             _become_zygote(key)
-        cell = seal.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), spawner.run_program)
+        standby = None
+        if key.standby and key.interpreter is not None:
+            command = [inside(key.interpreter), NODE_BOOTSTRAP]
+            standby = functools.partial(spawner.begin_program, command, dict(key.standby))
+        cell = seal.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), spawner.run_program, standby)
         spawner.serve(socket.socket(fileno=_CONTROL_FD), cell)
     except BaseException as error:  # noqa: BLE001 - the boundary of this process
         sys.stderr.write(f"cosset: spawner for {key.interpreter or key.kind}: {type(error).__name__}: {error}\n")
@@ -179,7 +192,8 @@ def _become_zygote(key: RootKey) -> None:
     program = f"{filesystem.RUNTIMES}/python/zygote.py"
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     interpreter = inside(key.interpreter)
-    os.execve(interpreter, [interpreter, "-S", program, str(_CONTROL_FD)], environment)
+    preloaded = ["sdk"] if key.has_sdk else []
+    os.execve(interpreter, [interpreter, "-S", program, str(_CONTROL_FD), *preloaded], environment)
 
 
 def inside(interpreter: str) -> str:

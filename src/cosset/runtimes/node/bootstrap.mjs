@@ -10,11 +10,13 @@ import { loadHandler } from "./handler.mjs";
 import { Invocation } from "./invocation.mjs";
 import { patchConsole, written } from "./logs.mjs";
 import { RuntimeClient } from "./runtime_client.mjs";
+import { awaitFunction } from "./standby.mjs";
 import { isRuntime } from "./wrapper.mjs";
 
 const UNCAUGHT_EXIT_CODE = 129; // AWS's own
 const UNHANDLED_EXIT_CODE = 128;
 
+awaitFunction();
 isRuntime(process.env, fileURLToPath(import.meta.url)); // does not return in a process that the wrapper is to replace
 
 const logs = patchConsole(process.env);

@@ -1,8 +1,9 @@
 """One interpreter with AWS's runtime client loaded, from which every environment of its Python version is forked.
 
 Run as `python -S zygote.py FD` inside the root that its children will have, so that lazy imports find the same files.
-Loads what AWS's bootstrap loads and nothing more: a module loaded here would win over the function's own. Never
-loads boto3. Runs inside environments, Python 3.9 syntax. Read next: ../sealing/spawner.py, client.py.
+Loads what AWS's bootstrap loads and nothing more: a module loaded here would win over the function's own. With `sdk`
+as the last argument it loads boto3 too, and then only functions get it that bring nothing it could win over
+(environments/jail/ahead.py). Runs inside environments, Python 3.9 syntax. Read next: ../sealing/spawner.py, client.py.
 """
 
 import gc
@@ -16,11 +17,12 @@ from wrapper import exec_wrapper, program_of
 
 RUNTIMES = "/.cosset/runtimes"
 RUNTIME_DIR = "/var/runtime"
+SDK = {"sdk": "boto3"}
 WRAPPED = {"__main__.py": "wrapped.py", "client.py": "client.py", "zygote.py": "zygote.py", "wrapper.py": "wrapper.py"}
 """What begins anew under a wrapper. Read beforehand: a function's environment does not have the files."""
 
 
-def main(control_fd):
+def main(control_fd, preloaded=()):
     import site
 
     site.setquit()  # `exit()` and `quit()`, which -S leaves out and functions use
@@ -32,6 +34,9 @@ def main(control_fd):
     from sealing import kernel, ports, seal, spawner
 
     importlib.import_module("awslambdaric.lambda_literals")  # the bootstrap loads it on every start
+
+    for name in preloaded:
+        importlib.import_module(SDK[name])
 
     sources = {name: _read(os.path.join(RUNTIMES, "python", file)) for name, file in WRAPPED.items()}
 
@@ -52,6 +57,7 @@ def _run_function(assignment, fds, own_path, bootstrap, client_class):
     """In the sealed child: what was fixed when the zygote started is set again, then AWS's bootstrap takes over."""
     _take_environment(assignment, fds)
     time.tzset()
+    _forget_secrets()
     del sys.modules["__main__"].__file__  # no file that a child of multiprocessing could load again
     sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
     sys.path[:] = search_path(own_path)
@@ -59,6 +65,13 @@ def _run_function(assignment, fds, own_path, bootstrap, client_class):
         importlib.reload(bootstrap)  # it reads both when it is imported
     runtime_client = client_class(socket.socket(fileno=fds["transport"]))
     bootstrap.run(assignment["environment"]["_HANDLER"], runtime_client)
+
+
+def _forget_secrets():
+    """What a module drew when it was loaded, and does not draw again by itself after a fork."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.current_process().authkey = os.urandom(32)
 
 
 def _run_wrapper(assignment, fds, sources):
@@ -89,4 +102,4 @@ def search_path(own_path):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])

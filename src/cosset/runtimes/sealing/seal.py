@@ -31,7 +31,7 @@ if MYPY:
     Runtime = Callable[[dict[str, Any], dict[str, int]], None]
     """Runs a function's runtime in this very process, given the assignment and the descriptors by name."""
     Standby = Callable[[dict[str, int]], None]
-    """Begins a runtime that is nobody's yet, given descriptors: of `telemetry`, and of `orders`, where it is told in
+    """Begins a runtime that is nobody's yet, given descriptors: of `telemetry`, and `told`, where it is told in
     one message what function it is."""
 
 
@@ -252,7 +252,7 @@ def _live_as_runtime(cell: Cell, uid: int, orders: socket.socket, pipes: list[in
     try:
         if cell.standby is not None:
             output, telemetry = pipes
-            cell.standby(_arrange({"output": output, "orders": orders.detach(), "telemetry": telemetry}))
+            cell.standby(_arrange({"output": output, "telemetry": telemetry, "told": orders.detach()}))
         received = messages.receive(orders)
         if received is None:
             os._exit(0)

@@ -16,7 +16,8 @@ from . import kernel, seal
 
 MYPY = False
 if MYPY:
-    from typing import Any
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
 
 def serve(control: socket.socket, cell: seal.Cell) -> None:
@@ -57,6 +58,20 @@ def _fork(control: socket.socket, name: str, cell: seal.Cell, fd: int, group_fd:
     os.close(pidfd)
 
 
+def begin_program(command: Sequence[str], environment: Mapping[str, str], fds: dict[str, int]) -> NoReturn:
+    """Becomes a runtime that waits for its function: `_COSSET_ORDERS_FD` is where it will hear of it."""
+    for fd in fds.values():
+        os.set_inheritable(fd, True)
+    own = {"_LAMBDA_TELEMETRY_LOG_FD": str(fds["telemetry"]), "_COSSET_ORDERS_FD": str(fds["told"])}
+    _reset_signals()
+    os.execve(command[0], list(command), {**environment, **own})
+
+
+def _reset_signals() -> None:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores the first two, and what it starts would inherit that
+
+
 def run_program(assignment: dict[str, Any], fds: dict[str, int]) -> None:
     """Becomes the runtime's program. Descriptors beyond its output and telemetry are none of its business."""
     environment = dict(assignment["environment"])
@@ -65,8 +80,7 @@ def run_program(assignment: dict[str, Any], fds: dict[str, int]) -> None:
         os.set_inheritable(telemetry, True)
         environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry)
     kernel.close_fds_from(3 if telemetry is None else telemetry + 1)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores the first two, and what it starts would inherit that
+    _reset_signals()
     command = assignment["command"]
     try:
         os.execve(command[0], command, environment)
