@@ -9,7 +9,8 @@ import dataclasses
 from cosset.clock import Clock
 from cosset.functions import errors, event_invoke_records, names, records
 from cosset.functions.destination_rules import DestinationRules
-from cosset.functions.model import EventInvokeChange, EventInvokeConfig, FunctionKey, FunctionVersion
+from cosset.functions.finding import look_up
+from cosset.functions.model import EventInvokeChange, EventInvokeConfig, FunctionKey
 from cosset.functions.names import FunctionReference
 from cosset.invocation.async_policy import MAX_AGE_S, MAX_RETRIES, AsyncPolicy
 from cosset.store.database import Store, Transaction
@@ -98,7 +99,7 @@ def _apply(config: EventInvokeConfig, change: EventInvokeChange, now_ms: int) ->
 
 def _current(tx: Transaction, reference: FunctionReference, *, must_be: bool) -> EventInvokeConfig | None:
     key, qualifier = reference.key, names.version_of(reference.qualifier)
-    if _find(tx, reference) is None:
+    if look_up(tx, reference) is None:
         raise _no_function()
     config = event_invoke_records.read(tx, key, qualifier)
     if config is None and must_be:
@@ -108,23 +109,12 @@ def _current(tx: Transaction, reference: FunctionReference, *, must_be: bool) ->
 
 def _role_of(tx: Transaction, reference: FunctionReference, *, must_be: bool) -> str:
     _current(tx, reference, must_be=must_be)
-    version = _find(tx, reference)
+    version = look_up(tx, reference)
     return "" if version is None else version.role
 
 
-def _find(tx: Transaction, reference: FunctionReference) -> FunctionVersion | None:
-    """The version that the qualifier means, through an alias too."""
-    qualifier = names.version_of(reference.qualifier)
-    if names.is_alias(qualifier):
-        alias = records.read_alias(tx, reference.key, qualifier)
-        if alias is None:
-            return None
-        qualifier = alias.version
-    return records.read_version(tx, reference.key, qualifier)
-
-
 def _read_policy(tx: Transaction, reference: FunctionReference) -> AsyncPolicy:
-    version = _find(tx, reference)
+    version = look_up(tx, reference)
     settings = records.read_settings(tx, reference.key)
     if version is None or settings is None:
         return AsyncPolicy()

@@ -12,14 +12,16 @@ from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from cosset.clock import Clock
-from cosset.functions import checks, configuring, errors, layer_records, names, option_records, package_records, records
+from cosset.functions import checks, configuring, errors, names, option_records, package_records, records
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
 from cosset.functions.code_signing import CodeSigning
 from cosset.functions.code_sources import CodeSources
 from cosset.functions.concurrency import Concurrency
 from cosset.functions.destination_rules import DestinationRules
+from cosset.functions.entry_checks import EntryChecks
 from cosset.functions.event_invoke import EventInvokeConfigs
+from cosset.functions.finding import find_version, is_there
 from cosset.functions.idleness import Idleness
 from cosset.functions.layers import Layers, check_unzipped, use_layers
 from cosset.functions.model import (
@@ -39,9 +41,10 @@ from cosset.functions.recursion import RecursionConfigs
 from cosset.functions.resolver import Resolver
 from cosset.functions.runtime_management import RuntimeManagement
 from cosset.functions.settling import UPDATE_S, Settling
-from cosset.functions.tags import Tags, check_tags
+from cosset.functions.tags import Tags
 from cosset.functions.timestamps import format_timestamp
 from cosset.functions.urls import FunctionUrls
+from cosset.functions.usage import check_storage, count_usage
 from cosset.functions.versions import Versions, changeable_latest, publish
 from cosset.invocation.api import Target
 from cosset.invocation.async_policy import AsyncPolicy
@@ -50,8 +53,6 @@ from cosset.store.database import Store, Transaction
 
 logger = logging.getLogger(__name__)
 
-MAX_CODE_BYTES = 80_530_636_800
-"""All packages of an account in a region, versions counted each (AWS's own limit, 75 GB)."""
 SWEEP_S = 1800
 """How often packages are collected, and states settled that a node which has gone left behind."""
 
@@ -93,8 +94,6 @@ class Functions:
         self.sources = CodeSources()
         self._sweeping: asyncio.Task[None] | None = None
         self._store = store
-        self._roles = roles
-        self._runtimes = runtimes
         self._clock = clock
         self._new_id = new_id
         self._settling = Settling(store, clock, new_id, update_s)
@@ -112,6 +111,7 @@ class Functions:
         self.event_invoke = EventInvokeConfigs(store, self._destinations, clock)
         self.recursion = RecursionConfigs(store)
         self.code_signing = CodeSigning(store, clock)
+        self._entry = EntryChecks(store, roles, runtimes, self._destinations, self.code_signing)
         self.runtime_management = RuntimeManagement(store)
         self.layers = Layers(store, code, clock, new_id)
 
@@ -157,7 +157,7 @@ class Functions:
         Raises:
             ServiceError: InvalidParameterValueException, ResourceConflictException, as AWS says them.
         """
-        await self._check_new(key, change, tags, code_signing_config)
+        await self._entry.check_new(key, change, tags, code_signing_config)
         code = await self.code.keep(package)
         fresh = configuring.new_function(key, change, code, modified=self._now(), new_id=self._new_id)
 
@@ -247,13 +247,7 @@ class Functions:
         checks.check_size(change)
         await self._settling.wait_created(key)
         current = await self._store.read(lambda tx: changeable_latest(tx, key, revision_id))
-        if change.runtime is not None:
-            await self._check_runtime(change.runtime)
-        checks.check_snap_start(change.runtime or current.runtime, change.snap_start or "None")
-        checks.check_variables(change.variables or {})
-        if change.role is not None and change.role != current.role:
-            await self._check_role(key, change.role)
-        await self._check_dead_letter(key, change.role or current.role, change)
+        await self._entry.check_change(key, current, change)
         changed = await self._store.write(lambda tx: self._change(tx, key, revision_id, change, None))
         self._settling.updated(key)
         if change.layers:
@@ -316,41 +310,6 @@ class Functions:
         changeable_latest(tx, key, revision_id)
         self.code_signing.verify(tx, key)
 
-    async def _check_new(
-        self, key: FunctionKey, change: Change, tags: Mapping[str, str], code_signing_config: str | None
-    ) -> None:
-        """What can be told before the package is looked at."""
-        names.check_new_name(key.name)
-        checks.check_mandatory(change)
-        checks.check_size(change)
-        await self._check_runtime(change.runtime)
-        checks.check_snap_start(change.runtime, change.snap_start or "None")
-        checks.check_variables(change.variables or {})
-        check_tags(tags)
-        await self._check_role(key, change.role)
-        await self._check_dead_letter(key, change.role or "", change)
-        if await self._store.read(lambda tx: records.read_settings(tx, key)) is not None:
-            raise errors.conflict(f"Function already exist: {key.name}")
-        if code_signing_config:
-            await self._store.read(lambda tx: self.code_signing.verify_new(tx, key, code_signing_config))
-
-    async def _check_runtime(self, runtime: str | None) -> None:
-        refusal = await self._runtimes.refusal(runtime or "")
-        if refusal is not None:
-            raise errors.invalid_parameter(refusal)
-
-    async def _check_dead_letter(self, key: FunctionKey, role: str, change: Change) -> None:
-        given = change.extra.get("DeadLetterConfig")
-        if given:
-            await self._destinations.check_dead_letter(key, role, given["TargetArn"])
-
-    async def _check_role(self, key: FunctionKey, role: str | None) -> None:
-        role = role or ""
-        if not await self._roles.is_passable(role, key.account):
-            raise errors.access_denied("Cross-account pass role is not allowed.")
-        if not await self._roles.assumable_by_lambda(role, key.arn):
-            raise errors.invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
-
     def _now(self) -> str:
         return format_timestamp(self._clock.now_ms())
 
@@ -360,40 +319,6 @@ def _with_layers(tx: Transaction, version: FunctionVersion, change: Change) -> F
         version = dataclasses.replace(version, layers=use_layers(tx, version.key, change.layers))
     check_unzipped(tx, version)
     return version
-
-
-def find_version(tx: Transaction, reference: FunctionReference) -> FunctionVersion:
-    """What a reference names. Raises ResourceNotFoundException with the reference's own ARN."""
-    qualifier = names.version_of(reference.qualifier)
-    if names.is_alias(qualifier):
-        alias = records.read_alias(tx, reference.key, qualifier)
-        if alias is None:
-            raise errors.function_not_found(reference.arn)
-        qualifier = alias.version
-    version = records.read_version(tx, reference.key, qualifier)
-    if version is None:
-        raise errors.function_not_found(reference.arn)
-    return version
-
-
-def is_there(tx: Transaction, reference: FunctionReference) -> bool:
-    qualifier = names.version_of(reference.qualifier)
-    if names.is_alias(qualifier):
-        return records.read_alias(tx, reference.key, qualifier) is not None
-    return records.read_version(tx, reference.key, qualifier) is not None
-
-
-def count_usage(tx: Transaction, account: str, region: str) -> tuple[int, int]:
-    """How many functions, and the bytes of all packages, layers included."""
-    count, size = records.count_functions(tx, account, region)
-    return count, size + layer_records.sum_sizes(tx, account, region)
-
-
-def check_storage(tx: Transaction, key: FunctionKey, code: Code) -> None:
-    """Raises CodeStorageExceededException when the package is one too many."""
-    _, used = count_usage(tx, key.account, key.region)
-    if used + code.size_bytes > MAX_CODE_BYTES:
-        raise errors.code_storage_exceeded()
 
 
 def refuse_referenced_version(tx: Transaction, key: FunctionKey, version: str) -> None:

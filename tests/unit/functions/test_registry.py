@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from cosset.functions import archive, checks, records, registry
+from cosset.functions import archive, checks, records, registry, usage
 from cosset.functions.model import Change, FunctionKey, FunctionState, UpdateStatus
 from cosset.functions.names import FunctionReference
 from cosset.store.errors import DiskFullError
@@ -378,7 +378,7 @@ def test_a_full_disk_refuses_the_function_and_leaves_nothing(tmp_path, monkeypat
 
 
 def test_the_account_has_a_limit_of_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "MAX_CODE_BYTES", len(HANDLER_ZIP) * 2)
+    monkeypatch.setattr(usage, "MAX_CODE_BYTES", len(HANDLER_ZIP) * 2)
 
     async def run():
         async with functions_room(tmp_path) as room:

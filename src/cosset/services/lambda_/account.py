@@ -1,7 +1,8 @@
 """The account's limits, and what of them is used."""
 
 from cosset.functions.archive import MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES
-from cosset.functions.registry import MAX_CODE_BYTES, Functions
+from cosset.functions.registry import Functions
+from cosset.functions.usage import MAX_CODE_BYTES
 from cosset.services.lambda_.references import on_everything
 from cosset.services.operation import Context, Params, Result, operation
 
