@@ -59,6 +59,9 @@ class FunctionMetric(Enum):
     URL_4XX_COUNT = ("Url4xxCount", "Count", Scope.FUNCTION)
     URL_5XX_COUNT = ("Url5xxCount", "Count", Scope.FUNCTION)
 
+    # There is one of each: by identity, which is quicker than by name, and this is asked at every measurement.
+    __hash__ = object.__hash__
+
     def __init__(self, label: str, unit: str, scope: Scope) -> None:
         self.label = label
         self.unit = unit

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+_write_values = json.JSONEncoder(separators=(",", ":")).encode
 MAX_VALUES = 200
 """Distinct values that are kept of one metric in one period; beyond, near ones are taken together."""
 MINUTE_S = 60
@@ -97,7 +98,7 @@ class Distribution:
     def pack_values(self) -> bytes | None:
         if self.values is None:
             return None
-        return json.dumps(sorted(self.values.items()), separators=(",", ":")).encode()
+        return _write_values(sorted(self.values.items())).encode()
 
     @classmethod
     def unpack(cls, count: float, total: float, lowest: float, highest: float, values: Any) -> "Distribution":

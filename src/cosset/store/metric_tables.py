@@ -71,7 +71,9 @@ _AT = (
     points.c.width_s == bindparam("at_width_s"),
     points.c.unit == bindparam("at_unit"),
 )
-READ_POINT = select(points).where(*_AT)
+READ_POINTS = select(points).where(
+    points.c.start_s == bindparam("the_start_s"), points.c.series.in_(bindparam("the_series", expanding=True))
+)
 DELETE_POINT = delete(points).where(*_AT)
 CHANGE_POINT = (
     update(points)

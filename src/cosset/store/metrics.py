@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
@@ -23,7 +23,7 @@ from cosset.store.metric_tables import (
     CHANGE_POINT,
     DELETE_POINT,
     FIND_SERIES,
-    READ_POINT,
+    READ_POINTS,
     points,
     series,
     usage,
@@ -47,6 +47,15 @@ class Point:
     width_s: int
     unit: str
     values: Distribution
+
+
+class _Place(NamedTuple):
+    """Which row: the columns of the key, by their names."""
+
+    series: int
+    start_s: int
+    width_s: int
+    unit: str
 
 
 class TooManyMetricsError(OverloadedError):
@@ -91,35 +100,43 @@ class MetricStore:
     ) -> dict[MetricKey, tuple[int, int]]:
         """What was found out about the series on the way. Raises TooManyMetricsError."""
         found: dict[MetricKey, tuple[int, int]] = {}
+        placed: list[tuple[_Place, Distribution]] = []
+        room: dict[tuple[str, str], int] = {}
         for cell in cells:
             known = found.get(cell.key) or self._known.get(cell.key)
             if known is None or known[1] < cell.start_s:
                 try:
-                    known = found[cell.key] = self._touch(tx, cell)
+                    known = found[cell.key] = self._touch(tx, cell, room)
                 except TooManyMetricsError:
                     if only_known:
                         continue
                     raise
-            _add_point(tx, known[0], cell.unit, cell.start_s, cell.width_s, cell.values)
+            placed.append((_Place(known[0], cell.start_s, cell.width_s, cell.unit), cell.values))
+        _add_points(tx, placed)
         for owner, used in usage:
             _add_usage(tx, owner, used)
         return found
 
-    def _touch(self, tx: Transaction, cell: Cell) -> tuple[int, int]:
+    def _touch(self, tx: Transaction, cell: Cell, room: dict[tuple[str, str], int]) -> tuple[int, int]:
         """The series' number, and the last time that it had a value; makes it when it is not there."""
         digest = _digest(cell.key)
         row = tx.execute(FIND_SERIES, {"the_digest": digest}).one_or_none()
         if row is None:
-            return self._make(tx, cell, digest), cell.start_s
+            return self._make(tx, cell, digest, room), cell.start_s
         if row.last_s < cell.start_s:
             tx.execute(update(series).where(series.c.id == row.id).values(last_s=cell.start_s))
         return row.id, max(row.last_s, cell.start_s)
 
-    def _make(self, tx: Transaction, cell: Cell, digest: str) -> int:
+    def _make(self, tx: Transaction, cell: Cell, digest: str, room: dict[tuple[str, str], int]) -> int:
+        """`room`: how many more metrics an account and region may have, counted once in a transaction."""
         key = cell.key
-        query = select(func.count()).where(series.c.account == key.account, series.c.region == key.region)
-        if tx.execute(query).scalar_one() >= self._max_series:
+        owner = key.account, key.region
+        if owner not in room:
+            query = select(func.count()).where(series.c.account == key.account, series.c.region == key.region)
+            room[owner] = self._max_series - int(tx.execute(query).scalar_one())
+        if room[owner] <= 0:
             raise TooManyMetricsError
+        room[owner] -= 1
         made = tx.execute(
             insert(series).values(
                 digest=digest,
@@ -191,33 +208,61 @@ def _widen(narrower: int, before_s: int, width_s: int) -> Any:
 
     def work(tx: Transaction) -> int:
         rows = list(tx.execute(query))
-        for row in rows:
-            tx.execute(DELETE_POINT, _place(row.series, row.start_s, row.width_s, row.unit))
-            _add_point(tx, row.series, row.unit, row.start_s // width_s * width_s, width_s, _point(row).values)
+        places = [_Place(row.series, row.start_s, row.width_s, row.unit) for row in rows]
+        if places:
+            gone = [{f"at_{name}": part for name, part in place._asdict().items()} for place in places]
+            tx.execute(DELETE_POINT, gone)
+        wider = [place._replace(start_s=place.start_s // width_s * width_s, width_s=width_s) for place in places]
+        _add_points(tx, [(place, _point(row).values) for place, row in zip(wider, rows, strict=True)])
         return len(rows)
 
     return work
 
 
-def _add_point(tx: Transaction, number: int, unit: str, start_s: int, width_s: int, more: Distribution) -> None:
-    place = _place(number, start_s, width_s, unit)
-    row = tx.execute(READ_POINT, place).one_or_none()
-    values = more
-    if row is not None:
-        values = _point(row).values
-        values.merge(more)
-    written = {
+def _add_points(tx: Transaction, added: Sequence[tuple[_Place, Distribution]]) -> None:
+    """To what is there. Few statements for many points: each of its own would cost more than all the rest."""
+    sums: dict[_Place, Distribution] = {}
+    for place, values in added:
+        if place in sums:
+            sums[place].merge(values)
+        else:
+            sums[place] = values.copy()
+    changed, made = [], []
+    there = _read_points(tx, sums)
+    for place, values in sums.items():
+        if place in there:
+            there[place].merge(values)
+            changed.append({f"at_{name}": part for name, part in place._asdict().items()} | _columns(there[place]))
+        else:
+            made.append(place._asdict() | _columns(values))
+    if changed:
+        tx.execute(CHANGE_POINT, changed)
+    if made:
+        tx.execute(ADD_POINT, made)
+
+
+def _read_points(tx: Transaction, places: Iterable[_Place]) -> dict[_Place, Distribution]:
+    by_start: dict[int, set[int]] = {}
+    for place in places:
+        by_start.setdefault(place.start_s, set()).add(place.series)
+    found = {}
+    for start_s, numbers in by_start.items():
+        ordered = sorted(numbers)
+        for begin in range(0, len(ordered), _BATCH):
+            given = {"the_start_s": start_s, "the_series": ordered[begin : begin + _BATCH]}
+            for row in tx.execute(READ_POINTS, given):
+                found[_Place(row.series, row.start_s, row.width_s, row.unit)] = _point(row).values
+    return found
+
+
+def _columns(values: Distribution) -> dict[str, Any]:
+    return {
         "count": values.count,
         "total": values.total,
         "lowest": values.lowest,
         "highest": values.highest,
         "value_counts": values.pack_values(),
     }
-    if row is not None:
-        tx.execute(CHANGE_POINT, {**place, **written})
-        return
-    named = {"series": number, "start_s": start_s, "width_s": width_s, "unit": unit}
-    tx.execute(ADD_POINT, {**named, **written})
 
 
 def _add_usage(tx: Transaction, owner: UsageKey, used: Usage) -> None:
@@ -238,10 +283,6 @@ def _add_usage(tx: Transaction, owner: UsageKey, used: Usage) -> None:
     more = {name: usage.c[name] + amount for name, amount in amounts.items()}
     if not tx.execute(update(usage).where(*place).values(**more)).rowcount:
         tx.execute(insert(usage).values(**named, **amounts))
-
-
-def _place(number: int, start_s: int, width_s: int, unit: str) -> dict[str, Any]:
-    return {"at_series": number, "at_start_s": start_s, "at_width_s": width_s, "at_unit": unit}
 
 
 def _point(row: Row[Any]) -> Point:
