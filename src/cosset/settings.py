@@ -1,6 +1,6 @@
 """One Settings object: every knob of a Cosset node, with unit and default. Reading them is `cli/configuration.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -16,7 +16,7 @@ class Settings:
     """TCP port to serve on; 0 picks a free one."""
     data: Path | None = None
     """Data folder. None: /var/lib/cosset for root, else ~/.local/share/cosset."""
-    database: str | None = None
+    database: str | None = field(default=None, repr=False)
     """SQLAlchemy URL of a PostgreSQL database. None: SQLite in the data folder."""
     key_file: Path | None = None
     """File of the root key that seals secrets in the database; mode 0600. None: root.key in the data folder. Nodes that

@@ -1,6 +1,9 @@
 """kill -9: what IAM and Logs answered is there after the next start, and sessions still hold."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -42,6 +45,33 @@ def test_nothing_that_was_answered_is_lost(new_server: Callable[..., CossetServe
     ):
         client = boto3.Session(*keys, region_name=server.region).client("sts", endpoint_url=server.endpoint)
         assert client.get_caller_identity()["Account"] == account
+
+
+def test_a_rotation_that_is_killed_loses_no_key(new_server: Callable[..., CossetServer]) -> None:
+    """`cosset key rotate`, killed at one moment after another; then the server starts, and every key holds."""
+    server = new_server()
+    iam = server.client("iam")
+    keys = [(server.credentials.access_key_id, server.credentials.secret_access_key)]
+    for number in range(10):
+        iam.create_user(UserName=f"u{number}")
+        made = iam.create_access_key(UserName=f"u{number}")["AccessKey"]
+        keys.append((made["AccessKeyId"], made["SecretAccessKey"]))
+    server.stop()
+    command = [sys.executable, "-m", "cosset.cli", "key", "rotate", "--data", str(server.data)]
+    for tenths in range(4, 14):
+        rotation = subprocess.Popen(
+            command, env=server.environ, cwd=server.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            _, said = rotation.communicate(timeout=tenths / 10)
+        except subprocess.TimeoutExpired:
+            rotation.kill()
+            _, said = rotation.communicate()
+        assert rotation.returncode in (0, -signal.SIGKILL), said
+    server.start()
+    for key_id, secret in keys:
+        client = boto3.Session(key_id, secret, region_name=server.region).client("sts", endpoint_url=server.endpoint)
+        assert client.get_caller_identity()["Account"] == server.account
 
 
 def test_the_development_key_is_good_for_nothing_outside_it(new_server: Callable[..., CossetServer]) -> None:

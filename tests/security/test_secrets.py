@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from cosset.identity.key_material import secret_text
 from cosset.identity.ports import KnownKey
 from cosset.identity.principal import Credentials, Principal, PrincipalKind
+from cosset.settings import Settings
 from cosset.store.root_key import RootKey
 from cosset.testing.server import CossetServer
 from support.command import cosset
@@ -166,6 +167,7 @@ SECRET = secret_text(bytes(range(30)))
         Credentials("AKIA", SECRET, SECRET, 0),
         KnownKey(Credentials("AKIA", SECRET, SECRET), Principal(PrincipalKind.USER, "1", "arn", "AIDA")),
         RootKey(SECRET.encode()),
+        Settings(database=f"postgresql://cosset:{SECRET}@host/cosset"),
     ],
 )
 def test_what_holds_a_secret_does_not_show_it(value: object) -> None:

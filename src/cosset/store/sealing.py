@@ -42,8 +42,12 @@ class Sealing:
         *,
         is_key_lost: bool = False,
     ) -> None:
-        """`is_key_lost`: start anew with a new root key, without what only the old one opens; `lost` counts that."""
+        """`is_key_lost`: start anew with a new root key, without what only the old one opens; `lost` counts that.
+
+        `has_replaced`: values were sealed anew, so that what they were may still stand in free pages of the database.
+        """
         self.lost = 0
+        self.has_replaced = False
         self._is_key_lost = is_key_lost
         self._file = file
         self._random_bytes = random_bytes
@@ -129,6 +133,7 @@ class Sealing:
             sealed = self._sealed(key, column, row, plain)
             value: str | bytes = sealed.encode() if isinstance(column.type, LargeBinary) else sealed
             connection.execute(update(column.table).where(*_is(column, row)).values({column.name: value}))
+            self.has_replaced = True
         connection.execute(delete(sealed_columns).where(sealed_columns.c.name == _name(column)))
         connection.execute(insert(sealed_columns).values(name=_name(column), key_id=key.id))
         return len(rows)

@@ -5,6 +5,7 @@ Refuses a data folder that another process has open. Next: `group_commit.py` (th
 
 import asyncio
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -24,6 +25,8 @@ from cosset.store.migrations import migrate
 from cosset.store.sealing import Sealing
 from cosset.store.threads import BoundedThreads
 from cosset.store.transaction import Transaction
+
+logger = logging.getLogger(__name__)
 
 Fn = Callable[[Transaction], Any]
 
@@ -148,6 +151,7 @@ class SqliteEngine:
         except BaseException:
             self._connection.close()
             raise
+        self._wipe()
         if new:
             sync_folder(self._path.parent)
 
@@ -163,8 +167,20 @@ class SqliteEngine:
         await self._readers.close()
         for connection in self._read_connections:
             connection.close()
+        await asyncio.to_thread(self._wipe)
         self._connection.close()
         self._lock.release()
+
+    def _wipe(self) -> None:
+        """Leaves nothing in free pages of what was sealed anew: in clear, or under a root key that is no more."""
+        if not self._sealing.has_replaced:
+            return
+        try:
+            self._raw.execute("VACUUM")
+            self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            logger.warning("what was sealed anew may still be read in free pages of %s: %s", self._path, error)
+        self._sealing.has_replaced = False
 
     def _read(self, fn: Fn) -> Any:
         connection: Connection | None = getattr(self._own, "connection", None)

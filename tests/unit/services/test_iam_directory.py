@@ -6,14 +6,15 @@ import secrets
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, select, update
 
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.directory import IamDirectory
-from cosset.services.iam.first_start import draw_seed
+from cosset.services.iam.first_start import draw_seed, read_session_secret
 from cosset.services.iam.records import CHANGES, find_access_key
-from cosset.services.iam.tables import access_keys, roles
-from cosset.store.database import Store
+from cosset.services.iam.tables import access_keys, roles, server_secrets
+from cosset.store.database import Store, Transaction
+from cosset.store.sealing import sealed_columns
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.identity import Iam, open_iam
@@ -128,6 +129,43 @@ def test_an_unknown_key_is_none_and_a_late_one_is_found(tmp_path: Path) -> None:
             assert await iam.directory.find_key("AKIAUNKNOWN", None) is not None
 
     asyncio.run(scenario())
+
+
+def test_a_data_folder_of_an_older_cosset_is_sealed_and_its_keys_hold(tmp_path: Path) -> None:
+    """It kept keys and the sessions' secret in clear, and had no root key."""
+    secrets_before: list[bytes] = []
+
+    async def scenario() -> None:
+        async with open_iam(tmp_path) as iam:
+            key, account = iam.administrator, iam.directory.account
+            session = await iam.directory.sessions.issue(_role(iam, "cosset-basic"), "s", 900)
+            raw = await iam.store.read(read_session_secret)
+
+            def undo(tx: Transaction) -> None:
+                tx.execute(update(access_keys).values(secret=key.secret_access_key))
+                tx.execute(update(server_secrets).values(value=raw))
+                tx.execute(delete(sealed_columns))
+
+            await iam.store.write(undo)
+            now_ms = iam.clock.now_ms()
+        (tmp_path / "root.key").unlink()
+        store = await Store.open(data=tmp_path, database=None, clock=ManualClock(now_ms), min_free_mb=0)
+        again = IamDirectory(store, ManualClock(now_ms))
+        assert await again.ensure_first_start() is None
+        assert again.account == account
+        for made in (key, session):
+            known = await again.find_key(made.access_key_id, made.session_token)
+            assert known is not None
+            assert known.credentials == made
+        kept = await store.read(lambda tx: tx.execute(select(access_keys.c.secret)).scalar_one())
+        assert kept.startswith("sealed:")
+        await store.close()
+        secrets_before.extend([raw, key.secret_access_key.encode()])
+
+    asyncio.run(scenario())
+    files = [path.read_bytes() for path in tmp_path.glob("cosset.db*")]
+    assert files
+    assert not any(secret in data for secret in secrets_before for data in files)
 
 
 def _role(iam: Iam, name: str) -> str:

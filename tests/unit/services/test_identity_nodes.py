@@ -9,15 +9,20 @@ import pytest
 
 from cosset.clock import SystemClock
 from cosset.identity.access_book import AccessBook
+from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.principal import Credentials, Principal, PrincipalKind
 from cosset.services.iam.accounts import AccountBook
 from cosset.services.iam.directory import IamDirectory
+from cosset.services.iam.held_policies import CarriedPolicies
+from cosset.services.iam.policy_book import PolicyBook
+from cosset.services.iam.records import CHANGES
 from cosset.services.iam.service import iam_service
 from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook, find_group
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 from support.caller import Caller
+from support.enforcement import refusal_of
 from support.postgres import PostgresServer, running_postgres
 
 TRUST = json.dumps(
@@ -100,6 +105,36 @@ def test_a_change_on_one_node_is_in_force_on_the_other(tmp_path: Path, postgres:
         await calls[0]("DeleteRole", RoleName="worker")
         assert not await directories[0].assumable_by_lambda(role_arn)
         await until(lambda: directories[1].assumable_by_lambda(role_arn), False)
+        for store in stores:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_decision_ends_on_every_node_with_what_it_rested_on(tmp_path: Path, postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        stores = await open_nodes(tmp_path, postgres.new_database())
+        directories, key = await first_start(stores)
+        known = await directories[0].find_key(key.access_key_id, None)
+        assert known is not None
+        call = Caller(iam_service(stores[0], SystemClock()), known.principal)
+        made = (await call("CreateUser", UserName="u"))["User"]
+        user = Principal(PrincipalKind.USER, directories[0].account, made["Arn"], made["UserId"])
+        authorizers = [PolicyAuthorizer(CarriedPolicies(store, PolicyBook()), {}, SystemClock()) for store in stores]
+        for store, authorizer in zip(stores, authorizers, strict=True):
+            store.on_change(CHANGES, authorizer.forget)
+
+        async def may(at: int) -> bool:
+            return await refusal_of(authorizers[at], user, ("s3:GetObject", "arn:aws:s3:::b/k")) is None
+
+        assert [await may(0), await may(1)] == [False, False]
+        allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        await call("PutUserPolicy", UserName="u", PolicyName="p", PolicyDocument=json.dumps(allow))
+        assert await may(0)
+        await until(lambda: may(1), True)
+        await call("DeleteUserPolicy", UserName="u", PolicyName="p")
+        assert not await may(0)
+        await until(lambda: may(1), False)
         for store in stores:
             await store.close()
 

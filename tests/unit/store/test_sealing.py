@@ -139,6 +139,8 @@ def test_a_rotation_leaves_nothing_under_the_former_key(open_store: OpenStore, t
             await check(store, "a", "b", "c")
         async with open_store() as store:
             await check(store, "a", "b", "c")
+        for path in (tmp_path / "data").glob("cosset.db*"):
+            assert former.id.encode() not in path.read_bytes()
 
     asyncio.run(scenario())
 
