@@ -30,6 +30,7 @@ from cosset.clock import Clock, SystemClock
 from cosset.environments.api import Tier
 from cosset.environments.jail.tier import JailTier
 from cosset.environments.launcher.client import LauncherClient
+from cosset.environments.memory_budget import MemoryBudget
 from cosset.environments.pool import Pool
 from cosset.gateway.authority import Authority
 from cosset.gateway.health import Health
@@ -132,7 +133,13 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         authority = Authority(ground.data)
         endpoints = Endpoints(authority)
         tier = make_tier(settings, ground.data, catalogue, launcher, clock, authority, endpoints, url(listening))
-        pool = Pool(tier, clock, max_environments=settings.max_environments, idle_timeout_s=settings.idle_timeout_s)
+        pool = Pool(
+            tier,
+            clock,
+            max_environments=settings.max_environments,
+            idle_timeout_s=settings.idle_timeout_s,
+            budget=MemoryBudget.of_host(settings.environment_memory_mb) if sys.platform == "linux" else None,
+        )
         stack.push_async_callback(pool.close)
         dispatcher, worker, deliveries, provisioner = make_invocation(settings, ground, functions, outward, pool, clock)
         stack.push_async_callback(provisioner.close)

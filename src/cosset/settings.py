@@ -47,6 +47,8 @@ class Settings:
     """Days without a call after which a function becomes Inactive, as on AWS after some weeks. 0: never."""
     max_environments: int = 200
     """Execution environments alive at once on this node; the longest idle makes room."""
+    environment_memory_mb: int = 0
+    """Memory that all environments may use together; the longest idle makes room. 0: three quarters of the host's."""
     idle_timeout_s: int = 300
     """How long an idle environment is kept."""
     max_connections: int = 4096

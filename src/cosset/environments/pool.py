@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from cosset.clock import Clock
 from cosset.environments.api import Environment, EnvironmentSpec, EnvironmentState, LogSink, Tier
+from cosset.environments.memory_budget import STARTING_MB, MemoryBudget
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Resident:
     born_s: float
     idle_since_s: float = 0.0
     invocations: int = 0
+    used_mb: int = STARTING_MB
+    """At most, as far as is known."""
     is_provisioned: bool = False
     """Kept ready until it is retired, however long it idles and however full the node is."""
     is_retired: bool = False
@@ -68,16 +71,25 @@ class Pool:
             none is idle `start` raises PoolFullError.
         idle_timeout_s: an idle environment older than this is shut down.
         max_age_s: an environment is not used beyond this age (its credentials would end).
+        budget: of memory, for all of them: beyond it the longest idle makes room, as at the bound. None: no such bound.
     """
 
     def __init__(
-        self, tier: Tier, clock: Clock, *, max_environments: int, idle_timeout_s: float, max_age_s: float = 6 * 3600
+        self,
+        tier: Tier,
+        clock: Clock,
+        *,
+        max_environments: int,
+        idle_timeout_s: float,
+        max_age_s: float = 6 * 3600,
+        budget: MemoryBudget | None = None,
     ) -> None:
         self._tier = tier
         self._clock = clock
         self._max_environments = max_environments
         self._idle_timeout_s = idle_timeout_s
         self._max_age_s = max_age_s
+        self._budget = budget
         self._shelves: dict[PoolKey, _Shelf] = {}
         self._alive: set[Resident] = set()
         self._starting = 0
@@ -88,6 +100,11 @@ class Pool:
     def alive(self) -> int:
         """Environments alive or starting."""
         return len(self._alive) + self._starting
+
+    @property
+    def used_mb(self) -> int:
+        """What all of them have used at most, together."""
+        return sum(resident.used_mb for resident in self._alive) + self._starting * STARTING_MB
 
     @property
     def idle(self) -> int:
@@ -126,8 +143,9 @@ class Pool:
 
         Raises: PoolFullError, InitError, TierUnavailableError.
         """
-        if self._closed or (self.alive >= self._max_environments and not self._make_room()):
-            raise PoolFullError
+        while self._closed or self._is_full():
+            if self._closed or not self._make_room():
+                raise PoolFullError
         self._retire_older(key)
         self._starting += 1
         try:
@@ -165,12 +183,18 @@ class Pool:
         task.add_done_callback(self._endings.discard)
 
     def sweep(self) -> None:
-        """Lets environments go that have been idle too long. The server calls it every few seconds."""
+        """Lets environments go that have been idle too long, and under pressure those that have been so the longest.
+        The server calls it every few seconds."""
         now_s = self._clock.monotonic_s()
         for resident in list(self._idle_residents()):
             gone = resident.environment.state is not EnvironmentState.READY
             if gone or now_s - resident.idle_since_s > self._idle_timeout_s:
                 self._remove_idle(resident)
+        missing_mb = 0 if self._budget is None else self._budget.missing_mb()
+        while missing_mb > 0 and (oldest := self._longest_idle()) is not None:
+            logger.warning("the host is short of memory: an idle environment of %s goes", oldest.key.function_arn)
+            self._remove_idle(oldest)
+            missing_mb -= oldest.used_mb
 
     async def close(self) -> None:
         """Ends every environment. Those still busy are ended too: drain first."""
@@ -200,8 +224,18 @@ class Pool:
             del self._shelves[resident.key]
         self.discard(resident)
 
+    def _is_full(self) -> bool:
+        if self.alive >= self._max_environments:
+            return True
+        if self._budget is None or not self.alive:
+            return False
+        return self.used_mb + STARTING_MB > self._budget.limit_mb
+
+    def _longest_idle(self) -> Resident | None:
+        return min(self._idle_residents(), key=lambda resident: resident.idle_since_s, default=None)
+
     def _make_room(self) -> bool:
-        oldest = min(self._idle_residents(), key=lambda r: r.idle_since_s, default=None)
+        oldest = self._longest_idle()
         if oldest is None:
             return False
         self._remove_idle(oldest)

@@ -186,6 +186,7 @@ class Execution:
             )
         )
         started.resident.invocations += 1
+        started.resident.used_mb = max(answer.max_memory_mb, 1)
         if answer.is_settled:
             self._finish(target, invocation, started, answer)
         return answer

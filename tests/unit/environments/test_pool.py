@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from cosset.environments.api import EnvironmentState, InitError
+from cosset.environments.memory_budget import MemoryBudget
 from cosset.environments.pool import Pool, PoolFullError, PoolKey
 from support.clock import ManualClock
 from support.environments import MemoryTier, spec
@@ -71,6 +73,66 @@ def test_a_full_node_lets_the_longest_idle_go_and_refuses_when_all_are_busy() ->
         pool.release(third)
 
     run(test, max_environments=2)
+
+
+def test_beyond_the_memory_budget_the_longest_idle_goes_and_the_busy_refuse() -> None:
+    async def main() -> None:
+        tier, clock = MemoryTier(), ManualClock()
+        budget = MemoryBudget(limit_mb=300, min_free_mb=0)
+        pool = Pool(tier, clock, max_environments=10, idle_timeout_s=300, budget=budget)
+        large = await pool.start(KEY, spec("large"), Sink())
+        large.used_mb = 200
+        small = await pool.start(KEY, spec("small"), Sink())
+        small.used_mb = 60
+        with pytest.raises(PoolFullError):  # all are busy
+            await pool.start(KEY, spec("refused"), Sink())
+        pool.release(large)
+        third = await pool.start(KEY, spec("third"), Sink())
+        assert large.environment.state is EnvironmentState.SHUTDOWN or not pool.is_alive(large)
+        assert pool.used_mb == small.used_mb + third.used_mb
+        await pool.close()
+
+    asyncio.run(main())
+
+
+def test_under_pressure_idle_environments_go_the_longest_idle_first(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+
+    async def main() -> None:
+        tier, clock = MemoryTier(), ManualClock()
+        budget = MemoryBudget(limit_mb=10_000, min_free_mb=500, meminfo=meminfo)
+        pool = Pool(tier, clock, max_environments=10, idle_timeout_s=300, budget=budget)
+        residents = [await pool.start(KEY, spec(str(number)), Sink()) for number in range(4)]
+        for resident in residents[:3]:
+            resident.used_mb = 100
+            pool.release(resident)
+            clock.advance(1)
+        meminfo.write_text("MemTotal: 9999999 kB\nMemAvailable: 512000 kB\n")
+        pool.sweep()
+        assert pool.idle == 3
+        meminfo.write_text("MemTotal: 9999999 kB\nMemAvailable: 359424 kB\n")  # 149 MB too little
+        pool.sweep()
+        assert pool.take(KEY) is residents[2]
+        assert pool.take(KEY) is None
+        assert pool.alive == 2  # the busy one goes on
+        await pool.close()
+
+    asyncio.run(main())
+
+
+def test_the_budget_is_of_what_the_host_or_its_control_group_has(tmp_path: Path) -> None:
+    group = tmp_path / "sys/fs/cgroup/memory/box"
+    (tmp_path / "proc/self").mkdir(parents=True)
+    group.mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text("4:memory:/box\n1:cpu:/\n0::/\n")
+    (group / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert MemoryBudget.of_host(0, tmp_path).limit_mb == 6144
+    (group / "memory.limit_in_bytes").write_text(f"{2048 << 20}\n")
+    assert MemoryBudget.of_host(0, tmp_path).limit_mb == 1536
+    (tmp_path / "sys/fs/cgroup/memory.max").write_text(f"{1024 << 20}\n")
+    assert MemoryBudget.of_host(0, tmp_path).limit_mb == 768
+    assert MemoryBudget.of_host(100, tmp_path).limit_mb == 100
 
 
 def test_a_failed_init_gives_its_place_back() -> None:
