@@ -30,7 +30,14 @@ OTHER_VARIABLES = {
 """Variables that are not settings of a node. Any other `COSSET_...` is refused."""
 
 CHOICES = {"tier": ("jail", "process"), "log_level": ("debug", "info", "warning", "error")}
-LOWEST = {"port": 0, "idle_timeout_s": 0, "drain_s": 0, "min_free_mb": 0, "inactive_after_days": 0}
+LOWEST = {
+    "port": 0,
+    "idle_timeout_s": 0,
+    "drain_s": 0,
+    "min_free_mb": 0,
+    "inactive_after_days": 0,
+    "environment_memory_mb": 0,
+}
 """Smallest value of the numbers that may be 0; the others begin at 1."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
