@@ -39,6 +39,7 @@ LOWEST = {
     "environment_memory_mb": 0,
 }
 """Smallest value of the numbers that may be 0; the others begin at 1."""
+_DEFAULTS = Settings()
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -202,8 +203,9 @@ def _check(settings: Settings) -> None:
         value = getattr(settings, field.name)
         if field.name in CHOICES and value not in CHOICES[field.name]:
             raise _unknown(f"value of {field.name}", str(value), CHOICES[field.name])
-        if field.kind is int and value < LOWEST.get(field.name, 1):
-            raise Failure(f"{field.name} must be at least {LOWEST.get(field.name, 1)}, not {value}", exit_code=2)
+        lowest = min(LOWEST.get(field.name, 1), getattr(_DEFAULTS, field.name) or 0) if field.kind is int else 0
+        if field.kind is int and value < lowest:
+            raise Failure(f"{field.name} must be at least {lowest}, not {value}", exit_code=2)
     if settings.port > 65535:
         raise Failure(f"port must be at most 65535, not {settings.port}", exit_code=2)
     if settings.dev and settings.host not in LOOPBACK:
