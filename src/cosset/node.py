@@ -153,7 +153,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         outward.destinations.serve("sns", LateTopicDestination(topics))
         alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(
-            ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
+            settings, ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
         )
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         door = make_door(settings, ground, services, links, health, urls, topics, authorizer, pool, clock)

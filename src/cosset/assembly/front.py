@@ -33,6 +33,7 @@ from cosset.triggers.sources import EventSources
 
 
 def make_services(
+    settings: Settings,
     ground: Ground,
     functions: Functions,
     invoker: Invoker,
@@ -83,7 +84,7 @@ def make_services(
         "cloudwatch": make_cloudwatch,
         "sqs": lambda: make_sqs(ground, clock),
         "sns": topics.service,
-        "s3": lambda: make_s3(ground, clock),
+        "s3": lambda: make_s3(settings, ground, clock),
     }
     return [LateService(name, make) for name, make in makers.items()]
 

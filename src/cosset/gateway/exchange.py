@@ -60,12 +60,17 @@ class Exchange:
 
 
 def encode_headers(response: Response) -> list[tuple[bytes, bytes]]:
-    """As HTTP carries them. What a header cannot hold becomes a question mark or a space, so that no value ends one."""
+    """As HTTP carries them. What a header cannot hold becomes a question mark or a space, so that no value ends one.
+
+    An answer to HEAD says the length of a body that does not follow.
+    """
     headers = []
+    has_length = False
     for name, value in response.headers:
         data = value.encode("latin-1", "replace")
         headers.append((name.encode("latin-1"), _CONTROLS.sub(b" ", data) if _CONTROLS.search(data) else data))
-    if isinstance(response.body, bytes) and (response.body or response.status not in (204, 304)):
+        has_length = has_length or name.lower() == "content-length"
+    if isinstance(response.body, bytes) and not has_length and (response.body or response.status not in (204, 304)):
         headers.append((b"content-length", b"%d" % len(response.body)))
     return headers
 

@@ -24,6 +24,9 @@ from cosset.wire.message import Headers, Request
 
 _log = logging.getLogger(__name__)
 
+_LET_GO_BYTES = 1 << 20
+_LET_GO_S = 2.0
+
 
 class Front:
     """Serves a Door. `start`, then `close`; in between sockets may be added and removed.
@@ -120,8 +123,11 @@ class Front:
 async def _application(door: Door, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     assert scope["type"] == "http"
     gone: asyncio.Event = cast(Any, scope)["state"][GONE]
+    request = await _read_request(cast(Any, scope), receive)
     try:
-        response = await door.handle(await _read_request(cast(Any, scope), receive), gone)
+        response = await door.handle(request, gone)
+        if isinstance(request.body, _Body) and not await request.body.let_go("expect" in request.headers):
+            response.headers.append(("connection", "close"))
     except ClientGoneError:
         return
     await send_response(response, send, gone)
@@ -146,20 +152,51 @@ async def _first_body(headers: Headers, receive: ASGIReceiveCallable) -> bytes |
     length = headers.get("content-length")
     if "transfer-encoding" not in headers and length in (None, "0"):
         return b""
-    return _body_chunks(receive)
+    return _Body(receive)
 
 
-async def _body_chunks(receive: ASGIReceiveCallable) -> AsyncIterator[bytes]:
-    """uvicorn stops reading from the client while 64 KB wait here: back-pressure.
+class _Body:
+    """The body as it comes. uvicorn stops reading from the client while 64 KB wait here: back-pressure.
 
-    Raises:
-        ClientGoneError: the client left in the middle.
+    What an answer that came early left unread must not be taken for the next request on the connection.
     """
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGoneError
-        more = message["more_body"]
-        if message["body"]:
-            yield message["body"]
+
+    def __init__(self, receive: ASGIReceiveCallable) -> None:
+        self._receive = receive
+        self._has_begun = False
+        self._has_ended = False
+
+    def __aiter__(self) -> "_Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Raises ClientGoneError: the client left in the middle."""
+        while not self._has_ended:
+            self._has_begun = True
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            self._has_ended = not message["more_body"]
+            if message["body"]:
+                return message["body"]
+        raise StopAsyncIteration
+
+    async def let_go(self, expects_word: bool) -> bool:
+        """Reads on to the end, if that is near; whether the connection may be used again.
+
+        `expects_word`: the client waits to be told before it sends the body, and will not send it after an answer.
+        """
+        if self._has_ended:
+            return True
+        if expects_word and not self._has_begun:
+            return False
+        read = 0
+        try:
+            async with asyncio.timeout(_LET_GO_S):
+                async for piece in self:
+                    read += len(piece)
+                    if read > _LET_GO_BYTES:
+                        return False
+        except TimeoutError:
+            return False
+        return True

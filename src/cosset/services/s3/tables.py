@@ -45,8 +45,9 @@ s3_versions = Table(
     Column("size", BigInteger, nullable=False),
     Column("etag", String(64), nullable=False),
     Column("modified_ms", BigInteger, nullable=False),
-    # The files that hold its bytes, in order: [[name, size], ...].
+    # The files that hold its bytes, in order: [[name, size], ...]; of a small object, the bytes.
     Column("files", JSON, nullable=False),
+    Column("inline", LargeBinary),
     # Headers, metadata, tags, lock, checksums, parts, owner: what a listing need not read.
     Column("facts", JSON, nullable=False),
     Index("s3_versions_version", "bucket", "key", "version", unique=True),

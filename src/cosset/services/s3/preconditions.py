@@ -1,0 +1,82 @@
+"""Conditional requests: If-Match and its kin, on reading and on writing.
+
+Recorded: test_s3_get_object_preconditions, TestS3ObjectWritePrecondition, TestS3DeletePrecondition.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cosset.services.s3.errors import no_such_key
+from cosset.services.s3.versions import ObjectVersion
+from cosset.wire.errors import ServiceError
+
+
+def check_read(found: ObjectVersion, params: Mapping[str, Any], now_ms: int, prefix: str = "") -> None:
+    """`prefix` is `CopySource` for the source of a copy. Raises ServiceError PreconditionFailed (412), or 304."""
+    unmodified = _time(params.get(f"{prefix}IfUnmodifiedSince"))
+    modified = _time(params.get(f"{prefix}IfModifiedSince"))
+    match, none_match = params.get(f"{prefix}IfMatch"), params.get(f"{prefix}IfNoneMatch")
+    modified_s = found.modified_ms // 1000
+    header = "x-amz-copy-source-" if prefix else ""
+    if match is not None and not _matches(found.etag, match):
+        raise failed(f"{header}If-Match")
+    if match is None and unmodified is not None and modified_s > unmodified:
+        raise failed(f"{header}If-Unmodified-Since")
+    if none_match is not None:
+        if _matches(found.etag, none_match):
+            raise failed(f"{header}If-None-Match") if prefix else not_modified()
+    elif modified is not None and modified_s <= modified <= now_ms // 1000:
+        raise failed(f"{header}If-Modified-Since") if prefix else not_modified()
+
+
+def check_write(there: ObjectVersion | None, key: str, params: Mapping[str, Any]) -> None:
+    """Before something is put in the place of `there`. Raises ServiceError."""
+    match, none_match = params.get("IfMatch"), params.get("IfNoneMatch")
+    current = there if there is not None and not there.is_marker else None
+    if match is not None:
+        if current is None:
+            raise no_such_key(key)
+        if not _matches(current.etag, match):
+            raise failed("If-Match")
+    if none_match is not None and current is not None:
+        raise failed("If-None-Match")
+
+
+def check_write_headers(params: Mapping[str, Any]) -> None:
+    """What S3 takes of these headers at all: an ETag for the one, `*` for the other, never both."""
+    match, none_match = params.get("IfMatch"), params.get("IfNoneMatch")
+    if match is not None and none_match is not None:
+        raise _not_implemented("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
+    if match == "*":
+        raise _not_implemented("If-Match", "We don't accept the provided value of If-Match header for this API")
+    if none_match is not None and none_match != "*":
+        raise _not_implemented(
+            "If-None-Match", "We don't accept the provided value of If-None-Match header for this API"
+        )
+
+
+def failed(condition: str) -> ServiceError:
+    sentence = "At least one of the pre-conditions you specified did not hold"
+    return ServiceError("PreconditionFailed", sentence, status=412, fields={"Condition": condition})
+
+
+def not_modified() -> ServiceError:
+    return ServiceError("NotModified", "Not Modified", status=304)
+
+
+def _matches(etag: str, given: str) -> bool:
+    return any(each.strip().strip('"') in (etag, "*") for each in given.split(","))
+
+
+def _time(given: Any) -> float | None:
+    return given.timestamp() if isinstance(given, datetime) else given
+
+
+def _not_implemented(header: str, more: str) -> ServiceError:
+    return ServiceError(
+        "NotImplemented",
+        "A header you provided implies functionality that is not implemented",
+        status=501,
+        fields={"Header": header, "additionalMessage": more},
+    )
