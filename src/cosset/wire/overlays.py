@@ -24,6 +24,7 @@ class Overlay:
     - `answer_headers`: headers of an operation's answer that no member stands for, by the name the handler uses.
     - `checked_by_hand`: shapes whose own constraints the service checks itself, under another code and sentence.
     - `members_checked_by_hand`: the same for single members, as violations name them.
+    - `telling_members`: by operation, a member whose presence in an answer makes its status another, and that status.
     - `unsigned`: operations that need no signature, where the model does not say so. They carry their own proof.
     - `requires_by_hand`: what is missing is the service's to say, too.
     - `form_names`: what the query protocol calls the elements of a list (`Shape`), the keys and values of a map, and
@@ -46,6 +47,7 @@ class Overlay:
     answer_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     checked_by_hand: frozenset[str] = frozenset()
     members_checked_by_hand: frozenset[str] = frozenset()
+    telling_members: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     unsigned: frozenset[str] = frozenset()
     requires_by_hand: bool = False
     form_names: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
@@ -175,6 +177,8 @@ OVERLAYS: Mapping[str, Overlay] = {
     # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.
     "s3": Overlay(
         bare_errors=True,
+        # A part of an object is 206, which the model does not say.
+        telling_members={name: ("ContentRange", 206) for name in ("GetObject", "HeadObject")},
         malformed_body=(
             "MalformedXML",
             "The XML you provided was not well-formed or did not validate against our published schema",

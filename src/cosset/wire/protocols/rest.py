@@ -86,6 +86,9 @@ class RestProtocol(Protocol):
             result = {name: value for name, value in result.items() if name not in named}
         body, content_type = codec.write_body(result)
         status = (codec.output.write(result, headers) if codec.output is not None else None) or codec.status
+        telling = service.overlay.telling_members.get(operation)
+        if telling is not None and telling[0] in result:
+            status = telling[1]
         if status in (204, 304):
             return Response(status, headers)
         if content_type is not None and not (codec.output and codec.output.wrote_content_type(result)):
