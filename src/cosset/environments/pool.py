@@ -110,6 +110,11 @@ class Pool:
     def idle(self) -> int:
         return sum(len(shelf.idle) + len(shelf.provisioned) for shelf in self._shelves.values())
 
+    @property
+    def has_room(self) -> bool:
+        """One more could be started now, if need be in the place of an idle one."""
+        return not self._closed and (not self._is_full() or self._longest_idle() is not None)
+
     def take(self, key: PoolKey) -> Resident | None:
         """The newest idle environment of `key`, a provisioned one where there is one, or None. Never waits."""
         shelf = self._shelves.get(key)

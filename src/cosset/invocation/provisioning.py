@@ -17,6 +17,7 @@ from typing import Protocol
 from cosset.clock import Clock
 from cosset.environments.api import InitError
 from cosset.environments.pool import Pool, Resident
+from cosset.invocation.admission import ThrottledError
 from cosset.invocation.api import Target
 from cosset.invocation.starting import PROVISIONED, Starter, key_of
 from cosset.wire.errors import ServiceError
@@ -183,8 +184,9 @@ class Provisioner:
         holding.work = asyncio.create_task(self._work(holding, delay_s), name=f"provision {owner}")
 
     def _is_settled(self, holding: _Holding) -> bool:
-        spent = any(self._is_spent(each) for each in holding.residents)
-        return holding.is_ready and not spent and len(holding.residents) == holding.provision.requested
+        kept = Counter(each.key for each in holding.residents if not self._is_spent(each))
+        wanted = Counter({key_of(share.target): share.count for share in holding.provision.shares})
+        return holding.is_ready and kept == wanted and len(holding.residents) == holding.provision.requested
 
     async def _work(self, holding: _Holding, delay_s: float) -> None:
         """The task boundary of one provision."""
@@ -225,6 +227,8 @@ class Provisioner:
     async def _start(self, holding: _Holding, target: Target) -> None:
         """Raises: _ProvisionFailedError, ServiceError."""
         async with self._starts:
+            if not self._pool.has_room:
+                raise ThrottledError("ConcurrentInvocationLimitExceeded")
             planned = await self._starter.plan(target, PROVISIONED)
             try:
                 resident = await self._starter.make(planned)

@@ -156,6 +156,9 @@ def test_more_than_the_node_may_have_fails_and_less_waits_for_room() -> None:
         busy = await bench.pool.start(key_of(V2), spec(), bench.logs)
         await bench.want(wish((V1, 3), stamp="2"))
         assert bench.progress("2").status is ProvisionStatus.IN_PROGRESS
+        begun = len(bench.logs.messages)
+        await bench.look()
+        assert len(bench.logs.messages) == begun  # a full node begins nothing
         bench.pool.release(busy)
         await bench.look()
         assert bench.progress("2") == Progress(ProvisionStatus.READY, 3, 3)
