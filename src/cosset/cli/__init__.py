@@ -20,6 +20,7 @@ COMMANDS = {
     "account": "cosset.cli.account:account",
     "key": "cosset.cli.key:key",
     "policy": "cosset.cli.policy:policy",
+    "snapshot": "cosset.cli.snapshot:snapshot",
     "bill": "cosset.cli.bill:bill",
     "doctor": "cosset.cli.doctor:doctor",
     "runtimes": "cosset.cli.runtimes:runtimes",

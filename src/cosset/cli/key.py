@@ -28,7 +28,7 @@ def key() -> None:
     """Rotate the root key and recover lost keys. On this host only, with the server stopped."""
 
 
-def _place_options(command: _Function) -> _Function:
+def place_options(command: _Function) -> _Function:
     """Where the data is: as of `cosset up`."""
     wanted = [field for field in configuration.FIELDS if field.name in ("data", "database", "key_file")]
     for field in reversed(wanted):
@@ -38,12 +38,13 @@ def _place_options(command: _Function) -> _Function:
             type=click.Path(path_type=Path) if field.kind is Path else field.kind,
             help=field.doc,
         )(command)
-    return json_option(command)
+    return command
 
 
 @key.command()
 @click.option("--sessions", is_flag=True, help="End every session that is out: functions get new ones.")
-@_place_options
+@place_options
+@json_option
 def rotate(sessions: bool, as_json: bool, **flags: Any) -> None:
     """Make a new root key and seal every secret of the database under it.
 
@@ -64,7 +65,8 @@ def rotate(sessions: bool, as_json: bool, **flags: Any) -> None:
 @key.command()
 @click.argument("account", required=False)
 @click.option("--root-key-lost", is_flag=True, help="Go on without the root key; what only it opens is gone.")
-@_place_options
+@place_options
+@json_option
 def recover(account: str | None, root_key_lost: bool, as_json: bool, **flags: Any) -> None:
     """Give the administrator of ACCOUNT (else of the server's own) a new key; its old ones end.
 

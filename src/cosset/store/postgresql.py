@@ -55,7 +55,7 @@ class PostgresqlEngine:
         self._node = uuid4().hex
         self._feed = feed
         self._sealing = sealing
-        self._engine = _engine(url, 2 * connections)
+        self._engine = make_engine(url, 2 * connections)
         self._writers = BoundedThreads("store-write", connections)
         self._readers = BoundedThreads("store-read", connections)
         self._listener = Listener(_plain(url), self._node, feed, clock)
@@ -162,7 +162,7 @@ class PostgresqlEngine:
         return error
 
 
-def _engine(url: str, pool_size: int) -> Engine:
+def make_engine(url: str, pool_size: int) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:

@@ -1,0 +1,71 @@
+"""`cosset snapshot save` of a server that runs, `load` into another folder, and a server on that."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cosset.testing.server import CossetServer
+from support.role import make_role
+from support.zip import make_zip
+
+CODE = "def handler(event, context):\n    print('ran with', event)\n    return event\n"
+
+
+def cosset(server: CossetServer, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cosset.cli", *map(str, arguments)]
+    return subprocess.run(command, env=server.environ, cwd=server.root, capture_output=True, text=True, timeout=120)
+
+
+def make_function(server: CossetServer, name: str) -> None:
+    client = server.client("lambda")
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=make_role(server, f"role-{name}", "logs:*"),
+        Handler="index.handler",
+        Code={"ZipFile": make_zip({"index.py": CODE})},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    client.invoke(FunctionName=name, Payload=b'"before"')
+
+
+def test_a_server_goes_on_elsewhere_from_a_snapshot(new_server: Callable[..., CossetServer], tmp_path: Path) -> None:
+    first = new_server()
+    make_function(first, "kept")
+    sqs = first.client("sqs")
+    url = sqs.create_queue(QueueName="kept")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="waiting")
+    file = tmp_path / "all.snapshot"
+    saved = cosset(first, "snapshot", "save", file, "--data", first.data, "--json")
+    assert saved.returncode == 0, saved.stderr
+    assert json.loads(saved.stdout)["bytes"] == file.stat().st_size
+    assert file.stat().st_mode & 0o777 == 0o600
+    sqs.send_message(QueueUrl=url, MessageBody="too late")
+    refused = cosset(first, "snapshot", "load", file, "--data", first.data, "--replace")
+    assert refused.returncode == 1
+    assert "in use by another Cosset" in refused.stderr
+    first.stop()
+    keys = first.credentials
+
+    second = CossetServer(["--tier", str(first.ready["tier"])])
+    try:
+        loaded = cosset(second, "snapshot", "load", file, "--data", second.data, "--json")
+        assert loaded.returncode == 0, loaded.stderr
+        second.start()
+        assert second.credentials == keys
+        answer = second.client("lambda").invoke(FunctionName="kept", Payload=b'"after"')
+        assert json.loads(answer["Payload"].read()) == "after"
+        sqs = second.client("sqs")
+        there = sqs.get_queue_url(QueueName="kept")["QueueUrl"]
+        found = sqs.receive_message(QueueUrl=there, MaxNumberOfMessages=10)["Messages"]
+        assert [message["Body"] for message in found] == ["waiting"]
+        logs = second.client("logs").filter_log_events(logGroupName="/aws/lambda/kept")["events"]
+        assert any("ran with before" in event["message"] for event in logs)
+        again = cosset(second, "snapshot", "load", file, "--data", second.data)
+        assert again.returncode == 1
+        assert "stop the server first" in again.stderr
+    finally:
+        second.close()
