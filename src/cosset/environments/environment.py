@@ -65,7 +65,8 @@ class RunningEnvironment:
         self._log_pipe = log_pipe
         self._clock = clock
         self._extensions = extensions
-        self._has_extensions = extensions is not None and extensions.starts_external
+        self._active = extensions if extensions is not None and extensions.starts_external else None
+        """None where there is no extension, as there mostly is not: nothing is then to be told to anyone."""
         self._failure: ExtensionFailure | None = None
         self._event: Event | None = None
         """The one under way, kept where extensions are to be told of its end."""
@@ -115,10 +116,13 @@ class RunningEnvironment:
             await self.shutdown()
             raise
         await self._log_pipe.drain()
+        if self._ending is not None:  # it ended while it printed its last
+            await self._over.wait()
+            raise await self._init_ended()
         self.init_ms = self._since_ms(self._started_s)
         self.state = EnvironmentState.READY
-        if self._has_extensions and self._extensions is not None:
-            self._extensions.init_over(self.init_ms)
+        if self._active is not None:
+            self._active.init_over(self.init_ms)
 
     async def invoke(self, event: Event) -> Answer:
         if self.state is not EnvironmentState.READY:
@@ -126,9 +130,9 @@ class RunningEnvironment:
         self.state = EnvironmentState.BUSY
         began_s = self._clock.monotonic_s()
         self._arm(began_s + (event.deadline_ms - self._clock.now_ms()) / 1000)
-        if self._has_extensions and self._extensions is not None:
+        if self._active is not None:
             self._event, self._began_s, self._has_answered = event, began_s, False
-            self._extensions.invoked(event)
+            self._active.invoked(event)
         try:
             reply = await self._transport.exchange(event)
         except TransportClosedError as closed:
@@ -141,7 +145,7 @@ class RunningEnvironment:
         return await self._answered(event, reply, began_s)
 
     async def settle(self, answer: Answer) -> Answer:
-        event, extensions = self._event, self._extensions
+        event, extensions = self._event, self._active
         assert not answer.is_settled
         assert event is not None
         assert extensions is not None
@@ -184,18 +188,17 @@ class RunningEnvironment:
             error_type=reply.error_type,
             streamed=event.is_streaming,
         )
-        extensions = self._extensions
-        if self._has_extensions and extensions is not None:
+        if self._active is not None:
             self._has_answered = True
-            extensions.events.runtime_done(event, answer)
-            if extensions.registry.are_busy and self.state is EnvironmentState.BUSY:
+            self._active.events.runtime_done(event, answer)
+            if self._active.registry.are_busy and self.state is EnvironmentState.BUSY:
                 return replace(answer, is_settled=False)
         return self._rested(event, answer)
 
     def _rested(self, event: Event, answer: Answer) -> Answer:
         """Nothing inside works on the event any more."""
-        if self._has_extensions and self._extensions is not None:
-            self._extensions.over(event, answer)
+        if self._active is not None:
+            self._active.over(event, answer)
             self._event = None
         if self.state is EnvironmentState.BUSY:
             # A runtime that answered and ended at once has answered all the same, but takes no more events.
@@ -291,15 +294,17 @@ class RunningEnvironment:
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
         try:
-            if self._has_extensions and self._extensions is not None:
-                await self._shut_extensions_down(self._extensions)
+            if self._active is not None:
+                await self._shut_extensions_down(self._active)
             await self._process.kill()  # first: a runtime that saw its connection close would print about it
         finally:
             self._over.set()
             self._transport.close()
-            if self._extensions is not None:
-                await self._extensions.close()
-            self._log_pipe.close()
+            try:
+                if self._extensions is not None:
+                    await self._extensions.close()
+            finally:
+                self._log_pipe.close()
 
     async def _shut_extensions_down(self, extensions: ExtensionPhases) -> None:
         reason = TIMEOUT if self._timed_out else SPINDOWN
@@ -339,8 +344,8 @@ class RunningEnvironment:
             return
         await extensions.begin()
         await self._transport.ready()
-        self._has_extensions = not extensions.registry.is_empty
-        if self._has_extensions:
+        if not extensions.registry.is_empty:
+            self._active = extensions
             await extensions.runtime_is_ready()
 
     def _since_ms(self, start_s: float) -> float:

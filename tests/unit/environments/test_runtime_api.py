@@ -201,6 +201,25 @@ def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body():
     run(body)
 
 
+def test_says_when_the_runtime_asks_for_its_next_event():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for()
+            exchange, _ = await begin(transport, client, event)
+            await client.post(f"invocation/{event.request_id}/response")
+            await exchange
+            asked = []
+            transport.when_asked(lambda: asked.append("later"))
+            assert asked == []
+            await client.send(NEXT)
+            while not asked:
+                await asyncio.sleep(0)
+            transport.when_asked(lambda: asked.append("at once"))
+            assert asked == ["later", "at once"]
+
+    run(body)
+
+
 def test_a_connection_that_is_to_be_closed_is_closed_after_an_answer_that_came_late():
     async def body():
         async with api() as (transport, connect), connect() as client:

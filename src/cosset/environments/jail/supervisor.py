@@ -80,7 +80,7 @@ class JailSupervisor:
         self._closed = True
         for _, waiting in self._connecting:
             if not waiting.done():
-                waiting.cancel()
+                waiting.set_exception(ConnectionAbortedError("the environment has ended"))
         self._connecting.clear()
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
