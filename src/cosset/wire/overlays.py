@@ -178,7 +178,7 @@ OVERLAYS: Mapping[str, Overlay] = {
     "s3": Overlay(
         bare_errors=True,
         # A part of an object is 206, which the model does not say.
-        telling_members={name: ("ContentRange", 206) for name in ("GetObject", "HeadObject")},
+        telling_members=dict.fromkeys(("GetObject", "HeadObject"), ("ContentRange", 206)),
         malformed_body=(
             "MalformedXML",
             "The XML you provided was not well-formed or did not validate against our published schema",
