@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 
 LOOP_LIMIT = 16
 """How often one event may make a function run; the next run is stopped."""
@@ -35,9 +36,11 @@ def begin(header: str, now_ms: int) -> str:
 
 def enter(header: str, function_arn: str) -> tuple[str, int]:
     """The header that this run of the function carries on, and how often the function ran before on the way here."""
+    mark = _mark(function_arn)
+    if "Lineage=" not in header:  # the first run: nothing to be read
+        return f"{header.rstrip(';')};Lineage={mark}:1", 0
     fields = _read(header)
     counts = {name: int(count) for name, count in _COUNT.findall(fields.get("Lineage", ""))}
-    mark = _mark(function_arn)
     before = counts.pop(mark, 0)
     # In a chain of more functions than are kept, those that ran least often are forgotten: they are in no loop yet.
     kept = sorted(counts.items(), key=lambda item: -item[1])[: _MAX_FUNCTIONS - 1]
@@ -52,7 +55,7 @@ def deepest(headers: Iterable[str]) -> str:
 
 
 def is_sampled(header: str) -> bool:
-    return _read(header).get("Sampled") == "1"
+    return "Sampled=1" in header and _read(header).get("Sampled") == "1"
 
 
 def _depth(header: str) -> tuple[int, bool]:
@@ -60,6 +63,7 @@ def _depth(header: str) -> tuple[int, bool]:
     return max(counts, default=0), bool(header)
 
 
+@lru_cache(maxsize=4096)
 def _mark(function_arn: str) -> str:
     return hashlib.sha256(function_arn.encode()).hexdigest()[:8]
 

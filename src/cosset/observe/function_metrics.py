@@ -9,7 +9,7 @@ Source: AWS Lambda developer guide, "Types of metrics for Lambda functions". Rea
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cosset.observe.metrics import MetricKey, UsageKey
 
@@ -68,8 +68,7 @@ class FunctionMetric(Enum):
         self.scope = scope
 
 
-@dataclass(frozen=True, slots=True)
-class MeteredCall:
+class MeteredCall(NamedTuple):
     """A function as it was called. `qualifier` is None where the caller named none; `version` is the one that ran,
     None where none did."""
 
