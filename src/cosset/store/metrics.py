@@ -159,8 +159,7 @@ class MetricStore:
             .where(series.c.digest == _digest(key), points.c.start_s >= start_s, points.c.start_s < end_s)
             .order_by(points.c.start_s)
         )
-        rows = await self._store.read(lambda tx: list(tx.execute(query)))
-        return [_point(row) for row in rows]
+        return await self._store.read(lambda tx: [_point(row) for row in tx.execute(query)])
 
     async def find(
         self, account: str, region: str, *, namespace: str | None = None, name: str | None = None, since_s: int = 0
@@ -175,8 +174,7 @@ class MetricStore:
             query = query.where(series.c.namespace == namespace)
         if name is not None:
             query = query.where(series.c.name == name)
-        rows = await self._store.read(lambda tx: list(tx.execute(query)))
-        return [_key(row) for row in rows]
+        return await self._store.read(lambda tx: [_key(row) for row in tx.execute(query)])
 
     async def usage(self, account: str | None, month: str) -> list[tuple[UsageKey, Usage]]:
         """What was used in the month; of all accounts where None is given."""

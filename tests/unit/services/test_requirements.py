@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.cloudwatch.service import cloudwatch_service
 from cosset.services.iam.service import iam_service
 from cosset.services.installation.service import installation_service
 from cosset.services.lambda_.service import lambda_service
@@ -22,6 +23,7 @@ OPEN = {
     "iam": set[str](),
     "lambda": set[str](),
     "logs": set[str](),
+    "cloudwatch": set[str](),
     "cosset": set[str](),
 }
 
@@ -32,7 +34,10 @@ def make(maker: Callable[..., Service]) -> Service:
     return maker(*(MagicMock() for _ in needed))
 
 
-@pytest.mark.parametrize("maker", [iam_service, sts_service, logs_service, lambda_service, installation_service])
+@pytest.mark.parametrize(
+    "maker",
+    [iam_service, sts_service, logs_service, lambda_service, installation_service, cloudwatch_service],
+)
 def test_only_what_everyone_may_needs_nothing(maker: Callable[..., Service]) -> None:
     service = make(maker)
     needing_nothing = {name for name, each in service.operations.items() if each.requirements is no_requirements}

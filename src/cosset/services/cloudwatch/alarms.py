@@ -32,6 +32,7 @@ from cosset.wire.timestamps import as_datetime
 
 MOST_ALARMS = 5_000
 _PAGE = 100
+_MOST_HISTORY = 10_000
 
 
 class Alarms:
@@ -159,7 +160,7 @@ def _history(ctx: Context, params: Params) -> Any:
     table = alarm_history.c
     newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
     query = select(alarm_history).where(table.account == ctx.account, table.region == ctx.region)
-    query = query.order_by(table.id.desc() if newest_first else table.id)
+    query = query.order_by(table.id.desc() if newest_first else table.id).limit(_MOST_HISTORY)
     if "AlarmName" in params:
         query = query.where(table.name == params["AlarmName"])
     if "HistoryItemType" in params:

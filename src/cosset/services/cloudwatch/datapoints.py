@@ -17,6 +17,7 @@ _MOST_DATA = 1_000
 _MOST_VALUES = 150
 _MOST_DIMENSIONS = 30
 _LARGEST = 2.0**360
+_MOST_TIMES = 2.0**53
 _PAST_MS, _FUTURE_MS = 14 * 86_400_000, 2 * 3_600_000
 _KINDS = ("Value", "Values", "StatisticValues")
 
@@ -98,7 +99,7 @@ def _several(values: Sequence[float], counts: Sequence[float] | None, at: str) -
     made = Distribution()
     for number, value in enumerate(values, 1):
         times = 1.0 if counts is None else _number(counts[number - 1], f"{at}.Counts.member.{number}")
-        if times < 0:
+        if not 0 <= times <= _MOST_TIMES:
             raise invalid_value(f"The value {times} for parameter {at}.Counts.member.{number} is invalid.")
         made.add(_number(value, f"{at}.Values.member.{number}"), times)
     return made
@@ -109,7 +110,7 @@ def _statistics(given: Mapping[str, float], at: str) -> Distribution:
     lowest, highest = _number(given["Minimum"], f"{at}.Minimum"), _number(given["Maximum"], f"{at}.Maximum")
     if lowest > highest:
         raise invalid_value(f"The parameter {at}.Maximum must be greater than or equal to {at}.Minimum.")
-    if count < 0:
+    if not 0 <= count <= _MOST_TIMES:
         raise invalid_value(f"The value {count} for parameter {at}.SampleCount is invalid.")
     return Distribution.of_statistics(count, total, lowest, highest)
 

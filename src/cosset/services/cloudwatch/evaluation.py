@@ -22,7 +22,6 @@ from cosset.services.cloudwatch.statistics import statistic
 from cosset.store.database import Store
 from cosset.store.metrics import MetricStore
 from cosset.store.queue import DurableQueue
-from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +61,13 @@ class Evaluator:
         alarms = await self._store.read(all_alarms)
         self._done = {alarm.arn: self._done[alarm.arn] for alarm in alarms if alarm.arn in self._done}
         for alarm in alarms:
-            if not alarm.is_composite:
+            if alarm.is_composite:
+                continue
+            try:
                 await self._evaluate(alarm)
+            except Exception:
+                # The task boundary of one alarm: the others are evaluated all the same.
+                logger.exception("alarm %s cannot be evaluated", alarm.arn)
         if any(alarm.is_composite for alarm in alarms):
             for _ in range(_ROUNDS):
                 if not await self._evaluate_composites():
@@ -76,11 +80,7 @@ class Evaluator:
         mark = end_s, alarm.configured_ms
         if self._done.get(alarm.arn) == mark:
             return
-        try:
-            readings = await self._readings(alarm, end_s)
-        except ServiceError as error:
-            logger.error("alarm %s cannot be evaluated: %s", alarm.arn, error)
-            return
+        readings = await self._readings(alarm, end_s)
         move = judge(alarm, readings, end_s, self._clock.now_ms())
         if move is not None and move.state != alarm.state:
             await self._move(alarm, move)

@@ -16,6 +16,7 @@ from cosset.services.cloudwatch.expression_syntax import Array, Call, Name, Node
 from cosset.wire.errors import OperationNotImplementedError
 
 MOST_SERIES = 500
+MOST_PERIODS = 100_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Scope:
     period_s: int
 
     def grid(self, period_s: int) -> range:
+        """Every period. Raises ServiceError ValidationError, where there are too many."""
+        if (self.end_s - self.start_s) // period_s > MOST_PERIODS:
+            raise invalid(f"The time that is asked for has more than {MOST_PERIODS} periods.")
         return range(self.start_s, self.end_s, period_s)
 
 
@@ -180,13 +184,21 @@ def _aggregate(name: str, arguments: list[Value]) -> Value:
     if isinstance(value, float):
         return value
     if isinstance(value, Series):
-        return apply(list(value.points.values())) if value.points else math.nan
+        return _reduced(apply, list(value.points.values()))
     found: dict[int, list[float]] = {}
     for each in value:
         for at, one in each.points.items():
             found.setdefault(at, []).append(one)
     period_s = max((each.period_s for each in value), default=60)
-    return Series(name, period_s, {at: apply(ones) for at, ones in found.items()})
+    return Series(name, period_s, _kept((at, _reduced(apply, ones)) for at, ones in found.items()))
+
+
+def _reduced(apply: Callable[[list[float]], float], values: list[float]) -> float:
+    """Of nothing, and beyond the largest number, there is no number."""
+    try:
+        return apply(values) if values else math.nan
+    except OverflowError:
+        return math.nan
 
 
 _EACH_VALUE: dict[str, Callable[[float], float]] = {
@@ -320,6 +332,7 @@ def _repeated(series: Series, scope: Scope) -> Series:
 
 def _on_line(series: Series, scope: Scope) -> Series:
     points = dict(series.points)
+    scope.grid(series.period_s)  # refuses what would be too long
     ordered = sorted(series.points.items())
     for (before, a), (after, b) in pairwise(ordered):
         for at in range(before + series.period_s, after, series.period_s):

@@ -14,7 +14,7 @@ NAME = "cosset"
 
 
 def installation_service(
-    log: AccessLog, accounts: Accounts, used: UsageBook, counting: Counting, clock: Clock, *, audit: bool
+    log: AccessLog, accounts: Accounts, used: UsageBook, counting: Counting, clock: Clock, audit: bool
 ) -> Service:
     parts = [
         AccessOperations(log, audit=audit),
