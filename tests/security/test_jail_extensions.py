@@ -103,6 +103,56 @@ def test_extensions_are_told_why_the_environment_is_reset(
     in_jail(scenario)
 
 
+NODE = {"app.mjs": "export const handler = async () => 1;"}
+BOOTSTRAP = """#!/bin/bash
+ask() {
+    exec 3<>"/dev/tcp/${AWS_LAMBDA_RUNTIME_API/:/\\/}"
+    printf '%s /2018-06-01/runtime/invocation/%s HTTP/1.1\\r\\nHost: x\\r\\n' "$1" "$2" >&3
+    printf 'Content-Length: %d\\r\\nConnection: close\\r\\n\\r\\n%s' "${#3}" "$3" >&3
+    cat <&3
+    exec 3>&-
+}
+while event=$(ask GET next ''); do
+    id=$(grep -i '^Lambda-Runtime-Aws-Request-Id:' <<< "$event" | tr -d '\\r' | cut -d' ' -f2)
+    ask POST "$id/response" 1 > /dev/null
+    sleep 0.3
+    echo "went on after the response"
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "changes"),
+    [(NODE, {"runtime": "nodejs22.x"}), ({"bootstrap": BOOTSTRAP}, {"runtime": "provided.al2023"})],
+    ids=["node", "provided"],
+)
+def test_extensions_of_every_runtime_are_waited_for_and_not_frozen(files: Any, changes: Any) -> None:
+    async def scenario(inside: Jail) -> None:
+        slow = external(python=PYTHON, at_event="time.sleep(0.4)\ntell(woke=True)")
+        environment = await start(inside, {"slow": slow}, files, **changes)
+        answer = await environment.invoke(event())
+        assert (answer.payload, answer.is_settled) == (b"1", False)
+        assert (await environment.settle(answer)).outcome is Outcome.SUCCESS
+        assert {"woke": True} in told(inside)
+        await environment.shutdown()
+        assert told(inside)[-1]["event"]["eventType"] == "SHUTDOWN"
+
+    in_jail(scenario)
+
+
+def test_a_runtime_is_not_frozen_before_it_asks_for_the_next_event() -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"bootstrap": BOOTSTRAP}, runtime="provided.al2023", memory_mb=1769)
+        assert (await environment.invoke(event())).is_settled
+        for _ in range(1000):
+            if "went on after the response\n" in inside.lines.events:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("it was frozen")
+
+    in_jail(scenario)
+
+
 def test_an_external_extension_in_shell() -> None:
     async def scenario(inside: Jail) -> None:
         environment = await start(inside, {"shell.sh": SHELL})

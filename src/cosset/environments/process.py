@@ -84,13 +84,13 @@ class ProcessTier:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _make(self, spec: EnvironmentSpec, served: Served, sink: LogSink, started_s: float) -> RunningEnvironment:
+        external = external_extensions(spec.layer_dirs)
         layout = Layout(self._folder / spec.id, self._runtime)
         await asyncio.to_thread(layout.prepare, spec)
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         variables = variables_for(spec, served, layout, runtime_api=address, endpoint=self._endpoint())
         log_pipes: list[LogPipe] = []
-        external = external_extensions(spec.layer_dirs)
         gate, opener = os.pipe() if external else (None, None)
 
         def log(output: int) -> None:

@@ -31,12 +31,22 @@ def test_takes_what_is_right() -> None:
     spawn = parse_spawn(message(), DATA, SERVER_UID)
     assert (spawn.code, spawn.layers, spawn.memory_mb) == ("code/abc", ("layers/a",), 128)
     assert spawn.fd_names == ("output",)
+    extended = parse_spawn(message(extensions=["watcher", "x.sh"]), DATA, SERVER_UID)
+    assert extended.extensions == ("watcher", "x.sh")
+    assert extended.fd_names == ("output", "extensions", "supervisor")
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"id": "../x"},
+        {"extensions": "watcher"},
+        {"extensions": ["../bin/sh"]},
+        {"extensions": [".."]},
+        {"extensions": [""]},
+        {"extensions": ["a\0b"]},
+        {"extensions": [7]},
+        {"extensions": ["e"] * 65},
         {"id": "a/b"},
         {"id": ""},
         {"id": 5},

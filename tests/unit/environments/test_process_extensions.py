@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from functools import partial
 
 import pytest
@@ -10,7 +11,7 @@ from cosset.clock import SystemClock
 from cosset.environments.api import EnvironmentState, InitError, Outcome
 from cosset.environments.process import ProcessTier
 from cosset.runtimes.catalogue import Catalogue
-from support.extensions import external
+from support.extensions import external, subscriber
 from support.written import Lines, event_for, run, spec_for
 
 CATALOGUE = Catalogue()
@@ -209,6 +210,36 @@ def test_an_extension_that_never_registers_ends_init_in_time(given):
         assert raised.value.status == "timeout"
 
     in_tier(body)
+
+
+def test_far_too_many_extensions_are_not_started(given):
+    spec = given({f"e{number}": "#!/bin/sh\n" for number in range(65)})
+
+    async def body(tier):
+        with pytest.raises(InitError) as raised:
+            await tier.start(spec, Lines())
+        assert raised.value.error_type == "Extension.TooManyExtensions"
+
+    in_tier(body)
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_a_subscriber_is_brought_telemetry(given, kind):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    subscription = "subscribe({'protocol': 'TCP', 'port': PORT})\n" if kind == "tcp" else ""
+    text = subscriber(kind, port, host="127.0.0.1", subscription=subscription)
+    lines = Lines()
+
+    async def body(tier):
+        environment = await tier.start(given({"taker": text}), lines)
+        await settled(environment, event_for())
+        await environment.shutdown()
+
+    in_tier(body)
+    (telemetry,) = (each["telemetry"] for each in told(lines) if "telemetry" in each)
+    kinds = [each["type"] for each in telemetry]
+    assert kinds.index("platform.initStart") < kinds.index("function") < kinds.index("platform.report")
 
 
 def test_nobody_waits_where_nobody_has_registered(given):

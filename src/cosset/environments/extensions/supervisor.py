@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from cosset.environments.api import InitError
 from cosset.environments.transport import Exit
 
 OnExtensionEnd = Callable[[str, Exit], None]
 """Called with the file name of an external extension whose process has ended."""
 
+MAX_STARTED = 64
+"""External extensions of one environment. Of those that are started ten may register."""
 FOLDER = "extensions"
 """Of external extensions, below /opt."""
 
@@ -61,9 +64,15 @@ class Supervisor(Protocol):
 
 
 def external_extensions(layers: Sequence[Path]) -> tuple[str, ...]:
-    """The files in the folder of extensions of all layers, by name. No layer, no look at the disk."""
+    """The files in the folder of extensions of all layers, by name. No layer, no look at the disk.
+
+    Raises: InitError, when they are many more than could ever register.
+    """
     found: set[str] = set()
     for layer in layers:
         with contextlib.suppress(OSError), os.scandir(layer / FOLDER) as entries:
             found |= {entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)}
+    if len(found) > MAX_STARTED:
+        message = f"{len(found)} extensions are more than the {MAX_STARTED} that are started"
+        raise InitError("Extension.TooManyExtensions", message, b"", 0.0)
     return tuple(sorted(found))
