@@ -88,6 +88,7 @@ def test_what_is_no_certificate_is_refused(run: Run) -> None:
             ({"CertificateBody": body, "PrivateKey": "x"}, "MalformedCertificate"),
             ({"CertificateBody": body, "PrivateKey": body}, "MalformedCertificate"),
             ({"CertificateBody": body, "PrivateKey": other}, "KeyPairMismatch"),
+            ({"CertificateBody": body, "PrivateKey": private_key + " " * 5_000}, "MalformedCertificate"),
             ({"CertificateBody": body, "PrivateKey": private_key, "CertificateChain": "x"}, "MalformedCertificate"),
         ):
             refusal = await bench.refused("UploadServerCertificate", ServerCertificateName="c", **given)

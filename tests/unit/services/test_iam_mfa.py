@@ -219,6 +219,38 @@ def test_a_role_that_asks_for_a_second_factor(run: Run) -> None:
     run(scenario)
 
 
+def test_codes_cannot_be_tried_out(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        clock = bench.iam.clock
+        clock.advance(100_000)
+        device = await make_device(bench)
+        await enable(bench, device)
+        clock.advance(300)
+        book, mine = MfaBook(bench.iam.store, clock), (bench.account, "administrator", device.serial)
+        for _ in range(4):
+            assert not await book.verify(*mine, "12345x")
+        assert await book.verify(*mine, device.code())
+        clock.advance(60)
+        for _ in range(5):
+            assert not await book.verify(*mine, "12345x")
+        assert not await book.verify(*mine, device.code())
+        clock.advance(29)
+        assert not await book.verify(*mine, device.code())
+        clock.advance(1)
+        assert not await book.verify(*mine, "12345x")
+        clock.advance(59)
+        assert not await book.verify(*mine, device.code())
+        clock.advance(1)
+        assert await book.verify(*mine, device.code())
+        for _ in range(30):
+            clock.advance(3_600)
+            assert not await book.verify(*mine, "12345x")
+        clock.advance(3_600)
+        assert await book.verify(*mine, device.code())
+
+    run(scenario)
+
+
 def test_two_calls_at_once_take_a_code_once(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         bench.iam.clock.advance(100_000)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from cosset.wire.errors import ServiceError
 
 _MAX_KEY_BITS = 16_384
+_MAX_PRIVATE_KEY_CHARS = 5_000
+"""RSA of 4,096 bits, AWS's longest, and some room: checking a key takes the longer the longer it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def check_private_key(text: str, certificate: Certificate) -> str:
     from cryptography.hazmat.primitives import serialization
 
     try:
+        if len(text) > _MAX_PRIVATE_KEY_CHARS:
+            raise ValueError("longer than any key that is taken")
         public_key = serialization.load_pem_private_key(text.encode(), None).public_key()
         found = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     except (ValueError, TypeError, UnsupportedAlgorithm, AttributeError):

@@ -13,14 +13,14 @@ from sqlalchemy import delete, insert, select, update
 
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes
-from cosset.identity.one_time_codes import AROUND, SEED_BYTES, find_step, find_steps
+from cosset.identity.one_time_codes import AROUND, SEED_BYTES, STEP_MS, find_step, find_steps
 from cosset.services.iam.errors import already_exists, delete_conflict, limit_exceeded, no_such_entity
 from cosset.services.iam.owners import need_user
 from cosset.services.iam.paging import page
 from cosset.services.iam.records import User, find_user
 from cosset.services.iam.requirements import on_arn, on_everything, on_new, on_user
 from cosset.services.iam.shapes import read_tags, tag_list, tags_shown, user_in_list, without_tags
-from cosset.services.iam.tables import mfa_devices, users
+from cosset.services.iam.tables import mfa_devices, mfa_failures, users
 from cosset.services.iam.users import caller_or_named
 from cosset.services.operation import Context, Params, Requirements, Result, operation
 from cosset.store.database import Store, Transaction
@@ -29,6 +29,8 @@ from cosset.wire.errors import ServiceError
 _QUOTA = 8
 _RESYNC_STEPS = 120
 """An hour to either side: what a device's clock may be off when its owner sets it right."""
+_FREE_FAILURES = 5
+_LONGEST_PAUSE_MS = 3_600_000
 _SEED = mfa_devices.c.seed
 
 
@@ -86,6 +88,7 @@ class MfaDevices:
             if device.user_key is not None:
                 raise delete_conflict("Cannot delete entity, must deactivate MFA device first.")
             tx.execute(delete(mfa_devices).where(mfa_devices.c.serial == device.serial))
+            tx.execute(delete(mfa_failures).where(mfa_failures.c.serial == device.serial))
 
         await self._store.write(work)
 
@@ -193,19 +196,36 @@ class MfaBook:
         self._clock = clock
 
     async def verify(self, account: str, user_name: str, serial: str, code: str) -> bool:
-        """Whether this is a fresh code of that user's own device. It is taken: the same one is not fresh again."""
+        """Whether this is a fresh code of that user's own device. It is taken: the same one is not fresh again.
+
+        A million codes are soon tried, so after a few wrong ones the device takes none for a while, and ever longer.
+        """
         now_ms = self._clock.now_ms()
 
         def work(tx: Transaction) -> bool:
             user, device = find_user(tx, account, user_name), find_mfa_device(tx, account, serial)
             if user is None or device is None or device.user_key != user.name.lower():
                 return False
+            wrong = tx.execute(select(mfa_failures).where(mfa_failures.c.serial == serial)).one_or_none()
+            if wrong is not None and wrong.until_ms > now_ms:
+                return False
             step = find_step(_seed(tx, device), code, now_ms, after=device.last_step)
+            tx.execute(delete(mfa_failures).where(mfa_failures.c.serial == serial))
             if step is not None:
                 tx.execute(update(mfa_devices).where(mfa_devices.c.serial == serial).values(last_step=step))
-            return step is not None
+                return True
+            failures = 1 if wrong is None else int(wrong.failures) + 1
+            until_ms = now_ms + _pause_ms(failures)
+            tx.execute(insert(mfa_failures).values(serial=serial, failures=failures, until_ms=until_ms))
+            return False
 
         return await self._store.write(work)
+
+
+def _pause_ms(wrong_codes: int) -> int:
+    """After the first few: half a minute, twice as long each time, an hour at most."""
+    beyond = wrong_codes - _FREE_FAILURES
+    return 0 if beyond < 0 else min(STEP_MS << min(beyond, 10), _LONGEST_PAUSE_MS)
 
 
 def find_mfa_device(tx: Transaction, account: str, serial: str) -> MfaDevice | None:

@@ -1,5 +1,6 @@
 """The server certificate operations. Private keys are sealed at rest and told to nobody, as on AWS."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,8 +50,9 @@ class ServerCertificates:
 
     @operation("UploadServerCertificate", on_new("UploadServerCertificate", "server-certificate", _NAME))
     async def upload(self, ctx: Context, params: Params) -> Result:
-        found = read_certificate(params["CertificateBody"])
-        private_key = check_private_key(params["PrivateKey"], found)
+        # Off the loop: a key's numbers are checked, which takes its time.
+        found = await asyncio.to_thread(read_certificate, params["CertificateBody"])
+        private_key = await asyncio.to_thread(check_private_key, params["PrivateKey"], found)
         made = ServerCertificate(
             ctx.account,
             new_unique_id("ASCA", self._random_bytes),

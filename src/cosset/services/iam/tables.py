@@ -200,6 +200,15 @@ mfa_devices = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
+# Wrong codes in a row, and until when no code at all is looked at.
+mfa_failures = Table(
+    "iam_mfa_failures",
+    metadata,
+    Column("serial", String(700), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
+
 server_certificates = Table(
     "iam_server_certificates",
     metadata,
