@@ -287,6 +287,21 @@ def test_the_logs_api_speaks_in_its_own_words() -> None:
     in_jail(scenario)
 
 
+def test_nobody_registers_when_init_is_over() -> None:
+    source = "import http.client, json, os\ndef handler(event, context):\n" + (
+        "    api = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API'])\n"
+        "    api.request('POST', '/2020-01-01/extension/register', '{}', {'Lambda-Extension-Name': 'late'})\n"
+        "    answer = api.getresponse()\n"
+        "    return [answer.status, json.loads(answer.read())['errorType']]\n"
+    )
+
+    async def scenario(inside: Jail) -> None:
+        answer = await inside.run(source)
+        assert json.loads(answer.payload) == [403, "Extension.RegistrationClosed"]
+
+    in_jail(scenario)
+
+
 def test_functions_of_every_runtime_know_where_the_runtime_api_is() -> None:
     source = "import os, socket\ndef handler(event, context):\n" + (
         "    socket.create_connection(os.environ['AWS_LAMBDA_RUNTIME_API'].split(':')).close()\n"

@@ -344,6 +344,7 @@ class RunningEnvironment:
             return
         await extensions.begin()
         await self._transport.ready()
+        extensions.registry.close_registration()
         if not extensions.registry.is_empty:
             self._active = extensions
             await extensions.runtime_is_ready()

@@ -54,6 +54,7 @@ def test_init_waits_for_every_external_extension_and_its_first_next():
         registered = await pending(extensions.all_registered())
         second = extensions.register("b", [])
         await registered
+        extensions.close_registration()
         extensions.next(first, Waiting())
         ready = await pending(extensions.all_ready())
         extensions.next(second, Waiting())

@@ -127,12 +127,12 @@ class Extensions:
         """Every external extension has registered. Raises: TransportClosedError, when the environment ends first."""
         await self._until(lambda: all(extension.state is not State.STARTED for extension in self._by_name.values()))
 
-    async def all_ready(self) -> None:
-        """Every one has asked for its first event; from here on nobody can register any more.
-
-        Raises: TransportClosedError.
-        """
+    def close_registration(self) -> None:
+        """The runtime is ready: nobody can register any more."""
         self._is_open = False
+
+    async def all_ready(self) -> None:
+        """Every one has asked for its first event. Raises: TransportClosedError."""
         await self._until(lambda: all(each.state is not State.REGISTERED for each in self._by_id.values()))
 
     async def all_at_rest(self) -> None:

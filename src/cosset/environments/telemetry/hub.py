@@ -49,6 +49,7 @@ class Telemetry:
         self._connect = connect
         self._is_json = is_json
         self._subscribers: dict[str, _Subscriber] = {}
+        self._endings: set[asyncio.Task[None]] = set()
         self._backlog: list[tuple[int, str, Record]] | None = [] if keeps_backlog else None
         self._backlog_bytes = 0
         self._is_open = True
@@ -124,13 +125,12 @@ class Telemetry:
         self._is_open = False
         self.is_wanted = False
         subscribers, self._subscribers = list(self._subscribers.values()), {}
-        for subscriber in subscribers:
-            await subscriber.delivery.close()
-            subscriber.destination.close()
+        await asyncio.gather(*map(_end, subscribers), *self._endings)
 
     def _forget(self, subscriber: _Subscriber) -> None:
-        task = asyncio.get_running_loop().create_task(subscriber.delivery.close(), name="telemetry end")
-        task.add_done_callback(lambda _: subscriber.destination.close())
+        task = asyncio.get_running_loop().create_task(_end(subscriber), name="telemetry end")
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
 
     def _keep(self, time_ms: int, kind: str, record: Record) -> None:
         assert self._backlog is not None
@@ -156,6 +156,11 @@ class Telemetry:
     def _dropped(self, records: int, size_bytes: int) -> bytes:
         record = {"reason": _BEHIND, "droppedRecords": records, "droppedBytes": size_bytes}
         return _event(self._clock.now_ms(), "platform.logsDropped", record)
+
+
+async def _end(subscriber: _Subscriber) -> None:
+    await subscriber.delivery.close()
+    subscriber.destination.close()
 
 
 class Tap:
