@@ -294,3 +294,43 @@ def test_compressed_data_are_read(server: CossetServer, namespace: str) -> None:
     cloudwatch.put_metric_data(Namespace=namespace, MetricData=[{"MetricName": "m", "Value": 1.0}] * 100)
     [result] = cloudwatch.get_metric_data(MetricDataQueries=[query(namespace)], **around())["MetricDataResults"]
     assert result["Values"] == [100.0]
+
+
+def test_iam_decides_by_namespace_and_by_alarm(server: CossetServer, namespace: str) -> None:
+    iam, user = server.client("iam"), f"meter-{uuid.uuid4().hex[:8]}"
+    alarm = f"arn:aws:cloudwatch:{server.region}:{server.account}:alarm:mine"
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": "cloudwatch:PutMetricData",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"cloudwatch:namespace": namespace}},
+        },
+        {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": alarm},
+    ]
+    iam.create_user(UserName=user)
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    cloudwatch = server.session().client(
+        "cloudwatch",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    value = [{"MetricName": "m", "Value": 1.0}]
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=value)
+    assert cloudwatch.describe_alarms(AlarmNames=["mine"])["MetricAlarms"] == []
+    for refused in (
+        lambda: cloudwatch.put_metric_data(Namespace="other", MetricData=value),
+        lambda: cloudwatch.describe_alarms(AlarmNames=["mine", "other"]),
+        lambda: cloudwatch.describe_alarms(),
+        lambda: cloudwatch.list_metrics(),
+        lambda: cloudwatch.delete_alarms(AlarmNames=["mine"]),
+    ):
+        with pytest.raises(ClientError) as caught:
+            refused()
+        assert error_of(caught)[0] in ("AccessDenied", "AccessDeniedException")
+    iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName=user, PolicyName="p")
+    iam.delete_user(UserName=user)

@@ -23,7 +23,7 @@ from support.role import LAMBDA_TRUST, starter_role
 from support.victim import GOOD, Victim
 from support.zip import make_zip
 
-SERVICES = ("lambda", "iam", "logs", "sts")
+SERVICES = ("lambda", "iam", "logs", "sts", "cloudwatch")
 CALLS = int(os.environ.get("COSSET_FUZZ_CALLS", "1500"))
 """`make fuzz` throws 10,000."""
 A_ROUND = 25
@@ -32,6 +32,18 @@ GROWTH_MB = 48
 AS_IT_IS = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
 PACKAGE = make_zip({"app.py": "def handler(event, context):\n    return event\n"})
 ALLOWED = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+
+
+A_VALUE = [{"MetricName": "m", "Value": 1.0}]
+AN_ALARM: Mapping[str, Any] = {
+    "Namespace": "n",
+    "MetricName": "m",
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 0.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
 
 
 class Callers:
@@ -75,6 +87,8 @@ class Callers:
             lambda: self.clients["iam"].create_role(RoleName="r", AssumeRolePolicyDocument=LAMBDA_TRUST),
             lambda: self.clients["iam"].create_user(UserName="u"),
             lambda: self.clients["iam"].create_policy(PolicyName="p", PolicyDocument=ALLOWED),
+            lambda: self.clients["cloudwatch"].put_metric_data(Namespace="n", MetricData=A_VALUE),
+            lambda: self.clients["cloudwatch"].put_metric_alarm(AlarmName="a", **AN_ALARM),
             lambda: self.clients["logs"].create_log_group(logGroupName="g1"),
             lambda: self.clients["logs"].create_log_stream(logGroupName="g1", logStreamName="s1"),
         ]
@@ -160,6 +174,18 @@ def known_values(victim: Victim) -> Mapping[str, Sequence[Any]]:
         "filterPattern": ["error", "", "{ $.a = 1 }", "[a, b]", "?a ?b", "-x", "%r%", '"a b"'],
         "retentionInDays": [1, 7],
         "limit": [1, 50],
+        "Namespace": ["n", "AWS/Lambda"],
+        "MetricName": ["m", "Invocations"],
+        "AlarmName": ["a", "b"],
+        "AlarmNames": [["a"], ["a", "b"]],
+        "AlarmRule": ["ALARM(a)", "NOT OK(a) OR TRUE", "ALARM("],
+        "Expression": ["m1 * 2", "SUM(METRICS())", "SEARCH('{n} m', 'Sum', 60)", "FILL(m1, LINEAR)", "(("],
+        "Id": ["m1", "m2"],
+        "Stat": ["Sum", "p99", "TM(10%:90%)", "x"],
+        "Period": [1, 60, 300],
+        "StartTime": [time.time() - 3600],
+        "EndTime": [time.time() + 3600],
+        "DashboardBody": ['{"widgets": []}', "[]"],
     }
 
 

@@ -1,6 +1,6 @@
 """Measurements of functions on their way to the store: taken at once, added up by the minute, written every second.
 
-Implements `function_metrics.FunctionMeter`. What cannot be written (a full disk) stays and is tried again; at the bound
+Implements `function_metrics.FunctionMeter` and, for other services, `metrics.MetricWriter`. What cannot be written (a full disk) stays and is tried again; at the bound
 new series are left out, and the log says how many. A crash loses the last second at most.
 """
 
@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cosset.clock import Clock
@@ -32,6 +33,7 @@ FLUSH_S = 30.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
 
 _Tally = tuple[int, MeteredCall, FunctionMetric]
+_Record = tuple[MetricKey, str, int]
 
 
 class MetricSink(Protocol):
@@ -46,6 +48,39 @@ class MetricsNotDurableError(Exception):
     """Measurements could not be written within the time that a flush waits. They are still tried."""
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What is written together."""
+
+    tallies: dict[_Tally, Distribution] = field(default_factory=dict)
+    records: dict[_Record, Distribution] = field(default_factory=dict)
+    usage: dict[UsageKey, Usage] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tallies or self.records or self.usage)
+
+    def cells(self) -> list[Cell]:
+        """Each measurement where it counts: several calls share the function's metric and the account's."""
+        taken = {place: values.copy() for place, values in self.records.items()}
+        for (minute, call, metric), values in self.tallies.items():
+            for key in keys_of(call, metric):
+                place = key, metric.unit, minute * MINUTE_S
+                if place in taken:
+                    taken[place].merge(values)
+                else:
+                    taken[place] = values.copy()
+        return [Cell(key, unit, start_s, MINUTE_S, values) for (key, unit, start_s), values in taken.items()]
+
+    def add(self, later: "_Batch") -> None:
+        for tally, values in later.tallies.items():
+            self.tallies.setdefault(tally, Distribution()).merge(values)
+        for record, values in later.records.items():
+            self.records.setdefault(record, Distribution()).merge(values)
+        for owner, used in later.usage.items():
+            self.usage.setdefault(owner, Usage()).add(used)
+
+
 class MetricBuffer:
     """`start` runs the writer as a task on the running loop; `close` writes what is left and ends it."""
 
@@ -53,8 +88,7 @@ class MetricBuffer:
         self._sink = sink
         self._clock = clock
         self._max_tallies = max_tallies
-        self._tallies: dict[_Tally, Distribution] = {}
-        self._usage: dict[UsageKey, Usage] = {}
+        self._batch = _Batch()
         self._totals: dict[tuple[MeteredCall, FunctionMetric], Total] = {}
         self._left_out = 0
         self._month_of: tuple[int, str] = (-1, "")
@@ -68,12 +102,13 @@ class MetricBuffer:
     def measure(self, call: MeteredCall, metric: FunctionMetric, value: float = 1.0) -> None:
         minute = self._clock.now_ms() // (MINUTE_S * 1000)
         key = (minute, call, metric)
-        tally = self._tallies.get(key)
+        tallies = self._batch.tallies
+        tally = tallies.get(key)
         if tally is None:
-            if len(self._tallies) >= self._max_tallies:
+            if len(tallies) >= self._max_tallies:
                 self._left_out += 1
                 return
-            tally = self._tallies[key] = Distribution()
+            tally = tallies[key] = Distribution()
         tally.add(value)
         if not self._arrived.is_set():
             self._arrived.set()
@@ -84,20 +119,33 @@ class MetricBuffer:
         self.measure(call, FunctionMetric.THROTTLES, 0.0)
         self.measure(call, FunctionMetric.DURATION, run.duration_ms)
         key = usage_key(call, self._month(), run.architecture)
-        usage = self._usage.get(key)
+        usage = self._batch.usage.get(key)
         if usage is None:
-            usage = self._usage[key] = Usage()
+            usage = self._batch.usage[key] = Usage()
         usage.requests += 1
         usage.billed_ms += run.billed_ms
         usage.memory_mb_ms += run.billed_ms * run.memory_mb
         usage.storage_mb_ms += run.billed_ms * max(0, run.storage_mb - FREE_STORAGE_MB)
+
+    def record(self, key: MetricKey, unit: str, value: float) -> None:
+        """Implements metrics.MetricWriter."""
+        place = key, unit, self._clock.now_ms() // (MINUTE_S * 1000) * MINUTE_S
+        records = self._batch.records
+        values = records.get(place)
+        if values is None:
+            if len(records) >= self._max_tallies:
+                self._left_out += 1
+                return
+            values = records[place] = Distribution()
+        values.add(value)
+        self._arrived.set()
 
     def throttled(self, call: MeteredCall) -> None:
         self.measure(call, FunctionMetric.THROTTLES)
 
     async def flush(self) -> None:
         """Raises: MetricsNotDurableError."""
-        if not self._tallies and not self._usage and not self._writing.locked():
+        if self._batch.is_empty and not self._writing.locked():
             return
         try:
             async with asyncio.timeout(FLUSH_S):
@@ -112,7 +160,7 @@ class MetricBuffer:
         try:
             await self._write()
         except Exception:
-            logger.exception("%d measurements could not be written and are lost", len(self._tallies))
+            logger.exception("%d measurements could not be written and are lost", len(self._batch.tallies))
 
     async def _run(self) -> None:
         delay_s = _FIRST_RETRY_S
@@ -132,28 +180,27 @@ class MetricBuffer:
     async def _write(self) -> None:
         """Writes what is there. What fails stays, added to what came meanwhile."""
         async with self._writing:
-            tallies, usage = self._tallies, self._usage
-            self._tallies, self._usage = {}, {}
+            batch, self._batch = self._batch, _Batch()
             if self._left_out:
                 logger.error("%d measurements were left out: the metric buffer was full", self._left_out)
                 self._left_out = 0
-            if not tallies and not usage:
+            if batch.is_empty:
                 return
             # Shielded: a commit that was submitted happens, and must not be counted again by whoever comes next.
-            writing = asyncio.ensure_future(self._sink.add(cells_of(tallies), list(usage.items())))
+            writing = asyncio.ensure_future(self._sink.add(batch.cells(), list(batch.usage.items())))
             try:
                 await asyncio.shield(writing)
             except asyncio.CancelledError:
                 await asyncio.wait((writing,))
                 if writing.exception() is not None:
-                    self._put_back(tallies, usage)
+                    self._put_back(batch)
                 else:
-                    self._add_up(tallies)
+                    self._add_up(batch.tallies)
                 raise
             except BaseException:
-                self._put_back(tallies, usage)
+                self._put_back(batch)
                 raise
-            self._add_up(tallies)
+            self._add_up(batch.tallies)
 
     def totals(self) -> Totals:
         """What was written since the start, for Prometheus: the same numbers as CloudWatch's."""
@@ -174,29 +221,12 @@ class MetricBuffer:
             total.total += values.total
             total.last = values.highest
 
-    def _put_back(self, tallies: dict[_Tally, Distribution], usage: dict[UsageKey, Usage]) -> None:
-        for key, values in self._tallies.items():
-            tallies.setdefault(key, Distribution()).merge(values)
-        self._tallies = tallies
-        for owner, each in self._usage.items():
-            usage.setdefault(owner, Usage()).add(each)
-        self._usage = usage
+    def _put_back(self, batch: "_Batch") -> None:
+        batch.add(self._batch)
+        self._batch = batch
 
     def _month(self) -> str:
         hour = self._clock.now_ms() // 3_600_000
         if self._month_of[0] != hour:
             self._month_of = hour, time.strftime("%Y-%m", time.gmtime(hour * 3600))
         return self._month_of[1]
-
-
-def cells_of(tallies: dict[_Tally, Distribution]) -> list[Cell]:
-    """Each measurement where it counts: several calls share the function's metric and the account's."""
-    taken: dict[tuple[MetricKey, str, int], Distribution] = {}
-    for (minute, call, metric), values in tallies.items():
-        for key in keys_of(call, metric):
-            place = key, metric.unit, minute * MINUTE_S
-            if place in taken:
-                taken[place].merge(values)
-            else:
-                taken[place] = values.copy()
-    return [Cell(key, unit, start_s, MINUTE_S, values) for (key, unit, start_s), values in taken.items()]

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 _write_values = json.JSONEncoder(separators=(",", ":")).encode
 MAX_VALUES = 200
@@ -117,6 +117,15 @@ class Cell:
     start_s: int
     width_s: int
     values: Distribution
+
+
+class MetricWriter(Protocol):
+    """Takes what other services measure of themselves (AWS/SQS, AWS/SNS ...). Behind it is metric_buffer.py, and what is
+    said of a FunctionMeter holds here too: never waits, never fails, written every second."""
+
+    def record(self, key: MetricKey, unit: str, value: float) -> None:
+        """One value, now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from cosset.observe.function_metrics import FunctionMetric, MeteredCall, Run
 from cosset.observe.metric_buffer import MetricBuffer
-from cosset.observe.metrics import MAX_VALUES, Cell, Distribution, Usage, UsageKey
+from cosset.observe.metrics import MAX_VALUES, Cell, Distribution, MetricKey, Usage, UsageKey
 from cosset.observe.prometheus import write_text
 from support.clock import ManualClock
 
@@ -94,6 +94,23 @@ def test_what_could_not_be_written_is_counted_once_later() -> None:
         await asyncio.gather(*(buffer.flush() for _ in range(5)))
         assert sink.sums("Invocations")[()] == 2.0
         assert [used.requests for used in sink.usage.values()] == [2]
+
+    asyncio.run(run())
+
+
+def test_other_services_record_under_names_of_their_own() -> None:
+    async def run() -> None:
+        sink = Sink()
+        buffer = MetricBuffer(sink, ManualClock())
+        key = MetricKey("111111111111", "us-east-1", "AWS/SQS", "NumberOfMessagesSent", (("QueueName", "q"),))
+        sink.fails = 1
+        buffer.record(key, "Count", 1.0)
+        with pytest.raises(OSError, match="disk"):
+            await buffer.flush()
+        buffer.record(key, "Count", 1.0)
+        await buffer.flush()
+        [cell] = sink.cells
+        assert (cell.key, cell.unit, cell.values.count) == (key, "Count", 2.0)
 
     asyncio.run(run())
 
