@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from cosset.environments.api import Event
 from cosset.environments.runtime_api import MAX_REPLY_BYTES
-from cosset.environments.transport import Reply, RuntimeInitError, TransportClosedError
+from cosset.environments.transport import Reply, RuntimeInitError, TransportClosedError, oversized
 
 _LENGTHS = struct.Struct(">cII")
 _MAX_HEAD_BYTES = 4096
@@ -186,18 +186,10 @@ def _event_frame(event: Event) -> bytes:
 
 def _reply(kind: bytes, head: dict[str, Any], body: bytes, body_bytes: int) -> Reply:
     if body_bytes > MAX_REPLY_BYTES:
-        return _too_large(body_bytes)
+        return oversized(MAX_REPLY_BYTES)
     if kind == _ERROR:
         return Reply(body, error_type=_declared_type(body))
     return Reply(body, _text(head.get("content_type"), "application/json"))
-
-
-def _too_large(size_bytes: int) -> Reply:
-    error_type = "Function.ResponseSizeTooLarge"
-    message = (
-        f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({MAX_REPLY_BYTES} bytes)."
-    )
-    return Reply(json.dumps({"errorMessage": message, "errorType": error_type}).encode(), error_type=error_type)
 
 
 def _declared_type(body: bytes) -> str:

@@ -19,7 +19,7 @@ from cosset.environments.api import Event
 from cosset.environments.extensions.api import ExtensionsApi, error_answer, serves
 from cosset.environments.http_connection import Answered, BodySink, HttpConnection, HttpRequest
 from cosset.environments.response_stream import MAX_STREAM_BYTES
-from cosset.environments.transport import TRUNCATED, Reply, RuntimeInitError, TransportClosedError
+from cosset.environments.transport import TRUNCATED, Reply, RuntimeInitError, TransportClosedError, oversized
 
 MAX_REPLY_BYTES = 6 * 1024 * 1024 + 100
 MAX_CONNECTIONS = 64
@@ -214,7 +214,7 @@ class HttpTransport:
             return _state_error("The invocation has a response under way")
         if request.too_large:
             limit_bytes = MAX_STREAM_BYTES if request.streamed else MAX_REPLY_BYTES
-            delivery.reply.set_result(_size_error(request.body_bytes, limit_bytes))
+            delivery.reply.set_result(oversized(limit_bytes))
             return _too_large(limit_bytes)
         if kind == "error":
             delivery.reply.set_result(Reply(request.body, error_type=_error_type(request)))
@@ -270,13 +270,6 @@ def _truncated(reply: asyncio.Future[Reply]) -> None:
     if not reply.done():
         body = {"errorType": TRUNCATED, "errorMessage": "The response stream ended before it was complete"}
         reply.set_result(Reply(json.dumps(body).encode(), error_type=TRUNCATED))
-
-
-def _size_error(size_bytes: int, limit_bytes: int) -> Reply:
-    error_type = "Function.ResponseSizeTooLarge"
-    message = f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({limit_bytes} bytes)."
-    body = {"errorMessage": message, "errorType": error_type}
-    return Reply(json.dumps(body).encode(), error_type=error_type)
 
 
 def _error_type(request: HttpRequest) -> str:

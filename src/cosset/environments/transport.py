@@ -4,6 +4,7 @@ A tier makes both; `environment.py` joins them into the state machine of `api.py
 for Node, provided and all others), `framed.py` (a socketpair, for managed Python). Neither knows the other.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -71,6 +72,13 @@ class Reply:
     payload: bytes
     content_type: str = "application/json"
     error_type: str | None = None
+
+
+def oversized(limit_bytes: int) -> Reply:
+    """In the place of a response that is too large, as AWS says it since it names no longer how large it was."""
+    error_type = "Function.ResponseSizeTooLarge"
+    message = f"Response payload size exceeded maximum allowed payload size ({limit_bytes} bytes)."
+    return Reply(json.dumps({"errorMessage": message, "errorType": error_type}).encode(), error_type=error_type)
 
 
 class RuntimeInitError(Exception):

@@ -218,7 +218,7 @@ def test_seven_megabytes_are_refused_with_awss_words(python):
     answers, _ = python("def handler(event, context):\n    return 'x' * 7_000_000\n")
     assert answers[0].outcome is Outcome.ERROR
     assert json.loads(answers[0].payload) == {
-        "errorMessage": "Response payload size (7000002 bytes) exceeded maximum allowed payload size (6291556 bytes).",
+        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
         "errorType": "Function.ResponseSizeTooLarge",
     }
 

@@ -182,7 +182,7 @@ def test_an_answer_that_is_too_large_is_counted_and_not_kept():
             assert (status, answered["errorType"]) == (413, "RequestEntityTooLarge")
             reply = await exchange
             assert reply.error_type == "Function.ResponseSizeTooLarge"
-            assert f"({size} bytes)" in json.loads(reply.payload)["errorMessage"]
+            assert f"({MAX_REPLY_BYTES} bytes)" in json.loads(reply.payload)["errorMessage"]
 
     run(body)
 
