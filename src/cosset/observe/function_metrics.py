@@ -7,7 +7,6 @@ Source: AWS Lambda developer guide, "Types of metrics for Lambda functions". Rea
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -83,8 +82,7 @@ class MeteredCall(NamedTuple):
         return self.function_name if self.qualifier is None else f"{self.function_name}:{self.qualifier}"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One run of a function that is over, for Errors, Duration and the bill. `billed_ms` is rounded up, Init within."""
 
     duration_ms: float

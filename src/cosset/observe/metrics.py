@@ -1,14 +1,15 @@
 """Measurements on their way to the store: what a metric is called, what is kept of its values, and the port.
 
-Pure. Rooms that measure functions talk to `function_metrics.py`; PutMetricData to the store, since its caller waits.
-Read next: metric_buffer.py, then store/metrics.py.
+Pure. What is counted often is a named tuple: it is hashed at every measurement. Rooms that measure functions talk to
+`function_metrics.py`; PutMetricData to the store, since its caller waits. Read next: metric_buffer.py, then
+store/metrics.py.
 """
 
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 _write_values = json.JSONEncoder(separators=(",", ":")).encode
 MAX_VALUES = 200
@@ -17,8 +18,7 @@ MINUTE_S = 60
 _RATIOS = (1.01, 1.02, 1.05, 1.1, 1.25, 1.5, 2.0, 4.0, 16.0)
 
 
-@dataclass(frozen=True, slots=True)
-class MetricKey:
+class MetricKey(NamedTuple):
     """One metric. `dimensions` are pairs of name and value, in order of the names (`sort_dimensions`)."""
 
     account: str
@@ -108,8 +108,7 @@ class Distribution:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """The values of one metric, in one unit, in one period: `width_s` seconds from `start_s` (epoch)."""
 
     key: MetricKey
@@ -120,16 +119,15 @@ class Cell:
 
 
 class MetricWriter(Protocol):
-    """Takes what other services measure of themselves (AWS/SQS, AWS/SNS ...). Behind it is metric_buffer.py, and what is
-    said of a FunctionMeter holds here too: never waits, never fails, written every second."""
+    """Takes what other services measure of themselves (AWS/SQS, AWS/SNS ...). Behind it is metric_buffer.py, and what
+    is said of a FunctionMeter holds here too: never waits, never fails, written every second."""
 
     def record(self, key: MetricKey, unit: str, value: float) -> None:
         """One value, now."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UsageKey:
+class UsageKey(NamedTuple):
     """Whose bill: one function in one month (`2026-11`) on one architecture."""
 
     account: str
