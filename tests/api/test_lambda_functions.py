@@ -188,5 +188,6 @@ def test_a_function_survives_the_end_of_every_process(new_server):
 
 def test_an_answer_names_its_trace(client, function):
     name = function()["FunctionName"]
-    headers = client.invoke(FunctionName=name, Payload=b"{}")["ResponseMetadata"]["HTTPHeaders"]
-    assert headers["x-amzn-trace-id"].startswith("Root=1-")
+    for kind in ("RequestResponse", "Event"):
+        answer = client.invoke(FunctionName=name, InvocationType=kind, Payload=b"{}")
+        assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"].startswith("Root=1-")

@@ -60,8 +60,9 @@ class FakeInvoker:
         self.invoked.append(invocation)
         return self.result
 
-    async def invoke_async(self, invocation: Invocation) -> None:
+    async def invoke_async(self, invocation: Invocation) -> str:
         self.accepted.append(invocation)
+        return ""
 
 
 class NothingProvisioned:

@@ -122,6 +122,6 @@ class Invoker(Protocol):
         """
         ...
 
-    async def invoke_async(self, invocation: Invocation) -> None:
-        """Returns when the event is committed to the durable queue."""
+    async def invoke_async(self, invocation: Invocation) -> str:
+        """Returns when the event is committed to the durable queue: the trace header that it has."""
         ...

@@ -6,9 +6,11 @@ invocation writes nothing to the database. Read next: execution.py, then asynchr
 
 import asyncio
 from contextlib import ExitStack
+from dataclasses import replace
 
 from cosset.clock import Clock
 from cosset.environments.response_stream import ResponseStream
+from cosset.invocation import lineage
 from cosset.invocation.admission import Admission
 from cosset.invocation.api import Invocation, InvocationResult, StreamedInvocation, Target, TargetResolver
 from cosset.invocation.asynchronous import AsyncEvents
@@ -72,10 +74,12 @@ class Dispatcher:
 
         return await self._streams.start(target.version, run, invocation.cancelled)
 
-    async def invoke_async(self, invocation: Invocation) -> None:
+    async def invoke_async(self, invocation: Invocation) -> str:
         check_payload(invocation.payload, "Event", ASYNC_PAYLOAD_BYTES)
         await self._resolve(invocation)
-        await self._events.accept(invocation)
+        trace_id = lineage.begin(invocation.trace_id, self._clock.now_ms())
+        await self._events.accept(replace(invocation, trace_id=trace_id))
+        return trace_id
 
     async def drain(self, timeout_s: float) -> bool:
         """Waits until nothing is under way; False when something still is at the timeout."""

@@ -31,10 +31,11 @@ class Room:
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         raise AssertionError
 
-    async def invoke_async(self, invocation: Invocation) -> None:
+    async def invoke_async(self, invocation: Invocation) -> str:
         if self.error is not None:
             raise self.error
         self.accepted.append(invocation)
+        return ""
 
 
 def accepts(room: Room, arn: str) -> bool:

@@ -65,7 +65,7 @@ def test_what_the_function_did_is_in_the_answer(tmp_path):
 def test_an_asynchronous_invocation(tmp_path):
     async def test(room):
         answered = await room.call("Invoke", FunctionName=f"{ARN}:$LATEST", InvocationType="Event", LogType="Tail")
-        assert answered == {"StatusCode": 202}
+        assert answered == {"StatusCode": 202, "TraceId": ""}
         (invocation,) = room.invoker.accepted
         assert invocation.payload == b"{}"
         assert invocation.invoked_arn == f"{ARN}:$LATEST"

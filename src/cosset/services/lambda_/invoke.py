@@ -45,8 +45,7 @@ class InvokeOperations:
             await self._dry_run(reference)
             return {"StatusCode": 204}
         if kind is InvocationType.EVENT:
-            await self._invoker.invoke_async(invocation)
-            return {"StatusCode": 202}
+            return {"StatusCode": 202, "TraceId": await self._invoker.invoke_async(invocation)}
         return await self._run(invocation)
 
     @operation("InvokeAsync", on_function("InvokeFunction"))
