@@ -52,9 +52,24 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Everything, topic by topic."""
     yield from examine_isolation(settings.tier, wants_egress=settings.egress)
     yield from examine_runtimes(settings.strict_runtimes)
-    yield from examine_data(settings.data or configuration.default_data(os.environ), settings.min_free_mb)
+    data = settings.data or configuration.default_data(os.environ)
+    yield from examine_data(data, settings.min_free_mb)
+    yield from examine_root_key(settings.key_file or data / "root.key")
     yield examine_database(settings.database)
     yield examine_port(settings.host, settings.port)
+
+
+def examine_root_key(path: Path) -> Iterator[Finding]:
+    """Of a file that is there: whether it can be used. Its keys are not looked at."""
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return
+    if mode & 0o077:
+        detail = f"{path} may be read by others (mode {mode:o}), and so is refused"
+        yield Finding("data", "root key", "missing", detail, f"chmod 600 {path}")
+    else:
+        yield Finding("data", "root key", "ok", f"{path}; keep a copy apart from the database's")
 
 
 def examine_isolation(tier: str, *, wants_egress: bool = False) -> Iterator[Finding]:

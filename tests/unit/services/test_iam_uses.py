@@ -118,6 +118,14 @@ def test_last_accessed_details(run: Run) -> None:
         assert found["lambda"]["TotalAuthenticatedEntities"] == 0
         assert "LastAuthenticated" not in found["lambda"]
         assert "s3" not in found
+        for namespace, count in (("sqs", 1), ("lambda", 1), ("s3", 0)):
+            entities = await bench.call(
+                "GetServiceLastAccessedDetailsWithEntities", JobId=job, ServiceNamespace=namespace
+            )
+            assert len(entities["EntityDetailsList"]) == count
+            for each in entities["EntityDetailsList"]:
+                assert each["EntityInfo"]["Id"] == role["RoleId"]
+                assert ("LastAuthenticated" in each) is (namespace == "sqs")
         granting = await bench.call(
             "ListPoliciesGrantingServiceAccess", Arn=role["Arn"], ServiceNamespaces=["sqs", "lambda", "s3"]
         )

@@ -67,23 +67,20 @@ class LastAccessed:
 
         def work(tx: Transaction) -> None:
             found = self._accessed(tx, ctx.account, params["Arn"])
+            entity = _entity(tx, ctx.account, params["Arn"])
             row = {"job_id": job_id, "account": ctx.account, "services": found, "created_ms": now_ms}
-            tx.execute(insert(access_jobs).values(**row))
+            tx.execute(insert(access_jobs).values(**row, entity=entity))
 
         await self._store.write(work)
         return {"JobId": job_id}
 
     @operation("GetServiceLastAccessedDetails", on_everything("GetServiceLastAccessedDetails"))
     async def get(self, ctx: Context, params: Params) -> Result:
-        mine = (access_jobs.c.account == ctx.account, access_jobs.c.job_id == params["JobId"])
-        row = await self._store.read(lambda tx: tx.execute(select(access_jobs).where(*mine)).one_or_none())
-        if row is None:
-            raise no_such_entity(f"Job {params['JobId']} was not found.")
+        row = await self._job(ctx, params["JobId"])
         shown = page(
             "ServicesLastAccessed", row.services, lambda each: str(each["ServiceNamespace"]), lambda each: each, params
         )
-        when = {"JobCreationDate": row.created_ms // 1000, "JobCompletionDate": row.created_ms // 1000}
-        return {"JobStatus": "COMPLETED", "JobType": "SERVICE_LEVEL"} | when | shown
+        return {"JobStatus": "COMPLETED", "JobType": "SERVICE_LEVEL"} | _when(row) | shown
 
     @operation("ListPoliciesGrantingServiceAccess", on_arn("ListPoliciesGrantingServiceAccess", "Arn"))
     async def list_granting(self, ctx: Context, params: Params) -> Result:
@@ -98,6 +95,25 @@ class LastAccessed:
             ]
 
         return {"PoliciesGrantingServiceAccess": await self._store.read(work), "IsTruncated": False}
+
+    @operation("GetServiceLastAccessedDetailsWithEntities", on_everything("GetServiceLastAccessedDetailsWithEntities"))
+    async def get_with_entities(self, ctx: Context, params: Params) -> Result:
+        """Who the job was about, where it was a user or a role, and when it last called the service."""
+        row = await self._job(ctx, params["JobId"])
+        entity, namespace = row.entity, params["ServiceNamespace"]
+        found = next((each for each in row.services if each["ServiceNamespace"] == namespace), None)
+        details = []
+        if entity is not None and found is not None:
+            used = {"LastAuthenticated": found["LastAuthenticated"]} if "LastAuthenticated" in found else {}
+            details = [{"EntityInfo": entity} | used]
+        return {"JobStatus": "COMPLETED", "EntityDetailsList": details, "IsTruncated": False} | _when(row)
+
+    async def _job(self, ctx: Context, job_id: str) -> Any:
+        mine = (access_jobs.c.account == ctx.account, access_jobs.c.job_id == job_id)
+        row = await self._store.read(lambda tx: tx.execute(select(access_jobs).where(*mine)).one_or_none())
+        if row is None:
+            raise no_such_entity(f"Job {job_id} was not found.")
+        return row
 
     def _accessed(self, tx: Transaction, account: str, arn: str) -> list[dict[str, Any]]:
         carried, unique_ids = self._carried(tx, account, arn)
@@ -138,6 +154,19 @@ class LastAccessed:
         if kind not in ("user", "role", "group"):
             raise invalid_input(f"Invalid ARN: {arn}")
         raise no_such_entity(f"ARN {arn} does not exist.")
+
+
+def _when(row: Any) -> dict[str, int]:
+    return {"JobCreationDate": row.created_ms // 1000, "JobCompletionDate": row.created_ms // 1000}
+
+
+def _entity(tx: Transaction, account: str, arn: str) -> dict[str, str] | None:
+    """The user or role; None for a group or a policy, which call nothing."""
+    name = arn.rpartition("/")[2]
+    for kind, found in (("USER", find_user(tx, account, name)), ("ROLE", find_role(tx, account, name))):
+        if found is not None and found.arn == arn:
+            return {"Arn": arn, "Name": found.name, "Type": kind, "Id": found.unique_id, "Path": found.path}
+    return None
 
 
 def _reached(texts: Iterable[PolicyText]) -> set[str]:

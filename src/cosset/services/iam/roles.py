@@ -23,7 +23,7 @@ from cosset.services.iam.records import CHANGES, Role, find_role, role_of
 from cosset.services.iam.requirements import on_everything, on_new, on_role
 from cosset.services.iam.shapes import read_tags, role_as_created, role_in_full, role_in_list, tags_shown
 from cosset.services.iam.tables import entity_uses, instance_profiles, roles
-from cosset.services.iam.trusted_ids import forget_trusted_ids, keep_trusted_ids, resolve_trust
+from cosset.services.iam.trusted_ids import forget_trusted_ids, keep_trusted_ids, resolve_trust, resolve_trusts
 from cosset.services.iam.trusted_principals import refuse_unknown_principals
 from cosset.services.iam.uses import Use, find_last_use
 from cosset.services.operation import Context, Params, Result, operation
@@ -81,7 +81,7 @@ class Roles:
     async def list_roles(self, ctx: Context, params: Params) -> Result:
         prefix = params.get("PathPrefix", "/")
         query = select(roles).where(roles.c.account == ctx.account)
-        found = await self._store.read(lambda tx: [resolve_trust(tx, role_of(row)) for row in tx.execute(query)])
+        found = await self._store.read(lambda tx: resolve_trusts(tx, [role_of(row) for row in tx.execute(query)]))
         matching = [role for role in found if role.path.startswith(prefix)]
         return page("Roles", matching, lambda role: role.name.lower(), role_in_list, params)
 

@@ -254,6 +254,8 @@ access_jobs = Table(
     Column("job_id", String(36), primary_key=True),
     Column("account", String(12), nullable=False, index=True),
     Column("services", JSON, nullable=False),
+    # The user or role that it is about.
+    Column("entity", JSON),
     Column("created_ms", BigInteger, nullable=False),
 )
 

@@ -5,7 +5,7 @@ that is gone. Here the policy stays as it was given, and the ids stand beside it
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,23 @@ def forget_trusted_ids(tx: Transaction, role_id: str) -> None:
 def resolve_trust(tx: Transaction, role: Role) -> Role:
     """The role, with the unique id in its trust policy of whoever is not there any more under the name."""
     rows = tx.execute(select(trusted_ids).where(trusted_ids.c.role_id == role.unique_id)).all()
-    gone = {row.principal: row.unique_id for row in rows if _unique_id(tx, row.principal) != row.unique_id}
+    return _with_ids(role, {row.principal: row.unique_id for row in rows if _is_gone(tx, row)})
+
+
+def resolve_trusts(tx: Transaction, roles: Sequence[Role]) -> list[Role]:
+    """The same for many at once."""
+    gone: dict[str, dict[str, str]] = {}
+    for row in tx.execute(select(trusted_ids)).all():
+        if _is_gone(tx, row):
+            gone.setdefault(row.role_id, {})[row.principal] = row.unique_id
+    return [_with_ids(role, gone.get(role.unique_id, {})) for role in roles]
+
+
+def _is_gone(tx: Transaction, row: Any) -> bool:
+    return bool(_unique_id(tx, row.principal) != row.unique_id)
+
+
+def _with_ids(role: Role, gone: Mapping[str, str]) -> Role:
     if not gone:
         return role
     document = json.loads(role.trust_policy)
