@@ -1,7 +1,7 @@
-"""A whole node, through its public door: ready, idle memory, cold and warm invocations, each against a floor.
+"""A whole node, through its public door: ready, idle memory, a warm invocation; and what other benches call it with.
 
-Floors are measured in the same run, in turn with the figure, so that a noisy machine disturbs both alike. Cold is an
-environment that did not exist for code that has not run on this host, signature included, at 1,769 MB.
+Floors are measured in the same run, in turn with the figure, so that a noisy machine disturbs both alike. Cold starts
+are in starts.py, throughput in warm.py.
 """
 
 import http.client
@@ -23,6 +23,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from bench.floors.plain import EVENT, PlainRuntime
 from cosset.testing.server import CossetServer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -33,7 +34,6 @@ from support.zip import make_zip
 ROUNDS = 9
 WARM_CALLS = 2000
 HANDLER = "def handler(event, context):\n    return event\n"
-EVENT = b'{"hello": "world"}'
 
 
 class Caller:
@@ -84,95 +84,22 @@ def timed_ms(work: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def create(server: CossetServer, name: str, source: str) -> None:
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def create(server: CossetServer, name: str, source: str | dict[str, str], runtime: str = PYTHON) -> None:
     client = server.client("lambda")
+    files = {"index.py": source} if isinstance(source, str) else source
     client.create_function(
         FunctionName=name,
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+        Runtime=runtime,
         Role=starter_role(server),
         Handler="index.handler",
         MemorySize=1769,
-        Code={"ZipFile": make_zip({"index.py": source})},
+        Timeout=60,
+        Code={"ZipFile": make_zip(files)},
     )
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-
-
-class PlainRuntime:
-    """The floor of a cold start: `python -m awslambdaric` as a plain process, until its first response is here."""
-
-    def __init__(self, folder: Path) -> None:
-        (folder / "index.py").write_text(HANDLER)
-        self._folder = folder
-        self._answered = threading.Event()
-        plain = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                if plain._answered.is_set():
-                    self.close_connection = True  # it asked for a second event: there is none
-                    return
-                self.send_response(200)
-                for name, value in (
-                    ("Lambda-Runtime-Aws-Request-Id", "r"),
-                    ("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 3000)),
-                    ("Lambda-Runtime-Invoked-Function-Arn", "arn"),
-                    ("Content-Type", "application/json"),
-                    ("Content-Length", str(len(EVENT))),
-                ):
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(EVENT)
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                plain._answered.set()
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *arguments: None  # type: ignore[method-assign]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def run(self) -> None:
-        self._answered.clear()
-        address = f"127.0.0.1:{self._server.server_address[1]}"
-        environ = os.environ | {"AWS_LAMBDA_RUNTIME_API": address, "PYTHONPATH": str(self._folder)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", "index.handler"],
-            env=environ,
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        if not self._answered.wait(30):
-            raise RuntimeError("the plain runtime did not answer")
-        self._process = process
-
-    def tidy(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def cold(server: CossetServer) -> dict[str, Any]:
-    caller = Caller(server)
-    create(server, "first", HANDLER)
-    caller.prepare("first")()  # the runtime's own start, once in the life of a node, is not a cold start
-    figures, floors = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        plain = PlainRuntime(Path(folder))
-        for index in range(ROUNDS):
-            name = f"cold-{index}"
-            create(server, name, f"{HANDLER}# {index}\n")
-            floors.append(timed_ms(plain.run))
-            plain.tidy()
-            time.sleep(0.3)
-            figures.append(timed_ms(caller.prepare(name)))
-    return ratio("cold, door to answer, of a plain `python -m awslambdaric`", figures, floors, "at most 0.6")
 
 
 def warm(server: CossetServer) -> dict[str, Any]:
@@ -230,7 +157,7 @@ def ratio(name: str, figures: list[float], floors: list[float], bound: str) -> d
 
 def main() -> None:
     with CossetServer() as server:
-        for measure in (ready, idle_memory, cold, warm):
+        for measure in (ready, idle_memory, warm):
             print(json.dumps(measure(server)), flush=True)
 
 

@@ -30,6 +30,8 @@ from cosset.identity.refusal import access_denied
 
 logger = logging.getLogger(__name__)
 
+_HELD_LIMIT = 1_000
+"""Principals whose policies are kept."""
 _SAID_LIMIT = 1_000
 _NOTHING = ResourceFacts()
 
@@ -57,6 +59,7 @@ class PolicyAuthorizer:
         self._book = book or AccessBook()
         self._compiler = PolicyCompiler()
         self._cache = DecisionCache()
+        self._held: dict[Principal, HeldPolicies] = {}
         self._said: set[str] = set()
 
     async def authorize(
@@ -75,7 +78,7 @@ class PolicyAuthorizer:
     async def decide(self, principal: Principal, requirement: Requirement, call: CallContext) -> Decision:
         """The decision and what it rests on, made anew and kept."""
         action, generation = requirement.action, self._cache.generation
-        held = await self._policies.policies_of(principal)
+        held = await self._held_by(principal, generation)
         facts = await self._facts_of(action, requirement.resource)
         own = PrincipalPolicies(
             self._compile(held.identity),
@@ -98,6 +101,17 @@ class PolicyAuthorizer:
     def forget(self, key: str) -> None:
         """Something that decisions rest on has changed; which, does not matter."""
         self._cache.drop()
+        self._held.clear()
+
+    async def _held_by(self, principal: Principal, generation: int) -> HeldPolicies:
+        held = self._held.get(principal)
+        if held is None:
+            held = await self._policies.policies_of(principal)
+            if generation == self._cache.generation:  # nothing has changed since before they were read
+                if len(self._held) >= _HELD_LIMIT:
+                    self._held.clear()
+                self._held[principal] = held
+        return held
 
     async def _facts_of(self, action: str, resource: str) -> ResourceFacts:
         source = self._resources.get(action.partition(":")[0])
