@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 POLL_S = 20.0
 RECEIVE = 100
 """Most messages of one receive."""
+AHEAD = 50
+"""Most messages of one receive where they make several batches."""
 PROBLEM_S = (1.0, 30.0)
 """How long a mapping with a problem waits before it looks again: the first time, and at most."""
 THROTTLED_S = (0.5, 10.0)
@@ -51,6 +53,7 @@ class QueuePoller:
         settings = mapping.settings
         self._mapping = mapping
         self._arn = mapping.source_arn
+        self._is_ordered = mapping.source_arn.endswith(".fifo")
         self._source = source
         self._caller = caller
         self._progress = progress
@@ -133,7 +136,7 @@ class QueuePoller:
             if ends_s is not None and wait_s <= 0:
                 break
             try:
-                taken = await self._receive(min(batch.room, RECEIVE), wait_s)
+                taken = await self._receive(self._wanted(batch), wait_s)
             except ServiceError:
                 self._left.extendleft(reversed(batch.records))
                 raise
@@ -146,6 +149,14 @@ class QueuePoller:
                     break
                 ends_s = await self._end_of_window()
         return batch.records
+
+    def _wanted(self, batch: Batch) -> int:
+        """Of a queue without order as much as there is room for, in batches that begin at once: a receive costs a
+        commit, however many messages come."""
+        if self._is_ordered or self._mapping.settings.window_s:
+            return min(batch.room, RECEIVE)
+        free = max(1, self._scaling.limit - len(self._tasks))
+        return max(min(batch.room, RECEIVE), min(batch.room * free, AHEAD))
 
     async def _end_of_window(self) -> float:
         """For a batch whose first message has just come. A window ends in time for the function to have its messages

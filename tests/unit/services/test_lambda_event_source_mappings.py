@@ -5,8 +5,10 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import delete, insert
 
 from cosset.testing import ListedEventSource, RecordingDestination
+from cosset.triggers.tables import progress
 from cosset.wire.errors import ServiceError
 from support.functions import ACCOUNT, REGION, functions_room
 
@@ -372,5 +374,67 @@ def test_iam_must_allow_each_operation_on_the_mapping(tmp_path):
         assert (made.action, made.resource) == ("lambda:CreateEventSourceMapping", "*")
         assert made.context == {"lambda:FunctionArn": FN, "aws:RequestTag/a": "1", "aws:TagKeys": ["a"]}
         assert tagged.action == "lambda:TagResource"
+
+    in_room(tmp_path, test)
+
+
+def test_the_functions_role_must_be_allowed_to_read_the_source(tmp_path):
+    async def test(room):
+        actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        room.sources.serve("sqs", ListedEventSource((QUEUE,), actions))
+        sentence = "The provided execution role does not have permissions to call ReceiveMessage on SQS"
+        for action in actions:
+            room.rights.denied = {(action, QUEUE)}
+            assert await refusal(create(room)) == ("InvalidParameterValueException", sentence)
+        room.sources.serve("kinesis", ListedEventSource((STREAM,), ("kinesis:GetRecords",)))
+        room.rights.denied = {("kinesis:GetRecords", STREAM)}
+        code, message = await refusal(create(room, STREAM, **FROM_START))
+        assert code == "InvalidParameterValueException"
+        assert message.startswith(f"Cannot access stream {STREAM}. Please ensure the role can perform the GetRecords")
+        room.rights.denied = set()
+        made = await create(room)
+        room.clock.advance(1)
+        # Another function's role is asked for when the mapping is to have it.
+        room.rights.denied = {("sqs:DeleteMessage", QUEUE)}
+        update = room.call("UpdateEventSourceMapping", UUID=made["UUID"], FunctionName="other")
+        assert await refusal(update) == ("InvalidParameterValueException", sentence)
+
+    in_room(tmp_path, test)
+
+
+def test_what_its_work_came_to_is_shown(tmp_path):
+    """Of a stream always (recorded: test_kinesis_empty_provided), of a queue where something is wrong."""
+
+    async def test(room):
+        queue, stream = await create(room), await create(room, STREAM, **FROM_START)
+
+        async def shown(made, result):
+            def write(tx):
+                tx.execute(delete(progress))
+                tx.execute(insert(progress).values(uuid=made["UUID"], result=result, at_ms=1))
+
+            await room.store.write(write)
+            got = await room.call("GetEventSourceMapping", UUID=made["UUID"])
+            (listed,) = (await room.call("ListEventSourceMappings", EventSourceArn=made["EventSourceArn"]))[
+                "EventSourceMappings"
+            ]
+            assert listed == got
+            return got.get("LastProcessingResult")
+
+        assert await shown(stream, "OK") == "OK"
+        assert await shown(queue, "OK") is None
+        assert await shown(queue, "PROBLEM: Function call failed") == "PROBLEM: Function call failed"
+
+    in_room(tmp_path, test)
+
+
+def test_a_maximum_concurrency_is_taken_away_by_an_empty_scaling_config(tmp_path):
+    async def test(room):
+        made = await create(room, ScalingConfig={"MaximumConcurrency": 5})
+        assert made["ScalingConfig"] == {"MaximumConcurrency": 5}
+        for given, left in (({}, {"MaximumConcurrency": 5}), ({"ScalingConfig": {}}, None)):
+            room.clock.advance(1)
+            updated = await room.call("UpdateEventSourceMapping", UUID=made["UUID"], **given)
+            assert updated.get("ScalingConfig") == left
 
     in_room(tmp_path, test)

@@ -283,6 +283,31 @@ def test_it_begins_with_five_and_grows_while_there_is_more_to_do(tmp_path: Path)
     on_bench(tmp_path, test, visibility_s=3600)
 
 
+@pytest.mark.parametrize(
+    ("source", "given", "limit"),
+    [
+        (QUEUE, {}, 50),  # five batches may begin at once
+        (QUEUE, {"max_concurrency": 2}, 20),
+        (QUEUE, {"window_s": 5}, 10),
+        (QUEUE, {"batch_size": 100, "window_s": 5}, 100),
+        (f"{QUEUE}.fifo", {}, 10),  # what comes of a group must go into one batch
+    ],
+)
+def test_one_receive_brings_what_there_is_room_for(
+    tmp_path: Path, source: str, given: dict[str, Any], limit: int
+) -> None:
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        await bench.put(mapping(source, **given))
+        await bench.until(lambda: queue.limits)
+        assert queue.limits == [limit]
+        queue.send(*map(str, range(30)))
+        await bench.until(lambda: not queue.left, step_s=0.01)
+        size = given.get("batch_size", 10)
+        assert all(len(call) <= size for call in bench.function.got)
+
+    on_bench(tmp_path, test)
+
+
 def test_a_failed_group_blocks_itself_alone(tmp_path: Path) -> None:
     async def test(bench: Bench, queue: MemoryQueue) -> None:
         bench.function.answers = [failures("m1", "m2")]
