@@ -131,6 +131,84 @@ def test_a_role_must_allow_what_is_sent_for_it(server: CossetServer, client: Any
     )
 
 
+@pytest.fixture(scope="module")
+def queue(server: CossetServer) -> Iterator[tuple[str, str]]:
+    """A queue for what could not be done: its URL and ARN."""
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="ends-queue")["QueueUrl"]
+    yield url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture(scope="module")
+def to_queue(server: CossetServer) -> Iterator[str]:
+    """A function that may send to queues: its name."""
+    role = make_role(server, "sends-to-queues", "sqs:SendMessage", "logs:*")
+    make_function(server, role, "ends-to-queue", SOURCE)
+    yield "ends-to-queue"
+    server.client("lambda").delete_function(FunctionName="ends-to-queue")
+
+
+def receive(server: CossetServer, url: str) -> dict[str, Any]:
+    """The next message; it is gone from the queue then."""
+    sqs = server.client("sqs")
+    until = time.monotonic() + 60
+    while True:
+        found = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2, MessageAttributeNames=["All"]).get("Messages")
+        if found:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=found[0]["ReceiptHandle"])
+            return dict(found[0])
+        assert time.monotonic() < until
+
+
+def test_an_event_that_failed_for_good_goes_to_the_dead_letter_queue(
+    server: CossetServer, client: Any, to_queue: str, queue: tuple[str, str]
+) -> None:
+    # recorded: TestLambdaDLQ::test_dead_letter_queue
+    url, arn = queue
+    client.update_function_configuration(FunctionName=to_queue, DeadLetterConfig={"TargetArn": arn})
+    client.get_waiter("function_updated_v2").wait(FunctionName=to_queue, WaiterConfig={"Delay": 1})
+    client.put_function_event_invoke_config(FunctionName=to_queue, MaximumRetryAttempts=0)
+    sent = client.invoke(FunctionName=to_queue, InvocationType="Event", Payload=b'{"fail": 1}')
+    message = receive(server, url)
+    assert message["Body"] == '{"fail": 1}'
+    assert message["MessageAttributes"] == {
+        "RequestID": {"StringValue": sent["ResponseMetadata"]["RequestId"], "DataType": "String"},
+        "ErrorCode": {"StringValue": "200", "DataType": "Number"},
+        "ErrorMessage": {"StringValue": "as asked", "DataType": "String"},
+    }
+    kept = client.update_function_configuration(FunctionName=to_queue, DeadLetterConfig={})
+    assert kept["DeadLetterConfig"] == {"TargetArn": arn}
+    client.get_waiter("function_updated_v2").wait(FunctionName=to_queue, WaiterConfig={"Delay": 1})
+    client.update_function_configuration(FunctionName=to_queue, DeadLetterConfig={"TargetArn": ""})
+    client.get_waiter("function_updated_v2").wait(FunctionName=to_queue, WaiterConfig={"Delay": 1})
+
+
+def test_an_event_for_a_function_that_may_not_run_ends_at_once(
+    server: CossetServer, client: Any, to_queue: str, queue: tuple[str, str]
+) -> None:
+    # recorded: TestLambdaConcurrency::test_reserved_concurrency
+    url, arn = queue
+    client.put_function_concurrency(FunctionName=to_queue, ReservedConcurrentExecutions=0)
+    client.put_function_event_invoke_config(
+        FunctionName=to_queue, DestinationConfig={"OnFailure": {"Destination": arn}}
+    )
+    client.invoke(FunctionName=to_queue, InvocationType="Event", Payload=b"{}")
+    record = json.loads(receive(server, url)["Body"])
+    assert record.pop("timestamp")
+    assert record["requestContext"].pop("requestId")
+    assert record == {
+        "version": "1.0",
+        "requestContext": {
+            "functionArn": client.get_function_configuration(FunctionName=to_queue, Qualifier="$LATEST")["FunctionArn"],
+            "condition": "ZeroReservedConcurrency",
+            "approximateInvokeCount": 0,
+        },
+        "requestPayload": {},
+    }
+    client.delete_function_concurrency(FunctionName=to_queue)
+
+
 def test_a_loop_of_destinations_is_stopped_after_16_runs(server: CossetServer, client: Any, role: str) -> None:
     names = ("loop-a", "loop-b")
     arns = [make_function(server, role, name, WITNESS) for name in names]
