@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,6 +51,30 @@ def test_the_main_job_outlives_kill_9(new_server: Callable[..., CossetServer], p
     while ran(server) < 10:
         assert time.monotonic() < until
         time.sleep(0.5)
+
+
+def test_alarms_and_metrics(new_server: Callable[..., CossetServer], postgres: PostgresServer) -> None:
+    server = new_server("--database", postgres.new_database(), "--tier", "process")
+    cloudwatch = server.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="a",
+        Namespace="n",
+        MetricName="m",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    moment = datetime.now(UTC) - timedelta(minutes=1)
+    for _ in range(2):
+        cloudwatch.put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": 1.0, "Timestamp": moment}])
+    until = time.monotonic() + 120
+    while not cloudwatch.describe_alarms(AlarmNames=["a"], StateValue="ALARM")["MetricAlarms"]:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    history = cloudwatch.describe_alarm_history(AlarmName="a")["AlarmHistoryItems"]
+    assert [each["HistoryItemType"] for each in history] == ["StateUpdate", "ConfigurationUpdate"]
 
 
 def ran(server: CossetServer) -> int:

@@ -68,7 +68,7 @@ def make_invocation(
     starter = Starter(pool, ground.directory.sessions, ground.logs, clock)
     provisioner = Provisioner(functions.provisioned, pool, starter, clock, max_environments=settings.max_environments)
     ground.store.on_change(FUNCTION_CHANGES, lambda key: provisioner.note_change())
-    events = AsyncEvents(ground.store, queue, clock, ground.meter)
+    events = AsyncEvents(ground.store, queue, clock)
     admission = Admission(settings.concurrency, provisioner)
     metering = Metering(ground.meter, admission)
     execution = Execution(pool, starter, clock, metering)

@@ -123,8 +123,7 @@ class AsyncEvent:
 class AsyncEvents:
     """The queue of accepted events: the near end, where they come in."""
 
-    def __init__(self, store: Store, queue: DurableQueue, clock: Clock, meter: FunctionMeter | None = None) -> None:
-        self._meter = meter or Unmetered()
+    def __init__(self, store: Store, queue: DurableQueue, clock: Clock) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
@@ -132,8 +131,6 @@ class AsyncEvents:
     async def accept(self, invocation: Invocation, *, deduplication_id: str | None = None) -> None:
         """Returns when the event is committed. One with the deduplication id of another is accepted once."""
         await self._store.write(lambda tx: self.send(tx, invocation, deduplication_id=deduplication_id))
-        call = MeteredCall(invocation.account, invocation.region, invocation.function_name, invocation.qualifier)
-        self._meter.measure(call, FunctionMetric.ASYNC_EVENTS_RECEIVED)
 
     def send(self, tx: Transaction, invocation: Invocation, *, deduplication_id: str | None = None) -> None:
         """Accepts the event with the caller's own transaction."""
@@ -200,6 +197,8 @@ class AsyncWorker:
 
     async def _attempt(self, message: Message) -> None:
         event, payload, answer = AsyncEvent.unpack(message.body)
+        if message.attempts == 1 and not event.failures and not event.throttles:
+            self._meter.measure(event.metered, FunctionMetric.ASYNC_EVENTS_RECEIVED)
         policy = await self._policies.async_policy(event.account, event.region, event.function_name, event.qualifier)
         attempt = _Attempt(message, event, payload, policy, answer)
         if policy.is_switched_off:

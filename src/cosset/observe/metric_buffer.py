@@ -1,7 +1,8 @@
 """Measurements of functions on their way to the store: taken at once, added up by the minute, written every second.
 
-Implements `function_metrics.FunctionMeter` and, for other services, `metrics.MetricWriter`. What cannot be written (a full disk) stays and is tried again; at the bound
-new series are left out, and the log says how many. A crash loses the last second at most.
+Implements `function_metrics.FunctionMeter` and, for other services, `metrics.MetricWriter`. What cannot be written (a
+full disk) stays and is tried again; at the bound new series are left out, and the log says how many. A crash loses the
+last second at most.
 """
 
 import asyncio
