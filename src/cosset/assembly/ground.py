@@ -21,6 +21,7 @@ from cosset.services.iam.uses import UseLog
 from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook
 from cosset.services.logs.retention import LogRetention
+from cosset.services.s3.places import CHANGES as BUCKET_CHANGES
 from cosset.services.sns.places import CHANGES as TOPIC_CHANGES
 from cosset.services.sqs.tables import CHANGES as QUEUE_CHANGES
 from cosset.settings import Settings
@@ -80,15 +81,22 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
     resources: dict[str, ResourceSource] = {
         "iam": IamResources(ground.store),
         "lambda": FunctionResources(ground.store),
+        "s3": LateResources(lambda: _bucket_resources(ground.store)),
         "sns": LateResources(lambda: _topic_resources(ground.store)),
         "sqs": LateResources(lambda: _queue_resources(ground.store)),
         "sts": RoleTrust(ground.store, dev=settings.dev),
     }
     policies = CarriedPolicies(ground.store, PolicyBook())
     authorizer = PolicyAuthorizer(policies, resources, clock, audit=settings.dev, book=ground.access_book)
-    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES):
+    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES, BUCKET_CHANGES):
         ground.store.on_change(topic, authorizer.forget)
     return authorizer
+
+
+def _bucket_resources(store: Store) -> ResourceSource:
+    from cosset.services.s3.bucket_resources import BucketResources
+
+    return BucketResources(store)
 
 
 def _topic_resources(store: Store) -> ResourceSource:

@@ -114,7 +114,7 @@ class PolicyAuthorizer:
         return held
 
     async def _facts_of(self, action: str, resource: str) -> ResourceFacts:
-        source = self._resources.get(action.partition(":")[0])
+        source = self._resources.get(action.partition(":")[0].lower())
         facts = None if source is None else await source.facts_of(action, resource)
         return facts or _NOTHING
 
