@@ -30,7 +30,7 @@ class Settings:
     tier: str = "jail"
     """Isolation tier: `jail`, or `process` (isolates nothing; only by name)."""
     egress: bool = False
-    """Let functions reach the internet, as on AWS. Needs root, nft and forwarding; see `cosset doctor`."""
+    """Let functions reach the internet, as on AWS. Needs nft, without root slirp4netns too; see `cosset doctor`."""
     egress_allow: tuple[str, ...] = ()
     """Networks that functions may reach though they are private or otherwise special: IPv4 in CIDR notation."""
     aws_endpoints: str = "local"

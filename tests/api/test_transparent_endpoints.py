@@ -110,6 +110,20 @@ def test_nodes_fetch_trusts_it(run: Run) -> None:
     assert "MissingAuthenticationToken" in text
 
 
+def test_curl_trusts_it(run: Run) -> None:
+    """It reads the bundle, where Python looks authorities up by their hash."""
+    source = "import subprocess\ndef handler(event, context):\n"
+    source += "    ran = subprocess.run(['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', event],"
+    source += " capture_output=True, text=True)\n    return [ran.returncode, ran.stdout, ran.stderr]\n"
+    assert run(source, "https://sts.us-east-1.amazonaws.com/") == [0, "403", ""]
+
+
+def test_a_bucket_in_the_host_name_is_s3s(run: Run) -> None:
+    code, _, text = run(URLLIB, "https://my.bucket.s3.eu-west-1.amazonaws.com/key")
+    assert code == 403
+    assert "<Error><Code>" in text
+
+
 def test_certificates_are_for_awss_names_alone(run: Run) -> None:
     good = ["sts.amazonaws.com", "my.bucket.with.dots.s3.eu-west-1.amazonaws.com", "lambda.us-east-1.api.aws"]
     bad = ["example.com", "amazonaws.com.example.com", "notamazonaws.com", "localhost"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cosset.environments.api import EnvironmentSpec
-from cosset.environments.variables import Folders, function_variables
+from cosset.environments.variables import Authorities, Folders, function_variables
 from cosset.identity.principal import Credentials
 
 SPEC = EnvironmentSpec(
@@ -117,3 +117,14 @@ def test_finds_what_only_some_runtimes_have_on_aws() -> None:
     older = function_variables(replace(plain, runtime="provided.al2"), folders=Folders())
     assert older["PATH"] == "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
     assert older["LD_LIBRARY_PATH"].startswith("/lib64:/usr/lib64:/var/runtime:")
+
+
+def test_clients_with_authorities_of_their_own_are_told_of_cossets() -> None:
+    names = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+    authorities = Authorities(all="/all", own="/own")
+    assert not names & set(function_variables(SPEC, folders=Folders()))
+    found = function_variables(replace(SPEC, variables={}), folders=Folders(), authorities=authorities)
+    assert {name: found[name] for name in names & set(found)} == {"AWS_CA_BUNDLE": "/all", "REQUESTS_CA_BUNDLE": "/all"}
+    node = replace(SPEC, runtime="nodejs22.x", variables={"AWS_CA_BUNDLE": "/mine"})
+    found = function_variables(node, folders=Folders(), authorities=authorities)
+    assert (found["NODE_EXTRA_CA_CERTS"], found["AWS_CA_BUNDLE"]) == ("/own", "/mine")

@@ -15,6 +15,8 @@ AWS_VARIABLE = "COSSET_AWS_ENDPOINTS"
 """`local`: AWS's names lead to Cosset. `real`: to AWS, and AWS_ENDPOINT_URL is not set. Without it: as the node has
 it."""
 LOCAL, REAL = "local", "real"
+_ON, _OFF = ("on", "true"), ("off", "false")
+"""The second as the node's own setting of this name is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ def network_of(spec: EnvironmentSpec, *, has_egress: bool, aws_endpoints: str) -
     """`has_egress`, `aws_endpoints`: the node's. What is misspelt gets the less."""
     warnings = []
     wanted = spec.variables.get(EGRESS_VARIABLE, "on")
-    if wanted not in ("on", "off"):
+    if wanted not in _ON + _OFF:
         warnings.append(f"{EGRESS_VARIABLE} is neither on nor off: it counts as off.")
-    gets_egress = has_egress and wanted == "on"
+    gets_egress = has_egress and wanted in _ON
     aws = spec.variables.get(AWS_VARIABLE, aws_endpoints)
     if aws not in (LOCAL, REAL):
         warnings.append(f"{AWS_VARIABLE} is neither {LOCAL} nor {REAL}: it counts as {LOCAL}.")
