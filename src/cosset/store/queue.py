@@ -219,6 +219,8 @@ class DurableQueue:
 
         Its group waits for it.
         """
+        if message.group is not None:
+            lock_group(tx, self._name, message.group)
         visible = self._clock.now_ms() + delay_ms
         due = due_ms(visible, message.expires_at_ms)
         parameters = {**_held(message.lease), "due": due, "visible": visible, "new_body": body}
@@ -229,10 +231,9 @@ class DurableQueue:
 
     def extend(self, tx: Transaction, message: Message, lease_ms: int) -> bool:
         """Makes the lease end `lease_ms` from now. False: lease lost."""
-        return self.extend_held(tx, message.lease, lease_ms)
-
-    def extend_held(self, tx: Transaction, lease: str, lease_ms: int) -> bool:
-        parameters = {**_held(lease), "due": self._clock.now_ms() + lease_ms}
+        if message.group is not None:
+            lock_group(tx, self._name, message.group)
+        parameters = {**_held(message.lease), "due": self._clock.now_ms() + lease_ms}
         extended = tx.execute(statements.EXTEND, parameters).rowcount > 0
         if extended:
             tx.announce(self._topic, self._name)  # whoever waits for the old end waits for the new one
@@ -245,7 +246,11 @@ class DurableQueue:
         tx.announce(self._topic, self._name)
 
     def standing(self, tx: Transaction, seq: int) -> Standing | None:
-        """None: there is no such message, or no more."""
+        """None: there is no such message, or no more. It stands so until the end of the transaction."""
+        row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
+        if row is None or row.group_id is None:
+            return None if row is None else Standing(row.lease, row.due_ms, None)
+        lock_group(tx, self._name, row.group_id)
         row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
         return None if row is None else Standing(row.lease, row.due_ms, row.group_id)
 
