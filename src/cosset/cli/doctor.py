@@ -51,6 +51,7 @@ def doctor(as_json: bool, **flags: object) -> None:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Everything, topic by topic."""
     yield from examine_isolation(settings.tier, wants_egress=settings.egress)
+    yield examine_aws_endpoints(settings.aws_endpoints, settings.tier, has_egress=settings.egress)
     yield from examine_runtimes(settings.strict_runtimes)
     data = settings.data or configuration.default_data(os.environ)
     yield from examine_data(data, settings.min_free_mb)
@@ -81,6 +82,23 @@ def examine_isolation(tier: str, *, wants_egress: bool = False) -> Iterator[Find
         yield Finding("isolation", found.name, level, found.detail, found.fix)
     if tier == "process":
         yield Finding("isolation", "tier", "weaker", "The tier `process` isolates nothing.", "cosset up --tier jail")
+
+
+def examine_aws_endpoints(wanted: str, tier: str, *, has_egress: bool) -> Finding:
+    """Where AWS's own host names lead inside environments."""
+    if wanted not in ("local", "real"):
+        detail = f"`{wanted}` is neither local nor real."
+        return Finding("isolation", "aws endpoints", "missing", detail, "--aws-endpoints local")
+    if tier != "jail":
+        detail = "In the tier `process` AWS's own names lead to AWS; only AWS_ENDPOINT_URL leads to Cosset."
+        return Finding("isolation", "aws endpoints", "weaker", detail, "cosset up --tier jail")
+    if wanted == "local":
+        detail = "AWS's own names lead to Cosset; for a function with COSSET_AWS_ENDPOINTS=real to AWS, given egress."
+        return Finding("isolation", "aws endpoints", "ok", detail)
+    if not has_egress:
+        detail = "AWS's own names lead nowhere: the real AWS needs a way to the internet."
+        return Finding("isolation", "aws endpoints", "weaker", detail, "--egress, or --aws-endpoints local")
+    return Finding("isolation", "aws endpoints", "ok", "AWS's own names lead to AWS, and not to Cosset.")
 
 
 def examine_runtimes(strict: bool) -> Iterator[Finding]:

@@ -171,7 +171,8 @@ def _egress(*, is_wanted: bool) -> Finding:
     if other is not None:
         detail = f"The firewall table `{other}` drops what is forwarded, and no rule of Cosset's can override it."
         return Finding("egress", Level.WEAKER, detail, 'Accept there what comes from "cosset*", and answers to it.')
-    return Finding("egress", Level.OK, "Functions can be let to the internet: --egress.")
+    detail = "Functions can be let to the internet: --egress; one with COSSET_EGRESS=off goes without."
+    return Finding("egress", Level.OK, detail)
 
 
 def _kernel() -> Finding:
