@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
+from support.cloudwatch import PROTOCOLS, client_in
 from support.role import starter_role
 from support.zip import make_zip
 
@@ -25,9 +26,9 @@ ALARM: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def cloudwatch(server: CossetServer) -> Any:
-    return server.client("cloudwatch")
+@pytest.fixture(params=PROTOCOLS)
+def cloudwatch(server: CossetServer, request: pytest.FixtureRequest) -> Any:
+    return client_in(server, request.param)
 
 
 @pytest.fixture
@@ -106,8 +107,9 @@ def test_states_are_set_by_hand(cloudwatch: Any, name: str) -> None:
     cloudwatch.delete_alarms(AlarmNames=[name])
 
 
-def test_an_alarm_evaluates_and_calls_a_function(server: CossetServer, cloudwatch: Any, name: str) -> None:
+def test_an_alarm_evaluates_and_calls_a_function(server: CossetServer, name: str) -> None:
     """Recorded: test_alarm_lambda_target."""
+    cloudwatch = server.client("cloudwatch")
     functions = server.client("lambda")
     arn = functions.create_function(
         FunctionName=name,
