@@ -8,7 +8,7 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sqs.answers import sent_shown
 from cosset.services.sqs.errors import missing_parameter
 from cosset.services.sqs.message_operations import read_visibility
-from cosset.services.sqs.messages import read_message
+from cosset.services.sqs.messages import read_message, traced
 from cosset.services.sqs.queues import Queues
 from cosset.services.sqs.requirements import on_queue
 from cosset.services.sqs.urls import queue_of
@@ -34,8 +34,8 @@ class BatchOperations:
                 messages[entry["Id"]] = read_message(entry)
             except ServiceError as error:
                 failures[entry["Id"]] = error
-        sender_id = ctx.principal.user_id
-        outcomes = await self._queues.send_batch(key.arn, list(messages.values()), sender_id=sender_id)
+        sent = [traced(message, ctx) for message in messages.values()]
+        outcomes = await self._queues.send_batch(key.arn, sent, sender_id=ctx.principal.user_id)
         successes: dict[str, dict[str, Any]] = {}
         for (entry_id, message), outcome in zip(messages.items(), outcomes, strict=True):
             if isinstance(outcome, ServiceError):

@@ -4,7 +4,7 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sqs.answers import message_shown, sent_shown
 from cosset.services.sqs.errors import invalid_value, missing_parameter
 from cosset.services.sqs.holding import MAX_VISIBILITY_S
-from cosset.services.sqs.messages import read_message
+from cosset.services.sqs.messages import read_message, traced
 from cosset.services.sqs.queues import Queues
 from cosset.services.sqs.requirements import on_queue, required
 from cosset.services.sqs.selection import Selection
@@ -23,7 +23,7 @@ class MessageOperations:
         key = queue_of(ctx, params)
         required(params, "MessageBody")
         message = read_message(params)
-        sent = await self._queues.send(key.arn, message, sender_id=ctx.principal.user_id)
+        sent = await self._queues.send(key.arn, traced(message, ctx), sender_id=ctx.principal.user_id)
         return sent_shown(message, sent)
 
     @operation("ReceiveMessage", on_queue("ReceiveMessage"))

@@ -1,13 +1,15 @@
 """Messages as calls carry them, read once: attributes by kind, the one system attribute there is."""
 
+from dataclasses import replace
 from typing import Any
 
-from cosset.services.operation import Params
+from cosset.services.operation import Context, Params
 from cosset.services.sqs.errors import invalid_parameter
 from cosset.services.sqs.message_rules import check_attribute
 from cosset.services.sqs.model import AttributeValue, NewMessage
 
 TRACE_HEADER = "AWSTraceHeader"
+MAX_TRACE_HEADER = 2048
 
 
 def read_message(params: Params) -> NewMessage:
@@ -20,6 +22,16 @@ def read_message(params: Params) -> NewMessage:
         deduplication_id=params.get("MessageDeduplicationId"),
         delay_s=params.get("DelaySeconds"),
     )
+
+
+def traced(message: NewMessage, ctx: Context) -> NewMessage:
+    """With the trace header of the call, unless the message has one: so a loop through a queue is told.
+
+    Recorded: test_aws_trace_header_propagation.
+    """
+    if message.trace_header is not None or not ctx.trace_id or len(ctx.trace_id) > MAX_TRACE_HEADER:
+        return message
+    return replace(message, trace_header=ctx.trace_id)
 
 
 def _value(given: dict[str, Any] | None) -> AttributeValue:
