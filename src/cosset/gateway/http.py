@@ -24,7 +24,8 @@ from cosset.wire.message import Headers, Request
 
 _log = logging.getLogger(__name__)
 
-_LET_GO_BYTES = 1 << 20
+_LET_GO_BYTES = 1 << 27
+"""A client that is still sending reads no answer: what is left of its body is read and thrown away."""
 _LET_GO_S = 2.0
 
 
