@@ -11,7 +11,8 @@ For other rooms (they see a port of their own, wired in assembly/queues.py):
     wait(arn, timeout_s) -> bool                       returns when something may be receivable
     depth(arn) -> Depth
 
-None of them asks IAM: who calls has asked. All raise ServiceError QueueDoesNotExist where there is no such queue. Next: receiving.py, sending.py, book.py.
+None of them asks IAM: who calls has asked. All raise ServiceError QueueDoesNotExist where there is no such queue.
+Next: receiving.py, sending.py, holding.py, and book.py for the records.
 """
 
 import asyncio
