@@ -35,8 +35,8 @@ class ResourceFacts:
     """What is known of a resource: the policies on it, condition keys of its own (`aws:ResourceTag/...`), and its whole
     ARN where a call names it shortly.
 
-    `must_allow`, `layer`: as in `evaluation.evaluator.ResourcePolicies`. `account` None: the one in the ARN. Where ARNs name no
-    account (buckets), the source must say whose it is: else it is taken to be the caller's.
+    `must_allow`, `layer`: as in `evaluation.evaluator.ResourcePolicies`. `account` None: the one in the ARN. Where
+    ARNs name no account (buckets), the source must say whose it is: else it is taken to be the caller's.
     """
 
     policies: tuple[PolicyText, ...] = ()

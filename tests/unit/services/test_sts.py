@@ -9,7 +9,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from cosset.identity.principal import Principal
+from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.mfa_devices import MfaBook
 from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
@@ -165,6 +165,24 @@ def test_a_users_own_session(run: Run) -> None:
         with pytest.raises(ServiceError) as caught:
             await sts(iam, known.principal)("GetSessionToken")
         assert caught.value.message == "Cannot call GetSessionToken with session credentials"
+
+    run(scenario)
+
+
+def test_a_session_goes_on_under_a_new_name_and_not_for_a_successor(run: Run) -> None:
+    async def scenario(iam: Iam, principal: Principal) -> None:
+        manage = Caller(iam_service(iam.store, iam.clock), principal)
+        made = (await manage("CreateUser", UserName="ann"))["User"]
+        ann = Principal(PrincipalKind.USER, principal.account, made["Arn"], made["UserId"])
+        found = (await sts(iam, ann)("GetSessionToken"))["Credentials"]
+        await manage("UpdateUser", UserName="ann", NewUserName="eve")
+        await manage("CreateUser", UserName="ann")
+        known = await iam.directory.find_key(found["AccessKeyId"], found["SessionToken"])
+        assert known is not None
+        assert known.principal.arn == f"arn:aws:iam::{principal.account}:user/eve"
+        await manage("DeleteUser", UserName="eve")
+        with pytest.raises(ServiceError, match="security token"):
+            await iam.directory.find_key(found["AccessKeyId"], found["SessionToken"])
 
     run(scenario)
 

@@ -6,11 +6,13 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, String, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, String, Table, Text, delete, insert, select, text, update
 
 from cosset.clock import SystemClock
+from cosset.functions.tables import secrets as lambda_secrets
 from cosset.store.database import Store, Transaction
 from cosset.store.errors import StoreError
+from cosset.store.migrations import MIGRATIONS
 from cosset.store.root_key import RootKey, RootKeyFile
 from cosset.store.schema import SEALED, metadata
 from cosset.store.sealing import sealed_columns
@@ -210,6 +212,34 @@ def test_other_nodes_follow_a_rotation(tmp_path: Path, request: pytest.FixtureRe
             await Store.open(data=tmp_path / "three", database=database, clock=SystemClock())
         await one.close()
         await two.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_database_of_an_older_cosset_has_room_for_sealed_values(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    database = request.getfixturevalue("postgres").new_database()
+
+    async def scenario() -> None:
+        def opened() -> Awaitable[Store]:
+            return Store.open(data=tmp_path, database=database, clock=SystemClock())
+
+        def grow_younger(tx: Transaction) -> None:
+            tx.execute(text("ALTER TABLE lambda_secrets ALTER COLUMN value TYPE VARCHAR(64)"))
+            tx.execute(insert(lambda_secrets).values(name="links", value="ab" * 32))
+            tx.execute(delete(sealed_columns).where(sealed_columns.c.name == "lambda_secrets.value"))
+            MIGRATIONS[1](tx._connection)
+
+        store = await opened()
+        await store.write(grow_younger)
+        await store.close()
+        store = await opened()
+        value = lambda_secrets.c.value
+        kept = await store.read(lambda tx: tx.execute(select(value)).scalar_one())
+        assert kept.startswith("sealed:")
+        assert await store.read(lambda tx: tx.unseal(value, ("links",), kept)) == "ab" * 32
+        await store.close()
 
     asyncio.run(scenario())
 

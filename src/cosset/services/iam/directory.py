@@ -24,7 +24,7 @@ from cosset.services.iam.first_start import (
     plant,
     read_session_secret,
 )
-from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user
+from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user_by_id
 from cosset.store.database import Store
 
 LAMBDA = "lambda.amazonaws.com"
@@ -159,8 +159,8 @@ class IamDirectory:
             raise invalid_token()
         if claims.kind is PrincipalKind.ROLE:
             return await self._role_session(claims)
-        user = await self._store.read(lambda tx: find_user(tx, claims.account, claims.owner))
-        if user is None or user.unique_id != claims.owner_id:
+        user = await self._store.read(lambda tx: find_user_by_id(tx, claims.account, claims.owner_id))
+        if user is None:
             raise invalid_token()
         if claims.kind is PrincipalKind.FEDERATED:
             return _federated(claims, user.arn)

@@ -113,6 +113,12 @@ def find_user(tx: Transaction, account: str, name: str) -> User | None:
     return user_of(row) if row is not None and row.name == name else None
 
 
+def find_user_by_id(tx: Transaction, account: str, unique_id: str) -> User | None:
+    """Whatever it is called by now."""
+    row = tx.execute(select(users).where(users.c.account == account, users.c.user_id == unique_id)).one_or_none()
+    return None if row is None else user_of(row)
+
+
 def find_role(tx: Transaction, account: str, name: str) -> Role | None:
     row = tx.execute(select(roles).where(roles.c.account == account, roles.c.name_key == name.lower())).one_or_none()
     return role_of(row) if row is not None and row.name == name else None
