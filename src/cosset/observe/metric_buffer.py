@@ -118,7 +118,7 @@ class MetricBuffer:
         self.measure(call, FunctionMetric.INVOCATIONS)
         self.measure(call, FunctionMetric.ERRORS, 1.0 if run.is_error else 0.0)
         self.measure(call, FunctionMetric.THROTTLES, 0.0)
-        self.measure(call, FunctionMetric.DURATION, run.duration_ms)
+        self.measure(call, FunctionMetric.DURATION, round(run.duration_ms, 2))
         key = usage_key(call, self._month(), run.architecture)
         usage = self._batch.usage.get(key)
         if usage is None:

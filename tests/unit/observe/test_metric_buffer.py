@@ -141,6 +141,20 @@ def test_many_values_are_kept_within_a_hundredth() -> None:
     assert values.values is None or len(values.values) <= MAX_VALUES
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, MAX_VALUES])
+def test_what_is_packed_is_unpacked(count: int) -> None:
+    values = Distribution()
+    for number in range(count):
+        values.add(number * 1.25 - 7, number + 1.0)
+    values.add(1e300)
+    values.add(5)  # whoever counts gives whole numbers
+    packed = values.pack_values()
+    assert packed is not None
+    assert len(packed) < 1_500
+    again = Distribution.unpack(values.count, values.total, values.lowest, values.highest, memoryview(packed))
+    assert again.values == values.values
+
+
 def test_prometheus_reads_the_same_numbers() -> None:
     async def run() -> str:
         buffer = MetricBuffer(Sink(), ManualClock())
