@@ -292,6 +292,34 @@ def test_what_is_wrong_with_a_new_mapping(room: Room, function: str) -> None:
     )
 
 
+LOOP = """
+import os
+
+import boto3
+
+
+def handler(event, context):
+    print('"Records": again')
+    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody="again")
+"""
+
+
+def test_a_loop_through_a_queue_is_stopped(room: Room) -> None:
+    url, arn = room.queue(VisibilityTimeout="3")
+    name = room.function(room.role(), code=LOOP, Environment={"Variables": {"QUEUE": url}})
+    uuid = room.map(name, arn)["UUID"]
+    room.sqs.send_message(QueueUrl=url, MessageBody="first")
+
+    def problem() -> Any:
+        result = room.lambda_.get_event_source_mapping(UUID=uuid).get("LastProcessingResult", "")
+        return "recursive loop" in result
+
+    until(problem)
+    found = room.logs.filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern='"Records"')
+    assert len(found["events"]) == 16
+    assert room.left(url) == 1  # nothing was lost: it waits for its dead-letter queue, or its retention
+
+
 def test_what_is_acknowledged_outlives_every_process(new_server: Callable[..., CossetServer]) -> None:
     server = new_server()
     room = Room(server)
