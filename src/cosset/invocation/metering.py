@@ -21,9 +21,9 @@ class Metering:
     def __init__(self, meter: FunctionMeter, admission: Admission) -> None:
         self._meter = meter
         self._admission = admission
-        self._of_function: Counter[tuple[str, str, str]] = Counter()
-        self._of_account: Counter[tuple[str, str]] = Counter()
-        self._unreserved: Counter[tuple[str, str]] = Counter()
+        self._of_function: Counter[tuple[str, ...]] = Counter()
+        self._of_account: Counter[tuple[str, ...]] = Counter()
+        self._unreserved: Counter[tuple[str, ...]] = Counter()
 
     @contextmanager
     def admit(self, target: Target, invocation: Invocation) -> Iterator[None]:
@@ -44,13 +44,11 @@ class Metering:
 
     @contextmanager
     def _counted(self, target: Target, call: MeteredCall) -> Iterator[None]:
-        function, account = (call.account, call.region, call.function_name), (call.account, call.region)
-        counters: list[tuple[Counter[tuple[str, ...]], tuple[str, ...]]] = [
-            (self._of_function, function),  # type: ignore[list-item]
-            (self._of_account, account),  # type: ignore[list-item]
-        ]
+        account: tuple[str, ...] = (call.account, call.region)
+        function = (*account, call.function_name)
+        counters = [(self._of_function, function), (self._of_account, account)]
         if target.reserved_concurrency is None:
-            counters.append((self._unreserved, account))  # type: ignore[arg-type]
+            counters.append((self._unreserved, account))
         for counter, key in counters:
             counter[key] += 1
         measure = self._meter.measure
