@@ -1,8 +1,8 @@
 """Temporary credentials without a record: the session token carries its claims under a seal, the rest is derived.
 
-The server keeps one secret. The token is the claims and their HMAC; the secret access key is another HMAC of the
-same, so that nothing is written to issue a session, any node can check one, and none can be forged. The claims are
-readable by whoever holds the token: they name the caller, nothing secret. What they are: `session_claims.py`.
+The server keeps one secret. The token is the claims, encrypted and sealed under it; the secret access key is an HMAC of
+the token, so that nothing is written to issue a session, any node can check one, none can be forged, and whoever holds
+one learns nothing of what is in it. What that is: `session_claims.py`.
 Whose key it is: `services/iam/directory.py`.
 """
 
@@ -15,6 +15,7 @@ from typing import Protocol
 from cosset.clock import Clock
 from cosset.identity.key_material import RandomBytes, new_access_key_id, secret_text
 from cosset.identity.principal import UNNARROWED, Credentials, PrincipalKind, SessionGrant
+from cosset.identity.sealing import NONCE_BYTES, open_sealed, seal
 from cosset.identity.session_claims import SessionClaims, pack_claims, unpack_claims
 from cosset.wire.errors import ServiceError
 
@@ -22,7 +23,7 @@ __all__ = ["AssumableRole", "RoleBook", "SecretSource", "SessionClaims", "Sessio
 
 SOURCE_FUNCTION = "lambda:SourceFunctionArn"
 """The condition key that calls of a function carry."""
-_SEAL_BYTES = 32
+_CONTEXT = b"session token"
 _MAX_TOKEN_CHARS = 8192
 
 
@@ -136,7 +137,7 @@ class Sessions:
             issued_at_ms,
             grant,
         )
-        token = _seal(secret, claims)
+        token = _seal(secret, claims, self._random_bytes(NONCE_BYTES))
         return Credentials(claims.access_key_id, _secret_access_key(secret, token), token, claims.expires_at_ms)
 
 
@@ -156,9 +157,8 @@ def _secret_access_key(secret: bytes, token: str) -> str:
     return secret_text(_mac(secret, b"secret access key", token.encode()))
 
 
-def _seal(secret: bytes, claims: SessionClaims) -> str:
-    body = pack_claims(claims)
-    return base64.b64encode(_mac(secret, b"session token", body) + body).decode("ascii")
+def _seal(secret: bytes, claims: SessionClaims, nonce: bytes) -> str:
+    return base64.b64encode(seal(secret, _CONTEXT, pack_claims(claims), nonce)).decode("ascii")
 
 
 def _unseal(secret: bytes, token: str) -> SessionClaims:
@@ -168,7 +168,7 @@ def _unseal(secret: bytes, token: str) -> SessionClaims:
         sealed = base64.b64decode(token.encode("ascii"), validate=True)
     except ValueError:
         raise invalid_token() from None
-    seal, body = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
-    if not hmac.compare_digest(seal, _mac(secret, b"session token", body)):
+    body = open_sealed(secret, _CONTEXT, sealed)
+    if body is None:
         raise invalid_token()
     return unpack_claims(body)

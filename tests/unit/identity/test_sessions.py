@@ -72,6 +72,13 @@ def test_a_token_belongs_to_its_key() -> None:
     assert refused(maker, "ÄSIA", one.session_token) == "InvalidClientTokenId"
 
 
+def test_a_token_tells_nothing() -> None:
+    session = issue(sessions())
+    sealed = base64.b64decode(session.session_token or "")
+    for told in (ROLE.arn, ROLE.account, ROLE.unique_id, session.access_key_id, session.secret_access_key, "session"):
+        assert told.encode() not in sealed
+
+
 def test_every_changed_bit_breaks_the_seal() -> None:
     maker = sessions()
     session = issue(maker)
