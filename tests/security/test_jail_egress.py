@@ -136,6 +136,45 @@ def test_names_are_answered_by_the_hosts_resolver(net: Internet) -> None:
     asyncio.run(scenario())
 
 
+def test_an_answer_too_long_for_udp_comes_by_tcp(net: Internet) -> None:
+    """libc asks again by TCP when it is told that an answer was cut off."""
+    addresses = [f"203.0.113.{number}" for number in range(1, 201)]
+
+    async def by_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        query = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        end = query.index(b"\0", 12) + 5
+        answer = query[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, len(addresses), 0, 0) + query[12:end]
+        for address in addresses:
+            answer += b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(address)
+        writer.write(len(answer).to_bytes(2, "big") + answer)
+        await writer.drain()
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(by_tcp, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(CutOff, local_addr=address)
+        async with jail(egress_to=[], namespace=net.host, nameservers=lambda: [address]) as inside:
+            environment = await inside.start({"app.py": VISITOR + LOOK_UP}, memory_mb=1769)
+            (found,) = await ask(environment, ["look_up", "many.example"])
+            assert found == sorted(addresses)
+        transport.close()
+        server.close()
+
+    asyncio.run(scenario())
+
+
+class CutOff(asyncio.DatagramProtocol):
+    """Answers every question with a word that the answer is too long."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        head = data[:2] + b"\x83\x80" + struct.pack(">HHHH", 1, 0, 0, 0)
+        self._transport.sendto(head + data[12 : data.index(b"\0", 12) + 5], addr)  # type: ignore[attr-defined]
+
+
 class NameServer(asyncio.DatagramProtocol):
     """Knows one address for every name, and none of version 6."""
 
