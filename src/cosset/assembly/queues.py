@@ -4,6 +4,8 @@ All of it is imported when it is first asked for; of the room only its tables ar
 """
 
 import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -12,11 +14,20 @@ from cosset.assembly.invocation import Outward
 from cosset.clock import Clock
 from cosset.invocation.destinations import Delivery, Destination
 from cosset.services.operation import Service
-from cosset.services.sqs.tables import DISCARDED, MOVES, discarded, move_tasks
+from cosset.services.sqs.tables import DISCARDED, MOVES, discarded, move_tasks, queues
 from cosset.store.database import Store, Transaction
+from cosset.wire.errors import ServiceError
+
+if TYPE_CHECKING:
+    from cosset.services.sqs.chores import Chores
+
+logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 30.0
 """How often a node that shares its store asks whether another has left work behind."""
+
+SWEEP_S = 3600.0
+"""How often what has grown too old is removed from queues that nobody reads."""
 
 
 def make_sqs(ground: Ground, clock: Clock) -> Service:
@@ -62,32 +73,51 @@ class QueueChores:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._made: Chores | None = None
         self._changed = asyncio.Event()
         for topic in (DISCARDED, MOVES):
             store.on_change(topic, lambda _key: self._changed.set())
 
     async def serve(self) -> None:
         """Runs until it is cancelled."""
+        swept_s = self._clock.monotonic_s()
         while True:
             self._changed.clear()
             if await self._store.read(_has_chores):
                 await self._work()
-            await self._wait(LOOK_AGAIN_S if self._store.shared else None)
+            if self._clock.monotonic_s() - swept_s >= SWEEP_S:
+                swept_s = self._clock.monotonic_s()
+                await self._sweep()
+            await self._wait(LOOK_AGAIN_S if self._store.shared else SWEEP_S)
+
+    async def _sweep(self) -> None:
+        if not await self._store.read(_has_queues):
+            return
+        try:
+            await self._chores().sweep()
+        except ServiceError as error:  # no room, no database: in an hour, then
+            logger.warning("queues were not swept: %s", error)
+
+    def _chores(self) -> "Chores":
+        if self._made is None:
+            from cosset.services.sqs.chores import Chores
+
+            self._made = Chores(self._store, self._clock)
+        return self._made
 
     async def _work(self) -> None:
-        from cosset.services.sqs.chores import Chores
-
-        chores = Chores(self._store, self._clock)
+        chores = self._chores()
         while (next_ms := await chores.run()) is not None:
             delay_s = (next_ms - self._clock.now_ms()) / 1000
             if delay_s > 0:
                 self._changed.clear()
                 await self._wait(delay_s)
 
-    async def _wait(self, timeout_s: float | None) -> None:
-        tasks = [asyncio.ensure_future(self._changed.wait())]
-        if timeout_s is not None:
-            tasks.append(asyncio.ensure_future(self._clock.sleep(timeout_s)))  # type: ignore[arg-type]
+    async def _wait(self, timeout_s: float) -> None:
+        tasks: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._changed.wait()),
+            asyncio.ensure_future(self._clock.sleep(timeout_s)),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -100,3 +130,7 @@ def _has_chores(tx: Transaction) -> bool:
     if tx.execute(select(discarded.c.uid).limit(1)).first() is not None:
         return True
     return tx.execute(select(move_tasks.c.id).where(move_tasks.c.status == "RUNNING").limit(1)).first() is not None
+
+
+def _has_queues(tx: Transaction) -> bool:
+    return tx.execute(select(queues.c.name).limit(1)).first() is not None

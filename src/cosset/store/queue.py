@@ -254,10 +254,18 @@ class DurableQueue:
         row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
         return None if row is None else Standing(row.lease, row.due_ms, row.group_id)
 
-    def drop_due_before(self, tx: Transaction, until_ms: int, at_most: int) -> int:
-        """Ends messages without a group that were due before that time and that nobody has had since; how many."""
-        parameters = {"the_queue": self._name, "until": until_ms, "at_most": at_most}
-        return tx.execute(statements.REMOVE_OLD, parameters).rowcount
+    def drop_sent_before(self, tx: Transaction, until_ms: int, at_most: int) -> int:
+        """Ends messages that were sent by then and that nobody has had since, of `at_most` groups or `at_most` without
+        a group; how many of either it found."""
+        bounds = {"the_queue": self._name, "until": until_ms, "at_most": at_most}
+        dropped = tx.execute(statements.REMOVE_OLD, bounds).rowcount
+        groups = {row.group_id for row in tx.execute(statements.OLD_GROUPS, bounds)}
+        for group in sorted(groups):
+            lock_group(tx, self._name, group)
+            old = {"the_queue": self._name, "the_group": group, "until": until_ms}
+            tx.execute(statements.REMOVE_OLD_OF_GROUP, old)
+            self._look_after(tx, group)
+        return max(dropped, len(groups))
 
     def clear(self, tx: Transaction, at_most: int) -> int:
         """Ends messages of a queue that nobody uses any more; how many. 0: there are none left."""

@@ -136,9 +136,17 @@ DELETE = delete(messages).where(*_under_lease)
 REMOVE = delete(messages).where(_of_queue, _message.seq == bindparam("the_seq"))
 REMOVE_OLD = delete(messages).where(
     _message.seq.in_(
-        select(_message.seq).where(_of_queue, _message.due_ms <= bindparam("until")).limit(bindparam("at_most"))
+        select(_message.seq)
+        .where(_of_queue, _message.due_ms <= bindparam("until"), _message.group_id.is_(None))
+        .limit(bindparam("at_most"))
     )
 )
+OLD_GROUPS = (
+    select(_message.group_id)
+    .where(_of_queue, _message.due_ms <= bindparam("until"), _message.group_id.is_not(None))
+    .limit(bindparam("at_most"))
+)
+REMOVE_OLD_OF_GROUP = delete(messages).where(*_of_group, _message.sent_at_ms <= bindparam("until"))
 CLEAR = delete(messages).where(_message.seq.in_(select(_message.seq).where(_of_queue).limit(bindparam("at_most"))))
 RELEASE = (
     update(messages)

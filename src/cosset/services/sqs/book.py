@@ -186,6 +186,10 @@ def read_queue(tx: Transaction, key: QueueKey) -> QueueRecord | None:
     return None if row is None else _record(row)
 
 
+def read_queues(tx: Transaction) -> list[QueueRecord]:
+    return [_record(row) for row in tx.execute(select(queues))]
+
+
 def confirm(tx: Transaction, *records: QueueRecord) -> None:
     """Raises StaleRecordError unless these queues stand as these records say."""
     for record in records:

@@ -9,11 +9,13 @@ from uuid import uuid4
 from sqlalchemy import delete, select
 
 from cosset.clock import Clock
+from cosset.services.sqs.book import read_queues
 from cosset.services.sqs.move_steps import MoveStep
 from cosset.services.sqs.move_tasks import running
 from cosset.services.sqs.shelves import Shelves
 from cosset.services.sqs.tables import discarded
 from cosset.store.database import Store, Transaction
+from cosset.store.queue import DurableQueue
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,17 @@ class Chores:
             logger.warning("queues wait with their chores: %s", error)
             return self._clock.now_ms() + RETRY_MS
         return self._clock.now_ms() if is_left else next_ms
+
+    async def sweep(self) -> None:
+        """Removes what has grown too old in queues that nobody reads."""
+        for record in await self._store.read(read_queues):
+            shelf, until_ms = self._shelves.of(record), self._clock.now_ms() - 1000 * record.settings.retention_s
+
+            def drop(tx: Transaction, shelf: DurableQueue = shelf, until_ms: int = until_ms) -> int:
+                return shelf.drop_sent_before(tx, until_ms, CLEARED_AT_ONCE)
+
+            while await self._store.write(drop, serializable=False) == CLEARED_AT_ONCE:
+                pass
 
     def _clear_some(self, tx: Transaction) -> bool:
         """Whether there is more to clear."""

@@ -222,6 +222,28 @@ def test_what_was_purged_or_deleted_is_removed_in_time_also_by_another_node(open
     asyncio.run(main())
 
 
+def test_what_nobody_reads_goes_when_it_is_too_old(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q", MessageRetentionPeriod="60")
+        fifo = await room.create("q.fifo", MessageRetentionPeriod="60", ContentBasedDeduplication="true")
+        for number in range(30):
+            await room.send(url, "old")
+            await room.send(fifo, f"old {number}", MessageGroupId=str(number % 2))
+        (held,) = await room.receive(url, 1)
+        room.clock.advance(50)
+        await room.send(url, "new")
+        await room.send(fifo, "new", MessageGroupId="0")
+        room.clock.advance(10)
+        await room.chores.sweep()
+        assert await rows(room) == 3  # the one that was in flight, too: its time shows when it is received
+        assert await room.bodies(url) == ["new"]
+        assert await room.bodies(fifo) == ["new"]
+        await room.delete(url, held)
+        assert await rows(room) == 2
+
+    run(test)
+
+
 def test_a_deleted_queue_keeps_its_name_for_a_minute(run: Run) -> None:
     async def test(room: Room) -> None:
         url = await room.create("q")
