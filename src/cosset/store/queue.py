@@ -254,6 +254,22 @@ class DurableQueue:
         row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
         return None if row is None else Standing(row.lease, row.due_ms, row.group_id)
 
+    def held(self, tx: Transaction, lease: str) -> Message | None:
+        """The message that is under this lease, as its receiver got it. None: the lease is lost or has ended."""
+        row = tx.execute(statements.HELD, {"the_queue": self._name, "the_seq": seq_of(lease)}).first()
+        if row is None or row.lease != lease or row.due_ms is None or row.due_ms <= self._clock.now_ms():
+            return None
+        return Message(
+            id=row.id,
+            body=bytes(row.body),
+            attempts=row.attempts,
+            lease=lease,
+            sent_at_ms=row.sent_at_ms,
+            group=row.group_id,
+            expires_at_ms=row.expires_at_ms,
+            first_received_at_ms=row.first_received_at_ms,
+        )
+
     def drop_sent_before(self, tx: Transaction, until_ms: int, at_most: int) -> int:
         """Ends messages that were sent by then and that nobody has had since, of `at_most` groups or `at_most` without
         a group; how many of either it found."""

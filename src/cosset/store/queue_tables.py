@@ -132,6 +132,7 @@ LEASE = (
 STANDING = select(_message.lease, _message.due_ms, _message.group_id).where(
     _of_queue, _message.seq == bindparam("the_seq")
 )
+HELD = select(*_seen, _message.lease, _message.due_ms).where(_of_queue, _message.seq == bindparam("the_seq"))
 DELETE = delete(messages).where(*_under_lease)
 REMOVE = delete(messages).where(_of_queue, _message.seq == bindparam("the_seq"))
 REMOVE_OLD = delete(messages).where(

@@ -13,7 +13,7 @@ from cosset.services.sqs.book import read_queues
 from cosset.services.sqs.move_steps import MoveStep
 from cosset.services.sqs.move_tasks import running
 from cosset.services.sqs.shelves import Shelves
-from cosset.services.sqs.tables import discarded
+from cosset.services.sqs.tables import discarded, receive_attempts
 from cosset.store.database import Store, Transaction
 from cosset.store.queue import DurableQueue
 from cosset.wire.errors import ServiceError
@@ -59,6 +59,7 @@ class Chores:
             return False
         shelf = self._shelves.of_uid(uid)
         if shelf.clear(tx, CLEARED_AT_ONCE) < CLEARED_AT_ONCE:
+            tx.execute(delete(receive_attempts).where(receive_attempts.c.uid == uid))
             tx.execute(delete(discarded).where(discarded.c.uid == uid))
         return True
 

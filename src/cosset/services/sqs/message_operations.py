@@ -4,6 +4,7 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sqs.answers import message_shown, sent_shown
 from cosset.services.sqs.errors import invalid_value, missing_parameter
 from cosset.services.sqs.holding import MAX_VISIBILITY_S
+from cosset.services.sqs.message_rules import check_group_text
 from cosset.services.sqs.messages import read_message, traced
 from cosset.services.sqs.queues import Queues
 from cosset.services.sqs.requirements import on_queue, required
@@ -43,6 +44,7 @@ class MessageOperations:
             visibility_s=visibility_s,
             wait_s=wait_s,
             cancelled=ctx.cancelled,
+            attempt=_attempt(params),
         )
         return {"Messages": [message_shown(message, selection) for message in found]} if found else {}
 
@@ -60,6 +62,13 @@ class MessageOperations:
         (error,) = await self._queues.change_visibility_batch(key.arn, [(handle, visibility_s)])
         if error is not None:
             raise error
+
+
+def _attempt(params: Params) -> str | None:
+    attempt: str | None = params.get("ReceiveRequestAttemptId")
+    if attempt is not None:
+        check_group_text("ReceiveRequestAttemptId", attempt)
+    return attempt
 
 
 def read_visibility(params: Params) -> int:

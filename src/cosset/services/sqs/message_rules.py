@@ -62,14 +62,20 @@ def check_order(message: NewMessage, settings: Settings) -> None:
     elif deduplication_id is not None:
         raise invalid_value(deduplication_id, "MessageDeduplicationId", _NOT_FOR_THIS_TYPE)
     for name, value in (("MessageGroupId", group), ("MessageDeduplicationId", deduplication_id)):
-        if value is not None and not _GROUP.fullmatch(value):
-            reason = f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
-            raise invalid_value(value, name, reason)
+        if value is not None:
+            check_group_text(name, value)
     if settings.is_fifo and deduplication_id is None and not settings.deduplicates_by_content:
         raise invalid_parameter(
             "The queue should either have ContentBasedDeduplication enabled or "
             "MessageDeduplicationId provided explicitly"
         )
+
+
+def check_group_text(name: str, value: str) -> None:
+    """Raises ServiceError InvalidParameterValue."""
+    if not _GROUP.fullmatch(value):
+        reason = f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
+        raise invalid_value(value, name, reason)
 
 
 def size_of(message: NewMessage) -> int:

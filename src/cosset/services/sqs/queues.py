@@ -68,17 +68,19 @@ class Queues:
         visibility_s: int | None = None,
         wait_s: float = 0,
         cancelled: asyncio.Event | None = None,
+        attempt: str | None = None,
     ) -> list[ReceivedMessage]:
         """Up to `max_messages` (at most 100), in flight for `visibility_s` (None: the queue's).
 
         Waits up to `wait_s` for the first of them, or until `cancelled` is set. Of a FIFO queue in order: messages of
-        one group may come together; the group gives no others until all of them are deleted or visible again.
+        one group may come together; the group gives no others until all of them are deleted or visible again. The same
+        `attempt` again gets the same messages of a FIFO queue (attempts.py).
         """
         key = _key_of(queue_arn)
         deadline_s = self._clock.monotonic_s() + wait_s
         cancelled = cancelled or asyncio.Event()
         while True:
-            found = await self._receive_once(key, min(max_messages, MAX_AT_ONCE), visibility_s)
+            found = await self._receive_once(key, min(max_messages, MAX_AT_ONCE), visibility_s, attempt)
             left_s = deadline_s - self._clock.monotonic_s()
             if found and cancelled.is_set():
                 # Whoever waited has gone: the next one shall not wait for the visibility timeout.
@@ -145,18 +147,24 @@ class Queues:
             raise no_such_queue()
         return record
 
-    async def _receive_once(self, key: QueueKey, limit: int, visibility_s: int | None) -> list[ReceivedMessage]:
+    async def _receive_once(
+        self, key: QueueKey, limit: int, visibility_s: int | None, attempt: str | None
+    ) -> list[ReceivedMessage]:
         for _ in range(_MAX_TRIES):
             record = await self.book.get(key)
+            own = attempt if record.settings.is_fifo else None
             redrive = record.settings.redrive
             dead_letters = None if redrive is None else await self.book.find(redrive.target)
 
             def work(
-                tx: Transaction, record: QueueRecord, target: QueueRecord | None = dead_letters
+                tx: Transaction,
+                record: QueueRecord,
+                target: QueueRecord | None = dead_letters,
+                own: str | None = own,
             ) -> list[ReceivedMessage]:
                 if target is not None:
                     confirm(tx, target)
-                return self._receiving.receive(tx, record, target, limit, visibility_s)
+                return self._receiving.receive(tx, record, target, limit, visibility_s, own)
 
             if (found := await self._try(record, work)) is not None:
                 return found

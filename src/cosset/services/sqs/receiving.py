@@ -1,6 +1,7 @@
 """Messages on their way out: leased, dropped when they are too old, moved when they were received too often."""
 
 from cosset.clock import Clock
+from cosset.services.sqs.attempts import remember, repeat
 from cosset.services.sqs.book import QueueRecord
 from cosset.services.sqs.envelope import Envelope
 from cosset.services.sqs.flights import Flights
@@ -25,22 +26,31 @@ class Receiving:
         dead_letters: QueueRecord | None,
         limit: int,
         visibility_s: int | None,
+        attempt: str | None = None,
     ) -> list[ReceivedMessage]:
-        """`dead_letters` is the queue that the redrive policy names, where there is one.
+        """`dead_letters` is the queue that the redrive policy names, where there is one; `attempt` the
+        ReceiveRequestAttemptId of a receive from a FIFO queue.
 
         Raises ServiceError OverLimit.
         """
         shelf, settings = self._shelves.of(record), record.settings
+        lease_ms = 1000 * (settings.visibility_s if visibility_s is None else visibility_s)
+        now_ms = self._clock.now_ms()
+        if attempt is not None:
+            again = repeat(tx, shelf, record.uid, attempt, now_ms, lease_ms)
+            if again is not None:
+                return [_received(record, message) for message in again]
         limit = self._flights.room(tx, shelf, record, limit)
         if limit == 0:
             return []
-        lease_ms = 1000 * (settings.visibility_s if visibility_s is None else visibility_s)
 
         def keep(tx: Transaction, message: Message) -> bool:
             return not self._ended(tx, record, dead_letters, message)
 
         leased = shelf.lease(tx, limit=limit, lease_ms=lease_ms, group_limit=limit, keep=keep)
         self._flights.taken(record, len(leased))
+        if attempt is not None:
+            remember(tx, record.uid, attempt, leased, now_ms)
         return [_received(record, message) for message in leased]
 
     def is_full(self, record: QueueRecord) -> bool:

@@ -43,6 +43,16 @@ deleted_queues = Table(
     Column("deleted_ms", BigInteger, nullable=False),
 )
 
+# What a receive with a ReceiveRequestAttemptId got, so that the same one gets it again.
+receive_attempts = Table(
+    "sqs_receive_attempts",
+    metadata,
+    Column("uid", String(32), primary_key=True),
+    Column("attempt", String(128), primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("leases", Text, nullable=False),
+)
+
 discarded = Table(
     "sqs_discarded",
     metadata,

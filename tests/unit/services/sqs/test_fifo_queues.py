@@ -176,3 +176,23 @@ def test_expired_messages_free_their_group(run: Run) -> None:
         assert await room.depth(url) == (0, 1, 0)
 
     run(test)
+
+
+def test_an_attempt_that_is_made_again_gets_the_same_messages(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q.fifo", ContentBasedDeduplication="true", VisibilityTimeout="30")
+        await fill(room, url, "a1", "a2", "b1")
+        first = await room.receive(url, 2, ReceiveRequestAttemptId="one")
+        assert [message["Body"] for message in first] == ["a1", "a2"]
+        room.clock.advance(20)
+        assert await room.receive(url, 2, ReceiveRequestAttemptId="one") == first
+        room.clock.advance(20)  # its visibility began anew
+        assert await room.bodies(url) == ["b1"]
+        await room.delete(url, first[0])
+        assert await room.bodies(url, ReceiveRequestAttemptId="one") == []
+        await room.hide(url, first[1], 0)
+        assert await room.bodies(url, ReceiveRequestAttemptId="one") == ["a2"]
+        code, _ = await room.refusal("ReceiveMessage", QueueUrl=url, ReceiveRequestAttemptId="two words")
+        assert code == "InvalidParameterValueException"
+
+    run(test)

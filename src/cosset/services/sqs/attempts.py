@@ -1,0 +1,40 @@
+"""ReceiveRequestAttemptId: a receiver of a FIFO queue whose answer was lost asks again, and gets the same messages.
+
+With the same handles, for five minutes, as long as none of them was deleted or became visible; their visibility begins
+anew. Without it a group whose batch was lost on the way would wait for its visibility timeout.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+
+from cosset.services.sqs.tables import receive_attempts
+from cosset.store.queue import DEDUPLICATION_MS, DurableQueue, Message
+from cosset.store.transaction import Transaction
+
+_at = receive_attempts.c
+
+
+def repeat(
+    tx: Transaction, shelf: DurableQueue, uid: str, attempt: str, now_ms: int, lease_ms: int
+) -> list[Message] | None:
+    """What the attempt got, under lease anew. None: it is the first, or what it got is not all its own any more."""
+    row = tx.execute(select(_at.until_ms, _at.leases).where(_at.uid == uid, _at.attempt == attempt)).first()
+    if row is None or row.until_ms <= now_ms:
+        return None
+    held = [shelf.held(tx, lease) for lease in row.leases.split()]
+    messages = [message for message in held if message is not None]
+    if len(messages) < len(held):
+        return None
+    for message in messages:
+        shelf.extend(tx, message, lease_ms)
+    return messages
+
+
+def remember(tx: Transaction, uid: str, attempt: str, messages: Sequence[Message], now_ms: int) -> None:
+    """Forgets old attempts of the queue on the way."""
+    tx.execute(delete(receive_attempts).where(_at.uid == uid, (_at.until_ms <= now_ms) | (_at.attempt == attempt)))
+    if messages:
+        leases = " ".join(message.lease for message in messages)
+        row = {"uid": uid, "attempt": attempt, "until_ms": now_ms + DEDUPLICATION_MS, "leases": leases}
+        tx.execute(insert(receive_attempts), row)
