@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from cosset.clock import Clock
 from cosset.services.cloudwatch.errors import invalid_value
@@ -17,6 +17,7 @@ from cosset.wire.errors import ServiceError
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 _PAGE = 1_000
 _MOST_BYTES = 1_048_576
+_MOST_DASHBOARDS = 5_000
 
 
 class Dashboards:
@@ -39,6 +40,9 @@ class Dashboards:
         def work(tx: Transaction) -> None:
             place = dashboards.c.account == ctx.account, dashboards.c.name == name
             if not tx.execute(update(dashboards).where(*place).values(**written)).rowcount:
+                count = select(func.count()).where(dashboards.c.account == ctx.account)
+                if tx.execute(count).scalar_one() >= _MOST_DASHBOARDS:
+                    raise ServiceError("LimitExceeded", "The maximum number of dashboards has been reached.")
                 tx.execute(insert(dashboards).values(account=ctx.account, name=name, **written))
 
         await self._store.write(work)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from cosset.clock import Clock
 from cosset.identity.ports import Requirement
@@ -15,9 +15,11 @@ from cosset.services.cloudwatch.tables import metric_streams
 from cosset.services.cloudwatch.tags import drop_tags, write_tags
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
+from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
 _PAGE = 500
+_MOST_STREAMS = 100
 _SHOWN = ("IncludeFilters", "ExcludeFilters", "FirehoseArn", "RoleArn", "OutputFormat", "StatisticsConfigurations")
 
 
@@ -43,6 +45,9 @@ class MetricStreams:
         def work(tx: Transaction) -> None:
             changed = {"settings": settings, "changed_ms": now_ms}
             if not tx.execute(update(metric_streams).where(*_place(ctx, name)).values(**changed)).rowcount:
+                count = select(func.count()).where(metric_streams.c.account == ctx.account)
+                if tx.execute(count).scalar_one() >= _MOST_STREAMS:
+                    raise ServiceError("LimitExceededException", "There are as many metric streams as there may be.")
                 named = {"account": ctx.account, "region": ctx.region, "name": name}
                 tx.execute(insert(metric_streams).values(**named, **changed, state="running", created_ms=now_ms))
                 write_tags(tx, arn, read_tags(params.get("Tags")))

@@ -38,9 +38,7 @@ async def read_periods(
     """`start_s` is rounded already. Values of a wider period than asked for are left out: they could lie anywhere."""
     found: dict[str, dict[int, Distribution]] = {}
     for point in await metrics.points(key, start_s, end_s):
-        if point.width_s > max(period_s, MINUTE_S if period_s >= MINUTE_S else 1):
-            continue
-        if unit is not None and point.unit != unit:
+        if point.width_s > period_s or unit not in (None, point.unit):
             continue
         begin_s = start_s + (point.start_s - start_s) // period_s * period_s
         periods = found.setdefault(point.unit, {})
