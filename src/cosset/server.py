@@ -7,6 +7,7 @@ node.py, the composition root; what the launcher may do is environments/launcher
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from cosset.environments.launcher import owner
@@ -16,6 +17,20 @@ from cosset.runtimes.catalogue import homes_of_interpreters
 from cosset.settings import Settings
 
 __all__ = ["OwnerError", "run"]
+
+
+def place_of_key(settings: Settings) -> list[Path]:
+    """What a process without privileges must reach of a root key that lies elsewhere: its folder, where that is its
+    own to write in, else the file alone."""
+    if settings.key_file is None or settings.data is None:
+        return []
+    file = settings.key_file.absolute()
+    is_own = settings.data.exists() and file.parent.exists() and _owner(file.parent) == _owner(settings.data)
+    return [file.parent if is_own or not file.exists() else file]
+
+
+def _owner(path: Path) -> int:
+    return path.stat().st_uid
 
 
 def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
@@ -39,7 +54,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
 
     readable = [
         *homes_of_interpreters(os.environ),
-        *([settings.key_file.absolute().parent] if settings.key_file else []),
+        *place_of_key(settings),
     ]
     return owner.run(
         data=data,

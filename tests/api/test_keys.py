@@ -1,6 +1,7 @@
 """`cosset key`: the root key and lost keys, from this host's console only; what a data folder holds of secrets."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,24 @@ def test_keys_outlive_rotations_and_are_nowhere_in_clear(new_server: Callable[..
             aws_session_token=made.get("SessionToken"),
         )
         assert client.get_caller_identity()["Account"] == server.account
+
+
+def test_a_root_key_that_lies_elsewhere(new_server: Callable[..., CossetServer]) -> None:
+    server = new_server()
+    server.stop()
+    folder = server.root / "keys"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, server.data.stat().st_uid, -1)
+    key_file = (server.data / "root.key").rename(folder / "root.key")
+    server._flags += ["--key-file", str(key_file)]
+    server.start()
+    assert server.client("sts").get_caller_identity()["Account"] == server.account
+    server.stop()
+    rotated = cosset(server, "key", "rotate", "--key-file", str(key_file))
+    assert rotated.returncode == 0, rotated.stderr
+    assert not (server.data / "root.key").exists()
+    server.start()
+    assert server.client("sts").get_caller_identity()["Account"] == server.account
 
 
 def test_a_locked_out_administrator_comes_back(new_server: Callable[..., CossetServer]) -> None:

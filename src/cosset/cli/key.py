@@ -109,12 +109,13 @@ def _settings(flags: dict[str, Any]) -> Settings:
 def _run(settings: Settings, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """As the owner of the data folder: what root would make there the server could not use, and a link that the server
     laid there leads root nowhere."""
+    from cosset import server
     from cosset.environments.launcher import owner
     from cosset.store.errors import StoreError
 
     assert settings.data is not None
     if os.geteuid() == 0 and settings.data.stat().st_uid != 0:
-        owner.drop_privileges(settings.data, [settings.key_file.parent] if settings.key_file else [])
+        owner.drop_privileges(settings.data, server.place_of_key(settings))
     try:
         return asyncio.run(work())
     except StoreError as error:

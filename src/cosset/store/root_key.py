@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,7 +70,8 @@ class RootKeyFile:
             os.replace(temporary, self.path)
             sync_folder(self.path.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise StoreError(f"Cannot write the root key {self.path}: {error.strerror}. {_WHOSE}") from error
 
     def make(self, key: RootKey) -> tuple[RootKey, ...]:
@@ -91,4 +93,4 @@ class RootKeyFile:
         return self.read()
 
 
-_WHOSE = "It belongs to the user that Cosset runs as: with root, the owner of the data folder."
+_WHOSE = "It and its folder belong to the user that Cosset runs as: with root, the owner of the data folder."
