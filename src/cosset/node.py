@@ -25,7 +25,7 @@ from cosset.assembly.queues import serve_queues
 from cosset.assembly.refusal import NodeError
 from cosset.assembly.tiers import Endpoints, make_tier
 from cosset.assembly.topics import LateTopicDestination, QueuesForTopics, Topics, make_push
-from cosset.assembly.triggers import Triggers, make_sources
+from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock, SystemClock
 from cosset.environments.api import Tier
 from cosset.environments.jail.tier import JailTier
@@ -145,15 +145,14 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.push_async_callback(provisioner.close)
         health = Health(ground.store, pool, tier.name, ground.access_book if settings.dev else None)
         links = CodeLinks(ground.store, functions.code, clock)
-        sources = make_sources(ground, clock)
-        triggers = Triggers(ground, sources, functions, dispatcher, outward, clock)
+        triggers = Triggers(ground, functions, dispatcher, outward, clock)
         push = make_push(ground, functions, authorizer, clock)
         queue_sender = QueuesForTopics(ground, authorizer, clock)
         topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
         outward.destinations.serve("sns", LateTopicDestination(topics))
         alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(
-            settings, ground, functions, dispatcher, links, provisioner, sources, outward.rights, topics, clock
+            settings, ground, functions, dispatcher, links, provisioner, triggers, outward.rights, topics, clock
         )
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         door = make_door(settings, ground, services, links, health, urls, topics, authorizer, pool, clock)

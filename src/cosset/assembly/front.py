@@ -6,6 +6,7 @@ from cosset.assembly.buckets import make_s3
 from cosset.assembly.ground import Ground
 from cosset.assembly.queues import make_sqs
 from cosset.assembly.topics import Topics
+from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock
 from cosset.environments.pool import Pool
 from cosset.functions.registry import Functions
@@ -28,8 +29,6 @@ from cosset.services.lambda_.url_calls import UrlCalls
 from cosset.services.operation import AnyService, LateService, Service
 from cosset.services.sns.places import CERTIFICATE_PATH
 from cosset.settings import Settings
-from cosset.triggers.mappings import EventSourceMappings
-from cosset.triggers.sources import EventSources
 
 
 def make_services(
@@ -39,17 +38,18 @@ def make_services(
     invoker: Invoker,
     links: CodeLinks,
     provisions: Provisioner,
-    sources: EventSources,
+    triggers: Triggers,
     rights: DeliveryRights,
     topics: Topics,
     clock: Clock,
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
-    mappings = EventSourceMappings(ground.store, functions, sources, rights, clock)
 
     def make_lambda() -> Service:
         from cosset.services.lambda_.service import lambda_service
+        from cosset.triggers.mappings import EventSourceMappings
 
+        mappings = EventSourceMappings(ground.store, functions, triggers.sources, rights, clock)
         return lambda_service(functions, invoker, links, mappings, provisions)
 
     def make_iam() -> Service:

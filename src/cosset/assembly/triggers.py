@@ -4,7 +4,10 @@ Both are imported and made when there is work: a node without a mapping starts a
 """
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from sqlalchemy import select
 
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import DELIVERY_QUEUE, Outward
@@ -12,44 +15,27 @@ from cosset.clock import Clock
 from cosset.functions.registry import Functions
 from cosset.invocation.deliveries import Deliveries
 from cosset.invocation.dispatcher import Dispatcher
-from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall
-from cosset.observe.mapping_metrics import MappingMetrics
 from cosset.store.queue import DurableQueue
-from cosset.triggers import records
-from cosset.triggers.metrics import ITERATOR_AGE
-from cosset.triggers.model import EventSourceMapping
-from cosset.triggers.sources import EventSource, EventSources
+from cosset.triggers.tables import TOPIC, event_source_mappings
 
 if TYPE_CHECKING:
+    from cosset.observe.mapping_metrics import MappingMetrics
     from cosset.triggers.engine import TriggerEngine
-
-
-def make_sources(ground: Ground, clock: Clock) -> EventSources:
-    def make_queues() -> EventSource:
-        from cosset.services.sqs.event_source import QueueEventSource
-        from cosset.services.sqs.queues import Queues
-
-        return QueueEventSource(Queues(ground.store, clock))
-
-    sources = EventSources()
-    sources.serve_late("sqs", make_queues)
-    return sources
+    from cosset.triggers.sources import EventSource, EventSources
 
 
 class Triggers:
-    """The engine of a node, from the first mapping on."""
+    """The sources of a node, and its engine from the first mapping on."""
 
     def __init__(
         self,
         ground: Ground,
-        sources: EventSources,
         functions: Functions,
         dispatcher: Dispatcher,
         outward: Outward,
         clock: Clock,
     ) -> None:
         self._ground = ground
-        self._sources = sources
         self._functions = functions
         self._dispatcher = dispatcher
         self._outward = outward
@@ -57,13 +43,31 @@ class Triggers:
         self._engine: TriggerEngine | None = None
         self._is_stopping = False
         self._changed = asyncio.Event()
-        ground.store.on_change(records.TOPIC, lambda _: self._changed.set())
+        ground.store.on_change(TOPIC, lambda _: self._changed.set())
+
+    @cached_property
+    def sources(self) -> "EventSources":
+        """For whoever maps them, and for the engine."""
+        from cosset.triggers.sources import EventSources
+
+        def make_queues() -> "EventSource":
+            from cosset.services.sqs.event_source import QueueEventSource
+            from cosset.services.sqs.queues import Queues
+
+            return QueueEventSource(Queues(self._ground.store, self._clock))
+
+        sources = EventSources()
+        sources.serve_late("sqs", make_queues)
+        return sources
 
     async def serve(self) -> None:
         """Runs until it is cancelled, after `stop`."""
-        if not await self._ground.store.read(records.has_any):
+        any_mapping = select(event_source_mappings.c.uuid).limit(1)
+        if await self._ground.store.read(lambda tx: tx.execute(any_mapping).first()) is None:
             await self._changed.wait()
         if not self._is_stopping:
+            from cosset.observe.mapping_metrics import MappingMetrics
+
             counts = MappingMetrics(self._ground.metrics, self._clock)
             self._engine = self._make(counts)
             async with asyncio.TaskGroup() as group:
@@ -78,13 +82,14 @@ class Triggers:
         if self._engine is not None:
             await self._engine.stop(timeout_s)
 
-    def _make(self, counts: MappingMetrics) -> "TriggerEngine":
+    def _make(self, counts: "MappingMetrics") -> "TriggerEngine":
+        from cosset.assembly.mapping_meter import MappingMeter
         from cosset.triggers.engine import Surroundings, TriggerEngine
 
         ground = self._ground
         around = Surroundings(
             store=ground.store,
-            sources=self._sources,
+            sources=self.sources,
             targets=self._functions,
             run=self._dispatcher.invoke,
             rights=self._outward.rights,
@@ -94,19 +99,3 @@ class Triggers:
             metrics=MappingMeter(ground.meter, counts),
         )
         return TriggerEngine(around)
-
-
-class MappingMeter:
-    """Implements triggers.metrics.TriggerMetrics: ages are the function's, counts of events the mapping's."""
-
-    def __init__(self, meter: FunctionMeter, counts: MappingMetrics) -> None:
-        self._meter = meter
-        self._counts = counts
-
-    def record(self, mapping: EventSourceMapping, name: str, value: float) -> None:
-        if name == ITERATOR_AGE:
-            function = mapping.function
-            call = MeteredCall(function.key.account, function.key.region, function.key.name, function.qualifier)
-            self._meter.measure(call, FunctionMetric.ITERATOR_AGE, value)
-        else:
-            self._counts.count(mapping.account, mapping.region, mapping.uuid, name, value)

@@ -29,6 +29,7 @@ from cosset.triggers.progress import Progress
 from cosset.triggers.queue_poller import QueuePoller
 from cosset.triggers.sources import EventSource, EventSources, LogSource, QueueSource
 from cosset.triggers.stream_reader import StreamReader
+from cosset.triggers.tables import TOPIC
 from cosset.triggers.waiting import Signal, first_of
 from cosset.wire.errors import ServiceError
 
@@ -93,7 +94,7 @@ class TriggerEngine:
         self._running: dict[str, _Running] = {}
         self._changed = Signal()
         self._stopping = False
-        around.store.on_change(records.TOPIC, self._on_change)
+        around.store.on_change(TOPIC, self._on_change)
 
     async def serve(self) -> None:
         """Runs until it is cancelled, after `stop`."""

@@ -191,7 +191,7 @@ class QueuePoller:
         """The task boundary of one batch: nothing that goes wrong with it may end the poller."""
         try:
             call = await self._call(records, received_s)
-            await self._settle(records, call)
+            await self._settle(records, call, received_s)
         except Exception:
             logger.exception("a batch of %s was not settled; its messages come again", self._arn)
 
@@ -207,12 +207,12 @@ class QueuePoller:
             wait_s = min(wait_s * 2, THROTTLED_S[1])
         return call
 
-    async def _settle(self, records: Sequence[Record], call: Call) -> None:
+    async def _settle(self, records: Sequence[Record], call: Call, received_s: float) -> None:
         if call.reached:
             self._counts.count(metrics.INVOKED, len(records))
         if call.outcome is Outcome.DONE:
             done = [record for record in records if record.id not in call.failed]
-            await self._delete(done)
+            await self._delete_in_time(done, received_s)
             self._counts.count(metrics.DELETED, len(done))
             if not call.failed:
                 self._scaling.succeeded()
@@ -223,6 +223,21 @@ class QueuePoller:
         if call.outcome is Outcome.LATER and self._stopping.is_set():
             await self._give_back(records)
         await self._progress.say(_trouble(call))
+
+    async def _delete_in_time(self, records: Sequence[Record], received_s: float) -> None:
+        """Asks again while the messages are hidden: a queue that does not answer for a moment repeats nothing."""
+        wait_s = THROTTLED_S[0]
+        while True:
+            try:
+                await self._delete(records)
+                return
+            except ServiceError as error:
+                left_s = received_s + await self._hidden_s() - self._clock.monotonic_s()
+                if wait_s >= left_s:
+                    raise
+                await self._progress.say(f"PROBLEM: {error.message}")
+            await self._clock.sleep(wait_s)
+            wait_s = min(wait_s * 2, THROTTLED_S[1])
 
     async def _delete(self, records: Sequence[Record]) -> None:
         if records:

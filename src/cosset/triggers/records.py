@@ -10,11 +10,9 @@ from sqlalchemy.sql.elements import ColumnElement
 from cosset.functions.names import parse_reference
 from cosset.store.database import Transaction
 from cosset.triggers.model import EventSourceMapping, MappingSettings
-from cosset.triggers.tables import checkpoints, progress
+from cosset.triggers.tables import TOPIC, checkpoints, progress
 from cosset.triggers.tables import event_source_mappings as table
 
-TOPIC = "event-source-mappings"
-"""What the change feed calls a change; the key is the UUID."""
 DELETING = "Deleting"
 _SHOWN = select(table, progress.c.result).outerjoin(progress, progress.c.uuid == table.c.uuid)
 _LISTS = ("filters", "response_types", "metrics")
@@ -68,10 +66,6 @@ def write(tx: Transaction, mapping: EventSourceMapping) -> None:
 def read_every(tx: Transaction, *, now_ms: int) -> list[EventSourceMapping]:
     """Of every account and region."""
     return [_to_mapping(row) for row in tx.execute(_SHOWN.where(_is_there(now_ms)))]
-
-
-def has_any(tx: Transaction) -> bool:
-    return tx.execute(select(table.c.uuid).limit(1)).first() is not None
 
 
 def forget_deleted(tx: Transaction, now_ms: int) -> None:

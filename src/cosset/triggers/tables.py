@@ -4,6 +4,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
 
 from cosset.store.schema import metadata
 
+TOPIC = "event-source-mappings"
+"""What the change feed calls a change of a mapping; the key is its UUID."""
+
 event_source_mappings = Table(
     "lambda_event_source_mappings",
     metadata,

@@ -454,6 +454,25 @@ def test_several_mappings_work_side_by_side(tmp_path: Path) -> None:
     on_bench(tmp_path, test)
 
 
+def test_what_cannot_be_deleted_at_once_is_deleted_later(tmp_path: Path) -> None:
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        delete, refusals = queue.delete, []
+
+        async def refuse(arn: str, records: Any) -> None:
+            refusals.append(arn)
+            raise ServiceError("ServiceUnavailable", "the disk is full", status=503)
+
+        queue.delete = refuse  # type: ignore[method-assign]
+        await bench.put(mapping())
+        queue.send("a")
+        await bench.until(lambda: len(refusals) > 2, step_s=0.1)
+        queue.delete = delete  # type: ignore[method-assign]
+        await bench.until(lambda: not queue.left, step_s=0.1)
+        assert (bench.function.got, queue.receives) == ([["a"]], {"m1": 1})
+
+    on_bench(tmp_path, test)
+
+
 def test_a_poison_batch_ends_no_engine(tmp_path: Path) -> None:
     """Even a fault of our own: the messages come again, and the others go on."""
 
