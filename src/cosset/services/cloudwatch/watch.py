@@ -85,10 +85,12 @@ async def age_metrics(metrics: MetricStore, clock: Clock) -> None:
 
 
 async def _insist(ask: Callable[[], Awaitable[int]], clock: Clock) -> int:
-    """Asks until the store answers."""
+    """Asks until there is an answer. The task boundary of the watch: what goes wrong once must not end it."""
     while True:
         try:
             return await ask()
         except (StoreError, ServiceError) as error:
             logger.warning("alarms are not evaluated: %s", error)
-            await clock.sleep(TICK_S)
+        except Exception:
+            logger.exception("alarms are not evaluated")
+        await clock.sleep(TICK_S)
