@@ -12,6 +12,9 @@ from cosset.identity.evaluation.context import VOLATILE, is_fixed
 from cosset.identity.evaluation.decision import Decision
 from cosset.identity.evaluation.templates import Values
 
+_MAX_CHARS = 2_048
+"""Of a resource and the values of condition keys together: callers choose them, and memory is bounded."""
+
 Question = tuple[Hashable, str, str]
 """Caller, action, resource."""
 
@@ -44,6 +47,11 @@ class DecisionCache:
     ) -> None:
         """`keys` are all that the decision may depend on; `generation` is from before the policies were read."""
         if generation != self.generation or keys & VOLATILE:
+            return
+        if (
+            len(question[2]) > _MAX_CHARS
+            or sum(len(text) for key in keys for text in values.get(key) or ()) > _MAX_CHARS
+        ):
             return
         if self._size >= self._limit:
             self._clear()

@@ -87,10 +87,19 @@ def compile_policy(document: PolicyDocument) -> CompiledPolicy:
 
 
 class PolicyCompiler:
-    """Compiles texts, and keeps the `limit` last used."""
+    """Compiles texts, and keeps those last used: `limit` of them, with `limit_chars` together. A compiled policy takes
+    some fifty bytes of memory for each character."""
 
-    def __init__(self, limit: int = 5_000, parse: Callable[[str], PolicyDocument] = parse_policy) -> None:
+    def __init__(
+        self,
+        limit: int = 5_000,
+        parse: Callable[[str], PolicyDocument] = parse_policy,
+        *,
+        limit_chars: int = 1_000_000,
+    ) -> None:
         self._limit = limit
+        self._limit_chars = limit_chars
+        self._chars = 0
         self._parse = parse
         self._kept: OrderedDict[str, CompiledPolicy] = OrderedDict()
 
@@ -101,8 +110,9 @@ class PolicyCompiler:
         found = self._kept.get(text)
         if found is None:
             found = self._kept[text] = compile_policy(self._parse(text))
-            if len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
+            self._chars += len(text)
+            while len(self._kept) > 1 and (len(self._kept) > self._limit or self._chars > self._limit_chars):
+                self._chars -= len(self._kept.popitem(last=False)[0])
         else:
             self._kept.move_to_end(text)
         return found

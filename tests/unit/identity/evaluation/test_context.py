@@ -136,6 +136,18 @@ def test_the_time_of_day_is_not_kept() -> None:
     assert cache.find(QUESTION, {}) is None
 
 
+def test_what_callers_make_long_is_not_kept() -> None:
+    cache = DecisionCache()
+    long = "x" * 3_000
+    cache.keep(QUESTION, frozenset({"k"}), {"k": (long,)}, YES, cache.generation)
+    cache.keep((USER, "s3:GetObject", long), frozenset(), {}, YES, cache.generation)
+    assert cache.find(QUESTION, {"k": (long,)}) is None
+    assert cache.find((USER, "s3:GetObject", long), {}) is None
+    # What policies do not ask for may be as long as it likes.
+    cache.keep(QUESTION, frozenset(), {"k": (long,)}, YES, cache.generation)
+    assert cache.find(QUESTION, {"k": (long,)}) is YES
+
+
 def test_what_is_kept_is_bounded() -> None:
     cache = DecisionCache(limit=10)
     for at in range(100):

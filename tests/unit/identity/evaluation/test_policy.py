@@ -16,7 +16,7 @@ from cosset.identity.evaluation.evaluator import (
 )
 from cosset.identity.evaluation.policy import PolicyCompiler
 from cosset.identity.evaluation.templates import make_matcher, parse_template, split_template
-from cosset.identity.policy_document import MalformedPolicyError
+from cosset.identity.policy_document import MalformedPolicyError, PolicyDocument, parse_policy
 from cosset.identity.principal import Principal, PrincipalKind
 from support.reference_evaluator import _glob as plain_glob
 
@@ -92,6 +92,25 @@ def test_compiled_policies_are_kept_and_bounded() -> None:
     compiler.compile(texts[2])
     assert compiler.compile(texts[0]) is first
     assert len(compiler._kept) == 2
+
+
+def test_what_compiled_policies_take_together_is_bounded() -> None:
+    parsed: list[str] = []
+
+    def parse(text: str) -> PolicyDocument:
+        parsed.append(text)
+        return parse_policy(text)
+
+    def text(number: int) -> str:
+        statement = {"Sid": f"{number:0100}", "Effect": "Allow", "Action": "*", "Resource": "*"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    compiler = PolicyCompiler(limit_chars=3 * len(text(0)), parse=parse)
+    for number in (0, 1, 2, 0, 3, 0, 1):
+        compiler.compile(text(number))
+    assert parsed == [text(0), text(1), text(2), text(3), text(1)]
+    tiny = PolicyCompiler(limit_chars=1, parse=parse)
+    assert tiny.compile(text(0)) is tiny.compile(text(0))
 
 
 def test_only_statements_about_an_action_say_which_keys_matter() -> None:
