@@ -6,24 +6,20 @@ are in starts.py, throughput in warm.py.
 
 import http.client
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench.floors.plain import EVENT
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from bench.floors.plain import EVENT, PlainRuntime
 from cosset.testing.server import CossetServer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

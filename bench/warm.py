@@ -15,7 +15,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bench.floors.load import FixedServer, generate, oldest_child, process_cpu_s
-from bench.floors.plain import EVENT
 from bench.node import HANDLER, Caller, create
 
 from cosset.testing.server import CossetServer

@@ -48,6 +48,9 @@ from cosset.services.operation import AnyService
 from cosset.settings import Settings
 from cosset.store.errors import StoreError
 
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread may keep the interpreter while the event loop wants it. At the usual 5 ms each system call of the
+loop, which lets go of it, may cost that much while a thread reads the database."""
 logger = logging.getLogger(__name__)
 
 SWEEP_S = 5.0
@@ -120,6 +123,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
     Raises: StoreError, NodeError.
     """
     assert settings.data is not None
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with AsyncExitStack() as stack:
         listening = bind(settings)
         stack.callback(listening.close)
