@@ -208,6 +208,21 @@ def test_a_function_is_called_where_both_sides_say_so(server: CossetServer, othe
     assert code_of(away.invoke, FunctionName=arn) == "AccessDeniedException"
 
 
+def test_a_policy_that_is_put_whole_opens_and_shuts(server: CossetServer, other: Account, function: str) -> None:
+    arn = f"arn:aws:lambda:{server.region}:{server.account}:function:{function}"
+    home, away = server.client("lambda"), other.client("lambda")
+    them = {"Effect": "Allow", "Principal": {"AWS": other.number}, "Action": "lambda:InvokeFunction", "Resource": arn}
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": arn}
+    home.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [them]}))
+    assert invoke(away, arn) == server.account
+    home.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [them, nobody]}))
+    for client in (away, home):
+        assert code_of(client.invoke, FunctionName=arn) == "AccessDeniedException"
+    home.delete_resource_policy(ResourceArn=arn)
+    assert invoke(home, arn) == server.account
+    assert code_of(away.invoke, FunctionName=arn) == "AccessDeniedException"
+
+
 def test_a_layer_is_used_where_its_policy_says_so(server: CossetServer, other: Account) -> None:
     """By the policy on the very version; read and used, and nothing else."""
     home, away = server.client("lambda"), other.client("lambda")

@@ -185,6 +185,20 @@ def test_refusals(client, name, qualifier, count, code, message):
     assert refused == (code, message.format(arn=arn))
 
 
+def test_a_version_has_a_snapshot_or_a_provision(client, create):
+    name = create("provisioned-or-snapped")
+    client.update_function_configuration(FunctionName=name, SnapStart={"ApplyOn": "PublishedVersions"})
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    version = client.publish_version(FunctionName=name)["Version"]
+    code, _ = refusal(
+        client.put_provisioned_concurrency_config,
+        FunctionName=name,
+        Qualifier=version,
+        ProvisionedConcurrentExecutions=1,
+    )
+    assert code == "InvalidParameterValueException"
+
+
 def test_a_version_has_one_provision(client, create):
     name = create("provisioned-once")
     client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")

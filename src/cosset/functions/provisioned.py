@@ -55,6 +55,7 @@ class ProvisionedConcurrency:
                 raise errors.invalid_parameter(
                     "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
                 )
+            _refuse_snapshots(tx, key, versions)
             refuse_shared_versions(tx, key, qualifier, versions)
             self._check_room(tx, key, qualifier, requested)
             config = ProvisionedConfig(key, qualifier, requested, self._clock.now_ms())
@@ -182,6 +183,13 @@ def _versions_of(tx: Transaction, key: FunctionKey, qualifier: str) -> set[str]:
     if records.read_version(tx, key, qualifier) is None:
         raise errors.function_not_found(key.qualified_arn(qualifier))
     return {qualifier}
+
+
+def _refuse_snapshots(tx: Transaction, key: FunctionKey, versions: set[str]) -> None:
+    """A version has one or the other (AWS Lambda developer guide, "SnapStart"); AWS's sentence is not known."""
+    found = [records.read_version(tx, key, version) for version in versions]
+    if any(version is not None and version.snap_start == "PublishedVersions" for version in found):
+        raise errors.invalid_parameter("Provisioned concurrency is not supported for versions that use SnapStart.")
 
 
 def _shares(tx: Transaction, config: ProvisionedConfig) -> dict[str, int]:
