@@ -30,6 +30,7 @@ class Overlay:
     - `form_names`: what the query protocol calls the elements of a list (`Shape`), the keys and values of a map, and
       single members (`Shape.Member`), where the model does not say it.
     - `url_member`: the member that the query protocol may leave out, because the request's own URL says it.
+    - `unknown_action`: the query protocol's sentence for an action that is not there, or not at this URL.
     - `errors`: errors that have another code in the query protocol than in JSON, or a status of their own.
     - `bare_query_errors`: operations without the `<Detail/>` that all other errors of the query protocol have here;
       None: none has it.
@@ -52,6 +53,7 @@ class Overlay:
     requires_by_hand: bool = False
     form_names: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     url_member: str | None = None
+    unknown_action: str = "Could not find operation {action} for version {version}"
     errors: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     bare_query_errors: frozenset[str] | None = None
 
@@ -168,6 +170,7 @@ OVERLAYS: Mapping[str, Overlay] = {
         requires_by_hand=True,
         form_names=_SQS_FORM_NAMES,
         url_member="QueueUrl",
+        unknown_action="The action {action} is not valid for this endpoint.",
         errors=_SQS_ERRORS,
         # Recorded: test_delete_message_batch_invalid_msg_id, against test_too_many_entries_in_batch_request.
         bare_query_errors=frozenset({"DeleteMessageBatch"}),

@@ -2,10 +2,15 @@
 those of the API reference and of answers that users reported."""
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from cosset.testing.server import CossetServer
 
@@ -308,3 +313,41 @@ def test_tags_that_are_refused(sqs: Any, make_queue: MakeQueue) -> None:
     for tags in ({"k" * 129: "v"}, {"k": "v" * 257}, {"aws:k": "v"}):
         assert refusal(sqs.tag_queue, QueueUrl=url, Tags=tags)[0] == VALUE
     assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"team": "b"}
+
+
+def test_at_a_queues_own_url_there_are_only_its_own_actions(server: CossetServer, make_queue: MakeQueue) -> None:
+    """As clients of the query protocol sent them before they had models: GET and POST on the queue's URL."""
+    url = make_queue()
+
+    def call(method: str, form: str) -> tuple[int, str]:
+        target, body = (f"{url}?{form}", b"") if method == "GET" else (url, form.encode())
+        request = AWSRequest(method, target, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+        keys = server.credentials
+        SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "sqs", server.region).add_auth(request)
+        sent = urllib.request.Request(target, body or None, dict(request.headers.items()), method=method)
+        try:
+            with urllib.request.urlopen(sent, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    status, text = call(
+        "POST",
+        "Action=SendMessage&MessageBody=a%26b&MessageAttribute.1.Name=n"
+        "&MessageAttribute.1.Value.DataType=String&MessageAttribute.1.Value.StringValue=v",
+    )
+    assert (status, "<MD5OfMessageAttributes>" in text) == (200, True)
+    status, text = call("GET", "Action=ReceiveMessage&AttributeName.1=All&MessageAttributeName.1=n&Version=2012-11-05")
+    assert status == 200
+    assert "<Body>a&amp;b</Body>" in text
+    assert "<Attribute><Name>SenderId</Name><Value>" in text
+    assert "<MessageAttribute><Name>n</Name><Value><StringValue>v</StringValue>" in text
+    for action in ("CreateQueue&QueueName=x", "ListQueues", "Nonsense"):
+        status, text = call("GET", f"Action={action}")
+        assert status == 400
+        assert "<Code>InvalidAction</Code>" in text
+        name = action.partition("&")[0]
+        assert f"<Message>The action {name} is not valid for this endpoint.</Message><Detail/>" in text
+    status, text = call("GET", "Action=GetQueueAttributes&AttributeName.1=Nonsense")
+    assert (status, "<Message>Unknown Attribute Nonsense.</Message>" in text) == (400, True)

@@ -61,9 +61,11 @@ class Query(Protocol):
             if service.protocols[0] != self.name:
                 return None
             raise ServiceError("MissingAction", "The request must contain the parameter Action.")
-        if action not in service.operation_names or (version is not None and version != service.api_version):
-            version = version or service.api_version
-            raise ServiceError("InvalidAction", f"Could not find operation {action} for version {version}")
+        version = version or service.api_version
+        is_there = action in service.operation_names and version == service.api_version
+        if not is_there or not _belongs_here(service, action, request):
+            sentence = service.overlay.unknown_action.format(action=action, version=version)
+            raise ServiceError("InvalidAction", sentence)
         return RoutedOperation(self, service, action, fields=fields)
 
     @staticmethod
@@ -83,7 +85,7 @@ class Query(Protocol):
         except SerializationError as error:
             raise ServiceError("MalformedInput", error.message) from None
         member = routed.service.overlay.url_member
-        if member is not None and member not in params and request.path.count("/") > 1:
+        if member is not None and member not in params and _names_resource(request):
             params[member] = f"{request.scheme}://{request.host}{request.path}"
         return params
 
@@ -129,6 +131,20 @@ class Query(Protocol):
     @staticmethod
     def _headers(request_id: str) -> list[tuple[str, str]]:
         return [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)]
+
+
+def _names_resource(request: Request) -> bool:
+    """Whether the URL is that of a resource (`/ACCOUNT/QUEUE`) and not of the whole service."""
+    return request.path.strip("/").count("/") > 0
+
+
+def _belongs_here(service: WireService, action: str, request: Request) -> bool:
+    """At the URL of a resource there are only the actions on such a resource."""
+    member = service.overlay.url_member
+    if member is None or not _names_resource(request):
+        return True
+    shape: Any = service.operation(action).model.input_shape
+    return shape is not None and member in shape.members
 
 
 _IN_EVERY_ERROR = frozenset({"type", "code", "message"})
