@@ -1,10 +1,12 @@
 """The same rows on both engines: one long story that reads and writes every table of this room."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from cosset.functions.registry import SWEEP_S
 from cosset.testing import ListedEventSource
 from cosset.wire.errors import ServiceError
 from support.functions import ACCOUNT, HANDLER_ZIP, REGION, functions_room
@@ -32,6 +34,10 @@ def test_a_function_lives_the_same_life_on_every_engine(tmp_path, database):
         async with functions_room(tmp_path, database) as room:
             found = await room.call("GetFunction", FunctionName="fn", Qualifier="Prod")
             assert found["Configuration"]["LastUpdateStatus"] == "Successful"
+        async with functions_room(tmp_path, database, inactive_after_s=SWEEP_S) as room:
+            while (await room.call("GetFunctionConfiguration", FunctionName="fn"))["State"] != "Inactive":
+                room.clock.advance(SWEEP_S)
+                await asyncio.sleep(0.01)
             await room.call("DeleteFunction", FunctionName="fn")
             for name in ("fn", "other"):
                 with pytest.raises(ServiceError):
@@ -54,6 +60,16 @@ async def live(room):
     targets = [await room.functions.resolve(ACCOUNT, REGION, "fn", "Prod") for _ in range(2)]
     assert [target.version for target in targets] == ["2", "1"]
     await room.call("PutFunctionConcurrency", FunctionName="fn", ReservedConcurrentExecutions=7)
+    await room.call(
+        "PutProvisionedConcurrencyConfig", FunctionName="fn", Qualifier="Prod", ProvisionedConcurrentExecutions=4
+    )
+    (provision,) = await room.functions.provisioned.provisions()
+    assert {share.target.version: share.count for share in provision.shares} == {"1": 2, "2": 2}
+    assert (await room.functions.resolve(ACCOUNT, REGION, "other", None)).set_aside == 7
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": f"{ARN}:2"}
+    policy = json.dumps({"Version": "2012-10-17", "Id": "mine", "Statement": [deny]})
+    await room.call("PutResourcePolicy", ResourceArn=f"{ARN}:2", Policy=policy)
+    assert json.loads((await room.call("GetResourcePolicy", ResourceArn=f"{ARN}:2"))["Policy"])["Id"] == "mine"
     await room.call("TagResource", Resource=ARN, Tags={"b": "c"})
     grant = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
     for sid in ("one", "two"):
