@@ -43,7 +43,7 @@ class IamDirectory:
         *,
         dev: bool = False,
         random_bytes: RandomBytes = secrets.token_bytes,
-        cache_limit: int = 10_000,
+        cache_limit: int = 4_000,
     ) -> None:
         self._store = store
         self._clock = clock
