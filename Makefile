@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check bench operations protocols clean
+.PHONY: help install demo test fuzz check bench soak operations protocols clean
 
 help: ## What there is to type
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ check: $(STAMP) ## What CI checks without running anything: style, types, the di
 
 bench: $(STAMP) ## Figures, as ratios against a floor measured in the same run
 	$(BIN)/python -m bench
+
+soak: $(STAMP) ## Half load for half an hour: what grows? (MINUTES=30)
+	$(BIN)/python -m bench.soak $(or $(MINUTES),30)
 
 operations: $(STAMP) ## Write docs/operations.md and docs/settings.md anew from the code
 	$(BIN)/python -m cosset.cli.reference docs

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from bench.floors.load import generate
 from bench.node import HANDLER, Caller, create
 
+from cosset.environments.launcher import run_folder
 from cosset.testing.server import CossetServer
 from support.zip import make_zip
 
@@ -47,12 +48,29 @@ class Sampler:
                 "memory of node and launcher, MB": sum(rss_mb(pid) for pid in (self._server.pid, node)),
                 "descriptors": sum(fds(pid) for pid in (self._server.pid, node)),
                 "processes": len(pids),
-                "control groups": len(list(Path("/sys/fs/cgroup").glob("*/*cosset*/*/"))),
+                "control groups": len(groups(self._server.data)),
                 "mounts": len(Path(f"/proc/{self._server.pid}/mounts").read_text().splitlines()),
-                "loop devices": len(list(Path("/sys/block").glob("loop*/loop/backing_file"))),
+                "loop devices": loop_devices(self._server.data),
                 "disk without logs, MB": disk_mb(self._server.data, but={"logs"}),
             }
         )
+
+
+def groups(data: Path) -> list[Path]:
+    """Of environments, in every hierarchy."""
+    name = run_folder.group_name(run_folder.key_of(data))
+    above = Path("/sys/fs/cgroup")
+    return [group for pattern in (f"{name}/*/", f"*/{name}/*/") for group in above.glob(pattern)]
+
+
+def loop_devices(data: Path) -> int:
+    found = 0
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            found += backing.read_text().startswith(str(data))
+        except OSError:
+            continue
+    return found
 
 
 def oldest(pids: list[int], launcher: int) -> int:
