@@ -274,11 +274,7 @@ class Extensions:
         return ExtensionRefusedError("Extension.InvalidExtensionState", f"{message} {extension.name}")
 
     def _told_of_shutdown(self) -> list[Extension]:
-        return [
-            each
-            for each in self._by_id.values()
-            if SHUTDOWN in each.events and each.state.is_alive
-        ]
+        return [each for each in self._by_id.values() if SHUTDOWN in each.events and each.state.is_alive]
 
     def _fail(self, failure: ExtensionFailure) -> None:
         if not self._has_failed:
