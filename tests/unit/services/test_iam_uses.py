@@ -142,6 +142,9 @@ def test_last_accessed_details(run: Run) -> None:
         page = await bench.call("GetServiceLastAccessedDetails", JobId=every, MaxItems=2)
         assert page["IsTruncated"]
         assert (await bench.refused("GetServiceLastAccessedDetails", JobId="0" * 36))[0] == "NoSuchEntity"
+        bench.iam.clock.advance(8 * 86_400)
+        await bench.call("GenerateServiceLastAccessedDetails", Arn=role["Arn"])
+        assert (await bench.refused("GetServiceLastAccessedDetails", JobId=job))[0] == "NoSuchEntity"
         for arn, code in (
             (f"arn:aws:iam::{bench.account}:role/none", "NoSuchEntity"),
             (f"arn:aws:s3:::{'b' * 20}", "InvalidInput"),

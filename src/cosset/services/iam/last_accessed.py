@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, func, insert, select
 
 from cosset.clock import Clock
 from cosset.identity.arn import Arn
 from cosset.identity.key_material import RandomBytes
 from cosset.identity.policy_document import MalformedPolicyError, parse_policy
 from cosset.identity.policy_sources import PolicyText
-from cosset.services.iam.errors import invalid_input, no_such_entity
+from cosset.services.iam.errors import invalid_input, limit_exceeded, no_such_entity
 from cosset.services.iam.held_policies import CarriedPolicies
 from cosset.services.iam.paging import page
 from cosset.services.iam.policy_book import PolicyBook
@@ -26,6 +26,8 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import OperationNotImplementedError
 
+_KEPT_MS = 7 * 86_400_000
+_MAX_JOBS = 1_000
 _NAMES = {
     "apigateway": "Amazon API Gateway",
     "cloudformation": "AWS CloudFormation",
@@ -66,6 +68,7 @@ class LastAccessed:
         job_id, now_ms = str(uuid.UUID(bytes=self._random_bytes(16), version=4)), self._clock.now_ms()
 
         def work(tx: Transaction) -> None:
+            _make_room(tx, ctx.account, now_ms)
             found = self._accessed(tx, ctx.account, params["Arn"])
             entity = _entity(tx, ctx.account, params["Arn"])
             row = {"job_id": job_id, "account": ctx.account, "services": found, "created_ms": now_ms}
@@ -154,6 +157,15 @@ class LastAccessed:
         if kind not in ("user", "role", "group"):
             raise invalid_input(f"Invalid ARN: {arn}")
         raise no_such_entity(f"ARN {arn} does not exist.")
+
+
+def _make_room(tx: Transaction, account: str, now_ms: int) -> None:
+    """Answers are kept for a week, as on AWS. Raises ServiceError LimitExceeded: too many within it."""
+    mine = access_jobs.c.account == account
+    tx.execute(delete(access_jobs).where(mine, access_jobs.c.created_ms < now_ms - _KEPT_MS))
+    count = tx.execute(select(func.count()).select_from(access_jobs).where(mine)).scalar_one()
+    if count >= _MAX_JOBS:
+        raise limit_exceeded(f"Cannot exceed quota for ServiceLastAccessedJobsPerAccount: {_MAX_JOBS}")
 
 
 def _when(row: Any) -> dict[str, int]:

@@ -16,6 +16,7 @@ from cosset.services.iam.requirements import on_everything, on_new, on_renamed, 
 from cosset.services.iam.shapes import boundary, read_tags, tags_shown, user_in_full, user_in_list
 from cosset.services.iam.tables import (
     access_keys,
+    entity_uses,
     group_members,
     login_profiles,
     mfa_devices,
@@ -101,6 +102,7 @@ class Users:
                 if tx.execute(select(func.count()).select_from(table).where(*_of_user(table, user))).scalar_one():
                     raise delete_conflict(sentence)
             refuse_while_it_carries_policies(tx, ctx.account, "user", user.name)
+            tx.execute(delete(entity_uses).where(entity_uses.c.unique_id == user.unique_id))
             tx.execute(delete(users).where(users.c.account == ctx.account, users.c.name_key == user.name.lower()))
             tx.announce(CHANGES, ctx.account)
 
