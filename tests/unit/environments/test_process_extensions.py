@@ -94,7 +94,7 @@ def test_the_answer_does_not_wait_for_extensions_and_the_environment_does(given)
         assert environment.state is EnvironmentState.BUSY
         final = await environment.settle(answer)
         assert environment.state is EnvironmentState.READY
-        assert final.duration_ms >= 300 > answer.duration_ms or final.duration_ms > answer.duration_ms
+        assert final.duration_ms > answer.duration_ms
         await environment.shutdown()
 
     in_tier(body)
