@@ -62,5 +62,6 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
         on_message=on_message,
         readable=readable,
         min_free_mb=settings.min_free_mb,
+        kept_s=settings.idle_timeout_s,
         egress_to=settings.egress_allow if settings.egress and settings.tier == "jail" else None,
     )

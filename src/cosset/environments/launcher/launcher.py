@@ -18,7 +18,7 @@ from cosset.environments.launcher.cell import Cell, Stage, close_all
 from cosset.environments.launcher.cells import Cells
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import RunFolder, group_name
-from cosset.environments.launcher.spares import Spares
+from cosset.environments.launcher.spares import KEPT_S, Spares
 from cosset.runtimes.sealing import channel
 
 SDK_DELAY_S = 0.3
@@ -35,6 +35,7 @@ class Launcher:
         first_uid: of the block for environments; 0 where there is only one uid.
         on_message: called with what the server sends to the owner beyond requests (`ready`).
         min_free_mb: of the data disk; when what environments write to /tmp goes beyond, the largest of them is ended.
+        kept_s: how long what a burst has wanted prepared stays so; no longer than environments are kept that idle.
         way_out: to the internet, for every environment; None: there is none.
         unavailable: why this host can seal nothing; every spawn is answered with it.
     """
@@ -51,6 +52,7 @@ class Launcher:
         server_uid: int,
         on_message: Callable[[dict[str, Any]], None],
         min_free_mb: int = 0,
+        kept_s: float = KEPT_S,
         way_out: egress.WayOut | None = None,
         unavailable: str | None = None,
     ) -> None:
@@ -76,7 +78,7 @@ class Launcher:
             ended=self._on_ended,
             gone=self._on_gone,
         )
-        self._spares = Spares(loop, partial(self._cells.fork, is_urgent=False))
+        self._spares = Spares(loop, partial(self._cells.fork, is_urgent=False), kept_s=kept_s)
         self._thawer = thawer.start(groups.folders)
         loop.watch(server.fileno(), self._on_server)
 

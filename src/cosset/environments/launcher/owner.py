@@ -18,6 +18,7 @@ from cosset.environments.launcher import egress, run_folder, slirp
 from cosset.environments.launcher.launcher import Launcher, make_groups
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import OwnerError, RunFolder
+from cosset.environments.launcher.spares import KEPT_S
 from cosset.runtimes.sealing import channel, filesystem, kernel
 
 __all__ = ["OwnerError", "drop_privileges", "run", "serve_launcher"]
@@ -32,6 +33,7 @@ def run(
     *,
     readable: Sequence[Path] = (),
     min_free_mb: int = 0,
+    kept_s: float = KEPT_S,
     egress_to: Sequence[str] | None = None,
 ) -> int:
     """Runs the server until it ends; its exit code.
@@ -43,6 +45,7 @@ def run(
             entered a user namespace by then, where it seems to be root: look up the user's home before `run`.
         readable: further files that the server needs, beyond Python, Cosset and the data folder.
         min_free_mb: of the data disk, which environments may not use up.
+        kept_s: how long what a burst has wanted prepared stays so, at most.
         egress_to: lets environments reach the internet, and of what is otherwise out of reach these networks. None:
             nothing.
 
@@ -59,7 +62,7 @@ def run(
         ours.close()
         _live_as_server(launcher_pid, data, theirs, serve, readable)
     theirs.close()
-    return _live_as_launcher(server, ours, data, folder, on_message, min_free_mb, egress_to)
+    return _live_as_launcher(server, ours, data, folder, on_message, min_free_mb, kept_s, egress_to)
 
 
 def serve_launcher(
@@ -72,7 +75,7 @@ def serve_launcher(
 ) -> None:
     """The launcher alone, for a server that is there already (tests). Ends when the control socket is closed."""
     data = _make_data(data)
-    _launcher(control, Loop(), data, RunFolder(data), on_message, min_free_mb, egress_to).run()
+    _launcher(control, Loop(), data, RunFolder(data), on_message, min_free_mb, KEPT_S, egress_to).run()
 
 
 def _check_egress(allowed: Sequence[str]) -> None:
@@ -167,10 +170,11 @@ def _live_as_launcher(
     folder: RunFolder,
     on_message: Callable[[dict[str, Any]], None],
     min_free_mb: int,
+    kept_s: float,
     egress_to: Sequence[str] | None,
 ) -> int:
     loop = Loop()
-    launcher = _launcher(control, loop, data, folder, on_message, min_free_mb, egress_to)
+    launcher = _launcher(control, loop, data, folder, on_message, min_free_mb, kept_s, egress_to)
     server_fd = os.pidfd_open(server)
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -211,6 +215,7 @@ def _launcher(
     folder: RunFolder,
     on_message: Callable[[dict[str, Any]], None],
     min_free_mb: int,
+    kept_s: float,
     egress_to: Sequence[str] | None,
 ) -> Launcher:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -231,6 +236,7 @@ def _launcher(
         server_uid=server_uid,
         on_message=on_message,
         min_free_mb=min_free_mb,
+        kept_s=kept_s,
         way_out=way_out,
         unavailable=unavailable,
     )

@@ -44,19 +44,22 @@ class _Shelf:
 
 
 class Spares:
-    """`fork` begins an environment with a disk of so many MB for /tmp, or raises OSError. `free_bytes`: how much
-    memory the host has left."""
+    """`fork` begins an environment with a disk of so many MB for /tmp, or raises OSError. `kept_s`: how long those
+    of a burst are kept, at most KEPT_S. `free_bytes`: how much memory the host has left."""
 
     def __init__(
         self,
         loop: Loop,
         fork: Callable[[RootKey, int], Cell],
         *,
+        kept_s: float = KEPT_S,
         free_bytes: Callable[[], int] = lambda: free_memory_bytes(),
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loop = loop
         self._fork = fork
+        self._kept_s = min(kept_s, KEPT_S)
+        self._look_s = min(LOOK_S, self._kept_s)
         self._free_bytes = free_bytes
         self._now_s = now_s
         self._shelves: dict[RootKey, _Shelf] = {}
@@ -71,7 +74,7 @@ class Spares:
         now_s = self._now_s()
         shelf.asked_s.append(now_s)
         wanted = min(sum(now_s - each_s <= BURST_S for each_s in shelf.asked_s), _most(key))
-        if wanted >= shelf.wanted or now_s - shelf.wanted_s > KEPT_S:
+        if wanted >= shelf.wanted or now_s - shelf.wanted_s > self._kept_s:
             shelf.wanted, shelf.wanted_s = max(wanted, 1), now_s
         self._forget_dead(shelf)
         if not shelf.cells:
@@ -108,7 +111,7 @@ class Spares:
             self._shelves[key] = _Shelf(wanted_s=self._now_s())
         if not self._is_looking:
             self._is_looking = True
-            self._loop.after(LOOK_S, self._look)
+            self._loop.after(self._look_s, self._look)
         return self._shelves[key]
 
     def _fill_later(self, delay_s: float) -> None:
@@ -144,13 +147,13 @@ class Spares:
             excess = len(shelf.cells) if is_short else len(shelf.cells) - self._enough(key, shelf)
             for _ in range(excess if is_short else min(excess, 1)):
                 shelf.cells.pop(0).kill()
-        self._loop.after(LOOK_S, self._look)
+        self._loop.after(self._look_s, self._look)
 
     def _enough(self, key: RootKey, shelf: _Shelf) -> int:
         idle_s = self._now_s() - max([shelf.wanted_s, *shelf.asked_s])
         if (key.kind != "python" or key.has_sdk) and idle_s > FORGOTTEN_S:
             return 0
-        return shelf.wanted if self._now_s() - shelf.wanted_s <= KEPT_S else 1
+        return shelf.wanted if self._now_s() - shelf.wanted_s <= self._kept_s else 1
 
     def _forget_dead(self, shelf: _Shelf) -> None:
         shelf.cells = [cell for cell in shelf.cells if cell.stage is not Stage.DEAD and not cell.is_killed]
