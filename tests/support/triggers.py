@@ -3,10 +3,14 @@
 import asyncio
 import itertools
 import json
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from sqlalchemy import Executable, select
 
 from cosset.clock import Clock
 from cosset.functions.model import FunctionKey
@@ -20,6 +24,7 @@ from cosset.triggers import records
 from cosset.triggers.engine import Surroundings, TriggerEngine
 from cosset.triggers.model import EventSourceMapping, MappingSettings
 from cosset.triggers.sources import EventSources, Record
+from cosset.triggers.tables import progress
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 from support.invocations import Logs, target
@@ -27,6 +32,7 @@ from support.rights import Rights
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+PATIENCE_S = 60
 UUID = "00000000-0000-4000-8000-000000000001"
 Answer = Any | Exception | Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -214,18 +220,35 @@ class Bench:
 
         await self.store.write(write)
 
-    async def until(self, holds: Callable[[], Any], step_s: float = 0.0) -> None:
-        """Lets the tasks run until it holds; with a step, time passes meanwhile."""
-        for _ in range(2000):
-            if holds():
-                return
+    async def until(self, holds: Callable[[], Any], step_s: float = 0.0, most_s: float = math.inf) -> None:
+        """Lets the tasks run until it holds; with a step, time passes meanwhile, `most_s` in all."""
+        ends_s, passed_s = time.monotonic() + PATIENCE_S, 0.0
+        while not holds():
+            assert time.monotonic() < ends_s, "it never came to that"
             await asyncio.sleep(0.001)
-            if step_s:
+            if step_s and passed_s < most_s:
+                passed_s += step_s
                 self.clock.advance(step_s)
-        raise AssertionError("it never came to that")
+
+    async def until_found(self, query: Executable, expected: Any, step_s: float = 0.0) -> None:
+        """Until the query answers this one value."""
+        ends_s, found = time.monotonic() + PATIENCE_S, None
+        while (found := await self.store.read(lambda tx: tx.execute(query).scalar())) != expected:
+            assert time.monotonic() < ends_s, f"it is {found!r}, not {expected!r}"
+            await asyncio.sleep(0.001)
+            self.clock.advance(step_s)
+
+    async def shows(self, result: str, step_s: float = 0.0) -> None:
+        """Until that is what the mapping's work has come to."""
+        await self.until_found(select(progress.c.result), result, step_s)
+
+    async def stopped(self) -> None:
+        """Until the engine takes no more for any mapping."""
+        running = self.engine._running
+        await self.until(lambda: all(each.runner._stopping.is_set() for each in running.values()))  # type: ignore[attr-defined]
 
     async def settle(self) -> None:
-        """What can happen without time passing has happened."""
+        """Gives what should not happen a while to happen. Nothing may be expected to have happened after it."""
         for _ in range(20):
             await asyncio.sleep(0.001)
 

@@ -37,7 +37,10 @@ class Criteria:
             return True
         content = _content(record)
         view = record.metadata if record.content_key is None else {**record.metadata, record.content_key: content}
-        return any(_is_alike(pattern, record, content) and pattern.matches(view) for pattern in self.patterns)
+        try:
+            return any(_is_alike(pattern, record, content) and pattern.matches(view) for pattern in self.patterns)
+        except RecursionError:
+            return False  # nested deeper than any pattern may be
 
 
 def _content(record: Record) -> Any:

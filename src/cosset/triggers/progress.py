@@ -3,6 +3,7 @@
 Written only when it changes. What is worked off is not here: queues know it themselves, logs have checkpoints.
 """
 
+import asyncio
 import logging
 
 from sqlalchemy import insert, update
@@ -16,25 +17,43 @@ from cosset.wire.errors import ServiceError
 logger = logging.getLogger(__name__)
 
 OK = "OK"
+INTERVAL_S = 1.0
 _MAX_LENGTH = 1024
 
 
 class Progress:
-    """Of one mapping, on the node that works on it."""
+    """Of one mapping, on the node that works on it. Results that change too fast are written once a second."""
 
     def __init__(self, store: Store, mapping: EventSourceMapping, clock: Clock) -> None:
         self._store = store
         self._mapping = mapping
         self._clock = clock
-        self._said: str | None = None
+        self._latest = self._said = ""
+        self._said_s = -INTERVAL_S
+        self._later: asyncio.Task[None] | None = None
 
     async def say(self, result: str) -> None:
         """A result that cannot be kept now is said again with the next."""
+        self._latest = result
+        if result == self._said or (self._later is not None and not self._later.done()):
+            return
+        wait_s = self._said_s + INTERVAL_S - self._clock.monotonic_s()
+        if wait_s > 0:
+            self._later = asyncio.get_running_loop().create_task(self._say_later(wait_s), name="mapping progress")
+        else:
+            await self._write()
+
+    async def _say_later(self, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
+        await self._write()
+
+    async def _write(self) -> None:
+        result, now_ms = self._latest, self._clock.now_ms()
         if result == self._said:
             return
+        self._said_s = self._clock.monotonic_s()
         if result.startswith("PROBLEM"):
             logger.warning("event source mapping %s: %s", self._mapping.uuid, result)
-        now_ms = self._clock.now_ms()
         try:
             await self._store.write(lambda tx: _write(tx, self._mapping.uuid, result[:_MAX_LENGTH], now_ms))
         except ServiceError as error:

@@ -64,9 +64,9 @@ class QueuePoller:
         self._stopping = asyncio.Event()
         self._freed = Signal()
         self._tasks: set[asyncio.Task[None]] = set()
-        # Received and taken by a filter, but too large for the batch that was made; they begin the next.
+        # Received and taken by a filter, and not in the batch that was made: they begin the next. Received when.
         self._left: deque[Record] = deque()
-        self._left_until_s = 0.0
+        self._left_since_s = 0.0
 
     @property
     def under_way(self) -> int:
@@ -111,7 +111,7 @@ class QueuePoller:
             await first_of(self._freed.wait(), self._stopping.wait(), self._clock.sleep(1.0))
             if self._stopping.is_set():
                 return
-        records = await self._collect()
+        records, received_s = await self._collect()
         if not records:
             self._scaling.idle()
             return
@@ -119,18 +119,16 @@ class QueuePoller:
             await self._give_back(records)
             return
         self._scaling.moved()
-        received_s = self._clock.monotonic_s()
         task = asyncio.get_running_loop().create_task(self._handle(records, received_s), name=f"batch of {self._arn}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    async def _collect(self) -> list[Record]:
-        """A batch: full, or all that came within the window after its first message."""
-        settings = self._mapping.settings
-        batch = Batch(settings.batch_size or 1)
-        self._forget_stale()
+    async def _collect(self) -> tuple[list[Record], float]:
+        """A batch: full, or all that came within the window after its first message; and since when it is hidden."""
+        batch = Batch(self._mapping.settings.batch_size or 1)
+        await self._forget_stale()
         batch.fill(self._left)
-        ends_s = await self._end_of_window() if batch.records else None
+        since_s, ends_s = self._left_since_s, await self._end_of_window() if batch.records else None
         while batch.room and not self._stopping.is_set():
             wait_s = POLL_S if ends_s is None else ends_s - self._clock.monotonic_s()
             if ends_s is not None and wait_s <= 0:
@@ -140,15 +138,15 @@ class QueuePoller:
             except ServiceError:
                 self._left.extendleft(reversed(batch.records))
                 raise
-            if taken and not batch.records:
-                self._left_until_s = self._clock.monotonic_s() + await self._hidden_s() - MARGIN_S
+            if taken and not self._left:
+                self._left_since_s = self._clock.monotonic_s()
             self._left.extend(taken)
             batch.fill(self._left)
             if ends_s is None:
                 if not batch.records:
                     break
-                ends_s = await self._end_of_window()
-        return batch.records
+                since_s, ends_s = self._left_since_s, await self._end_of_window()
+        return batch.records, since_s
 
     def _wanted(self, batch: Batch) -> int:
         """Of a queue without order as much as there is room for, in batches that begin at once: a receive costs a
@@ -170,9 +168,9 @@ class QueuePoller:
         """For how long a message is nobody else's when it has been received."""
         return float(await self._source.visibility_s(self._arn) or 0)
 
-    def _forget_stale(self) -> None:
+    async def _forget_stale(self) -> None:
         """What was left over for too long comes again by itself, and would then be here twice."""
-        if self._left and self._clock.monotonic_s() >= self._left_until_s:
+        if self._left and self._clock.monotonic_s() >= self._left_since_s + await self._hidden_s() - MARGIN_S:
             self._left.clear()
 
     async def _receive(self, limit: int, wait_s: float) -> list[Record]:
@@ -184,7 +182,10 @@ class QueuePoller:
             kept = {id(record) for record in taken}
             dropped = [record for record in received if id(record) not in kept]
             self._counts.count(metrics.FILTERED_OUT, len(dropped))
-            await self._delete(dropped)
+            try:
+                await self._delete(dropped)
+            except ServiceError as error:
+                logger.warning("messages of %s that no filter takes come again: %s", self._arn, error)
         return taken
 
     async def _handle(self, records: Sequence[Record], received_s: float) -> None:

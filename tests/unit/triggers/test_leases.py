@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from cosset.invocation.deliveries import Deliveries
 from cosset.store.database import Store
 from cosset.triggers.checkpoints import Checkpoint, Checkpoints
 from cosset.triggers.leases import LEASE_MS, LeaseLostError, Leases
+from cosset.triggers.tables import leases
 from support.clock import ManualClock
 from support.triggers import Bench, MemoryQueue, mapping, trigger_bench
 
@@ -27,6 +29,11 @@ def on_bench(folder: Path, test: Test) -> None:
             await store.close()
 
     asyncio.run(main())
+
+
+async def taken(bench: Bench) -> None:
+    """Until somebody has the lease of the mapping."""
+    await bench.until_found(select(func.count()).select_from(leases), 1)
 
 
 def test_a_lease_is_one_nodes_until_it_ends(tmp_path: Path) -> None:
@@ -52,7 +59,7 @@ def test_a_node_that_lost_its_lease_moves_no_checkpoint(tmp_path: Path) -> None:
         one, two = (Leases(bench.store, bench.clock, name, shared=True) for name in ("one", "two"))
         found = mapping()
         outbox = Deliveries(bench.outbox)
-        stale, fresh = (Checkpoints(bench.store, found, leases, outbox) for leases in (one, two))
+        stale, fresh = (Checkpoints(bench.store, found, own, outbox) for own in (one, two))
         await one.take(found.uuid)
         await stale.save({"s": Checkpoint("1")})
         bench.clock.advance(LEASE_MS / 1000)
@@ -72,7 +79,7 @@ def test_another_node_goes_on_when_one_is_killed(tmp_path: Path) -> None:
         await bench.put(mapping())
         engines = [bench.another_engine(shared=True) for _ in range(2)]
         first = asyncio.ensure_future(engines[0].serve())
-        await bench.settle()
+        await taken(bench)
         second = asyncio.ensure_future(engines[1].serve())
         await bench.settle()
         queue.send("a")
@@ -99,13 +106,13 @@ def test_a_node_that_stops_hands_over_at_once(tmp_path: Path) -> None:
         await bench.put(mapping())
         first, second = (bench.another_engine(shared=True) for _ in range(2))
         serving = [asyncio.ensure_future(first.serve())]
-        await bench.settle()
+        await taken(bench)
         serving.append(asyncio.ensure_future(second.serve()))
         await bench.settle()
         await first.stop(5)
         queue.send("a")
-        bench.clock.advance(10)  # when the other looks next; far from the end of the lease
-        await bench.until(lambda: not queue.left)
+        # The other looks every ten seconds; far from the end of the lease.
+        await bench.until(lambda: not queue.left, step_s=0.01, most_s=12)
         await second.stop(1)
         for task in serving:
             task.cancel()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from cosset.store.database import Store
-from cosset.triggers.tables import checkpoints, progress
+from cosset.triggers.tables import checkpoints
 from support.clock import ManualClock
 from support.log_source import STREAM, StoreLogSource
 from support.triggers import ACCOUNT, REGION, THROTTLED, UUID, Bench, Function, failures, mapping, trigger_bench
@@ -49,19 +49,9 @@ async def position(bench: Bench, shard: str = "shard-0") -> tuple[int, bool]:
     return int(row.position), bool(row.ended)
 
 
-async def reached(bench: Bench, seq: int, shard: str = "shard-0") -> None:
+async def reached(bench: Bench, seq: int, shard: str = "shard-0", step_s: float = 0.0) -> None:
     """Waits until the checkpoint is there."""
-    for _ in range(2000):
-        query = select(checkpoints.c.position).where(checkpoints.c.shard == shard)
-        found = await bench.store.read(lambda tx, query=query: tx.execute(query).scalar())
-        if found is not None and int(found) == seq:
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError(f"the checkpoint never came to {seq}")
-
-
-async def result_of(bench: Bench) -> str | None:
-    return await bench.store.read(lambda tx: tx.execute(select(progress.c.result)).scalar())
+    await bench.until_found(select(checkpoints.c.position).where(checkpoints.c.shard == shard), str(seq), step_s)
 
 
 def test_records_come_in_order_and_the_checkpoint_follows(tmp_path: Path) -> None:
@@ -72,8 +62,7 @@ def test_records_come_in_order_and_the_checkpoint_follows(tmp_path: Path) -> Non
         await source.put("d")
         await reached(bench, 4)
         assert bench.function.got == [["a", "b"], ["c"], ["d"]]
-        await bench.settle()
-        assert await result_of(bench) == "OK"
+        await bench.shows("OK", step_s=0.01)
         reads = source.reads
         await bench.settle()
         assert source.reads == reads  # an idle reader asks nothing
@@ -160,9 +149,8 @@ def test_a_failed_batch_is_retried_and_blocks_the_shard(tmp_path: Path) -> None:
         await source.put("a", "b", "c")
         await bench.put(stream(batch_size=2))
         await bench.until(lambda: len(bench.function.events) == 1)
-        await bench.settle()
+        await bench.shows("PROBLEM: Function call failed")
         assert (await position(bench))[0] == 0
-        assert await result_of(bench) == "PROBLEM: Function call failed"
         await bench.until(lambda: len(bench.function.events) == 4, step_s=0.1)
         assert bench.function.got == [["a", "b"]] * 3 + [["c"]]
         await reached(bench, 3)
@@ -371,14 +359,13 @@ def test_a_window_hands_its_state_on_and_ends(tmp_path: Path) -> None:
         assert first["window"] == {"start": "2025-11-21T04:40:00Z", "end": "2025-11-21T04:40:30Z"}
         assert (first["shardId"], first["eventSourceARN"]) == ("shard-0", STREAM)
         assert (first["isFinalInvokeForWindow"], first["isWindowTerminatedEarly"]) == (False, False)
-        bench.clock.advance(31)
-        await bench.until(lambda: len(bench.function.events) == 3)
+        await bench.until(lambda: len(bench.function.events) == 3, step_s=0.5)
         final = bench.function.events[2]
         assert (final["Records"], final["state"], final["isFinalInvokeForWindow"]) == ([], {"n": 3}, True)
         await source.put("d")
         await bench.until(lambda: len(bench.function.events) == 4)
         assert bench.function.events[3]["state"] == {}
-        await reached(bench, 4)
+        await reached(bench, 4, step_s=0.01)
 
     on_bench(tmp_path, test)
 
@@ -439,22 +426,13 @@ def test_a_mapping_that_is_disabled_while_it_retries_stops(tmp_path: Path) -> No
         await bench.put(stream())
         await bench.until(lambda: bench.function.events)
         await bench.change(enabled=False)
-        await bench.settle()
+        await bench.stopped()
         before = len(bench.function.events)
         for _ in range(20):
             bench.clock.advance(10)
             await bench.settle()
         assert len(bench.function.events) == before
         await bench.change(enabled=True)
-        await reached_after_time(bench, 1)
+        await reached(bench, 1, step_s=0.1)
 
     on_bench(tmp_path, test)
-
-
-async def reached_after_time(bench: Bench, seq: int) -> None:
-    for _ in range(200):
-        if (await position(bench))[0] == seq:
-            return
-        bench.clock.advance(1)
-        await bench.settle()
-    raise AssertionError(f"the checkpoint never came to {seq}")
