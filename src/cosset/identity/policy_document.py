@@ -4,6 +4,7 @@ What they mean: `evaluation/`. Who may do what: `authorizer.py`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from cosset.identity.evaluation.conditions import ConditionError, compile_conditions
 
 _PARTITION = "aws"
+_SID = re.compile(r"[0-9A-Za-z]*")
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT_FIELDS = {"Version", "Id", "Statement"}
 _STATEMENT_FIELDS = {
@@ -84,6 +86,7 @@ def parse_identity_policy(text: str) -> PolicyDocument:
     document = parse_policy(text)
     if document.version != "2012-10-17":
         raise MalformedPolicyError("Policy document must be version 2012-10-17 or greater.")
+    _check_sids(document)
     for statement in document.statements:
         if statement.principals is not None or statement.not_principals is not None:
             raise MalformedPolicyError("Policy document should not specify a principal.")
@@ -117,15 +120,28 @@ def parse_trust_policy(text: str) -> PolicyDocument:
         MalformedPolicyError: it is no such policy.
     """
     document = parse_policy(text)
+    _check_sids(document)
     for statement in document.statements:
         if statement.resources or statement.not_resources:
             raise MalformedPolicyError("Has prohibited field Resource")
         if statement.principals is None and statement.not_principals is None:
             raise MalformedPolicyError("Missing required field Principal")
+        if not any((statement.principals or statement.not_principals or {}).values()):
+            raise MalformedPolicyError("Missing required field Principal cannot be empty!")
         _require_actions(statement)
         if not all(action == "*" or action.lower().startswith("sts:") for action in statement.actions):
             raise MalformedPolicyError("AssumeRole policy may only specify STS AssumeRole actions.")
     return document
+
+
+def _check_sids(document: PolicyDocument) -> None:
+    """IAM's own documents are stricter than those on resources."""
+    for statement in document.statements:
+        if statement.sid is not None and _SID.fullmatch(statement.sid) is None:
+            sentence = (
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression"
+            )
+            raise MalformedPolicyError(f"{sentence} [0-9A-Za-z]*")
 
 
 def _refuse_repeated_sids(statements: list[Any]) -> None:

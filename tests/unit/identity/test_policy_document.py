@@ -61,6 +61,14 @@ def test_one_statement_or_a_list() -> None:
             document(ALLOW | {"Sid": "a"}, ALLOW | {"Sid": "a"}),
             "Statement IDs (SID) in a single policy must be unique.",
         ),
+        *(
+            (
+                document(ALLOW | {"Sid": sid}),
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+                "[0-9A-Za-z]*",
+            )
+            for sid in ("a b", "a-b", "\ud800", "\u0661")
+        ),
         (
             json.dumps({"Statement": [ALLOW]}),
             "Policy document must be version 2012-10-17 or greater.",
@@ -78,6 +86,8 @@ def test_malformed_identity_policies(text: str, sentence: str) -> None:
     [
         (document(TRUST | {"Resource": "*"}), "Has prohibited field Resource"),
         (document({"Effect": "Allow", "Action": "sts:AssumeRole"}), "Missing required field Principal"),
+        (document(TRUST | {"Principal": {}}), "Missing required field Principal cannot be empty!"),
+        (document(TRUST | {"Principal": {"AWS": []}}), "Missing required field Principal cannot be empty!"),
         (document(TRUST | {"Action": "s3:Get"}), "AssumeRole policy may only specify STS AssumeRole actions."),
         (document(TRUST | {"Principal": {"Who": "x"}}), "Syntax errors in policy."),
     ],

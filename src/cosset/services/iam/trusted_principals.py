@@ -13,7 +13,7 @@ from cosset.services.iam.errors import malformed_policy
 from cosset.services.iam.records import Role, User, find_role, find_user
 from cosset.store.database import Transaction
 
-_ACCOUNT = re.compile(r"\d{12}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,127}")
 _SERVICE = re.compile(r"[A-Za-z0-9.-]+\.(amazonaws\.com(\.cn)?|aws\.internal)")
 _EVERYBODY = "*"
