@@ -10,6 +10,17 @@ from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.ports import Requirement, tag_request
 from cosset.services.operation import Context, Params, Requirements
 
+# What a policy on a function can open to other accounts besides calling it. The door has asked it, by the very ARN.
+# AWS Lambda developer guide, "Granting Lambda function access to other accounts".
+_ACROSS_ACCOUNTS = frozenset(
+    {
+        *("GetFunction", "GetFunctionConfiguration", "UpdateFunctionCode", "DeleteFunction"),
+        *("PublishVersion", "ListVersionsByFunction"),
+        *("CreateAlias", "GetAlias", "ListAliases", "UpdateAlias", "DeleteAlias"),
+        *("GetFunctionConcurrency", "PutFunctionConcurrency", "DeleteFunctionConcurrency"),
+    }
+)
+
 _CALLS_NOT_YET = {
     "TenantId": "tenant isolation (TenantId)",
     "DurableExecutionName": "durable functions (DurableExecutionName)",
@@ -20,8 +31,7 @@ def reference_of(ctx: Context, params: Params) -> FunctionReference:
     """What `FunctionName` and `Qualifier` name together.
 
     Raises:
-        ServiceError: they contradict each other, another region, another account. On AWS a function's policy can open
-            more to other accounts than to call it; here only that (`invoked_reference_of`).
+        ServiceError: they contradict each other, another region, another account (`own`).
     """
     reference = parse_reference(params["FunctionName"], params.get("Qualifier"), account=ctx.account, region=ctx.region)
     return own(ctx, reference)
@@ -56,7 +66,11 @@ def key_of(ctx: Context, params: Params, *, bare: bool = False) -> FunctionKey:
 
 
 def own(ctx: Context, reference: FunctionReference) -> FunctionReference:
-    if reference.key.account != ctx.account:
+    """The caller's own function, or one whose policy has let the caller in, where that may be.
+
+    Raises: ServiceError, for a function of another account.
+    """
+    if reference.key.account != ctx.account and ctx.operation not in _ACROSS_ACCOUNTS:
         action = f"lambda:{ctx.operation}"
         raise errors.access_denied(
             f"User: {ctx.principal.arn} is not authorized to perform: {action} on resource: {reference.arn} "
