@@ -106,7 +106,7 @@ def test_a_burst_leaves_as_many_as_it_wanted_until_they_have_aged() -> None:
     assert take(host, kept, PYTHON, 100) == 5
     host.run(1, kept)
     assert host.waiting(PYTHON) == spares.MOST
-    host.run(spares.KEPT_S + (spares.MOST + 2) * spares.LOOK_S, kept)
+    host.run(spares.KEPT_S + spares.REST_S + spares.LOOK_S, kept)
     assert host.waiting(PYTHON) == 1
 
 
@@ -115,7 +115,7 @@ def test_the_last_one_of_a_whole_interpreter_goes_when_nobody_has_asked_for_long
     take(host, kept, NODE, 9)
     host.run(1, kept)
     assert host.waiting(NODE) == spares.MOST_PROGRAMS
-    host.run(spares.FORGOTTEN_S + 5 * spares.LOOK_S, kept)
+    host.run(spares.FORGOTTEN_S + 2 * spares.REST_S, kept)
     assert host.waiting(NODE) == 0
 
 
@@ -125,15 +125,14 @@ def test_want_of_memory_ends_them_all_and_makes_no_new_ones() -> None:
     host.run(1, kept)
     assert host.waiting(PYTHON) == 4
     host.free_bytes = spares.MIN_FREE_BYTES - 1
-    host.run(spares.LOOK_S, kept)
+    host.run(spares.REST_S, kept)
     assert host.waiting(PYTHON) == 0
     take(host, kept, PYTHON, 1)
     host.run(1, kept)
     assert host.waiting(PYTHON) == 0
     host.free_bytes = spares.MIN_FREE_BYTES
-    kept.started()
-    host.run(1, kept)
-    assert host.waiting(PYTHON) == 4
+    host.run(spares.REST_S, kept)
+    assert host.waiting(PYTHON) == 1
 
 
 def test_one_that_has_died_is_not_handed_out() -> None:

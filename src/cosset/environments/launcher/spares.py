@@ -24,9 +24,11 @@ BURST_S = 2.0
 """What is asked for within this time is wanted at once."""
 DELAY_S = 0.05
 """How long after a start the next is prepared."""
-LOOK_S = 10.0
 KEPT_S = 60.0
-"""How long after a burst there are still as many as it wanted."""
+"""How long after a burst there are still as many as it wanted, at most."""
+LOOK_S = 2.0
+REST_S = 10.0
+"""How often age and pressure are looked at: where a burst has left more than one, and otherwise."""
 FORGOTTEN_S = 600.0
 """How long after the last start the last one is kept; a plain Python's always."""
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -59,7 +61,6 @@ class Spares:
         self._loop = loop
         self._fork = fork
         self._kept_s = min(kept_s, KEPT_S)
-        self._look_s = min(LOOK_S, self._kept_s)
         self._free_bytes = free_bytes
         self._now_s = now_s
         self._shelves: dict[RootKey, _Shelf] = {}
@@ -111,7 +112,7 @@ class Spares:
             self._shelves[key] = _Shelf(wanted_s=self._now_s())
         if not self._is_looking:
             self._is_looking = True
-            self._loop.after(self._look_s, self._look)
+            self._loop.after(min(LOOK_S, self._kept_s), self._look)
         return self._shelves[key]
 
     def _fill_later(self, delay_s: float) -> None:
@@ -140,20 +141,25 @@ class Spares:
                 return
 
     def _look(self) -> None:
-        """By age and by pressure: those that are too many go, one at each look of those that a burst has left."""
+        """By age and by pressure: those that are too many go."""
         is_short = self._free_bytes() < MIN_FREE_BYTES
-        for key, shelf in list(self._shelves.items()):
+        for key, shelf in self._shelves.items():
             self._forget_dead(shelf)
-            excess = len(shelf.cells) if is_short else len(shelf.cells) - self._enough(key, shelf)
-            for _ in range(excess if is_short else min(excess, 1)):
+            if self._now_s() - shelf.wanted_s > self._kept_s:
+                shelf.wanted = 1
+            enough = 0 if is_short else self._enough(key, shelf)
+            while len(shelf.cells) > enough:
                 shelf.cells.pop(0).kill()
-        self._loop.after(self._look_s, self._look)
+            if len(shelf.cells) < enough:
+                self._fill_later(0.0)
+        has_many = any(shelf.wanted > 1 or len(shelf.cells) > 1 for shelf in self._shelves.values())
+        self._loop.after(min(LOOK_S if has_many else REST_S, max(LOOK_S, self._kept_s)), self._look)
 
     def _enough(self, key: RootKey, shelf: _Shelf) -> int:
         idle_s = self._now_s() - max([shelf.wanted_s, *shelf.asked_s])
         if (key.kind != "python" or key.has_sdk) and idle_s > FORGOTTEN_S:
             return 0
-        return shelf.wanted if self._now_s() - shelf.wanted_s <= self._kept_s else 1
+        return shelf.wanted
 
     def _forget_dead(self, shelf: _Shelf) -> None:
         shelf.cells = [cell for cell in shelf.cells if cell.stage is not Stage.DEAD and not cell.is_killed]
