@@ -31,8 +31,9 @@ from cosset.store.schema import metadata
 from cosset.testing.server import CossetServer
 
 SECONDS = 4.0
-CLIENTS = 8
+CLIENTS = 16
 BODY = "x" * 200
+WAITING = (1_000, 100_000, 1_000_000)
 
 rows = Table("bench_rows", metadata, Column("id", Integer, primary_key=True), Column("body", LargeBinary))
 
@@ -140,16 +141,17 @@ def cycle(url: str) -> Callable[[Client], int]:
     return call
 
 
-def receive_ms(server: CossetServer, url: str) -> float:
-    """The median time of a receive of ten, over HTTP."""
+def receive_ms(server: CossetServer, urls: dict[int, str]) -> dict[int, float]:
+    """The median time of a receive of ten from each queue, over HTTP; by turns: a busy moment is all queues'."""
     client = Client(server)
-    taken = []
-    for _ in range(100):
-        started = time.perf_counter()
-        found = client("ReceiveMessage", QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-        taken.append(time.perf_counter() - started)
-        assert len(found) == 10
-    return 1000 * statistics.median(taken)
+    taken: dict[int, list[float]] = {count: [] for count in urls}
+    for _ in range(90):
+        for count, url in urls.items():
+            started = time.perf_counter()
+            found = client("ReceiveMessage", QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+            taken[count].append(time.perf_counter() - started)
+            assert len(found) == 10
+    return {count: 1000 * statistics.median(times) for count, times in taken.items()}
 
 
 async def fill(server: CossetServer, database: str | None, name: str, count: int) -> None:
@@ -185,20 +187,23 @@ def main(database: str | None) -> None:
         line("messages sent a second, batches of 10", rate(server, send(url)), floor)
         line("received and deleted a second", rate(server, receive_and_delete(url)), floor)
         line("sent, received and deleted a second", rate(server, cycle(url)), floor)
-        for count in (1_000, 100_000, 1_000_000):
+
+        for count in WAITING:
             name = f"waiting-{count}"
             client.create_queue(QueueName=name)
             server.stop()
             asyncio.run(fill(server, database, name, count + 1_000))
             line(f"seconds until ready, {count:,} more waiting", ready_s(server))
             client = server.client("sqs")
-            url = client.get_queue_url(QueueName=name)["QueueUrl"]
-            client.receive_message(QueueUrl=url)
-            line(f"milliseconds of a receive of ten, {count:,} waiting", receive_ms(server, url))
+        urls = {count: client.get_queue_url(QueueName=f"waiting-{count}")["QueueUrl"] for count in WAITING}
+        few = None
+        for count, median_ms in receive_ms(server, urls).items():
+            few = few or median_ms
+            line(f"milliseconds of a receive of ten, {count:,} waiting", median_ms, few)
+        for count, url in urls.items():
             started = time.perf_counter()
-            attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-            line("milliseconds of GetQueueAttributes there", 1000 * (time.perf_counter() - started))
-            assert int(attributes["ApproximateNumberOfMessages"]) <= count, json.dumps(attributes)
+            client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            line(f"milliseconds of GetQueueAttributes, {count:,} waiting", 1000 * (time.perf_counter() - started))
 
 
 if __name__ == "__main__":
