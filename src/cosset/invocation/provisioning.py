@@ -197,7 +197,7 @@ class Provisioner:
             if provision.requested > self._max_environments:
                 raise _ProvisionFailedError(f"A node has at most {self._max_environments} environments")
             self._release_unwanted(holding)
-            await asyncio.gather(*(self._fill(holding, share) for share in provision.shares))
+            await self._fill(holding)
             holding.is_ready = True
         except _ProvisionFailedError as failed:
             holding.failure = failed.reason
@@ -209,12 +209,14 @@ class Provisioner:
         finally:
             self._count()
 
-    async def _fill(self, holding: _Holding, share: Share) -> None:
-        """Starts what is missing, and only then lets go of what is spent."""
-        mine = [each for each in holding.residents if each.key == key_of(share.target)]
-        spent = [each for each in mine if self._is_spent(each)]
-        missing = share.count - (len(mine) - len(spent))
-        starts = [asyncio.create_task(self._start(holding, share.target)) for _ in range(missing)]
+    async def _fill(self, holding: _Holding) -> None:
+        """Starts what is missing, and only then lets go of what is spent. One that fails ends the starts of all."""
+        spent = [each for each in holding.residents if self._is_spent(each)]
+        kept = Counter(each.key for each in holding.residents if each not in spent)
+        missing = [
+            share.target for share in holding.provision.shares for _ in range(share.count - kept[key_of(share.target)])
+        ]
+        starts = [asyncio.create_task(self._start(holding, target)) for target in missing]
         try:
             await asyncio.gather(*starts)
         finally:
@@ -243,9 +245,12 @@ class Provisioner:
         return not self._pool.is_alive(resident) or self._pool.is_too_old(resident, RENEW_S)
 
     def _release_unwanted(self, holding: _Holding) -> None:
-        """Those of versions that the alias has left, and those that are too many."""
+        """Those that have ended, those of versions that the alias has left, and those that are too many."""
         wanted = {key_of(share.target): share.count for share in holding.provision.shares}
         for resident in list(holding.residents):
+            if not self._pool.is_alive(resident):
+                self._let_go(holding, resident)
+                continue
             wanted[resident.key] = wanted.get(resident.key, 0) - 1
             if wanted[resident.key] < 0:
                 self._let_go(holding, resident)

@@ -187,3 +187,13 @@ def test_a_store_that_does_not_answer_is_asked_again() -> None:
         serving.cancel()
 
     run(test)
+
+
+def test_when_one_version_of_an_alias_fails_nothing_of_the_other_is_left() -> None:
+    async def test(bench: Bench) -> None:
+        bench.tier.failures = [InitError("Runtime.ImportModuleError", "no", b"{}", 5.0)]
+        await bench.want(wish((V1, 1), (V2, 3)))
+        assert bench.progress() == Progress(ProvisionStatus.FAILED, 0, 0, INIT_FAILURE)
+        assert bench.pool.alive == 0
+
+    run(test)
