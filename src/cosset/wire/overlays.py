@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cosset.wire.errors import ServiceError
+
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
@@ -15,7 +17,8 @@ class Overlay:
     - `protocols`: further protocols, by botocore's names.
     - `error_defaults`: members of every error body; `failure_defaults`: in their place, of those with status 500.
     - `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them.
-    - `malformed_body`: code and sentence for a body that cannot be read, where it is not SerializationException.
+    - `violation`: by operation (and for all others under ""), code and sentence for a body that breaks the model's
+      constraints, or cannot be read; what headers, query and path carry is the service's own to check then.
     - `hides_values`: no violation shows the value.
     - `own_sentences`: members (as violations name them) whose pattern, when all other constraints of the call hold, is
       refused in a sentence of its own.
@@ -40,7 +43,7 @@ class Overlay:
     error_defaults: Mapping[str, Any] = field(default_factory=dict)
     failure_defaults: Mapping[str, Any] = field(default_factory=dict)
     bare_errors: bool = False
-    malformed_body: tuple[str, str] | None = None
+    violation: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     hides_values: bool = False
     own_sentences: Mapping[str, str] = field(default_factory=dict)
     null_elements_named: bool = False
@@ -56,6 +59,9 @@ class Overlay:
     unknown_action: str = "Could not find operation {action} for version {version}"
     errors: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     bare_query_errors: frozenset[str] | None = None
+
+    def violation_of(self, operation: str) -> ServiceError:
+        return ServiceError(*self.violation.get(operation) or self.violation[""])
 
 
 NOTHING = Overlay()
@@ -143,6 +149,8 @@ _SQS_ERRORS: Mapping[str, tuple[str, int]] = {
     "ResourceNotFoundException": ("ResourceNotFoundException", 404),
 }
 
+_S3_MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+
 OVERLAYS: Mapping[str, Overlay] = {
     # Every modelled error of Lambda has a member Type: AWS answers User (recorded for 400 to 429, seen for 502), and
     # Service in a ServiceException.
@@ -182,9 +190,11 @@ OVERLAYS: Mapping[str, Overlay] = {
         bare_errors=True,
         # A part of an object is 206, which the model does not say.
         telling_members=dict.fromkeys(("GetObject", "HeadObject"), ("ContentRange", 206)),
-        malformed_body=(
-            "MalformedXML",
-            "The XML you provided was not well-formed or did not validate against our published schema",
-        ),
+        violation={
+            "": ("MalformedXML", _S3_MALFORMED),
+            **dict.fromkeys(("PutBucketAcl", "PutObjectAcl"), ("MalformedACLError", _S3_MALFORMED)),
+        },
+        # Refused in sentences of their own: services/s3.
+        checked_by_hand=frozenset({"BucketLocationConstraint", "Permission", "Type", "Event"}),
     ),
 }

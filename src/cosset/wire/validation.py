@@ -44,6 +44,8 @@ def validate(
     check = service.compiled("validation", operation, lambda found: _compile(service, found))
     violations: list[str] = []
     check(params, "", violations)
+    if violations and service.overlay.violation:
+        raise service.overlay.violation_of(operation)
     if violations:
         listed = [each for each in violations if not isinstance(each, _Alone)]
         raise ValidationError(listed, code) if listed else ServiceError(code, violations[0])
@@ -71,6 +73,7 @@ class _Checks:
         self._by_hand = overlay.checked_by_hand
         self._members_by_hand = overlay.members_checked_by_hand
         self._requires_by_hand = overlay.requires_by_hand
+        self._only_bodies = bool(overlay.violation)
         self._by_name: dict[str, Check | None] = {}
 
     def of(self, shape: Shape) -> Check | None:
@@ -134,6 +137,8 @@ class _Checks:
         required = frozenset(() if self._requires_by_hand else shape.required_members)
         members = []
         for name, member in shape.members.items():
+            if self._only_bodies and member.serialization.get("location"):
+                continue
             own = self.of(member)
             if own is not None or name in required:
                 members.append((name, name[:1].lower() + name[1:], own, name in required))

@@ -128,14 +128,14 @@ def test_xml_nested_deep_is_refused() -> None:
     body = b"<a>" * 100_000
     with pytest.raises(ServiceError) as caught:
         take("s3", Request("PUT", "/bucket", "acl", Headers(), body))
-    assert caught.value.code == "MalformedXML"
+    assert caught.value.code == "MalformedACLError"
 
 
 def test_xml_entities_are_refused() -> None:
     body = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><AccessControlPolicy>&b;</AccessControlPolicy>'
     with pytest.raises(ServiceError) as caught:
         take("s3", Request("PUT", "/bucket", "acl", Headers(), body))
-    assert caught.value.code == "MalformedXML"
+    assert caught.value.code == "MalformedACLError"
 
 
 def test_a_form_key_nested_deep_is_refused() -> None:

@@ -71,9 +71,9 @@ class RestProtocol(Protocol):
             if codec.read_body is not None:
                 codec.read_body(params, request)
         except SerializationError as error:
-            if routed.service.overlay.malformed_body is None:
+            if not routed.service.overlay.violation:
                 raise
-            raise ServiceError(*routed.service.overlay.malformed_body) from error
+            raise routed.service.overlay.violation_of(routed.operation) from error
         except RecursionError:
             raise SerializationError from None
         return params
