@@ -345,9 +345,12 @@ def test_code_that_cannot_be_taken(tmp_path, code, message):
 
 def test_another_account_is_out_of_reach(tmp_path):
     async def test(room):
-        code, message = await refusal(room.call("GetFunction", FunctionName="222222222222:function:fn"))
+        theirs = "222222222222:function:fn"
+        code, message = await refusal(room.call("UpdateFunctionConfiguration", FunctionName=theirs))
         assert code == "AccessDeniedException"
-        assert "is not authorized to perform: lambda:GetFunction on resource: " in message
+        assert "is not authorized to perform: lambda:UpdateFunctionConfiguration on resource: " in message
+        # What policies can open, the door asks them for: past it there is only whether the function is there.
+        assert (await refusal(room.call("GetFunction", FunctionName=theirs)))[0] == "ResourceNotFoundException"
 
     in_room(tmp_path, test)
 
