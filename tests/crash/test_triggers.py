@@ -18,7 +18,7 @@ from cosset.testing.server import CossetServer
 from support.role import make_role
 from support.zip import make_zip
 
-KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "5"))
+KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "4"))
 WAIT_S = 120
 CODE = """
 import json

@@ -1,0 +1,152 @@
+"""kill -9 at random moments under load: SNS to SQS to a function, and SNS to a function to its destination.
+
+Every notification that was accepted is processed on both ways. COSSET_CRASH_KILLS says how often it is killed; a few
+times where nothing says so.
+"""
+
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cosset.testing.server import CossetServer
+from support.role import make_role
+from support.zip import make_zip
+
+KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "3"))
+WAIT_S = 240
+CODE = """
+import json
+
+
+def pulled(event, context):
+    print(json.dumps({"got": [record["body"] for record in event["Records"]]}))
+
+
+def pushed(event, context):
+    return [record["Sns"]["Message"] for record in event["Records"]]
+"""
+
+
+class Pipeline:
+    """topic -> queue `work` -> function `pulled`, and topic -> function `pushed` -> queue `done`."""
+
+    def __init__(self, server: CossetServer) -> None:
+        self.server = server
+        lambda_, sns = server.client("lambda"), server.client("sns")
+        role = make_role(server, "pipeline", "sqs:*", "logs:*")
+        for name in ("pulled", "pushed"):
+            made = lambda_.create_function(
+                FunctionName=name,
+                Runtime="python3.12",
+                Role=role,
+                Handler=f"index.{name}",
+                Code={"ZipFile": make_zip({"index.py": CODE})},
+            )
+            lambda_.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        self.topic = sns.create_topic(Name="orders")["TopicArn"]
+        policy = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [{**policy, "Resource": "*"}]})
+        _, work = self._queue("work", VisibilityTimeout="5", Policy=document)
+        self.done, done = self._queue("done")
+        lambda_.create_event_source_mapping(FunctionName="pulled", EventSourceArn=work)
+        lambda_.put_function_event_invoke_config(
+            FunctionName="pushed", DestinationConfig={"OnSuccess": {"Destination": done}}
+        )
+        lambda_.add_permission(
+            FunctionName="pushed",
+            StatementId="topic",
+            Action="lambda:InvokeFunction",
+            Principal="sns.amazonaws.com",
+            SourceArn=self.topic,
+        )
+        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=work, Attributes={"RawMessageDelivery": "true"})
+        sns.subscribe(TopicArn=self.topic, Protocol="lambda", Endpoint=made["FunctionArn"])
+
+    def _queue(self, name: str, **attributes: str) -> tuple[str, str]:
+        sqs = self.server.client("sqs")
+        url = str(sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
+        got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, str(got["Attributes"]["QueueArn"])
+
+    def pulled(self) -> set[str]:
+        found: set[str] = set()
+        pages = self.server.client("logs").get_paginator("filter_log_events")
+        for page in pages.paginate(logGroupName="/aws/lambda/pulled", filterPattern='"got"'):
+            for event in page["events"]:
+                found.update(json.loads(event["message"])["got"])
+        return found
+
+    def delivered(self) -> set[str]:
+        """Takes what is in `done`."""
+        sqs = self.server.client("sqs")
+        found: set[str] = set()
+        while messages := sqs.receive_message(QueueUrl=self.done, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.update(json.loads(message["Body"])["responsePayload"])
+            entries = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(messages)]
+            sqs.delete_message_batch(QueueUrl=self.done, Entries=entries)
+        return found
+
+
+class Publisher(threading.Thread):
+    """Publishes without an end; `accepted` was acknowledged."""
+
+    def __init__(self, server: CossetServer, topic: str) -> None:
+        super().__init__(daemon=True)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
+        self._sns = server.client("sns", config=config)
+        self._topic = topic
+        self.stopping = threading.Event()
+        self.accepted: set[str] = set()
+
+    def run(self) -> None:
+        number = 0
+        while not self.stopping.is_set():
+            number += 1
+            try:
+                self._sns.publish(TopicArn=self._topic, Message=f"n{number}")
+                self.accepted.add(f"n{number}")
+            except (BotoCoreError, ClientError):
+                pass  # nobody acknowledged it: it may be there or not
+            time.sleep(0.02)
+
+
+def wait_for(holds: Callable[[], Any]) -> None:
+    ends_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < ends_s, "it never came to that"
+        time.sleep(0.5)
+
+
+def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetServer]) -> None:
+    server = new_server()
+    pipeline = Pipeline(server)
+    publisher = Publisher(server, pipeline.topic)
+    publisher.start()
+    chance = random.Random(6)
+    try:
+        for _ in range(KILLS):
+            before = len(publisher.accepted)
+            wait_for(lambda before=before: len(publisher.accepted) >= before + 5)
+            time.sleep(chance.uniform(0.0, 1.0))
+            server.kill9()
+            server.start()
+    finally:
+        publisher.stopping.set()
+        publisher.join(30)
+    assert len(publisher.accepted) >= 5 * KILLS
+    wait_for(lambda: publisher.accepted <= pipeline.pulled())
+    delivered: set[str] = set()
+
+    def all_delivered() -> bool:
+        delivered.update(pipeline.delivered())
+        return publisher.accepted <= delivered
+
+    wait_for(all_delivered)
