@@ -182,7 +182,6 @@ class AsyncWorker:
         meter: FunctionMeter | None = None,
     ) -> None:
         self._meter = meter or Unmetered()
-        self._store = store
         self._queue = queue
         self._run = run
         self._policies = policies
@@ -251,7 +250,7 @@ class AsyncWorker:
         """Gives the event back; one that will be too old by then comes as soon as it is, to be ended."""
         body = attempt.event.pack(attempt.payload, attempt.answer)
         delay_ms = max(0, min(delay_ms, self._left_ms(attempt) + 1))
-        await self._store.write(lambda tx: self._queue.release(tx, attempt.message, delay_ms=delay_ms, body=body))
+        await self._worker.settle(lambda tx: self._queue.release(tx, attempt.message, delay_ms=delay_ms, body=body))
 
     def _age_ms(self, event: AsyncEvent) -> int:
         return self._clock.now_ms() - event.accepted_ms
@@ -282,7 +281,7 @@ class AsyncWorker:
             for delivery in owed:
                 self._outbox.send(tx, delivery)
 
-        await self._store.write(settle)
+        await self._worker.settle(settle)
         if condition is not Condition.SUCCESS:
             self._meter.measure(event.metered, FunctionMetric.ASYNC_EVENTS_DROPPED)
             logger.warning("event %s of %s ended: %s", event.request_id, event.function_name, condition.value)

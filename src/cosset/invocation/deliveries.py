@@ -54,7 +54,6 @@ class DeliveryWorker:
         meter: FunctionMeter | None = None,
     ) -> None:
         self._meter = meter or Unmetered()
-        self._store = store
         self._queue = queue
         self._directory = directory
         self._rights = rights
@@ -76,7 +75,7 @@ class DeliveryWorker:
         except ServiceError as error:
             await self._again(message, delivery, error)
         else:
-            await self._store.write(lambda tx: self._queue.delete(tx, message))
+            await self._worker.settle(lambda tx: self._queue.delete(tx, message))
 
     async def _deliver(self, delivery: Delivery) -> None:
         destination = self._directory.find(delivery.target_arn)
@@ -91,10 +90,10 @@ class DeliveryWorker:
         lower_ms, upper_ms = BACKOFF_MS
         delay_ms = min(upper_ms, lower_ms << min(message.attempts - 1, 20))
         logger.warning("a record for %s waits %d ms: %s", delivery.target_arn, delay_ms, error)
-        await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms))
+        await self._worker.settle(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms))
 
     async def _drop(self, message: Message, delivery: Delivery, why: str) -> None:
-        await self._store.write(lambda tx: self._queue.delete(tx, message))
+        await self._worker.settle(lambda tx: self._queue.delete(tx, message))
         # Only a dead-letter message has attributes.
         lost = (
             FunctionMetric.DEAD_LETTER_ERRORS if delivery.attributes else FunctionMetric.DESTINATION_DELIVERY_FAILURES

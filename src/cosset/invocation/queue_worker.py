@@ -13,6 +13,7 @@ from typing import TypeVar
 from cosset.clock import Clock
 from cosset.store.database import Store
 from cosset.store.queue import DurableQueue, Message
+from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -84,13 +85,18 @@ class QueueWorker:
         finally:
             keeper.cancel()
 
+    async def settle(self, write: Callable[[Transaction], object]) -> None:
+        """Writes what became of a message, once the store takes it: what ran need not run again because the disk was
+        full for a while. The lease may end meanwhile; then whoever has the message settles it again."""
+        await self._insist(partial(self._store.write, write))
+
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Asks until the store answers: a full disk, an overload, a lost database pass, and end no worker."""
         while True:
             try:
                 return await ask()
             except ServiceError as error:
-                logger.warning("the next %s waits: %s", self._noun, error)
+                logger.warning("the store keeps the work on each %s waiting: %s", self._noun, error)
                 await self._clock.sleep(RETRY_S)
 
     async def _keep_lease(self, message: Message) -> None:

@@ -17,6 +17,7 @@ from cosset.invocation.destinations import Destinations
 from cosset.invocation.tables import async_ends
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.store.database import Store
+from cosset.store.errors import DiskFullError
 from cosset.store.queue import DurableQueue
 from cosset.testing.destination import RecordingDestination
 from cosset.wire.errors import ServiceError
@@ -374,5 +375,29 @@ def test_what_the_role_does_not_allow_waits_until_it_does(tmp_path: Path) -> Non
         bench.clock.advance(1)
         await bench.deliver()
         assert len(bench.sqs.taken) == 1
+
+    run(tmp_path, [SUCCESS], test)
+
+
+def test_an_end_that_cannot_be_written_is_written_later_and_the_function_runs_once(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        await bench.events.accept(CALL)
+        (message,) = await bench.queue.receive(limit=10, lease_ms=60_000)
+        write, refused = bench.store.write, 0
+
+        async def full(fn: Any, **given: Any) -> Any:
+            nonlocal refused
+            if refused < 3:
+                refused += 1
+                raise DiskFullError(tmp_path)
+            return await write(fn, **given)
+
+        bench.store.write = full  # type: ignore[method-assign]
+        handling = asyncio.create_task(bench.worker.handle(message))
+        while not handling.done():
+            bench.clock.advance(1.0)
+            await asyncio.sleep(0.001)
+        assert (refused, len(bench.seen)) == (3, 1)
+        assert await bench.ends() == [("r-1", "Success", 1)]
 
     run(tmp_path, [SUCCESS], test)
