@@ -82,7 +82,16 @@ class WireService:
             known = self._operations[name] = WireOperation(
                 self.model.operation_model(name), unsigned=name in self.overlay.unsigned
             )
+            self._name_root(known)
         return known
+
+    def _name_root(self, operation: WireOperation) -> None:
+        root = self.overlay.roots.get(operation.name)
+        shape = operation.model.output_shape
+        if root is not None and shape is not None:
+            shape.serialization["name"] = root
+            shape.serialization["xmlNamespace"] = {"uri": self.overlay.roots_namespace}
+            shape.serialization["isBare"] = operation.name == self.overlay.bare_root
 
     def form_model(self, operation: str) -> OperationModel:
         """The operation as the query protocol sees it: with the names of the overlay, where it has any."""

@@ -19,6 +19,9 @@ class Overlay:
     - `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them.
     - `violation`: by operation (and for all others under ""), code and sentence for a body that breaks the model's
       constraints, or cannot be read; what headers, query and path carry is the service's own to check then.
+    - `roots`: by operation, the root element of its answer, where it is not what the output shape is called, in
+      `roots_namespace`. `bare_root`: the operation whose answer is that element's text.
+    - `superseded`: operations that share method and path with their successors, and are never meant.
     - `hides_values`: no violation shows the value.
     - `own_sentences`: members (as violations name them) whose pattern, when all other constraints of the call hold, is
       refused in a sentence of its own.
@@ -44,6 +47,10 @@ class Overlay:
     failure_defaults: Mapping[str, Any] = field(default_factory=dict)
     bare_errors: bool = False
     violation: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    roots: Mapping[str, str] = field(default_factory=dict)
+    roots_namespace: str = ""
+    bare_root: str | None = None
+    superseded: frozenset[str] = frozenset()
     hides_values: bool = False
     own_sentences: Mapping[str, str] = field(default_factory=dict)
     null_elements_named: bool = False
@@ -151,6 +158,36 @@ _SQS_ERRORS: Mapping[str, tuple[str, int]] = {
 
 _S3_MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
+# The API reference of S3, under "Response Syntax".
+_S3_ROOTS = {
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketLocation": "LocationConstraint",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectTagging": "Tagging",
+    "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurations": "ListMetricsConfigurationsResult",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListParts": "ListPartsResult",
+}
+
 OVERLAYS: Mapping[str, Overlay] = {
     # Every modelled error of Lambda has a member Type: AWS answers User (recorded for 400 to 429, seen for 502), and
     # Service in a ServiceException.
@@ -194,6 +231,15 @@ OVERLAYS: Mapping[str, Overlay] = {
             "": ("MalformedXML", _S3_MALFORMED),
             **dict.fromkeys(("PutBucketAcl", "PutObjectAcl"), ("MalformedACLError", _S3_MALFORMED)),
         },
+        roots=_S3_ROOTS,
+        roots_namespace="http://s3.amazonaws.com/doc/2006-03-01/",
+        bare_root="GetBucketLocation",
+        superseded=frozenset(
+            {
+                *("GetBucketLifecycle", "PutBucketLifecycle", "GetBucketNotification", "PutBucketNotification"),
+                "ListDirectoryBuckets",
+            }
+        ),
         # Refused in sentences of their own: services/s3.
         checked_by_hand=frozenset({"BucketLocationConstraint", "Permission", "Type", "Event"}),
     ),

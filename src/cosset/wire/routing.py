@@ -44,7 +44,7 @@ class RestRouter:
 
     def __init__(self, service: WireService) -> None:
         self._root = _Node()
-        for name in service.operation_names:
+        for name in service.operation_names - service.overlay.superseded:
             self._add(service.operation(name))
         self._sort(self._root)
 

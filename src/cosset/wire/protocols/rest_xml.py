@@ -33,12 +33,16 @@ class RestXml(RestProtocol):
         tag = shape.serialization.get("name", shape.name)
         declared = shape.serialization.get("xmlNamespace")
         namespace = namespace_text(declared) if declared else ""
+        is_bare = bool(shape.serialization.get("isBare"))
 
         def write(value: Any) -> bytes:
             out = [f"{_DECLARATION}<{tag}{namespace}"]
             attributes(value, out)
             out.append(">")
-            content(value, out)
+            if is_bare:
+                out += [escape(str(text)) for text in value.values() if text is not None]
+            else:
+                content(value, out)
             out.append(f"</{tag}>")
             return "".join(out).encode()
 
