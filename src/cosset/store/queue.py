@@ -114,7 +114,10 @@ class DurableQueue:
         now = self._clock.now_ms()
         if draft.group is not None:
             lock_group(tx, self._name, draft.group)
-        earlier = None if draft.deduplication_id is None else self._earlier(tx, draft.deduplication_id)
+        earlier = None
+        if draft.deduplication_id is not None:
+            lock_group(tx, f"{self._name}/deduplication", draft.deduplication_id)
+            earlier = self._earlier(tx, draft.deduplication_id)
         if earlier is not None and earlier.until_ms > now:
             return Sent(str(earlier.message_id), earlier.seq or 0, False)
         row = self._row(draft, now)

@@ -71,3 +71,23 @@ def test_one_deduplication_id_sent_at_once_is_one_message(run: Callable[[Test], 
         assert await room.depth(url) == (1, 0, 0)
 
     run(test)
+
+
+def test_batches_with_the_same_deduplication_ids_in_any_order(run: Callable[[Test], None]) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q.fifo")
+        order = random.Random(3)
+
+        async def send() -> None:
+            entries = [
+                {"Id": str(n), "MessageBody": str(n), "MessageGroupId": f"g{n % 4}", "MessageDeduplicationId": str(n)}
+                for n in range(10)
+            ]
+            order.shuffle(entries)
+            answer = await room.call("SendMessageBatch", QueueUrl=url, Entries=entries)
+            assert len(answer["Successful"]) == 10
+
+        await asyncio.gather(*(send() for _ in range(8)))
+        assert await room.depth(url) == (10, 0, 0)
+
+    run(test)
