@@ -111,9 +111,11 @@ class Store:
 
         Cut short at any point, nothing is lost: the next start, or the next rotation, ends it.
         """
-        await asyncio.to_thread(self._sealing.begin_rotation)
-        count = await self.write(lambda tx: tx.reseal())
-        await asyncio.to_thread(self._sealing.end_rotation)
+        with self._sealing.rotating():
+            in_use = await self.read(lambda tx: tx.root_keys_in_use())
+            await asyncio.to_thread(self._sealing.begin_rotation, in_use)
+            count = await self.write(lambda tx: tx.reseal())
+            await asyncio.to_thread(self._sealing.end_rotation)
         return count
 
     def on_change(self, topic: str, callback: Callback) -> None:

@@ -4,12 +4,13 @@ One key a line, 64 hexadecimal digits; the first is in use, others are left by a
 is its owner's alone (mode 0600), or it is refused. It is replaced as a whole or not at all.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +74,18 @@ class RootKeyFile:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise StoreError(f"Cannot write the root key {self.path}: {error.strerror}. {_WHOSE}") from error
+
+    @contextmanager
+    def rotating(self) -> Iterator[None]:
+        """One rotation at a time. Raises StoreError: another is under way."""
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise StoreError(f"Another rotation of {self.path} is under way.") from error
+        finally:
+            os.close(folder)
 
     def make(self, key: RootKey) -> tuple[RootKey, ...]:
         """The keys that are there, or else this one, which then is: of several that make one at once, one wins.

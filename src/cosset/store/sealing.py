@@ -9,6 +9,7 @@ import base64
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, delete, insert, select, update
@@ -85,9 +86,18 @@ class Sealing:
         """The reverse. Raises StoreError: another root key's, or not what was written here."""
         return self._opened(column, row, kept)
 
-    def begin_rotation(self) -> None:
-        """Puts a new root key before the others. Raises StoreError."""
-        self._keys = (RootKey(self._random_bytes(KEY_BYTES)), *self._file.read())
+    def rotating(self) -> AbstractContextManager[None]:
+        return self._file.rotating()
+
+    def keys_in_use(self, connection: Connection) -> frozenset[str]:
+        """The ids of those that something is sealed under."""
+        return frozenset(_sealed_under(connection).values())
+
+    def begin_rotation(self, in_use: frozenset[str]) -> None:
+        """Puts a new root key before those that are in use. Raises StoreError."""
+        former = self._file.read()
+        kept = [key for key in former if key.id in in_use or key is former[0]]
+        self._keys = (RootKey(self._random_bytes(KEY_BYTES)), *kept)
         self._file.write(self._keys)
 
     def reseal(self, connection: Connection) -> int:

@@ -43,6 +43,9 @@ class Transaction:
     def unseal_bytes(self, column: Column[Any], row: Sequence[str], kept: str) -> bytes:
         return self._sealing.unseal(column, row, kept)
 
+    def root_keys_in_use(self) -> frozenset[str]:
+        return self._sealing.keys_in_use(self._connection)
+
     def reseal(self) -> int:
         """Seals everything under the newest root key; how many values (`Store.rotate_root_key`)."""
         return self._sealing.reseal(self._connection)

@@ -154,7 +154,7 @@ def test_a_rotation_that_is_cut_short_loses_nothing(open_store: OpenStore, tmp_p
     async def scenario() -> None:
         async with open_store() as store:
             await keep(store, "a", "b")
-            store._sealing.begin_rotation()
+            store._sealing.begin_rotation(await store.read(lambda tx: tx.root_keys_in_use()))
             if cut_after == "the sealing":
                 await store.write(lambda tx: tx.reseal())
         assert len(file.read()) == 2
@@ -165,6 +165,41 @@ def test_a_rotation_that_is_cut_short_loses_nothing(open_store: OpenStore, tmp_p
             assert len(file.read()) == 1
         async with open_store() as store:
             await check(store, "a", "b")
+
+    asyncio.run(scenario())
+
+
+def test_rotations_that_are_cut_short_time_and_again_leave_no_heap_of_keys(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    file = RootKeyFile(tmp_path / "data" / "root.key")
+
+    async def scenario() -> None:
+        for _ in range(20):
+            async with open_store() as store:
+                await keep(store, "a")
+                store._sealing.begin_rotation(await store.read(lambda tx: tx.root_keys_in_use()))
+            assert len(file.read()) == 2
+        async with open_store() as store:
+            await check(store, "a")
+            # Two at once: neither drops the key that the other still needs.
+            for _ in range(2):
+                store._sealing.begin_rotation(await store.read(lambda tx: tx.root_keys_in_use()))
+            assert len(file.read()) == 3
+        async with open_store() as store:
+            await check(store, "a")
+
+    asyncio.run(scenario())
+
+
+def test_one_rotation_at_a_time(open_store: OpenStore, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_store() as store:
+            await keep(store, "a")
+            with RootKeyFile(tmp_path / "data" / "root.key").rotating(), pytest.raises(StoreError, match="under way"):
+                await store.rotate_root_key()
+            await store.rotate_root_key()
+            await check(store, "a")
 
     asyncio.run(scenario())
 
