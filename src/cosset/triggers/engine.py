@@ -25,6 +25,7 @@ from cosset.triggers.checkpoints import Checkpoints
 from cosset.triggers.leases import Leases
 from cosset.triggers.metrics import Counts, NoMetrics, TriggerMetrics
 from cosset.triggers.model import EventSourceMapping
+from cosset.triggers.patterns import InvalidPatternError
 from cosset.triggers.progress import Progress
 from cosset.triggers.queue_poller import QueuePoller
 from cosset.triggers.sources import EventSource, EventSources, LogSource, QueueSource
@@ -150,9 +151,14 @@ class TriggerEngine:
     async def _start(self, mapping: EventSourceMapping) -> None:
         source = self._around.sources.find(mapping.kind.service)
         assert source is not None
-        if not await self._leases.take(mapping.uuid):
+        if not await self._leases.take(mapping.uuid) or self._stopping:
             return
-        runner = self._make(mapping, source)
+        progress = Progress(self._around.store, mapping, self._clock)
+        try:
+            runner = self._make(mapping, source, progress)
+        except InvalidPatternError as error:  # an older Cosset took what this one does not
+            await progress.say(f"PROBLEM: {error.reason}")
+            return
         if runner is None:
             return
         work = self._work(mapping, runner)
@@ -160,12 +166,12 @@ class TriggerEngine:
         self._running[mapping.uuid] = _Running(mapping, runner, task)
         task.add_done_callback(lambda _: self._changed.set())
 
-    def _make(self, mapping: EventSourceMapping, source: EventSource) -> Runner | None:
+    def _make(self, mapping: EventSourceMapping, source: EventSource, progress: Progress) -> Runner | None:
+        """Raises: InvalidPatternError."""
         around = self._around
         caller = Caller(
             mapping, source, around.targets, around.run, around.rights, around.logs, around.clock, self._new_id
         )
-        progress = Progress(around.store, mapping, around.clock)
         counts = Counts(around.metrics, mapping)
         if isinstance(source, QueueSource):
             return QueuePoller(mapping, source, caller, progress, counts, around.clock)

@@ -5,6 +5,7 @@ stops, and what it commits under one it checks in the same transaction. Where no
 nothing is written: this node has everything.
 """
 
+import asyncio
 import logging
 
 from sqlalchemy import delete, insert, select, update
@@ -62,11 +63,11 @@ class Leases:
 
         A store that does not answer is asked again, for as long as the lease is sure to last.
         """
+        if not self._shared:
+            await asyncio.Event().wait()
         sure_until_ms = self._clock.now_ms() + LEASE_MS
         while True:
             await self._clock.sleep(HEARTBEAT_S)
-            if not self._shared:
-                continue
             now_ms = self._clock.now_ms()
             try:
                 if not await self.take(name):

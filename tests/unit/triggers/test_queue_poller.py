@@ -430,6 +430,19 @@ def test_a_loop_is_counted_by_the_message_that_has_gone_farthest(tmp_path: Path)
     on_bench(tmp_path, test)
 
 
+def test_a_filter_that_no_one_can_read_stops_its_mapping_alone(tmp_path: Path) -> None:
+    """An older Cosset checked less of them."""
+
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        await bench.put(mapping(filters=('{"body":[{"unknown":1}]}',)))
+        await bench.shows("PROBLEM: Unrecognized match type unknown")
+        await bench.put(mapping(uuid=UUID.replace("1", "2")))
+        queue.send("a")
+        await bench.until(lambda: not queue.left)
+
+    on_bench(tmp_path, test)
+
+
 def test_several_mappings_work_side_by_side(tmp_path: Path) -> None:
     async def test(bench: Bench, queue: MemoryQueue) -> None:
         other = UUID.replace("1", "2")
