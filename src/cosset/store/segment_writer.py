@@ -23,6 +23,13 @@ MAX_OPEN_DAYS = 8
 MAX_KNOWN_STREAMS = 10_000
 SWEEP_ROWS = 5_000
 
+_EVENT_COLUMNS = 6
+_ROWS_AT_ONCE = (64, 16, 4, 1)
+"""Of one statement. For each statement the thread lets go of the interpreter and waits for it again: the event loop and
+the writer would take turns at every row."""
+_ROW = f"({', '.join('?' * _EVENT_COLUMNS)})"
+_INSERTS = {count: f"INSERT INTO events VALUES {', '.join([_ROW] * count)}" for count in _ROWS_AT_ONCE}
+
 EncodedEvents = Sequence[tuple[int, int, bytes]]
 """(timestamp_ms, ingested_ms or 0, message in UTF-8)"""
 
@@ -118,7 +125,7 @@ class SegmentWriter:
                 self._next_seq += 1
                 size += len(message) + EVENT_OVERHEAD_BYTES
             for day, added in rows.items():
-                self._day(day).executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", added)
+                _insert(self._day(day), added)
             if rows:
                 times = [timestamp_ms for timestamp_ms, _, _ in events]
                 self._count(stream, min(times), max(times), size)
@@ -275,3 +282,11 @@ class SegmentWriter:
         self._idle.clear()
         while len(self._days) > MAX_OPEN_DAYS:
             self._days.pop(next(iter(self._days))).close()
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    start = 0
+    for count in _ROWS_AT_ONCE:
+        while len(rows) - start >= count:
+            connection.execute(_INSERTS[count], [value for row in rows[start : start + count] for value in row])
+            start += count
