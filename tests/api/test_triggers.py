@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -227,13 +228,33 @@ def test_groups_stay_in_order(room: Room, function: str) -> None:
 def test_filters_take_and_the_rest_is_deleted(room: Room, function: str) -> None:
     url, arn = room.queue()
     criteria = {"Filters": [{"Pattern": json.dumps({"body": {"keep": [True]}})}]}
-    made = room.map(function, arn, FilterCriteria=criteria)
+    made = room.map(function, arn, FilterCriteria=criteria, MetricsConfig={"Metrics": ["EventCount"]})
     assert made["FilterCriteria"] == criteria
     for body in ('{"keep": false}', "no json", '{"keep": true}'):
         room.sqs.send_message(QueueUrl=url, MessageBody=body)
     until(lambda: room.left(url) == 0)
     until(lambda: '{"keep": true}' in room.bodies(function))
     assert "no json" not in room.bodies(function)
+    expected = {"PolledEventCount": 3, "FilteredOutEventCount": 2, "InvokedEventCount": 1, "DeletedEventCount": 1}
+    until(lambda: counts(room, made["UUID"], expected) == expected)
+
+
+def counts(room: Room, uuid: str, names: Iterable[str]) -> dict[str, float]:
+    """What CloudWatch has of the mapping."""
+    now = datetime.now(UTC)
+    found = {}
+    for name in names:
+        points = room.server.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=name,
+            Dimensions=[{"Name": "EventSourceMappingUUID", "Value": uuid}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        found[name] = sum(point["Sum"] for point in points)
+    return found
 
 
 def test_a_mapping_is_disabled_changed_and_deleted(room: Room) -> None:
