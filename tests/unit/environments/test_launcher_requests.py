@@ -1,12 +1,13 @@
 """The launcher believes nothing that the server says."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cosset.environments.launcher.requests import RequestError, below, checked_interpreter, parse_spawn
+from cosset.environments.launcher.requests import RequestError, below, checked_interpreter, parse_root, parse_spawn
 
 DATA = Path("/var/lib/cosset")
 SERVER_UID = 1_880_000_001
@@ -40,6 +41,9 @@ def test_takes_what_is_right() -> None:
     "change",
     [
         {"id": "../x"},
+        {"standby": {"LANG": "C"}},  # there is no interpreter that could wait
+        {"standby": {"A=B": "c"}},
+        {"standby": ["LANG"]},
         {"extensions": "watcher"},
         {"extensions": ["../bin/sh"]},
         {"extensions": [".."]},
@@ -85,6 +89,20 @@ def test_takes_what_is_right() -> None:
 def test_refuses(change: dict[str, object]) -> None:
     with pytest.raises(RequestError):
         parse_spawn(message(**change), DATA, SERVER_UID)
+
+
+def test_what_may_begin_before_its_function() -> None:
+    """Node with the variables that it starts with; of a Python, only whether the SDK is loaded."""
+    node = Path(shutil.which("node") or "")
+    if not node.is_file():
+        pytest.skip("no node here")
+    waiting = parse_root(
+        {"kind": "program", "interpreter": str(node), "standby": {"B": "2", "A": "1"}}, DATA, SERVER_UID
+    )
+    assert waiting.standby == (("A", "1"), ("B", "2"))
+    assert not parse_root({"kind": "program", "interpreter": str(node), "sdk": True}, DATA, SERVER_UID).has_sdk
+    request = message(interpreter=str(node), standby={"A": "1"}, command=["/x"])
+    assert parse_spawn(request, DATA, SERVER_UID).fd_names == ()  # it has its pipes already
 
 
 def test_a_data_folder_may_have_any_name_below_it_that_mount_reads_as_a_path() -> None:
