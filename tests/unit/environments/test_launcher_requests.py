@@ -1,13 +1,13 @@
 """The launcher believes nothing that the server says."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cosset.environments.launcher.requests import RequestError, below, checked_interpreter, parse_root, parse_spawn
+from cosset.runtimes.catalogue import Catalogue
 
 DATA = Path("/var/lib/cosset")
 SERVER_UID = 1_880_000_001
@@ -93,15 +93,11 @@ def test_refuses(change: dict[str, object]) -> None:
 
 def test_what_may_begin_before_its_function() -> None:
     """Node with the variables that it starts with; of a Python, only whether the SDK is loaded."""
-    node = Path(shutil.which("node") or "")
-    if not node.is_file():
-        pytest.skip("no node here")
-    waiting = parse_root(
-        {"kind": "program", "interpreter": str(node), "standby": {"B": "2", "A": "1"}}, DATA, SERVER_UID
-    )
+    root = {"kind": "program", "interpreter": str(Catalogue().serve("nodejs22.x").interpreter)}
+    waiting = parse_root({**root, "standby": {"B": "2", "A": "1"}}, DATA, SERVER_UID)
     assert waiting.standby == (("A", "1"), ("B", "2"))
-    assert not parse_root({"kind": "program", "interpreter": str(node), "sdk": True}, DATA, SERVER_UID).has_sdk
-    request = message(interpreter=str(node), standby={"A": "1"}, command=["/x"])
+    assert not parse_root({**root, "sdk": True}, DATA, SERVER_UID).has_sdk
+    request = message(**root, standby={"A": "1"}, command=["/x"])
     assert parse_spawn(request, DATA, SERVER_UID).fd_names == ()  # it has its pipes already
 
 
