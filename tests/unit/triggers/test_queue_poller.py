@@ -396,6 +396,28 @@ def test_nothing_is_fetched_for_a_function_that_is_gone_or_may_not(tmp_path: Pat
     on_bench(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (ServiceError("ResourceNotFoundException", "gone", status=404), "PROBLEM: Function not found"),
+        (ServiceError("RecursiveInvocationException", "a loop", status=400), "PROBLEM: a loop"),
+    ],
+)
+def test_a_batch_that_does_not_reach_its_function_comes_again(tmp_path: Path, error: ServiceError, result: str) -> None:
+    """The function is deleted, or a loop stopped, while the batch is under way."""
+
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        bench.function.answers = [error]
+        await bench.put(mapping())
+        queue.send("a")
+        await bench.shows(result)
+        assert queue.left == ["m1"]
+        await bench.until(lambda: not queue.left, step_s=0.5)
+        assert queue.receives == {"m1": 2}
+
+    on_bench(tmp_path, test)
+
+
 def test_a_stop_ends_what_runs_and_gives_back_what_does_not(tmp_path: Path) -> None:
     async def test(bench: Bench, queue: MemoryQueue) -> None:
         hold = asyncio.Event()
