@@ -22,6 +22,7 @@ from cosset.invocation.metering import Metering
 from cosset.invocation.provisioning import Provisioner
 from cosset.invocation.starting import Starter
 from cosset.invocation.streaming import BYTES_PER_S
+from cosset.runtimes import java_client
 from cosset.runtimes.catalogue import Catalogue
 from cosset.settings import Settings
 from cosset.store.blobs import Blobs
@@ -42,7 +43,7 @@ class Outward:
 async def open_functions(
     stack: AsyncExitStack, settings: Settings, ground: Ground, outward: Outward, clock: Clock
 ) -> tuple[Functions, Catalogue]:
-    catalogue = Catalogue(strict=settings.strict_runtimes)
+    catalogue = Catalogue(strict=settings.strict_runtimes, java_libraries=java_client.folder_of(ground.data))
     blobs = Blobs(ground.data / "blobs", min_free_mb=settings.min_free_mb)
     functions = Functions(
         store=ground.store,

@@ -52,8 +52,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Everything, topic by topic."""
     yield from examine_isolation(settings.tier, wants_egress=settings.egress)
     yield examine_aws_endpoints(settings.aws_endpoints, settings.tier, has_egress=settings.egress)
-    yield from examine_runtimes(settings.strict_runtimes)
     data = settings.data or configuration.default_data(os.environ)
+    yield from examine_runtimes(settings.strict_runtimes, data)
     yield from examine_data(data, settings.min_free_mb)
     yield from examine_root_key(settings.key_file or data / "root.key")
     yield examine_database(settings.database)
@@ -101,12 +101,14 @@ def examine_aws_endpoints(wanted: str, tier: str, *, has_egress: bool) -> Findin
     return Finding("isolation", "aws endpoints", "ok", "AWS's own names lead to AWS, and not to Cosset.")
 
 
-def examine_runtimes(strict: bool) -> Iterator[Finding]:
+def examine_runtimes(strict: bool, data: Path) -> Iterator[Finding]:
     """The interpreters of this machine, and each managed runtime that another version serves."""
-    from cosset.runtimes.catalogue import RUNTIMES, Catalogue, RuntimeNotServedError, accepted
+    from cosset.runtimes import java_client
+    from cosset.runtimes.catalogue import LANGUAGES, RUNTIMES, Catalogue, RuntimeNotServedError, accepted
 
-    catalogue = Catalogue(strict=strict)
-    for family, language in (("python", "Python"), ("nodejs", "Node.js")):
+    libraries = java_client.folder_of(data)
+    catalogue = Catalogue(strict=strict, java_libraries=libraries)
+    for family, language in LANGUAGES.items():
         found = [".".join(map(str, each.version)) for each in catalogue.installed(family)]
         if found:
             yield Finding("runtimes", language, "ok", ", ".join(found))
@@ -121,7 +123,9 @@ def examine_runtimes(strict: bool) -> Iterator[Finding]:
             detail = f"Served by the nearest version, with a warning in the log: {', '.join(served_by_others)}."
             yield Finding("runtimes", language, "weaker", detail, f"Install these versions of {language}.")
         if refused:
-            yield Finding("runtimes", language, "weaker", f"Not served: {', '.join(refused)}.", f"Install {language}.")
+            is_client_missing = family == "java" and found and not java_client.is_installed(libraries)
+            fix = "cosset runtimes install java" if is_client_missing else f"Install {language}."
+            yield Finding("runtimes", language, "weaker", f"Not served: {', '.join(refused)}.", fix)
 
 
 def examine_data(data: Path, min_free_mb: int) -> Iterator[Finding]:

@@ -102,7 +102,7 @@ class ProcessTier:
         transport = await HttpTransport.serve(listener, extensions.api)
         # From the child's start to the end nothing is awaited: a cancelled start leaves no process without an owner.
         try:
-            command = command_for(spec, served)
+            command = command_for(spec, served, variables)
             child = spawn(
                 command,
                 variables,

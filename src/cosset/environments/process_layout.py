@@ -6,12 +6,14 @@ Paths are this machine's, not /var/task and /opt: nothing is mounted in this tie
 import importlib.util
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cosset import runtimes
 from cosset.environments.api import EnvironmentSpec
 from cosset.environments.variables import Folders, function_variables
+from cosset.runtimes import jvm
 from cosset.runtimes.catalogue import Served
 
 _RUNTIMES = Path(runtimes.__file__).parent
@@ -71,13 +73,22 @@ def link_runtime(folder: Path, node_modules: Path | None) -> Path:
     return folder
 
 
-def command_for(spec: EnvironmentSpec, served: Served) -> list[str]:
+def command_for(spec: EnvironmentSpec, served: Served, variables: Mapping[str, str]) -> list[str]:
     """Raises: OSError, when a provided runtime's bootstrap is missing or cannot be executed."""
     if served.runtime.family == "python":
         # -B: the code folder is shared and stays as it is, as /var/task, which nobody can write to.
         return [str(served.interpreter), "-B", str(_RUNTIMES / "python_http" / "start.py")]
     if served.runtime.family == "nodejs":
         return [str(served.interpreter), str(_RUNTIMES / "node" / "bootstrap.mjs")]
+    if served.runtime.family == "java":
+        return jvm.command(
+            str(served.interpreter),
+            served.version,
+            str(served.libraries),
+            memory_mb=spec.memory_mb,
+            handler=spec.handler,
+            variables=variables,
+        )
     for folder in (spec.code_dir, *reversed(spec.layer_dirs)):
         bootstrap = folder / "bootstrap"
         if bootstrap.is_file():

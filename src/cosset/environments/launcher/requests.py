@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cosset.runtimes import jvm
+
 MAX_MEMORY_MB = 64 * 1024
 MAX_DISK_MB = 1024 * 1024
 MAX_LAYERS = 16
@@ -19,6 +21,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PATH = re.compile(r"[A-Za-z0-9._/@+-]{1,1024}")
 """Of folders that are handed to mount: no comma, colon or backslash, which mean something there."""
 _PYTHON = re.compile(r"python3\.\d+")
+_JAVA = "java"
 
 
 class RequestError(Exception):
@@ -30,8 +33,9 @@ class RootKey:
     """Environments with equal keys start from the same root, and are forked by the same spawner.
 
     `interpreter` is a host path, None for programs that bring all they need. `modules` is a folder below the data
-    folder that is shown as /var/runtime/node_modules. `has_sdk`: of a Python, with the AWS SDK loaded. `standby`: of
-    Node, the variables with which it is started before it has a function; empty: it starts with the function.
+    folder that is shown as /var/runtime/node_modules, to Java as /var/runtime/lib. `has_sdk`: of a Python, with the AWS
+    SDK loaded. `standby`: of Node, the variables with which it is started before it has a function; empty: it starts
+    with the function.
     """
 
     kind: str
@@ -69,9 +73,11 @@ def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
         interpreter = checked_interpreter(_text(interpreter), server_uid)
     if kind == "python":
         _check_prefix(interpreter)
+    elif interpreter is not None and is_java(interpreter):
+        _check_java_home(interpreter)
     modules = message.get("modules")
     standby = tuple(sorted(_environment(message.get("standby", {})).items()))
-    if standby and (kind != "program" or interpreter is None):
+    if standby and (kind != "program" or interpreter is None or is_java(interpreter)):
         raise RequestError("standby")
     return RootKey(
         kind,
@@ -144,8 +150,8 @@ def below(data: Path, path: object) -> str:
 def checked_interpreter(path: str, server_uid: int) -> str:
     """The real path of an interpreter that neither the server nor an environment can have put there or changed."""
     real = os.path.realpath(path)
-    if os.path.basename(real) != "node" and not _PYTHON.fullmatch(os.path.basename(real)):
-        raise RequestError(f"{path:.100} is neither python3.N nor node")
+    if os.path.basename(real) not in ("node", _JAVA) and not _PYTHON.fullmatch(os.path.basename(real)):
+        raise RequestError(f"{path:.100} is neither python3.N nor node nor java")
     place = real
     while True:
         try:
@@ -166,6 +172,16 @@ def _check_prefix(interpreter: str | None) -> None:
     library = os.path.join(os.path.dirname(folder), "lib", name, "os.py")
     if not _PYTHON.fullmatch(name) or os.path.basename(folder) != "bin" or not os.path.isfile(library):
         raise RequestError(f"no Python installation: {interpreter}")
+
+
+def is_java(interpreter: str) -> bool:
+    return os.path.basename(interpreter) == _JAVA
+
+
+def _check_java_home(interpreter: str) -> None:
+    """As with Python: the whole folder is shown."""
+    if os.path.basename(os.path.dirname(interpreter)) != "bin" or not jvm.is_home(jvm.home_of(Path(interpreter))):
+        raise RequestError(f"no JVM: {interpreter}")
 
 
 def _extensions(value: object) -> tuple[str, ...]:

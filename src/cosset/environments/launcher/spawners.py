@@ -19,7 +19,7 @@ from typing import NoReturn
 from cosset.environments.launcher import trust
 from cosset.environments.launcher.cell import Cell, close_all, kill_pidfd
 from cosset.environments.launcher.loop import Loop
-from cosset.environments.launcher.requests import RootKey
+from cosset.environments.launcher.requests import RootKey, is_java
 from cosset.environments.launcher.scratch import NAME as SCRATCH_NAME
 from cosset.environments.launcher.scratch import Scratch
 from cosset.runtimes.sealing import channel, filesystem, kernel, ports, seal, spawner
@@ -31,6 +31,10 @@ _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six
 _CONTROL_FD = 3
 LANGUAGE = "/var/lang"
 NODE_BOOTSTRAP = "/var/runtime/bootstrap.mjs"
+NODE_MODULES = "/var/runtime/node_modules"
+JAVA_LIBRARIES = "/var/runtime/lib"
+_JAVA_CONFIGURATION = "java-*-openjdk"
+"""In /etc, where the JVMs of Debian's packages have theirs, with links to it from their homes."""
 _RUNTIMES = Path(filesystem.__file__).parents[1]
 
 
@@ -162,7 +166,9 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(2, 1)  # what the owner prints is for its user
-        filesystem.enter_root(str(mount_point), _folders(key, data), _copies(key), trust.read(data))
+        has_java = key.interpreter is not None and is_java(key.interpreter)
+        folders, copies = _folders(key, data), _copies(key)
+        filesystem.enter_root(str(mount_point), folders, copies, trust.read(data), has_java_store=has_java)
         if _identity(filesystem.SCRATCH) != scratch.identity:
             raise PermissionError("the scratch folder has been replaced")
         os.dup2(control.fileno(), _CONTROL_FD, inheritable=key.kind == "python")
@@ -213,7 +219,7 @@ def _folders(key: RootKey, data: Path) -> dict[str, str]:
     """Place inside to host path."""
     folders = {filesystem.DATA: str(data), filesystem.SCRATCH: str(data / SCRATCH_NAME)}
     if key.interpreter is not None and not _is_of_the_system(key.interpreter):
-        if key.kind == "python":
+        if key.kind == "python" or is_java(key.interpreter):
             prefix = os.path.dirname(os.path.dirname(key.interpreter))
             folders |= {LANGUAGE: prefix, prefix: prefix}
         else:
@@ -223,14 +229,17 @@ def _folders(key: RootKey, data: Path) -> dict[str, str]:
         for name in (*_RUNTIME_PACKAGES, *_SDK_PACKAGES):
             if (source := _package(name)) is not None:
                 folders[f"/var/runtime/{os.path.basename(source)}"] = source
+    has_java = key.interpreter is not None and is_java(key.interpreter)
+    if has_java:
+        folders |= {str(path): str(path) for path in Path("/etc").glob(_JAVA_CONFIGURATION) if path.is_dir()}
     if key.modules is not None:
-        folders["/var/runtime/node_modules"] = str(data / key.modules)
+        folders[JAVA_LIBRARIES if has_java else NODE_MODULES] = str(data / key.modules)
     return folders
 
 
 def _copies(key: RootKey) -> dict[str, str]:
     """The Node bootstrap's few files, beside which the SDK may be shown as node_modules."""
-    if key.kind == "python" or key.interpreter is None:
+    if key.kind == "python" or key.interpreter is None or is_java(key.interpreter):
         return {}
     return {str(path): f"/var/runtime/{path.name}" for path in (_RUNTIMES / "node").glob("*.mjs")}
 

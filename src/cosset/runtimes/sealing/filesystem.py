@@ -36,6 +36,8 @@ _BUNDLES = ("ca-certificates.crt", "ca-bundle.crt")
 folder."""
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 OWN_AUTHORITY = "/etc/ssl/certs/cosset.pem"
+JAVA_AUTHORITIES = "/etc/ssl/certs/cosset.jks"
+"""The same as AUTHORITIES, in the one form that a JVM reads."""
 _COPIED_CONFIGURATION = (
     "/etc/ld.so.cache",
     "/etc/mime.types",
@@ -72,11 +74,18 @@ class Authority:
         self.subject_hash = subject_hash
 
 
-def enter_root(mount_point: str, folders: dict[str, str], copies: dict[str, str], authority: Authority | None) -> None:
+def enter_root(
+    mount_point: str,
+    folders: dict[str, str],
+    copies: dict[str, str],
+    authority: Authority | None,
+    has_java_store: bool = False,
+) -> None:
     """Gives this process, in a mount namespace of its own, the read-only root that its environments start from.
 
     `folders` maps places inside to further host folders or files; DATA and SCRATCH stay writable. `copies` maps
-    small files. `authority` is trusted besides those that the host trusts; None: there is no such.
+    small files. `authority` is trusted besides those that the host trusts; None: there is no such. `has_java_store`: so
+    that a JVM can trust it, too.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -90,6 +99,11 @@ def enter_root(mount_point: str, folders: dict[str, str], copies: dict[str, str]
     _add_system(mount_point)
     _add_configuration(mount_point)
     _add_certificates(mount_point, authority)
+    if has_java_store and authority is not None:
+        from . import java_store  # what a Python spawner loads, its functions would find loaded
+
+        with open(mount_point + AUTHORITIES, "rb") as bundle, open(mount_point + JAVA_AUTHORITIES, "wb") as store:
+            store.write(java_store.of_bundle(bundle.read()))
     _add_devices(mount_point)
     for target, source in sorted(folders.items()):
         bind(source, mount_point + target, 0 if target in (DATA, SCRATCH) else _READ_ONLY)
