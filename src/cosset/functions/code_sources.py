@@ -4,6 +4,7 @@ Lambda reads the object with the caller's own rights, so who asks goes with the 
 in a bucket is refused by name. Read next: services/lambda_/packages.py, which asks; testing/objects.py, the double.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,10 @@ from cosset.functions import errors
 from cosset.functions.archive import MAX_UNZIPPED_BYTES, too_large_unzipped
 from cosset.identity.principal import Principal
 from cosset.wire.errors import ServiceError
+
+
+READS_AT_ONCE = 4
+"""Packages may have 250 MB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class CodeSources:
 
     def __init__(self) -> None:
         self._objects: ObjectReader | None = None
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
     def serve(self, objects: ObjectReader) -> None:
         self._objects = objects
@@ -58,7 +64,8 @@ class CodeSources:
         if self._objects is None:
             raise errors.not_here("S3 as the source of code (S3Bucket); send the package as ZipFile")
         try:
-            package = await self._objects.read(place, reader, limit_bytes=MAX_UNZIPPED_BYTES)
+            async with self._reading:
+                package = await self._objects.read(place, reader, limit_bytes=MAX_UNZIPPED_BYTES)
         except ServiceError as error:
             raise _explain(error, place) from error
         if len(package) > MAX_UNZIPPED_BYTES:
