@@ -13,7 +13,6 @@ from cosset.functions.archive import MAX_UNZIPPED_BYTES, too_large_unzipped
 from cosset.identity.principal import Principal
 from cosset.wire.errors import ServiceError
 
-
 READS_AT_ONCE = 4
 """Packages may have 250 MB each."""
 
