@@ -1,24 +1,22 @@
-"""Messages of one queue to one function: received, filtered, batched, handed over, deleted or left to come again.
+"""Messages of one queue to one function: batches handed over, and deleted or left to come again.
 
 By AWS's table: what the function was done with is deleted; what failed stays hidden for the queue's visibility time-out
 and comes again, until the queue's own redrive policy moves it to a dead-letter queue; a throttled batch is tried again
-for as long as it is hidden, and does not count as failed. A message that no filter takes is deleted. Nothing is deleted
-before the function is done with it and its log is durable, so whatever is killed, no message is lost.
+for as long as it is hidden, and does not count as failed. Nothing is deleted before the function is done with it and
+its log is durable, so whatever is killed, no message is lost. Read next: queue_collector.py, how batches are made.
 """
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 
 from cosset.clock import Clock
 from cosset.triggers import metrics
-from cosset.triggers.batching import Batch
 from cosset.triggers.calls import FUNCTION_FAILED, FUNCTION_GONE, Call, Caller, Outcome
-from cosset.triggers.filters import Criteria
 from cosset.triggers.metrics import Counts
 from cosset.triggers.model import EventSourceMapping
 from cosset.triggers.progress import OK, Progress
+from cosset.triggers.queue_collector import MARGIN_S, Collector
 from cosset.triggers.scaling import Scaling
 from cosset.triggers.sources import QueueSource, Record
 from cosset.triggers.waiting import Signal, first_of
@@ -26,16 +24,9 @@ from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 20.0
-RECEIVE = 100
-"""Most messages of one receive."""
-AHEAD = 50
-"""Most messages of one receive where they make several batches."""
 PROBLEM_S = (1.0, 30.0)
 """How long a mapping with a problem waits before it looks again: the first time, and at most."""
 THROTTLED_S = (0.5, 10.0)
-MARGIN_S = 1.0
-"""A throttled batch is given up this long before its messages come to somebody else."""
 
 
 class QueuePoller:
@@ -50,23 +41,17 @@ class QueuePoller:
         counts: Counts,
         clock: Clock,
     ) -> None:
-        settings = mapping.settings
-        self._mapping = mapping
         self._arn = mapping.source_arn
-        self._is_ordered = mapping.source_arn.endswith(".fifo")
         self._source = source
         self._caller = caller
         self._progress = progress
         self._counts = counts
         self._clock = clock
-        self._criteria = Criteria.compile(settings.filters or ())
-        self._scaling = Scaling(clock, settings.max_concurrency)
+        self._scaling = Scaling(clock, mapping.settings.max_concurrency)
         self._stopping = asyncio.Event()
+        self._collector = Collector(mapping, source, counts, clock, self._stopping)
         self._freed = Signal()
         self._tasks: set[asyncio.Task[None]] = set()
-        # Received and taken by a filter, and not in the batch that was made: they begin the next. Received when.
-        self._left: deque[Record] = deque()
-        self._left_since_s = 0.0
 
     @property
     def under_way(self) -> int:
@@ -88,8 +73,7 @@ class QueuePoller:
             await self._progress.say(trouble)
             await first_of(self._stopping.wait(), self._clock.sleep(waits_s))
             waits_s = min(waits_s * 2, PROBLEM_S[1])
-        if self._left:
-            await self._give_back(list(self._left))
+        await self._give_back(self._collector.take_rest())
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -111,7 +95,7 @@ class QueuePoller:
             await first_of(self._freed.wait(), self._stopping.wait(), self._clock.sleep(1.0))
             if self._stopping.is_set():
                 return
-        records, received_s = await self._collect()
+        records, received_s = await self._collector.collect(self._scaling.limit - len(self._tasks))
         if not records:
             self._scaling.idle()
             return
@@ -122,71 +106,6 @@ class QueuePoller:
         task = asyncio.get_running_loop().create_task(self._handle(records, received_s), name=f"batch of {self._arn}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-
-    async def _collect(self) -> tuple[list[Record], float]:
-        """A batch: full, or all that came within the window after its first message; and since when it is hidden."""
-        batch = Batch(self._mapping.settings.batch_size or 1)
-        await self._forget_stale()
-        batch.fill(self._left)
-        since_s, ends_s = self._left_since_s, await self._end_of_window() if batch.records else None
-        while batch.room and not self._stopping.is_set():
-            wait_s = POLL_S if ends_s is None else ends_s - self._clock.monotonic_s()
-            if ends_s is not None and wait_s <= 0:
-                break
-            try:
-                taken = await self._receive(self._wanted(batch), wait_s)
-            except ServiceError:
-                self._left.extendleft(reversed(batch.records))
-                raise
-            if taken and not self._left:
-                self._left_since_s = self._clock.monotonic_s()
-            self._left.extend(taken)
-            batch.fill(self._left)
-            if ends_s is None:
-                if not batch.records:
-                    break
-                since_s, ends_s = self._left_since_s, await self._end_of_window()
-        return batch.records, since_s
-
-    def _wanted(self, batch: Batch) -> int:
-        """Of a queue without order as much as there is room for, in batches that begin at once: a receive costs a
-        commit, however many messages come."""
-        if self._is_ordered or self._mapping.settings.window_s:
-            return min(batch.room, RECEIVE)
-        free = max(1, self._scaling.limit - len(self._tasks))
-        return max(min(batch.room, RECEIVE), min(batch.room * free, AHEAD))
-
-    async def _end_of_window(self) -> float:
-        """For a batch whose first message has just come. A window ends in time for the function to have its messages
-        while they are nobody else's."""
-        window_s = float(self._mapping.settings.window_s or 0)
-        if window_s:
-            window_s = min(window_s, await self._hidden_s() / 2)
-        return self._clock.monotonic_s() + window_s
-
-    async def _hidden_s(self) -> float:
-        """For how long a message is nobody else's when it has been received."""
-        return float(await self._source.visibility_s(self._arn) or 0)
-
-    async def _forget_stale(self) -> None:
-        """What was left over for too long comes again by itself, and would then be here twice."""
-        if self._left and self._clock.monotonic_s() >= self._left_since_s + await self._hidden_s() - MARGIN_S:
-            self._left.clear()
-
-    async def _receive(self, limit: int, wait_s: float) -> list[Record]:
-        """What the filters take; the rest is deleted."""
-        received = await self._source.receive(self._arn, limit=limit, wait_s=wait_s, cancelled=self._stopping)
-        self._counts.count(metrics.POLLED, len(received))
-        taken = [record for record in received if self._criteria.takes(record)]
-        if len(taken) < len(received):
-            kept = {id(record) for record in taken}
-            dropped = [record for record in received if id(record) not in kept]
-            self._counts.count(metrics.FILTERED_OUT, len(dropped))
-            try:
-                await self._delete(dropped)
-            except ServiceError as error:
-                logger.warning("messages of %s that no filter takes come again: %s", self._arn, error)
-        return taken
 
     async def _handle(self, records: Sequence[Record], received_s: float) -> None:
         """The task boundary of one batch: nothing that goes wrong with it may end the poller."""
@@ -201,7 +120,7 @@ class QueuePoller:
         wait_s = THROTTLED_S[0]
         while (call := await self._caller.call(records)).outcome is Outcome.LATER:
             self._scaling.failed()
-            left_s = received_s + await self._hidden_s() - MARGIN_S - self._clock.monotonic_s()
+            left_s = received_s + await self._collector.hidden_s() - MARGIN_S - self._clock.monotonic_s()
             if wait_s >= left_s or self._stopping.is_set():
                 return call
             await first_of(self._stopping.wait(), self._clock.sleep(wait_s))
@@ -233,7 +152,7 @@ class QueuePoller:
                 await self._delete(records)
                 return
             except ServiceError as error:
-                left_s = received_s + await self._hidden_s() - self._clock.monotonic_s()
+                left_s = received_s + await self._collector.hidden_s() - self._clock.monotonic_s()
                 if wait_s >= left_s:
                     raise
                 await self._progress.say(f"PROBLEM: {error.message}")
@@ -247,7 +166,8 @@ class QueuePoller:
     async def _give_back(self, records: Sequence[Record]) -> None:
         """What cannot be given back comes again by itself, when its time is over."""
         try:
-            await self._source.give_back(self._arn, records)
+            if records:
+                await self._source.give_back(self._arn, records)
         except ServiceError as error:
             logger.warning("messages of %s come again only when their time is over: %s", self._arn, error)
 

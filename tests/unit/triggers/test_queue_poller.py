@@ -302,6 +302,19 @@ def test_one_receive_brings_what_there_is_room_for(
     on_bench(tmp_path, test)
 
 
+def test_what_is_hidden_for_a_moment_only_is_not_received_ahead(tmp_path: Path) -> None:
+    """It would come again untried, and count as received."""
+
+    async def test(bench: Bench, queue: MemoryQueue) -> None:
+        await bench.put(mapping())
+        queue.send(*map(str, range(40)))
+        await bench.until(lambda: not queue.left)
+        assert set(queue.limits) == {10}
+        assert set(queue.receives.values()) == {1}
+
+    on_bench(tmp_path, test, visibility_s=1)
+
+
 def test_a_failed_group_blocks_itself_alone(tmp_path: Path) -> None:
     async def test(bench: Bench, queue: MemoryQueue) -> None:
         bench.function.answers = [failures("m1", "m2")]
