@@ -4,18 +4,18 @@ Two services speak the language with small differences: EventBridge (event sourc
 TestEventPattern::test_event_pattern, TestSNSFilterPolicyConditions. Read next: rules.py, what a rule matches.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from cosset.triggers.patterns import rules
+from cosset.triggers.patterns.anything_but import read_anything_but, read_wildcard
 from cosset.triggers.patterns.cidr import InvalidCidrError, parse_cidr
 from cosset.triggers.patterns.ranges import read_range
 from cosset.triggers.patterns.rules import Rule
 from cosset.triggers.patterns.tokens import JsonError, Kind, Token, location, read_tokens
 from cosset.triggers.patterns.tree import Choice, Fields, Leaf, Tree
-from cosset.triggers.patterns.wildcards import InvalidWildcardError, Wildcard
 
 _OPERATORS = frozenset(
     {"anything-but", "prefix", "suffix", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard"}
@@ -66,7 +66,6 @@ class _Compiler:
         self._source = source
         self._dialect = dialect
         self._tokens: Iterator[Token] = read_tokens(source)
-        self._in_list = 0
 
     def compile(self) -> Fields:
         first = self._next()
@@ -143,7 +142,7 @@ class _Compiler:
             raise self._refuse("Match expression name not found", name.at)
         match str(name.value):
             case "anything-but":
-                rule = self._anything_but()
+                rule = read_anything_but(self._next, self._refuse, only_prefix=self._dialect is Dialect.SNS)
             case "numeric":
                 rule = self._numeric()
             case "exists":
@@ -155,7 +154,7 @@ class _Compiler:
             case "equals-ignore-case":
                 rule = rules.equals_ignore_case(self._text("equals-ignore-case match pattern must be a string"))
             case "wildcard":
-                rule = self._wildcard("wildcard match pattern must be a string").rule()
+                rule = read_wildcard(self._next(), self._refuse).rule()
             case other:
                 raise self._refuse(f"Unrecognized match type {other}", name.at)
         self._close()
@@ -200,96 +199,17 @@ class _Compiler:
         except InvalidCidrError as error:
             raise InvalidPatternError(str(error)) from error
 
-    def _wildcard(self, otherwise: str, token: Token | None = None) -> Wildcard:
-        token = token or self._next()
-        if token.kind is not Kind.TEXT:
-            raise self._refuse(otherwise, token.at)
-        try:
-            return Wildcard.parse(str(token.value))
-        except InvalidWildcardError as error:
-            raise self._refuse(str(error), token.after) from error
-
     def _numeric(self) -> Rule:
         opening = self._next()
         if opening.kind is not Kind.ARRAY:
             raise self._refuse("Value of numeric must be an array.", opening.at)
         return rules.in_range(read_range(self._next, self._refuse))
 
-    def _anything_but(self) -> Rule:
-        token = self._next()
-        match token.kind:
-            case Kind.TEXT | Kind.NUMBER:
-                return rules.anything_but((token.value,))
-            case Kind.ARRAY:
-                return rules.anything_but(tuple(self._in_a_list(self._anything_but_value)))
-            case Kind.OBJECT:
-                return self._anything_but_operator()
-        raise self._refuse("Value of anything-but must be an array or single string/number value.", token.at)
-
-    def _anything_but_value(self, token: Token) -> Any:
-        if token.kind not in (Kind.TEXT, Kind.NUMBER):
-            raise self._refuse("Inside anything but list, start|null|boolean is not supported.", token.at)
-        return token.value
-
-    def _anything_but_operator(self) -> Rule:
-        name = self._next()
-        operator = str(name.value)
-        supported = ("prefix",) if self._dialect is Dialect.SNS else _ANYTHING_BUT
-        if name.kind is not Kind.NAME or operator not in supported:
-            raise self._refuse(f"Unsupported anything-but pattern: {operator}", name.at)
-        token = self._next()
-        read: Callable[[Token], Any]
-        match operator:
-            case "equals-ignore-case":
-                read = self._anything_but_caseless
-            case "wildcard":
-                read = self._anything_but_wildcard
-            case _:
-                read = self._anything_but_affix
-        is_list = token.kind is Kind.ARRAY and self._dialect is Dialect.EVENTS
-        if token.kind is Kind.OBJECT and self._dialect is Dialect.EVENTS:
-            raise self._refuse("Value of anything-but must be an array or single string/number value.", token.at)
-        values = tuple(self._in_a_list(read)) if is_list else (read(token),)
-        self._close()
-        return rules.anything_but_like(operator, values)
-
-    def _anything_but_affix(self, token: Token) -> str:
-        if token.kind is not Kind.TEXT:
-            which = "prefix" if self._dialect is Dialect.SNS else "prefix/suffix"
-            raise self._refuse(f"{which} match pattern must be a string", token.at)
-        if not token.value:
-            raise self._refuse("Null prefix/suffix not allowed", token.after)
-        return str(token.value)
-
-    def _anything_but_caseless(self, token: Token) -> str:
-        if token.kind is not Kind.TEXT:
-            raise self._refuse(
-                "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.", token.at
-            )
-        return str(token.value)
-
-    def _anything_but_wildcard(self, token: Token) -> Wildcard:
-        return self._wildcard("wildcard match pattern must be a string", token)
-
-    def _in_a_list(self, read: Callable[[Token], Any]) -> Iterator[Any]:
-        """Each element read; a refusal in a list names its place twice, as AWS's does."""
-        self._in_list += 1
-        count = 0
-        while (token := self._next()).kind is not Kind.END_ARRAY:
-            yield read(token)
-            count += 1
-        if not count:
-            raise self._refuse("Empty arrays are not allowed", token.at)
-        self._in_list -= 1
-
     def _next(self) -> Token:
         return next(self._tokens)
 
-    def _refuse(self, reason: str, at: int) -> InvalidPatternError:
-        return InvalidPatternError(reason, _place(self._source, at) * (2 if self._in_list else 1))
-
-
-_ANYTHING_BUT = ("prefix", "suffix", "equals-ignore-case", "wildcard")
+    def _refuse(self, reason: str, at: int, times: int = 1) -> InvalidPatternError:
+        return InvalidPatternError(reason, _place(self._source, at) * times)
 
 
 def _exact(token: Token) -> Rule:
