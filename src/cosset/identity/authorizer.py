@@ -87,16 +87,24 @@ class PolicyAuthorizer:
         )
         resource = requirement.resource if requirement.is_exact or facts.arn is None else facts.arn
         account = facts.account or _account_of(resource, principal)
-        there = ResourcePolicies(account, self._compile(facts.policies), facts.must_allow, facts.layer)
-        values = _all_values(principal, requirement, call, held, facts, account)
-        decision = evaluate(AccessRequest(principal, action, resource, values), own, there)
+        there = self._there(account, facts)
         # The tags of the caller and of the resource do not change without `forget`: what is left is the call's.
         asked = RequestValues(principal, call, {}, requirement.context)
         keys = relevant_keys(own, there, action)
+        is_kept = facts.detail is None or not facts.detail.is_wanted(keys)
+        if facts.detail is not None and not is_kept:
+            facts = await facts.detail.add_to(facts, requirement.context)
+            there = self._there(account, facts)
+        values = _all_values(principal, requirement, call, held, facts, account)
+        decision = evaluate(AccessRequest(principal, action, resource, values), own, there)
         # Here and not for every call: what is decided already was noted when it was.
         self._book.asked(principal, action, resource, call.now_ms)
-        self._cache.keep(_question(principal, requirement), keys, asked, decision, generation)
+        if is_kept:
+            self._cache.keep(_question(principal, requirement), keys, asked, decision, generation)
         return decision
+
+    def _there(self, account: str, facts: ResourceFacts) -> ResourcePolicies:
+        return ResourcePolicies(account, self._compile(facts.policies), facts.must_allow, facts.layer)
 
     def forget(self, key: str) -> None:
         """Something that decisions rest on has changed; which, does not matter."""
@@ -130,8 +138,9 @@ class PolicyAuthorizer:
 
     def _refuse(self, principal: Principal, requirement: Requirement, decision: Decision, service: str | None) -> None:
         action, resource = requirement.action, requirement.resource
-        error = access_denied(principal, action, requirement.called or resource, decision, service)
-        let_through = self._audit and _is_tolerable(principal, requirement)
+        called = requirement.called or resource
+        error = access_denied(principal, action, called, decision, service)
+        let_through = self._audit and _is_tolerable(principal, requirement, decision)
         now_ms = self._clock.now_ms()
         self._book.denied(principal, action, resource, decision.reason(action), now_ms, let_through=let_through)
         if not let_through:
@@ -171,8 +180,10 @@ def _account_of(resource: str, principal: Principal) -> str:
     return arn.account if arn is not None and arn.account not in ("", "aws", "*") else principal.account
 
 
-def _is_tolerable(principal: Principal, requirement: Requirement) -> bool:
+def _is_tolerable(principal: Principal, requirement: Requirement, decision: Decision) -> bool:
     """In audit mode unknown roles are taken to exist, and copied examples name roles of any account."""
     if principal.kind in (PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE):
         return False
-    return requirement.action == "iam:PassRole" or _account_of(requirement.resource, principal) == principal.account
+    if requirement.action == "iam:PassRole":
+        return True
+    return decision.is_at_home and _account_of(requirement.resource, principal) == principal.account

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
+from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.evaluation.decision import Layer
 from cosset.identity.principal import Principal
 
@@ -36,7 +37,8 @@ class ResourceFacts:
     ARN where a call names it shortly.
 
     `must_allow`, `layer`: as in `evaluation.evaluator.ResourcePolicies`. `account` None: the one in the ARN. Where
-    ARNs name no account (buckets), the source must say whose it is: else it is taken to be the caller's.
+    ARNs name no account (buckets), the source must say whose it is: else it is taken to be the caller's. `detail` is
+    what may have to be added before it is decided.
     """
 
     policies: tuple[PolicyText, ...] = ()
@@ -45,6 +47,20 @@ class ResourceFacts:
     account: str | None = None
     must_allow: bool = False
     layer: Layer = Layer.RESOURCE
+    detail: "ResourceDetail | None" = None
+
+
+class ResourceDetail(Protocol):
+    """What is known of a part of a resource (an object in a bucket), and changes without a word: read for each decision
+    that rests on it, which is not kept."""
+
+    def is_wanted(self, keys: frozenset[str]) -> bool:
+        """Does a decision that depends on these condition keys rest on it?"""
+        ...
+
+    async def add_to(self, facts: ResourceFacts, context: Mapping[str, ContextValue]) -> ResourceFacts:
+        """`context` is what the operation says of its call: which version it is about, say."""
+        ...
 
 
 def tag_context(tags: Mapping[str, str], *prefixes: str) -> dict[str, str]:

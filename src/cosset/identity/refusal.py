@@ -32,12 +32,25 @@ def access_denied(
 
     A caller without credentials is called anonymous, as AWS calls it.
     """
+    if action.startswith("s3:"):
+        return _bucket_access_denied(principal, action, resource, decision, service)
     said = _said(action)
     sentence = f"User: {principal.arn or 'anonymous'} is not authorized to perform: {said} on resource: {resource}"
     if action not in _WITHOUT_REASON:
         sentence += f" {decision.reason(said)}"
     code, status = _CODES.get(service or action.partition(":")[0], _DEFAULT_CODE)
     return ServiceError(code, sentence, status=status)
+
+
+def _bucket_access_denied(
+    principal: Principal, action: str, resource: str, decision: Decision, service: str | None
+) -> ServiceError:
+    """S3 says why within an account only, and puts the resource in quotes."""
+    code, status = _CODES.get(service or "s3", _DEFAULT_CODE)
+    if not decision.is_at_home:
+        return ServiceError(code, "Access Denied", status=status)
+    sentence = f'User: {principal.arn} is not authorized to perform: {action} on resource: "{resource}"'
+    return ServiceError(code, f"{sentence} {decision.reason(action)}", status=status)
 
 
 def _said(action: str) -> str:

@@ -35,12 +35,14 @@ class MatchedStatement:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`layer` refused: by an explicit Deny, or because nothing in it allows. None when the call is allowed."""
+    """`layer` refused: by an explicit Deny, or because nothing in it allows. None when the call is allowed.
+    `is_at_home`: the resource is the caller's account's."""
 
     allowed: bool
     layer: Layer | None = None
     explicit: bool = False
     matched: tuple[MatchedStatement, ...] = ()
+    is_at_home: bool = True
 
     def reason(self, action: str) -> str:
         """How AWS's refusal ends: `because no ... allows the ... action`, `with an explicit deny in ...`."""

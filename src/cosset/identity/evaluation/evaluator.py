@@ -83,11 +83,12 @@ def evaluate(request: AccessRequest, own: PrincipalPolicies, resource: ResourceP
         Layer.SESSION: _consult(request, Layer.SESSION, own.session or ()),
     }
     matched = tuple(each for findings in layers.values() for each in findings.matched)
+    is_at_home = request.principal.account == resource.account
     for layer, findings in layers.items():
         if findings.denies:
-            return Decision(False, layer, explicit=True, matched=matched)
+            return Decision(False, layer, explicit=True, matched=matched, is_at_home=is_at_home)
     missing = _find_missing(request.principal, own, resource, layers)
-    return Decision(missing is None, missing, matched=matched)
+    return Decision(missing is None, missing, matched=matched, is_at_home=is_at_home)
 
 
 def relevant_keys(own: PrincipalPolicies, resource: ResourcePolicies, action: str) -> frozenset[str]:

@@ -1,21 +1,176 @@
-"""What the policy evaluator asks of buckets: whose one is, which its ARN does not say."""
+"""What the policy evaluator asks of buckets: whose one is, its policy, and what its ACL and its objects' ACLs allow.
 
-from cosset.identity.policy_sources import ResourceFacts
-from cosset.services.s3.bucket_book import find_bucket
+An ACL is told as a policy that only allows. Where the bucket enforces its owner there are no ACLs; `IgnorePublicAcls`
+silences grants to everyone, and `RestrictPublicBuckets` denies all other accounts while the policy is public.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cosset.identity.evaluation.context import ContextValue
+from cosset.identity.policy_document import parse_policy
+from cosset.identity.policy_sources import PolicyText, ResourceFacts
+from cosset.services.s3.acl import Grant, allowing, default_grants
+from cosset.services.s3.bucket_access import ENFORCED, acl_of, ownership_of
+from cosset.services.s3.bucket_book import find_bucket, read_setting
+from cosset.services.s3.kinds import Kind
+from cosset.services.s3.places import CHANGES
+from cosset.services.s3.publicness import is_public
+from cosset.services.s3.versions import find_latest, find_version
 from cosset.store.database import Store
+from cosset.store.transaction import Transaction
 
 _ARN = "arn:aws:s3:::"
+_KEPT = 1_000
+"""Buckets whose facts are kept."""
+_MAKES = frozenset({"s3:createbucket", "s3:tagresource"})
+_TAG_KEY = "s3:existingobjecttag/"
+
+_READ = ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads")
+_WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+_ON_BUCKETS: Mapping[str, Sequence[str]] = {
+    "READ": _READ,
+    "WRITE": _WRITE,
+    "READ_ACP": ("s3:GetBucketAcl",),
+    "WRITE_ACP": ("s3:PutBucketAcl",),
+    "FULL_CONTROL": (*_READ, *_WRITE, "s3:GetBucketAcl", "s3:PutBucketAcl"),
+}
+_READ_OBJECT = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes")
+_READ_OBJECT_ACL = ("s3:GetObjectAcl", "s3:GetObjectVersionAcl")
+_WRITE_OBJECT_ACL = ("s3:PutObjectAcl", "s3:PutObjectVersionAcl")
+_ON_OBJECTS: Mapping[str, Sequence[str]] = {
+    "READ": _READ_OBJECT,
+    "READ_ACP": _READ_OBJECT_ACL,
+    "WRITE_ACP": _WRITE_OBJECT_ACL,
+    "FULL_CONTROL": (*_READ_OBJECT, *_READ_OBJECT_ACL, *_WRITE_OBJECT_ACL),
+}
+_BY_OBJECT_ACL = frozenset(action.lower() for action in _ON_OBJECTS["FULL_CONTROL"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A bucket as the evaluator sees it."""
+
+    account: str
+    policies: tuple[PolicyText, ...]
+    has_acls: bool
+    ignores_public: bool
 
 
 class BucketResources:
-    """Implements identity's `ResourceSource` for s3. Reads each time: decisions are kept."""
+    """Implements identity's `ResourceSource` for s3. What is known of a bucket is kept until it changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._generation = 0
+        store.on_change(CHANGES, self._forget)
 
     async def facts_of(self, action: str, resource: str) -> ResourceFacts | None:
-        if not resource.startswith(_ARN):
+        """None: there is no such bucket, or it is about to be made."""
+        if not resource.startswith(_ARN) or action.lower() in _MAKES:
             return None
-        name = resource.removeprefix(_ARN).partition("/")[0]
-        bucket = await self._store.read(lambda tx: find_bucket(tx, name))
-        return None if bucket is None else ResourceFacts(account=bucket.account)
+        name, _, key = resource.removeprefix(_ARN).partition("/")
+        known = await self._find(name)
+        if known is None:
+            return None
+        wants_acl = known.has_acls and action.lower() in _BY_OBJECT_ACL
+        detail = ObjectDetail(self._store, name, key, known, wants_acl=wants_acl) if key else None
+        return ResourceFacts(known.policies, account=known.account, detail=detail)
+
+    async def _find(self, name: str) -> _Known | None:
+        known = self._known.get(name)
+        if known is not None:
+            self._known.move_to_end(name)
+            return known
+        generation = self._generation
+        known = await self._store.read(lambda tx: _read(tx, name))
+        if known is not None and generation == self._generation:
+            self._known[name] = known
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return known
+
+    def _forget(self, bucket: str) -> None:
+        self._generation += 1
+        self._known.clear()
+
+
+class ObjectDetail:
+    """Implements identity's `ResourceDetail`: the tags of an object, for policies that ask for them, and its ACL."""
+
+    def __init__(self, store: Store, bucket: str, key: str, known: _Known, *, wants_acl: bool) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._key = key
+        self._known = known
+        self._wants_acl = wants_acl
+
+    def is_wanted(self, keys: frozenset[str]) -> bool:
+        return self._wants_acl or any(key.startswith(_TAG_KEY) for key in keys)
+
+    async def add_to(self, facts: ResourceFacts, context: Mapping[str, ContextValue]) -> ResourceFacts:
+        version = context.get("s3:VersionId")
+        found = await self._store.read(lambda tx: self._find(tx, None if version is None else str(version)))
+        if found is None:
+            return facts
+        tags = {f"s3:ExistingObjectTag/{name}": value for name, value in (found.get("tags") or {}).items()}
+        policies = facts.policies
+        if self._wants_acl:
+            grants = found.get("acl") or default_grants(self._known.account)
+            policies += tuple(_told("the object's ACL", grants, _ON_OBJECTS, self._known.ignores_public))
+        return replace(facts, policies=policies, context={**facts.context, **tags})
+
+    def _find(self, tx: Transaction, version: str | None) -> Mapping[str, Any] | None:
+        if version is None:
+            found = find_latest(tx, self._bucket, self._key)
+        else:
+            found = find_version(tx, self._bucket, self._key, version)
+        return None if found is None else found.facts
+
+
+def _read(tx: Transaction, name: str) -> _Known | None:
+    bucket = find_bucket(tx, name)
+    if bucket is None:
+        return None
+    block: Mapping[str, bool] = read_setting(tx, name, Kind.PUBLIC_ACCESS_BLOCK) or {}
+    text: str | None = read_setting(tx, name, Kind.POLICY)
+    has_acls = ownership_of(tx, name) != ENFORCED
+    ignores_public = block.get("IgnorePublicAcls", False)
+    policies: list[PolicyText] = []
+    if text is not None:
+        policies.append(PolicyText("the bucket's policy", text))
+        if block.get("RestrictPublicBuckets") and is_public(parse_policy(text)):
+            policies.append(PolicyText("RestrictPublicBuckets", _only_account(bucket.account)))
+    if has_acls:
+        policies += _told("the bucket's ACL", acl_of(tx, bucket), _ON_BUCKETS, ignores_public)
+    return _Known(bucket.account, tuple(policies), has_acls, ignores_public)
+
+
+def _told(
+    name: str, grants: Sequence[Grant], actions: Mapping[str, Sequence[str]], ignores_public: bool
+) -> list[PolicyText]:
+    statements = allowing(grants, actions, ignores_public=ignores_public)
+    return [_policy(name, statements)] if statements else []
+
+
+def _only_account(account: str) -> str:
+    """All others are kept out, but AWS's services."""
+    statement: dict[str, Any] = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "*",
+        "Condition": {
+            "StringNotEquals": {"aws:PrincipalAccount": account},
+            "Bool": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _policy(name: str, statements: Sequence[Any]) -> PolicyText:
+    return PolicyText(name, json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))

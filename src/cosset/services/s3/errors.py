@@ -20,3 +20,7 @@ def invalid_argument(sentence: str, name: str, value: str) -> ServiceError:
 def malformed_xml() -> ServiceError:
     sentence = "The XML you provided was not well-formed or did not validate against our published schema"
     return ServiceError("MalformedXML", sentence)
+
+
+def access_denied() -> ServiceError:
+    return ServiceError("AccessDenied", "Access Denied", status=403)

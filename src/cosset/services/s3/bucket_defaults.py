@@ -1,0 +1,195 @@
+"""What holds for all objects of a bucket: versioning, encryption, object lock, acceleration, who pays, access logs.
+
+Nothing is encrypted with keys here beyond what the disk does (SSE-S3 and SSE-KMS are noted, as headers tell), nothing
+is faster for acceleration, and nobody pays. MFA delete is refused by name. Access logs are not delivered: logging that
+is enabled says so in the server's log, each time it is put.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.s3.bucket_book import change_bucket, find_bucket, need_bucket, put_setting, read_setting
+from cosset.services.s3.bucket_settings import BucketSettings, plain
+from cosset.services.s3.errors import invalid_argument, malformed_xml
+from cosset.services.s3.kinds import Kind
+from cosset.services.s3.model import Bucket, Versioning
+from cosset.services.s3.requirements import on_bucket
+from cosset.store.transaction import Transaction
+from cosset.wire.errors import OperationNotImplementedError, ServiceError
+
+logger = logging.getLogger(__name__)
+
+_NO_LOCK = ("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
+DEFAULT_ENCRYPTION = {
+    "Rules": [
+        {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+            "BucketKeyEnabled": False,
+            "BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]},
+        }
+    ]
+}
+
+
+class BucketDefaults:
+    def __init__(self, settings: BucketSettings) -> None:
+        self._settings = settings
+        self._store = settings.store
+
+    @operation("PutBucketVersioning", on_bucket("PutBucketVersioning"))
+    async def put_bucket_versioning(self, ctx: Context, params: Params) -> None:
+        given = params["VersioningConfiguration"]
+        if params.get("MFA") is not None or given.get("MFADelete") == "Enabled":
+            raise OperationNotImplementedError("s3", "PutBucketVersioning with MFA delete")
+        status = given.get("Status")
+        if status is None:
+            sentence = "The Versioning element must be specified"
+            raise ServiceError("IllegalVersioningConfigurationException", sentence)
+
+        def work(tx: Transaction) -> None:
+            bucket = need_bucket(tx, params["Bucket"])
+            if bucket.has_object_lock and status != Versioning.ENABLED:
+                sentence = (
+                    "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+                )
+                raise ServiceError("InvalidBucketState", sentence, status=409)
+            if status != Versioning.ENABLED and read_setting(tx, bucket.name, Kind.REPLICATION) is not None:
+                sentence = (
+                    "A replication configuration is present on this bucket, so the versioning state cannot be changed."
+                )
+                raise ServiceError("InvalidBucketState", sentence, status=409)
+            change_bucket(tx, bucket.name, versioning=Versioning(status))
+
+        await self._store.write(work)
+
+    @operation("GetBucketVersioning", on_bucket("GetBucketVersioning"))
+    async def get_bucket_versioning(self, ctx: Context, params: Params) -> Result:
+        bucket = await self._store.read(lambda tx: need_bucket(tx, params["Bucket"]))
+        return {} if bucket.versioning is Versioning.NEVER else {"Status": bucket.versioning}
+
+    @operation("PutBucketEncryption", on_bucket("PutEncryptionConfiguration"))
+    async def put_bucket_encryption(self, ctx: Context, params: Params) -> None:
+        rules = params["ServerSideEncryptionConfiguration"]["Rules"]
+        if len(rules) != 1 or not rules[0]:
+            raise malformed_xml()
+        rule = {"BucketKeyEnabled": False, **rules[0]}
+        applied = rule.get("ApplyServerSideEncryptionByDefault")
+        if applied is not None and applied.get("KMSMasterKeyID") and applied["SSEAlgorithm"] == "AES256":
+            sentence = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+            error = invalid_argument(sentence, "ApplyServerSideEncryptionByDefault", "")
+            del error.fields["ArgumentValue"]
+            raise error
+        await self._settings.put(params["Bucket"], Kind.ENCRYPTION, {"Rules": [rule]})
+
+    @operation("GetBucketEncryption", on_bucket("GetEncryptionConfiguration"))
+    async def get_bucket_encryption(self, ctx: Context, params: Params) -> Result:
+        found = await self._settings.find(params["Bucket"], Kind.ENCRYPTION)
+        return {"ServerSideEncryptionConfiguration": found or DEFAULT_ENCRYPTION}
+
+    @operation("DeleteBucketEncryption", on_bucket("PutEncryptionConfiguration"))
+    async def delete_bucket_encryption(self, ctx: Context, params: Params) -> None:
+        await self._settings.remove(params["Bucket"], Kind.ENCRYPTION)
+
+    @operation("PutObjectLockConfiguration", on_bucket("PutBucketObjectLockConfiguration"))
+    async def put_object_lock_configuration(self, ctx: Context, params: Params) -> Result:
+        given = params.get("ObjectLockConfiguration") or {}
+        if given.get("ObjectLockEnabled") != "Enabled":
+            raise malformed_xml()
+        rule = given.get("Rule")
+        if rule is not None:
+            _check_retention(rule.get("DefaultRetention") or {})
+
+        def work(tx: Transaction) -> None:
+            bucket = need_bucket(tx, params["Bucket"])
+            if bucket.versioning is not Versioning.ENABLED:
+                sentence = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+                raise ServiceError("InvalidBucketState", sentence, status=409)
+            put_setting(tx, bucket.name, Kind.OBJECT_LOCK, given)
+            change_bucket(tx, bucket.name, has_object_lock=True)
+
+        await self._store.write(work)
+        return {}
+
+    @operation("GetObjectLockConfiguration", on_bucket("GetBucketObjectLockConfiguration"))
+    async def get_object_lock_configuration(self, ctx: Context, params: Params) -> Result:
+        def read(tx: Transaction) -> Any:
+            bucket = need_bucket(tx, params["Bucket"])
+            return lock_of(tx, bucket)
+
+        found = await self._store.read(read)
+        if found is None:
+            raise ServiceError(*_NO_LOCK, status=404, fields={"BucketName": params["Bucket"]})
+        return {"ObjectLockConfiguration": found}
+
+    @operation("PutBucketAccelerateConfiguration", on_bucket("PutAccelerateConfiguration"))
+    async def put_bucket_accelerate_configuration(self, ctx: Context, params: Params) -> None:
+        status = params["AccelerateConfiguration"].get("Status")
+        if status is None:
+            raise malformed_xml()
+        if "." in params["Bucket"]:
+            sentence = "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"
+            raise ServiceError("InvalidRequest", sentence)
+        await self._settings.put(params["Bucket"], Kind.ACCELERATE, status)
+
+    @operation("GetBucketAccelerateConfiguration", on_bucket("GetAccelerateConfiguration"))
+    async def get_bucket_accelerate_configuration(self, ctx: Context, params: Params) -> Result:
+        found = await self._settings.find(params["Bucket"], Kind.ACCELERATE)
+        return {} if found is None else {"Status": found}
+
+    @operation("PutBucketRequestPayment", on_bucket("PutBucketRequestPayment"))
+    async def put_bucket_request_payment(self, ctx: Context, params: Params) -> None:
+        payer = params["RequestPaymentConfiguration"]["Payer"]
+        await self._settings.put(params["Bucket"], Kind.REQUEST_PAYMENT, payer)
+
+    @operation("GetBucketRequestPayment", on_bucket("GetBucketRequestPayment"))
+    async def get_bucket_request_payment(self, ctx: Context, params: Params) -> Result:
+        return {"Payer": await self._settings.find(params["Bucket"], Kind.REQUEST_PAYMENT) or "BucketOwner"}
+
+    @operation("PutBucketLogging", on_bucket("PutBucketLogging"))
+    async def put_bucket_logging(self, ctx: Context, params: Params) -> None:
+        enabled = params["BucketLoggingStatus"].get("LoggingEnabled")
+        if enabled is None:
+            await self._settings.remove(params["Bucket"], Kind.LOGGING)
+            return
+
+        def check(tx: Transaction, bucket: Bucket) -> None:
+            _check_log_target(find_bucket(tx, enabled["TargetBucket"]), bucket, enabled)
+
+        await self._settings.put(params["Bucket"], Kind.LOGGING, plain(enabled), check)
+        logger.warning("Bucket %s asks for access logs, which are kept as asked and not delivered", params["Bucket"])
+
+    @operation("GetBucketLogging", on_bucket("GetBucketLogging"))
+    async def get_bucket_logging(self, ctx: Context, params: Params) -> Result:
+        found = await self._settings.find(params["Bucket"], Kind.LOGGING)
+        return {} if found is None else {"LoggingEnabled": found}
+
+
+def lock_of(tx: Transaction, bucket: Bucket) -> Any:
+    """The object lock configuration, None where the bucket has no object lock."""
+    if not bucket.has_object_lock:
+        return None
+    return read_setting(tx, bucket.name, Kind.OBJECT_LOCK) or {"ObjectLockEnabled": "Enabled"}
+
+
+def _check_retention(retention: Mapping[str, Any]) -> None:
+    days, years = retention.get("Days"), retention.get("Years")
+    if retention.get("Mode") is None or (days is None) == (years is None):
+        raise malformed_xml()
+    period, most = (int(days or 0), 36_500) if years is None else (int(years), 100)
+    if period <= 0:
+        raise ServiceError("InvalidArgument", "Default retention period must be a positive integer value.")
+    if period > most:
+        raise ServiceError("InvalidArgument", "Default retention period is too large.")
+
+
+def _check_log_target(target: Bucket | None, bucket: Bucket, enabled: Mapping[str, Any]) -> None:
+    if target is None or target.account != bucket.account:
+        sentence = "The target bucket for logging does not exist"
+        fields = {"TargetBucket": enabled["TargetBucket"]}
+        raise ServiceError("InvalidTargetBucketForLogging", sentence, fields=fields)
+    if target.region != bucket.region:
+        sentence = "Cross S3 location logging not allowed. "
+        fields = {"TargetBucketLocation": target.region}
+        raise ServiceError("CrossLocationLoggingProhibitted", sentence, status=403, fields=fields)

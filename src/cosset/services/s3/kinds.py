@@ -1,0 +1,24 @@
+"""The configurations of a bucket, by the name under which each is kept."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    ACCELERATE = "accelerate"
+    ACL = "acl"
+    ANALYTICS = "analytics"
+    CORS = "cors"
+    ENCRYPTION = "encryption"
+    INTELLIGENT_TIERING = "intelligent-tiering"
+    INVENTORY = "inventory"
+    LIFECYCLE = "lifecycle"
+    LOGGING = "logging"
+    METRICS = "metrics"
+    OBJECT_LOCK = "object-lock"
+    OWNERSHIP = "ownership"
+    POLICY = "policy"
+    PUBLIC_ACCESS_BLOCK = "public-access-block"
+    REPLICATION = "replication"
+    REQUEST_PAYMENT = "request-payment"
+    TAGS = "tags"
+    WEBSITE = "website"
