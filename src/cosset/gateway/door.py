@@ -287,9 +287,10 @@ class Door:
             user_agent=request.headers.get("user-agent"),
             cancelled=call.gone,
         )
+        ctx.call = self._context_of(request, ctx)
         if call.principal is not _ANONYMOUS:
             requirements = operation.requirements(ctx, params)
-            await self._authorizer.authorize(call.principal, requirements, self._context_of(request, ctx))
+            await self._authorizer.authorize(call.principal, requirements, ctx.call)
         result = await operation.handler(ctx, params)
         return route.protocol.serialize(route.wire, operation.name, result or {}, call.request_id)
 

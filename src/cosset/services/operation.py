@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal
 
@@ -22,7 +23,8 @@ class Context:
     """What a handler may know of the call besides its parameters.
 
     `cancelled` is set when the client has gone: a long poll ends on it. `host` and `scheme` are as the client
-    addressed the door, for URLs in answers. `deadline_ms` is epoch milliseconds, None without one.
+    addressed the door, for URLs in answers. `deadline_ms` is epoch milliseconds, None without one. `call` is what the
+    conditions of policies may ask of it, for handlers that ask the authorizer themselves.
     """
 
     service: str
@@ -36,7 +38,13 @@ class Context:
     trace_id: str | None = None
     deadline_ms: int | None = None
     user_agent: str | None = None
+    call: CallContext | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def source_ip(self) -> str:
+        """Empty where it is not known."""
+        return (self.call.source_ip if self.call is not None else None) or ""
 
 
 Handler = Callable[[Context, Params], Awaitable[Result | None]]

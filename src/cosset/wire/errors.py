@@ -9,15 +9,24 @@ class ServiceError(Exception):
 
     `fields` are further members of the modelled error shape (`Type`, `Reason`, `retryAfterSeconds` ...).
     Where the code is a modelled exception of the service, status and shape come from the model; `status` serves
-    the rest.
+    the rest. `headers` go beside the error, in protocols whose errors have any (S3's delete markers).
     """
 
-    def __init__(self, code: str, message: str, *, status: int = 400, fields: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 400,
+        fields: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
         self.fields = dict(fields or {})
+        self.headers = dict(headers or {})
 
 
 MAX_SHOWN = 100

@@ -1,18 +1,29 @@
-"""Checksums of objects: those that S3 knows, counted as the bytes go by.
+"""Checksums of objects: those that S3 knows, counted as the bytes go by, and put together from those of parts.
 
-CRC32C and CRC64NVME come from AWS's own runtime library (`awscrt`); without it they are refused by name.
+CRC32C and CRC64NVME come from AWS's own runtime library (`awscrt`); without it they are refused by name, and what
+nobody asked a checksum for has CRC32.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 """
 
 import base64
+import binascii
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cosset.wire.errors import OperationNotImplementedError
+from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
-ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+"""The algorithms, with the bytes of each."""
+ALGORITHMS = tuple(SIZES)
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
+_KNOWN_ELSEWHERE = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
+_UNSUPPORTED = (
+    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+    f"[{', '.join(ALGORITHMS)}]"
+)
 
 
 class Checksum(Protocol):
@@ -37,51 +48,117 @@ class _Crc:
 
 
 class Digests:
-    """MD5, and the one further checksum that was asked for."""
+    """MD5 (unless nobody will see it) and further checksums, all counted in one go."""
 
-    def __init__(self, algorithm: str | None = None) -> None:
-        self.algorithm = algorithm
+    def __init__(self, *algorithms: str, with_md5: bool = True) -> None:
         self.size = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._checksum = None if algorithm is None else begin(algorithm)
+        self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
+        self._checksums = {algorithm: begin(algorithm) for algorithm in algorithms}
 
     def update(self, data: bytes) -> None:
         self.size += len(data)
-        self._md5.update(data)
-        if self._checksum is not None:
-            self._checksum.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
+        for checksum in self._checksums.values():
+            checksum.update(data)
 
     @property
     def md5(self) -> str:
         """In hexadecimal: the ETag of what was not uploaded in parts."""
+        assert self._md5 is not None
         return self._md5.hexdigest()
 
-    @property
-    def checksum(self) -> str | None:
+    def value(self, algorithm: str) -> str:
         """In base64, as S3 writes it."""
-        return None if self._checksum is None else base64.b64encode(self._checksum.digest()).decode()
+        return encode(self._checksums[algorithm].digest())
 
 
 def begin(algorithm: str) -> Checksum:
     """Raises OperationNotImplementedError, for one that is not counted here."""
-    if algorithm == "CRC32":
-        return _Crc(zlib.crc32, 4)
     if algorithm in ("SHA1", "SHA256"):
         made: Any = hashlib.new(algorithm.lower(), usedforsecurity=False)
         return made  # type: ignore[no-any-return]
-    if algorithm in ("CRC32C", "CRC64NVME"):
-        try:
-            from awscrt import checksums
-        except ImportError:
-            raise OperationNotImplementedError("s3", f"{algorithm} without the extra `crt`") from None
-        return _Crc(checksums.crc32c, 4) if algorithm == "CRC32C" else _Crc(checksums.crc64nvme, 8)
-    raise OperationNotImplementedError("s3", f"the checksum {algorithm}")
+    if find_spec("awscrt") is not None:
+        from awscrt import checksums
+
+        return _Crc(getattr(checksums, algorithm.lower()), SIZES[algorithm])
+    if algorithm == "CRC32":
+        return _Crc(zlib.crc32, 4)
+    raise OperationNotImplementedError("s3", f"{algorithm} without the extra `crt`")
 
 
-def given_checksum(params: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The algorithm and the value that came with a request, None where there is none."""
-    for algorithm in ALGORITHMS:
-        value = params.get(f"Checksum{algorithm}")
-        if value is not None:
-            return algorithm, str(value)
-    return None
+def default_algorithm() -> str:
+    """What an object has that was uploaded without a word about checksums."""
+    return "CRC64NVME" if find_spec("awscrt") is not None else "CRC32"
+
+
+def read_algorithm(named: str | None) -> str | None:
+    """Raises: ServiceError InvalidRequest, OperationNotImplementedError."""
+    if named is None:
+        return None
+    algorithm = named.upper()
+    if algorithm in _KNOWN_ELSEWHERE:
+        raise OperationNotImplementedError("s3", f"the checksum {algorithm}")
+    if algorithm not in SIZES:
+        raise ServiceError("InvalidRequest", _UNSUPPORTED)
+    return algorithm
+
+
+def given_checksum(params: Mapping[str, Any], *, may_have_parts: bool = False) -> tuple[str, str] | None:
+    """The algorithm and the value that came with a request, None where there is none.
+
+    Raises: ServiceError InvalidRequest (recorded: test_s3_checksum_no_algorithm), OperationNotImplementedError.
+    """
+    given = [(name, str(params[f"Checksum{name}"])) for name in ALGORITHMS if params.get(f"Checksum{name}") is not None]
+    for name in _KNOWN_ELSEWHERE:
+        if params.get(f"Checksum{name}") is not None:
+            raise OperationNotImplementedError("s3", f"the checksum {name}")
+    if len(given) > 1:
+        sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise ServiceError("InvalidRequest", sentence)
+    if not given:
+        return None
+    algorithm, value = given[0]
+    plain = value.partition("-")[0] if may_have_parts else value
+    if len(_decode(plain)) != SIZES[algorithm]:
+        raise ServiceError("InvalidRequest", f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
+    return algorithm, value
+
+
+def compare(given: tuple[str, str] | None, counted: Digests) -> None:
+    """Raises: ServiceError BadDigest."""
+    if given is not None and given[1] != counted.value(given[0]):
+        raise wrong_checksum(given[0])
+
+
+def wrong_checksum(algorithm: str) -> ServiceError:
+    return ServiceError("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
+
+
+def composite(algorithm: str, values: Sequence[str]) -> str:
+    """The checksum of the checksums of parts, and how many they are."""
+    checksum = begin(algorithm)
+    checksum.update(b"".join(_decode(value) for value in values))
+    return f"{encode(checksum.digest())}-{len(values)}"
+
+
+def combine(algorithm: str, parts: Sequence[tuple[str, int]]) -> str:
+    """The checksum of the whole, from those of its parts and their sizes, without reading them again."""
+    from awscrt import checksums
+
+    step = getattr(checksums, f"combine_{algorithm.lower()}")
+    value = 0
+    for text, size in parts:
+        value = step(value, int.from_bytes(_decode(text), "big"), size)
+    return encode(value.to_bytes(SIZES[algorithm], "big"))
+
+
+def encode(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        return b""

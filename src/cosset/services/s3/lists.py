@@ -8,8 +8,9 @@ from typing import Any
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.errors import invalid_argument
-from cosset.services.s3.keys import shown_key
+from cosset.services.s3.keys import check_encoding, shown_key
 from cosset.services.s3.listing import Entry, Walk, list_latest
+from cosset.services.s3.owners import shown_owner
 from cosset.services.s3.requirements import on_list
 from cosset.store.database import Store, Transaction
 
@@ -66,7 +67,7 @@ def page_size(params: Mapping[str, Any]) -> int:
 
 
 def _shown(found: Sequence[Entry], more: bool, params: Mapping[str, Any], *, with_owner: bool) -> dict[str, Any]:
-    encoding = params.get("EncodingType")
+    encoding = check_encoding(params)
     result: dict[str, Any] = {
         "Name": params["Bucket"],
         "Prefix": shown_key(params.get("Prefix", "").encode(), encoding),
@@ -99,7 +100,7 @@ def _object(entry: Entry, encoding: str | None, *, with_owner: bool) -> dict[str
     if "checksum" in facts:
         shown |= {"ChecksumAlgorithm": [facts["checksum"]["algorithm"]], "ChecksumType": facts["checksum"]["type"]}
     if with_owner:
-        shown["Owner"] = {"ID": facts["owner"]}
+        shown["Owner"] = shown_owner(facts["owner"])
     return shown
 
 

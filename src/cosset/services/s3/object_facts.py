@@ -3,9 +3,28 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.utils import format_datetime
 from typing import Any
 
-from cosset.services.s3.versions import NULL_VERSION, ObjectVersion
+from cosset.services.s3.encryption import shown_encryption
+from cosset.services.s3.locks import shown_lock
+from cosset.services.s3.tags import tags_in_header
+from cosset.services.s3.versions import ObjectVersion
+from cosset.wire.errors import ServiceError
+
+STORAGE_CLASSES = frozenset(
+    {
+        *("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
+        *("GLACIER", "GLACIER_IR", "DEEP_ARCHIVE"),
+    }
+)
+ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""What must be restored before it can be read."""
+
+_MOST_METADATA = 2 * 1024
 
 _HEADERS = (
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),
@@ -21,10 +40,57 @@ def facts_of(params: Mapping[str, Any], owner: str) -> dict[str, Any]:
     headers.setdefault("ContentType", _DEFAULT_TYPE)
     facts: dict[str, Any] = {"headers": headers, "owner": owner}
     if params.get("Metadata"):
-        facts["metadata"] = {name.lower(): value for name, value in params["Metadata"].items()}
+        facts["metadata"] = _metadata(params["Metadata"])
     if params.get("StorageClass", "STANDARD") != "STANDARD":
-        facts["storage_class"] = params["StorageClass"]
+        facts["storage_class"] = _storage_class(params["StorageClass"])
+    if isinstance(params.get("Tagging"), str) and (tags := tags_in_header(params["Tagging"])):
+        facts["tags"] = tags
     return facts
+
+
+def _metadata(given: Mapping[str, str]) -> dict[str, str]:
+    """Raises: ServiceError MetadataTooLarge. What is encoded as RFC 2047 says is kept decoded, as S3 does."""
+    kept = {name.lower(): _decoded(value) for name, value in given.items()}
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in kept.items())
+    if size > _MOST_METADATA:
+        fields = {"Size": str(size), "MaxSizeAllowed": str(_MOST_METADATA)}
+        sentence = "Your metadata headers exceed the maximum allowed metadata size"
+        raise ServiceError("MetadataTooLarge", sentence, fields=fields)
+    return kept
+
+
+def _decoded(value: str) -> str:
+    if "=?" not in value:
+        return value
+    try:
+        text = str(make_header(decode_header(value)))
+        text.encode()
+    except (ValueError, LookupError, HeaderParseError):
+        return value
+    return text
+
+
+def _storage_class(name: str) -> str:
+    """Raises: ServiceError InvalidStorageClass."""
+    if name not in STORAGE_CLASSES:
+        raise ServiceError(
+            "InvalidStorageClass",
+            "The storage class you specified is not valid",
+            fields={"StorageClassRequested": name},
+        )
+    return name
+
+
+def check_readable(facts: Mapping[str, Any], now_ms: int) -> None:
+    """Raises: ServiceError InvalidObjectState, for what lies in an archive and was not restored."""
+    storage_class, restored = facts.get("storage_class"), facts.get("restore")
+    if storage_class in ARCHIVED and (restored is None or restored["until_ms"] <= now_ms):
+        raise ServiceError(
+            "InvalidObjectState",
+            "The operation is not valid for the object's storage class",
+            status=403,
+            fields={"StorageClass": storage_class},
+        )
 
 
 def shown(found: ObjectVersion, *, is_versioned: bool, with_checksum: bool) -> dict[str, Any]:
@@ -34,9 +100,10 @@ def shown(found: ObjectVersion, *, is_versioned: bool, with_checksum: bool) -> d
         "AcceptRanges": "bytes",
         "LastModified": found.modified_ms // 1000,
         "ETag": f'"{found.etag}"',
-        "ServerSideEncryption": facts.get("encryption", {}).get("ServerSideEncryption", "AES256"),
         "Metadata": facts.get("metadata", {}),
+        **shown_encryption(facts),
         **facts["headers"],
+        **shown_lock(facts),
     }
     if is_versioned:
         result["VersionId"] = found.version
@@ -44,9 +111,16 @@ def shown(found: ObjectVersion, *, is_versioned: bool, with_checksum: bool) -> d
         result["StorageClass"] = facts["storage_class"]
     if facts.get("tags"):
         result["TagCount"] = len(facts["tags"])
+    if "restore" in facts:
+        result["Restore"] = shown_restore(facts["restore"])
     if with_checksum:
         result |= shown_checksum(facts)
     return result
+
+
+def shown_restore(restore: Mapping[str, Any]) -> str:
+    expiry = format_datetime(datetime.fromtimestamp(restore["until_ms"] / 1000, UTC), usegmt=True)
+    return f'ongoing-request="false", expiry-date="{expiry}"'
 
 
 def shown_checksum(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -60,10 +134,6 @@ def overridden(result: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str
     """With the headers that the caller of GetObject wants instead (`response-content-type` ...)."""
     wanted = {name: params[f"Response{name}"] for name in _OVERRIDES if params.get(f"Response{name}") is not None}
     return {**result, **wanted}
-
-
-def shows_version(found: ObjectVersion, asked: str | None) -> bool:
-    return found.version != NULL_VERSION or asked is not None
 
 
 def is_md5(text: str) -> bool:

@@ -1,24 +1,29 @@
 """The bytes of objects: files that are whole, or that no row names.
 
 A file is written under a name that nobody else has, synced, and only then named by a row: what was written and never
-named is removed by `sweep`. Small bodies are no files; they are kept in the row (`Stored.inline`). One megabyte of a
-body is in memory at a time.
+named is removed by `sweep`. A file has one owner, a version or a part; a copy has links of its own to the same bytes.
+Small bodies are no files; they are kept in the row (`Stored.inline`). Two megabytes of a body are in memory at a time:
+one is written and counted in a thread while the next one comes.
 """
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 from cosset.services.s3.checksums import Digests
+from cosset.services.s3.customer_keys import BodyCipher
+from cosset.services.s3.readings import Reading, Segment
 from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError
 
 INLINE_BYTES = 4096
 _CHUNK = 1 << 20
 _OUT_OF_SPACE = (28, 122)  # ENOSPC, EDQUOT
+_NO_LINK = (1, 18, 31, 95)  # EPERM, EXDEV, EMLINK, EOPNOTSUPP: a copy of the bytes then
 
 FilePart = tuple[str, int]
 """A file's name and its size."""
@@ -35,6 +40,10 @@ class Stored:
     def size(self) -> int:
         return len(self.inline) if self.inline is not None else sum(size for _, size in self.files)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -49,61 +58,117 @@ class ObjectFiles:
 
     def __init__(self, folder: Path, *, min_free_mb: int = 0) -> None:
         self._folder = folder
-        for number in range(256):
-            (folder / f"{number:02x}").mkdir(parents=True, exist_ok=True, mode=0o700)
-        sync_folder(folder)
+        if not (folder / "ff").is_dir():
+            for number in range(256):
+                (folder / f"{number:02x}").mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_folder(folder)
         self._watch = DiskWatch(folder, min_free_mb)
 
-    async def write(self, body: AsyncIterator[bytes] | bytes, digests: Digests) -> Stored:
+    async def write(
+        self,
+        body: AsyncIterator[bytes] | bytes,
+        digests: Digests,
+        *,
+        key: bytes | None = None,
+        may_inline: bool = True,
+    ) -> Stored:
         """Returns when the body outlasts a power loss, or is small and still has to be put into a row.
 
-        Raises DiskFullError. What raises, or is cancelled, leaves nothing behind.
+        `key` seals the file (customer_keys.py). Raises DiskFullError. What raises, or is cancelled, leaves nothing
+        behind.
         """
         draft: _Draft | None = None
+        writing: asyncio.Future[None] | None = None
+        loop = asyncio.get_running_loop()
         try:
             async for chunk in _gathered(body):
-                if draft is None and chunk.is_last and len(chunk.data) <= INLINE_BYTES:
-                    digests.update(chunk.data)
-                    return Stored(inline=chunk.data)
-                draft = draft or _Draft(self._path(uuid4().hex), self._watch)
-                await asyncio.to_thread(draft.write, chunk.data, digests)
+                if draft is None:
+                    if may_inline and key is None and chunk.is_last and len(chunk.data) <= INLINE_BYTES:
+                        digests.update(chunk.data)
+                        return Stored(inline=chunk.data)
+                    draft = _Draft(self._path(uuid4().hex), self._watch, key)
+                if writing is not None:
+                    await writing
+                writing = loop.run_in_executor(None, draft.write, chunk.data, digests, chunk.is_last)
             assert draft is not None
-            await asyncio.to_thread(draft.keep)
+            assert writing is not None
+            await writing
             kept, draft = draft, None
             return Stored(files=((kept.path.name, kept.size),))
         finally:
             if draft is not None:
+                if writing is not None:
+                    await asyncio.wait([writing])  # its thread still has the descriptor
                 draft.discard()
 
-    async def read(self, stored: Stored, span: Span) -> AsyncIterator[bytes]:
-        """The bytes of the span. Raises FileNotFoundError, where the object was deleted in the meantime."""
-        if stored.inline is not None:
-            yield stored.inline[span.start : span.start + span.length]
-            return
-        start, left = span.start, span.length
-        for name, size in stored.files:
-            if start >= size:
-                start -= size
-                continue
-            file = await asyncio.to_thread(self._path(name).open, "rb", buffering=0)
+    async def link(self, stored: Stored) -> Stored:
+        """The same bytes under names of their own, which outlast a power loss.
+
+        Raises FileNotFoundError, DiskFullError.
+        """
+        if not stored.files:
+            return stored
+        made = [(uuid4().hex, size) for _, size in stored.files]
+        try:
+            await asyncio.to_thread(self._link_all, stored.names, [name for name, _ in made])
+        except BaseException:
+            await self.remove(name for name, _ in made)
+            raise
+        return Stored(files=tuple(made))
+
+    def _link_all(self, names: Sequence[str], links: Sequence[str]) -> None:
+        self._watch.check()
+        folders: set[Path] = set()
+        for name, link in zip(names, links, strict=True):
+            path = self._path(link)
             try:
-                at, wanted = start, min(left, size - start)
-                while wanted:
-                    data = await asyncio.to_thread(os.pread, file.fileno(), min(_CHUNK, wanted), at)
-                    if not data:
-                        raise FileNotFoundError(f"{name} is shorter than it was")
-                    at, wanted, left = at + len(data), wanted - len(data), left - len(data)
-                    yield data
-            finally:
-                file.close()
-            start = 0
+                os.link(self._path(name), path)
+            except OSError as error:
+                if error.errno in _OUT_OF_SPACE:
+                    raise DiskFullError(self._folder) from error
+                if error.errno not in _NO_LINK:
+                    raise
+                self._copy(self._path(name), path)
+            folders.add(path.parent)
+        for folder in folders:
+            sync_folder(folder)
+
+    def _copy(self, source: Path, path: Path) -> None:
+        with source.open("rb") as read, path.open("xb") as written:
+            self._watch.check(os.fstat(read.fileno()).st_size)
+            shutil.copyfileobj(read, written, _CHUNK)
+            written.flush()
+            os.fsync(written.fileno())
+
+    async def read(self, stored: Stored, span: Span, key: bytes | None = None) -> AsyncIterator[bytes]:
+        """The bytes of the span, whatever becomes of the object meanwhile, or a body that visibly breaks off.
+
+        Raises FileNotFoundError where the object was deleted before this.
+        """
+        if stored.inline is not None:
+            return _whole(stored.inline[span.start : span.start + span.length])
+        reading = Reading(self._segments(stored, span), key)
+        await reading.open()
+        return reading
+
+    def _segments(self, stored: Stored, span: Span) -> list[Segment]:
+        start, left = span.start, span.length
+        found: list[Segment] = []
+        for name, size in stored.files:
             if not left:
-                return
+                break
+            if start < size:
+                length = min(left, size - start)
+                found.append(Segment(self._path(name), start, length))
+                left -= length
+            start = max(start - size, 0)
+        return found
 
     async def remove(self, names: Iterable[str]) -> None:
         """Forgets files that no row names any more. One that is not there is no error."""
-        for name in names:
-            await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+        paths = [self._path(name) for name in names]
+        if paths:
+            await asyncio.to_thread(_unlink_all, paths)
 
     async def sweep(self, are_named: Callable[[Sequence[str]], Awaitable[Collection[str]]], older_than_s: float) -> int:
         """Removes files that were never named, or whose rows went before they did; how many.
@@ -123,6 +188,10 @@ class ObjectFiles:
         return self._folder / name[:2] / name
 
 
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
 @dataclass(frozen=True, slots=True)
 class _Gathered:
     data: bytes
@@ -134,53 +203,69 @@ async def _gathered(body: AsyncIterator[bytes] | bytes) -> AsyncIterator[_Gather
     if isinstance(body, bytes):
         yield _Gathered(body, True)
         return
-    held = bytearray()
+    held: list[bytes] = []
+    size = 0
     async for chunk in body:
-        if len(held) >= _CHUNK:
-            yield _Gathered(bytes(held), False)
-            held.clear()
-        held += chunk
-    yield _Gathered(bytes(held), True)
+        if size >= _CHUNK:
+            yield _Gathered(b"".join(held), False)
+            held, size = [], 0
+        held.append(chunk)
+        size += len(chunk)
+    yield _Gathered(b"".join(held), True)
 
 
 @dataclass(slots=True)
 class _Draft:
-    """A file being written. `write` and `keep` block: for threads, one at a time."""
+    """A file being written. `write` blocks: for threads, one at a time."""
 
     path: Path
     watch: DiskWatch
+    key: bytes | None
     size: int = 0
+    _cipher: BodyCipher | None = field(init=False)
     _descriptor: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self._cipher = None if self.key is None else BodyCipher(self.key, self.path.name)
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def write(self, data: bytes, digests: Digests) -> None:
+    def write(self, data: bytes, digests: Digests, is_last: bool) -> None:
+        """With the last piece the file and its name outlast a power loss."""
         self.watch.check(len(data))
-        view = memoryview(data)
+        view = memoryview(data if self._cipher is None else self._cipher.update(data))
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
+            digests.update(data)
+            self.size += len(data)
+            if is_last:
+                os.fsync(self._descriptor)
+                sync_folder(self.path.parent)
+                os.close(self._descriptor)
+                self._descriptor = -1
         except OSError as error:
             raise self._explained(error) from error
-        digests.update(data)
-        self.size += len(data)
-
-    def keep(self) -> None:
-        try:
-            os.fsync(self._descriptor)
-            sync_folder(self.path.parent)
-        except OSError as error:
-            raise self._explained(error) from error
-        os.close(self._descriptor)
 
     def discard(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
         self.path.unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> Exception:
         return DiskFullError(self.path.parent) if error.errno in _OUT_OF_SPACE else error
 
 
+def _unlink_all(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
 def _older(folder: Path, than_s: float) -> list[str]:
-    return [entry.name for entry in os.scandir(folder) if entry.stat().st_mtime < than_s]
+    found: list[str] = []
+    for entry in os.scandir(folder):
+        try:
+            if entry.stat().st_ctime < than_s:
+                found.append(entry.name)
+        except FileNotFoundError:
+            continue  # removed meanwhile
+    return found

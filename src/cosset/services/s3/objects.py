@@ -1,143 +1,153 @@
-"""Objects are put, read and asked about. Read next: versions.py (rows), object_files.py (bytes)."""
+"""Objects are put, read and asked about. Read next: object_writes.py, versions.py (rows), object_files.py (bytes)."""
 
 import base64
 from collections.abc import Mapping
 from typing import Any
 
-from cosset.clock import Clock
 from cosset.services.operation import Context, Params, Result, operation
-from cosset.services.s3.bucket_book import need_bucket
-from cosset.services.s3.checksums import FULL_OBJECT, Digests, given_checksum
-from cosset.services.s3.errors import no_such_key
+from cosset.services.s3.checksums import (
+    FULL_OBJECT,
+    Digests,
+    compare,
+    default_algorithm,
+    given_checksum,
+    read_algorithm,
+)
+from cosset.services.s3.customer_keys import opens
+from cosset.services.s3.errors import invalid_argument, no_such_key
+from cosset.services.s3.finding import Finder
 from cosset.services.s3.keys import check_key
 from cosset.services.s3.model import Bucket, Versioning
-from cosset.services.s3.object_facts import facts_of, is_md5, overridden, shown, shown_checksum
-from cosset.services.s3.object_files import ObjectFiles, Span
-from cosset.services.s3.preconditions import check_read, check_write, check_write_headers
-from cosset.services.s3.ranges import content_range, read_range
-from cosset.services.s3.requirements import on_object, on_version
-from cosset.services.s3.versions import ObjectVersion, Replaced, find_latest, find_version, put_version
-from cosset.store.database import Store, Transaction
+from cosset.services.s3.object_facts import check_readable, is_md5, overridden, shown
+from cosset.services.s3.object_files import Span
+from cosset.services.s3.object_requirements import on_put
+from cosset.services.s3.object_writes import NewObject, ObjectWrites, etag_of, shown_write
+from cosset.services.s3.preconditions import check_read, check_write_headers
+from cosset.services.s3.ranges import content_range, read_part, read_range
+from cosset.services.s3.requirements import on_version
+from cosset.services.s3.versions import ObjectVersion
 from cosset.wire.errors import ServiceError
 
-_LARGEST = 5 * 1024**3
+LARGEST = 5 * 1024**3
+"""What one upload, or one part of one, may carry."""
+
+_TRIES = 3
+"""Looks for an object that is being overwritten faster than its files can be opened."""
 
 
 class Objects:
-    def __init__(self, store: Store, files: ObjectFiles, clock: Clock) -> None:
-        self._store = store
-        self._files = files
-        self._clock = clock
+    def __init__(self, writes: ObjectWrites, finder: Finder) -> None:
+        self._writes = writes
+        self._files = writes.files
+        self._clock = writes.clock
+        self._finder = finder
 
-    @operation("PutObject", on_object("PutObject"))
+    @operation("PutObject", on_put)
     async def put_object(self, ctx: Context, params: Params) -> Result:
         """The bytes are on disk before the object is; what was there before is there until then."""
-        bucket, key = params["Bucket"], params["Key"]
-        check_key(key)
+        check_key(params["Key"])
         check_write_headers(params)
-        await self._store.read(lambda tx: need_bucket(tx, bucket))
+        check_length(params)
+        home = await self._writes.find_home(params["Bucket"])
+        facts, encryption = self._writes.facts(ctx, home, params)
         given = given_checksum(params)
-        digests = Digests(given[0] if given else params.get("ChecksumAlgorithm", "CRC64NVME"))
-        stored = await self._files.write(params.get("Body", b""), digests)
-        try:
-            _check_body(params, digests, given)
-            facts = facts_of(params, ctx.account)
-            facts["checksum"] = {"algorithm": digests.algorithm, "value": digests.checksum, "type": FULL_OBJECT}
-
-            def work(tx: Transaction) -> tuple[Bucket, Replaced]:
-                owner = need_bucket(tx, bucket)
-                check_write(find_latest(tx, bucket, key), key, params)
-                new = ObjectVersion(key, "", True, False, stored.size, digests.md5, self._clock.now_ms(), stored, facts)
-                return owner, put_version(tx, owner, new)
-
-            owner, replaced = await self._store.write(work)
-        except BaseException:
-            await self._files.remove(name for name, _ in stored.files)
-            raise
-        await self._files.remove(replaced.orphans)
-        assert replaced.version is not None
-        result: Result = {"ETag": f'"{digests.md5}"', "ServerSideEncryption": "AES256", **shown_checksum(facts)}
-        if owner.versioning is Versioning.ENABLED:
-            result["VersionId"] = replaced.version.version
-        return result
+        named = read_algorithm(params.get("ChecksumAlgorithm"))
+        algorithm = given[0] if given is not None else named or default_algorithm()
+        digests = Digests(algorithm)
+        stored = await self._files.write(params.get("Body", b""), digests, key=encryption.secret)
+        async with self._writes.kept(stored):
+            check_body(params, digests)
+            compare(given, digests)
+        facts["checksum"] = {"algorithm": algorithm, "value": digests.value(algorithm), "type": FULL_OBJECT}
+        new = NewObject(params["Key"], stored, etag_of(digests, encryption), facts)
+        return shown_write(*await self._writes.commit(ctx, new, params, "ObjectCreated:Put"))
 
     @operation("GetObject", on_version("GetObject"))
     async def get_object(self, ctx: Context, params: Params) -> Result:
-        bucket, found = await self._find(params)
-        span = read_range(params.get("Range"), found.size)
-        result = _described(bucket, found, params, span)
-        result["Body"] = self._files.read(found.stored, span or Span(0, found.size))
-        return overridden(_ranged(result, span, found.size), params)
+        for left in reversed(range(_TRIES)):
+            bucket, found = await self._find(ctx, params)
+            check_readable(found.facts, self._clock.now_ms())
+            span, parts_count = _span(params, found)
+            key = opens(found.facts.get("encryption", {}).get("customer"), params)
+            result = _described(bucket, found, params, span, parts_count)
+            try:
+                result["Body"] = await self._files.read(found.stored, span or Span(0, found.size), key)
+            except FileNotFoundError:
+                if not left:
+                    raise
+                continue  # overwritten or deleted since the row was read: what is there now?
+            return overridden(result, params)
+        raise no_such_key(params["Key"])
 
     @operation("HeadObject", on_version("GetObject"))
     async def head_object(self, ctx: Context, params: Params) -> Result:
-        bucket, found = await self._find(params)
-        span = read_range(params.get("Range"), found.size)
-        return overridden(_ranged(_described(bucket, found, params, span), span, found.size), params)
+        bucket, found = await self._find(ctx, params)
+        opens(found.facts.get("encryption", {}).get("customer"), params)
+        span, parts_count = _span(params, found)
+        return overridden(_described(bucket, found, params, span, parts_count), params)
 
-    async def _find(self, params: Mapping[str, Any]) -> tuple[Bucket, ObjectVersion]:
+    async def _find(self, ctx: Context, params: Mapping[str, Any]) -> tuple[Bucket, ObjectVersion]:
         """The version that is asked for, if its preconditions hold. Raises ServiceError."""
-        name, key, version = params["Bucket"], params["Key"], params.get("VersionId")
-        check_key(key)
-
-        def read(tx: Transaction) -> tuple[Bucket, ObjectVersion | None]:
-            bucket = need_bucket(tx, name)
-            latest = find_latest(tx, name, key) if version is None else find_version(tx, name, key, version)
-            return bucket, latest
-
-        bucket, found = await self._store.read(read)
-        found = _need_object(found, key, version)
+        if params.get("Range") is not None and params.get("PartNumber") is not None:
+            sentence = "Cannot specify both Range header and partNumber query parameter"
+            raise ServiceError("InvalidRequest", sentence)
+        bucket, found = await self._finder.find(ctx, params, "GET")
         check_read(found, params, self._clock.now_ms())
         return bucket, found
 
 
-def _described(bucket: Bucket, found: ObjectVersion, params: Mapping[str, Any], span: Span | None) -> dict[str, Any]:
+def check_length(params: Mapping[str, Any]) -> None:
+    """Before the body is read. Raises: ServiceError EntityTooLarge."""
+    length = params.get("ContentLength")
+    if length is not None and length > LARGEST:
+        raise _too_large(length)
+
+
+def check_body(params: Mapping[str, Any], digests: Digests) -> None:
+    """What the caller said of the body. Raises ServiceError BadDigest, InvalidDigest, EntityTooLarge."""
+    if digests.size > LARGEST:
+        raise _too_large(digests.size)
+    md5 = params.get("ContentMD5")
+    if md5 is None:
+        return
+    if not is_md5(md5):
+        sentence = "The Content-MD5 you specified was invalid."
+        raise ServiceError("InvalidDigest", sentence, fields={"Content-MD5": md5})
+    counted = base64.b64encode(bytes.fromhex(digests.md5)).decode()
+    if counted != md5:
+        fields = {"ExpectedDigest": md5, "CalculatedDigest": counted}
+        sentence = "The Content-MD5 you specified did not match what we received."
+        raise ServiceError("BadDigest", sentence, fields=fields)
+
+
+def _too_large(size: int) -> ServiceError:
+    fields = {"ProposedSize": str(size), "MaxSizeAllowed": str(LARGEST)}
+    return ServiceError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", fields=fields)
+
+
+def _span(params: Mapping[str, Any], found: ObjectVersion) -> tuple[Span | None, int | None]:
+    """The bytes that are asked for (None: all), and how many parts there are, where a part is."""
+    number = params.get("PartNumber")
+    if number is None:
+        return read_range(params.get("Range"), found.size), None
+    if number < 1:
+        sentence = "Part number must be an integer between 1 and 10000, inclusive"
+        raise invalid_argument(sentence, "partNumber", str(number))
+    return read_part(number, found)
+
+
+def _described(
+    bucket: Bucket, found: ObjectVersion, params: Mapping[str, Any], span: Span | None, parts_count: int | None
+) -> dict[str, Any]:
     """The checksum is the whole object's: a range goes without it."""
     asked = str(params.get("ChecksumMode", "")).upper() == "ENABLED"
-    return shown(
+    result = shown(
         found,
         is_versioned=bucket.versioning is not Versioning.NEVER,
         with_checksum=asked and (span is None or span.length == found.size),
     )
-
-
-def _need_object(found: ObjectVersion | None, key: str, version: str | None) -> ObjectVersion:
-    """Raises ServiceError NoSuchKey, NoSuchVersion, MethodNotAllowed: for what is no object that can be read."""
-    if found is None:
-        if version is None:
-            raise no_such_key(key)
-        sentence = "The specified version does not exist."
-        raise ServiceError("NoSuchVersion", sentence, status=404, fields={"Key": key, "VersionId": version})
-    if not found.is_marker:
-        return found
-    if version is None:
-        raise no_such_key(key)
-    sentence = "The specified method is not allowed against this resource."
-    fields = {"Method": "GET", "ResourceType": "DeleteMarker"}
-    raise ServiceError("MethodNotAllowed", sentence, status=405, fields=fields)
-
-
-def _ranged(result: dict[str, Any], span: Span | None, size: int) -> dict[str, Any]:
+    if parts_count is not None:
+        result["PartsCount"] = parts_count
     if span is None:
-        return {**result, "ContentLength": size}
-    return {**result, "ContentLength": span.length, "ContentRange": content_range(span, size)}
-
-
-def _check_body(params: Mapping[str, Any], digests: Digests, given: tuple[str, str] | None) -> None:
-    """What the caller said of the body. Raises ServiceError BadDigest, InvalidDigest, EntityTooLarge."""
-    if digests.size > _LARGEST:
-        fields = {"ProposedSize": str(digests.size), "MaxSizeAllowed": str(_LARGEST)}
-        raise ServiceError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", fields=fields)
-    md5 = params.get("ContentMD5")
-    if md5 is not None:
-        if not is_md5(md5):
-            sentence = "The Content-MD5 you specified was invalid."
-            raise ServiceError("InvalidDigest", sentence, fields={"Content-MD5": md5})
-        counted = base64.b64encode(bytes.fromhex(digests.md5)).decode()
-        if counted != md5:
-            fields = {"ExpectedDigest": md5, "CalculatedDigest": counted}
-            sentence = "The Content-MD5 you specified did not match what we received."
-            raise ServiceError("BadDigest", sentence, fields=fields)
-    if given is not None and given[1] != digests.checksum:
-        sentence = f"The {given[0]} you specified did not match the calculated checksum."
-        raise ServiceError("BadDigest", sentence)
+        return {**result, "ContentLength": found.size}
+    return {**result, "ContentLength": span.length, "ContentRange": content_range(span, found.size)}

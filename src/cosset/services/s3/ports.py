@@ -1,9 +1,12 @@
 """What S3 asks of other rooms, and what its own parts ask of each other; `assembly/buckets.py` wires them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal
+from cosset.services.operation import Context
 from cosset.services.s3.model import Bucket
 from cosset.store.transaction import Transaction
 
@@ -34,3 +37,9 @@ class ObjectEvents(Protocol):
     """Who hears of objects: notifications. Called inside the transaction that makes it so."""
 
     def happened(self, tx: Transaction, event: ObjectEvent) -> None: ...
+
+
+class Rights(Protocol):
+    """What the caller may do besides the call itself: answers that depend on it ask."""
+
+    async def may(self, ctx: Context, needed: Sequence[Requirement]) -> bool: ...

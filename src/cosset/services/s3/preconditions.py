@@ -11,6 +11,8 @@ from cosset.services.s3.errors import no_such_key
 from cosset.services.s3.versions import ObjectVersion
 from cosset.wire.errors import ServiceError
 
+_EXPRESS_ONLY = {"IfMatchLastModifiedTime": "x-amz-if-match-last-modified-time", "IfMatchSize": "x-amz-if-match-size"}
+
 
 def check_read(found: ObjectVersion, params: Mapping[str, Any], now_ms: int, prefix: str = "") -> None:
     """`prefix` is `CopySource` for the source of a copy. Raises ServiceError PreconditionFailed (412), or 304."""
@@ -43,6 +45,22 @@ def check_write(there: ObjectVersion | None, key: str, params: Mapping[str, Any]
         raise failed("If-None-Match")
 
 
+def check_delete(there: ObjectVersion | None, key: str, params: Mapping[str, Any]) -> None:
+    """Before `there` is deleted. Raises ServiceError PreconditionFailed, NoSuchKey, NotImplemented."""
+    for name, header in _EXPRESS_ONLY.items():
+        if params.get(name) is not None:
+            raise _not_implemented(header)
+    match = params.get("IfMatch")
+    if match is None:
+        return
+    if there is None or there.is_marker:
+        if match == "*":
+            raise failed("If-Match")
+        raise no_such_key(key)
+    if not _matches(there.etag, match):
+        raise failed("If-Match")
+
+
 def check_write_headers(params: Mapping[str, Any]) -> None:
     """What S3 takes of these headers at all: an ETag for the one, `*` for the other, never both."""
     match, none_match = params.get("IfMatch"), params.get("IfNoneMatch")
@@ -73,10 +91,10 @@ def _time(given: Any) -> float | None:
     return given.timestamp() if isinstance(given, datetime) else given
 
 
-def _not_implemented(header: str, more: str) -> ServiceError:
+def _not_implemented(header: str, more: str = "") -> ServiceError:
     return ServiceError(
         "NotImplemented",
         "A header you provided implies functionality that is not implemented",
         status=501,
-        fields={"Header": header, "additionalMessage": more},
+        fields={"Header": header, "additionalMessage": more} if more else {"Header": header},
     )

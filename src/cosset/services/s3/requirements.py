@@ -53,3 +53,8 @@ def on_list(action: str) -> Requirements:
         return [Requirement(f"s3:{action}", f"arn:aws:s3:::{params['Bucket']}", context)]
 
     return requirements
+
+
+def listing_of(bucket: str) -> Requirement:
+    """The right to know what is in a bucket, and so what is not."""
+    return Requirement("s3:ListBucket", f"arn:aws:s3:::{bucket}")

@@ -2,14 +2,44 @@
 
 from cosset.clock import Clock
 from cosset.services.operation import Service
-from cosset.services.s3.buckets import Buckets
+from cosset.services.s3.attributes import Attributes
+from cosset.services.s3.bucket_parts import bucket_parts, owners_checked
+from cosset.services.s3.completions import Completions
+from cosset.services.s3.copies import Copies
 from cosset.services.s3.deletes import Deletes
+from cosset.services.s3.finding import Finder
 from cosset.services.s3.lists import Lists
+from cosset.services.s3.multipart import Multipart
+from cosset.services.s3.object_acls import ObjectAcls
 from cosset.services.s3.object_files import ObjectFiles
+from cosset.services.s3.object_locks import ObjectLocks
+from cosset.services.s3.object_tags import ObjectTags
+from cosset.services.s3.object_writes import ObjectWrites
 from cosset.services.s3.objects import Objects
+from cosset.services.s3.ports import ObjectEvents, Rights
+from cosset.services.s3.restores import Restores
+from cosset.services.s3.upload_lists import UploadLists
+from cosset.services.s3.version_lists import VersionLists
 from cosset.store.database import Store
 
 
-def s3_service(store: Store, files: ObjectFiles, clock: Clock) -> Service:
-    parts = [Buckets(store, clock), Objects(store, files, clock), Deletes(store, files, clock), Lists(store)]
-    return Service.of("s3", parts)
+def s3_service(store: Store, files: ObjectFiles, clock: Clock, rights: Rights, events: ObjectEvents) -> Service:
+    writes, finder = ObjectWrites(store, files, clock, events), Finder(store, rights)
+    multipart = Multipart(writes)
+    parts = [
+        *bucket_parts(store, clock),
+        Objects(writes, finder),
+        Copies(writes, finder, multipart),
+        multipart,
+        Completions(writes),
+        Deletes(writes, rights),
+        ObjectTags(writes, finder),
+        ObjectAcls(writes, finder),
+        ObjectLocks(writes, finder),
+        Restores(writes),
+        Attributes(finder),
+        Lists(store),
+        VersionLists(store),
+        UploadLists(store),
+    ]
+    return owners_checked(Service.of("s3", parts), store)

@@ -48,8 +48,10 @@ s3_versions = Table(
     # The files that hold its bytes, in order: [[name, size], ...]; of a small object, the bytes.
     Column("files", JSON, nullable=False),
     Column("inline", LargeBinary),
-    # Headers, metadata, tags, lock, checksums, parts, owner: what a listing need not read.
+    # Headers, metadata, tags, lock, checksum, owner.
     Column("facts", JSON, nullable=False),
+    # Of what was uploaded in parts: [[number, size, checksum], ...]. May be long; lists do not read it.
+    Column("parts", JSON),
     Index("s3_versions_version", "bucket", "key", "version", unique=True),
     Index("s3_versions_newest_first", "bucket", "key", "seq"),
     sqlite_autoincrement=True,
@@ -61,6 +63,13 @@ Index(
     unique=True,
     sqlite_where=s3_versions.c.is_latest,
     postgresql_where=s3_versions.c.is_latest,
+)
+
+# Every file that a version or a part names, so that the sweep can tell an orphan by its name.
+s3_files = Table(
+    "s3_files",
+    metadata,
+    Column("name", String(32), primary_key=True),
 )
 
 s3_uploads = Table(

@@ -4,13 +4,17 @@ In a bucket that was never versioned there is one version of a key, `null`. Wher
 one; where it is suspended a put replaces the `null` one and leaves the others.
 """
 
+import base64
+import binascii
+import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, insert, select, update
 
+from cosset.services.s3.file_book import forget_files, name_files
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_files import Stored
 from cosset.services.s3.tables import s3_versions
@@ -20,8 +24,17 @@ NULL_VERSION = "null"
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an object that was uploaded in parts; its checksum in base64, where it is shown."""
+
+    number: int
+    size: int
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One version of an object, or a delete marker. `etag` is without quotes; `facts` is what listings do not read."""
+    """One version of an object, or a delete marker. `etag` is without quotes; `parts` of what was uploaded in parts."""
 
     key: str
     version: str
@@ -33,6 +46,7 @@ class ObjectVersion:
     stored: Stored = field(repr=False)
     facts: Mapping[str, Any] = field(default_factory=dict)
     seq: int = 0
+    parts: tuple[Part, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +60,20 @@ class Replaced:
 def find_latest(tx: Transaction, bucket: str, key: str) -> ObjectVersion | None:
     """The newest version, which may be a delete marker."""
     row = tx.execute(select(s3_versions).where(_of_key(bucket, key), s3_versions.c.is_latest)).one_or_none()
-    return None if row is None else _version(row)
+    return None if row is None else version_of_row(row)
 
 
 def find_version(tx: Transaction, bucket: str, key: str, version: str) -> ObjectVersion | None:
     row = tx.execute(select(s3_versions).where(_of_key(bucket, key), s3_versions.c.version == version)).one_or_none()
-    return None if row is None else _version(row)
+    return None if row is None else version_of_row(row)
 
 
-def put_version(tx: Transaction, bucket: Bucket, new: ObjectVersion) -> Replaced:
-    """Makes `new` the latest, under the version id that the bucket's versioning gives it."""
-    version = new_version_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
+def put_version(tx: Transaction, bucket: Bucket, new: ObjectVersion, *, named: Sequence[str] = ()) -> Replaced:
+    """Makes `new` the latest, under the version id that the bucket's versioning gives it.
+
+    `named` are those of its files that the book of files has already: parts that become an object.
+    """
+    version = new_version_id(new.modified_ms) if bucket.versioning is Versioning.ENABLED else NULL_VERSION
     orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
     columns = s3_versions.c
     latest = and_(_of_key(bucket.name, new.key), columns.is_latest)
@@ -73,28 +90,32 @@ def put_version(tx: Transaction, bucket: Bucket, new: ObjectVersion) -> Replaced
         "files": [list(each) for each in new.stored.files],
         "inline": new.stored.inline,
         "facts": dict(new.facts),
+        "parts": None if new.parts is None else [[each.number, each.size, each.checksum] for each in new.parts],
     }
+    known = frozenset(named)
+    name_files(tx, [name for name, _ in new.stored.files if name not in known])
     row = tx.execute(insert(s3_versions).values(**values).returning(s3_versions)).one()
-    return Replaced(_version(row), orphans)
+    return Replaced(version_of_row(row), orphans)
 
 
-def delete_latest(tx: Transaction, bucket: Bucket, key: str, now_ms: int) -> Replaced:
+def delete_latest(tx: Transaction, bucket: Bucket, key: str, owner: str, now_ms: int) -> Replaced:
     """A delete that names no version: a delete marker where there are versions, else the object goes."""
     if bucket.versioning is Versioning.NEVER:
         return Replaced(None, _remove_null(tx, bucket.name, key))
-    marker = ObjectVersion(key, "", True, True, 0, "", now_ms, Stored())
+    marker = ObjectVersion(key, "", True, True, 0, "", now_ms, Stored(), {"owner": owner})
     return put_version(tx, bucket, marker)
 
 
 def delete_version(tx: Transaction, bucket: Bucket, found: ObjectVersion) -> Replaced:
     """That version, for good; the newest of those left is the latest then."""
     tx.execute(delete(s3_versions).where(s3_versions.c.seq == found.seq))
+    orphans = forget_files(tx, found.stored)
     if found.is_latest:
         newest = select(s3_versions.c.seq).where(_of_key(bucket.name, found.key))
         seq = tx.execute(newest.order_by(s3_versions.c.seq.desc()).limit(1)).scalar()
         if seq is not None:
             tx.execute(update(s3_versions).where(s3_versions.c.seq == seq).values(is_latest=True))
-    return Replaced(None, tuple(name for name, _ in found.stored.files))
+    return Replaced(None, orphans)
 
 
 def change_facts(tx: Transaction, found: ObjectVersion, **facts: Any) -> None:
@@ -103,9 +124,35 @@ def change_facts(tx: Transaction, found: ObjectVersion, **facts: Any) -> None:
     tx.execute(update(s3_versions).where(s3_versions.c.seq == found.seq).values(facts=merged))
 
 
-def new_version_id() -> str:
-    """Thirty-two characters, as AWS's. Order is in `seq`, not in these."""
-    return secrets.token_urlsafe(24).replace("-", "x").replace("_", "y")
+def new_version_id(now_ms: int) -> str:
+    """Thirty-two characters, as AWS's; as there it shows, to us, whether and when one was given. Order is in `seq`."""
+    drawn = secrets.token_bytes(12)
+    hidden = bytes(one ^ other for one, other in zip(now_ms.to_bytes(6, "big"), _digest(drawn), strict=False))
+    return _letters(drawn + hidden) + _letters(_digest(drawn + hidden))
+
+
+def given_at_ms(version: str) -> int | None:
+    """When a version was given this id, though it may be gone; None for what never was one."""
+    try:
+        raw = base64.urlsafe_b64decode(version[:24].replace(".", "-"))
+    except (ValueError, binascii.Error):
+        return None
+    if len(version) != 32 or len(raw) != 18 or version[24:] != _letters(_digest(raw)):
+        return None
+    shown = bytes(one ^ other for one, other in zip(raw[12:], _digest(raw[:12]), strict=False))
+    return int.from_bytes(shown, "big")
+
+
+def was_given(version: str) -> bool:
+    return version == NULL_VERSION or given_at_ms(version) is not None
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(b"version " + data).digest()[:6]
+
+
+def _letters(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().replace("-", ".")
 
 
 def _remove_null(tx: Transaction, bucket: str, key: str) -> tuple[str, ...]:
@@ -113,14 +160,14 @@ def _remove_null(tx: Transaction, bucket: str, key: str) -> tuple[str, ...]:
     if there is None:
         return ()
     tx.execute(delete(s3_versions).where(s3_versions.c.seq == there.seq))
-    return tuple(name for name, _ in there.stored.files)
+    return forget_files(tx, there.stored)
 
 
 def _of_key(bucket: str, key: str) -> Any:
     return and_(s3_versions.c.bucket == bucket, s3_versions.c.key == key.encode())
 
 
-def _version(row: Row[Any]) -> ObjectVersion:
+def version_of_row(row: Row[Any]) -> ObjectVersion:
     inline = None if row.inline is None else bytes(row.inline)
     stored = Stored(tuple((name, size) for name, size in row.files), inline)
     return ObjectVersion(
@@ -134,4 +181,5 @@ def _version(row: Row[Any]) -> ObjectVersion:
         stored,
         dict(row.facts),
         row.seq,
+        None if row.parts is None else tuple(Part(*each) for each in row.parts),
     )

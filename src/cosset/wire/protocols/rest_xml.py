@@ -60,7 +60,9 @@ class RestXml(RestProtocol):
     ) -> Response:
         shape: Any = service.error_shape(error.code)
         status = error_status(service, error, shape)
-        headers = [(self.request_id_header, request_id), ("Content-Type", self.content_type)]
+        headers = [(self.request_id_header, request_id), ("Content-Type", self.content_type), *error.headers.items()]
+        if status in (204, 304):
+            return Response(status, [header for header in headers if header[0] != "Content-Type"])
         bare = service.overlay.bare_errors
         fault = "" if bare else f"<Type>{'Sender' if is_senders_fault(status) else 'Receiver'}</Type>"
         code = (shape.error_code or shape.name) if shape is not None else error.code

@@ -1,0 +1,127 @@
+"""What IAM must allow for the operations on objects that need more than one action, or one that depends on the call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cosset.identity.evaluation.context import ContextValue
+from cosset.identity.ports import Requirement
+from cosset.services.operation import Context, Params, Requirements
+from cosset.services.s3.copy_sources import read_source
+from cosset.services.s3.tags import read_pairs
+
+_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP", "GrantWrite")
+_IN_CONDITIONS = {
+    "s3:x-amz-acl": "ACL",
+    "s3:x-amz-copy-source": "CopySource",
+    "s3:x-amz-metadata-directive": "MetadataDirective",
+    "s3:x-amz-server-side-encryption": "ServerSideEncryption",
+    "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
+    "s3:x-amz-server-side-encryption-customer-algorithm": "SSECustomerAlgorithm",
+    "s3:x-amz-storage-class": "StorageClass",
+    "s3:x-amz-website-redirect-location": "WebsiteRedirectLocation",
+    "s3:object-lock-mode": "ObjectLockMode",
+    "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",
+    "s3:x-amz-grant-full-control": "GrantFullControl",
+    "s3:x-amz-grant-read": "GrantRead",
+    "s3:x-amz-grant-read-acp": "GrantReadACP",
+    "s3:x-amz-grant-write": "GrantWrite",
+    "s3:x-amz-grant-write-acp": "GrantWriteACP",
+    "s3:if-match": "IfMatch",
+    "s3:if-none-match": "IfNoneMatch",
+}
+
+
+def object_arn(bucket: str, key: str) -> str:
+    return f"arn:aws:s3:::{bucket}/{key}"
+
+
+def conditions(params: Mapping[str, Any]) -> dict[str, ContextValue]:
+    """The condition keys that a call's headers fill."""
+    found: dict[str, ContextValue] = {
+        key: str(params[name]) for key, name in _IN_CONDITIONS.items() if params.get(name) is not None
+    }
+    if params.get("Tagging") and isinstance(params["Tagging"], str):
+        tags = read_pairs(params["Tagging"])
+        found |= {f"s3:RequestObjectTag/{name}": value for name, value in tags}
+        found["s3:RequestObjectTagKeys"] = [name for name, _ in tags]
+    return found
+
+
+def on_put(ctx: Context, params: Params) -> Sequence[Requirement]:
+    """PutObject and what else makes an object: what its headers set beside the bytes has actions of its own."""
+    arn, context = object_arn(params["Bucket"], params["Key"]), conditions(params)
+    actions = ["s3:PutObject"]
+    if params.get("Tagging"):
+        actions.append("s3:PutObjectTagging")
+    if params.get("ACL") is not None or any(params.get(name) is not None for name in _GRANTS):
+        actions.append("s3:PutObjectAcl")
+    if params.get("ObjectLockMode") is not None or params.get("ObjectLockRetainUntilDate") is not None:
+        actions.append("s3:PutObjectRetention")
+    if params.get("ObjectLockLegalHoldStatus") is not None:
+        actions.append("s3:PutObjectLegalHold")
+    return [Requirement(action, arn, context) for action in actions]
+
+
+def on_copy(ctx: Context, params: Params) -> Sequence[Requirement]:
+    """The source is read with the caller's own right, tags too, where they are copied."""
+    needed = list(on_put(ctx, params))
+    if params.get("TaggingDirective", "COPY") == "COPY" and params.get("Tagging"):
+        needed = [each for each in needed if each.action != "s3:PutObjectTagging"]
+    return [*_on_source(params), *needed]
+
+
+def on_part_copy(ctx: Context, params: Params) -> Sequence[Requirement]:
+    arn = object_arn(params["Bucket"], params["Key"])
+    return [*_on_source(params), Requirement("s3:PutObject", arn, conditions(params))]
+
+
+def on_delete(ctx: Context, params: Params) -> Sequence[Requirement]:
+    arn, version = object_arn(params["Bucket"], params["Key"]), params.get("VersionId")
+    found = [deletion(arn, version)]
+    if params.get("BypassGovernanceRetention"):
+        found.append(Requirement("s3:BypassGovernanceRetention", arn))
+    return found
+
+
+def deletion(arn: str, version: str | None) -> Requirement:
+    if version is None:
+        return Requirement("s3:DeleteObject", arn)
+    return Requirement("s3:DeleteObjectVersion", arn, {"s3:VersionId": version})
+
+
+def on_retention(ctx: Context, params: Params) -> Sequence[Requirement]:
+    arn = object_arn(params["Bucket"], params["Key"])
+    needed = [Requirement("s3:PutObjectRetention", arn)]
+    if params.get("BypassGovernanceRetention"):
+        needed.append(Requirement("s3:BypassGovernanceRetention", arn))
+    return needed
+
+
+def on_attributes(ctx: Context, params: Params) -> Sequence[Requirement]:
+    arn, version = object_arn(params["Bucket"], params["Key"]), params.get("VersionId")
+    infix = "" if version is None else "Version"
+    context: dict[str, ContextValue] = {} if version is None else {"s3:VersionId": version}
+    return [Requirement(f"s3:GetObject{infix}{suffix}", arn, context) for suffix in ("", "Attributes")]
+
+
+def on_tags(action: str) -> Requirements:
+    """PutObjectTagging and its kin, which a named version makes PutObjectVersionTagging."""
+
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        arn, version = object_arn(params["Bucket"], params["Key"]), params.get("VersionId")
+        context: dict[str, ContextValue] = {}
+        for each in (params.get("Tagging") or {}).get("TagSet", ()):
+            context[f"s3:RequestObjectTag/{each['Key']}"] = each["Value"]
+        if version is None:
+            return [Requirement(f"s3:{action}ObjectTagging", arn, context)]
+        return [Requirement(f"s3:{action}ObjectVersionTagging", arn, {**context, "s3:VersionId": version})]
+
+    return requirements
+
+
+def _on_source(params: Params) -> Sequence[Requirement]:
+    source = read_source(params["CopySource"])
+    arn = object_arn(source.bucket, source.key)
+    if source.version is None:
+        return [Requirement("s3:GetObject", arn)]
+    return [Requirement("s3:GetObjectVersion", arn, {"s3:VersionId": source.version})]
