@@ -145,7 +145,11 @@ def test_what_cannot_be_created(server, client):
             "InvalidParameterValueException",
             "The role defined for the function cannot be assumed by Lambda.",
         ),
-        ({"Code": {"S3Bucket": "b00", "S3Key": "k"}}, "NotImplementedException", "Cosset does not implement S3"),
+        (
+            {"Code": {"S3Bucket": "b00", "S3Key": "k"}},
+            "InvalidParameterValueException",
+            "Error occurred while GetObject.",
+        ),
     ]:
         error = error_of(client.create_function, **{**given, **change})["Error"]
         assert error["Code"] == code
