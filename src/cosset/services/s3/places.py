@@ -2,3 +2,6 @@
 
 CHANGES = "s3"
 """Announced, with the bucket's name, when what the evaluator or the door knows of a bucket changes."""
+
+NOTIFICATIONS = "s3-notifications"
+"""The durable queue of notifications on their way: what is in it is delivered by whichever node finds it."""

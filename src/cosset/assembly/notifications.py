@@ -1,0 +1,216 @@
+"""What buckets tell of their objects, wired: to functions, queues and topics that let them.
+
+Its worker starts with the first notification, on whichever node that is committed, or with a node that finds some
+waiting: until then none of it is imported.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from cosset.assembly.ground import Ground
+from cosset.assembly.topics import Topics
+from cosset.clock import Clock
+from cosset.identity.evaluation.context import CallContext, ContextValue
+from cosset.identity.ports import Authorizer, Requirement
+from cosset.identity.principal import Principal, PrincipalKind
+from cosset.invocation.push import Push, PushedEvent, PushRefusedError
+from cosset.services.s3.places import NOTIFICATIONS
+from cosset.store.queue import DurableQueue
+from cosset.store.queue_tables import messages
+from cosset.store.transaction import Transaction
+from cosset.wire.errors import ServiceError
+
+if TYPE_CHECKING:
+    from cosset.services.s3.notification_model import Target
+    from cosset.services.s3.notification_outbox import NotificationOutbox
+    from cosset.services.s3.notification_ports import Notification, Source
+    from cosset.services.s3.notification_worker import NotificationWorker
+    from cosset.services.s3.notifications import Notifications
+    from cosset.services.sns.outside import TopicPublisher
+    from cosset.services.sqs.queues import Queues
+
+_PRINCIPAL = "s3.amazonaws.com"
+_SENDER = "AROAS3NOTIFICATIONS00:S3-PROD-END"
+"""Who S3 is to SQS: the SenderId of its messages, after the pattern of AWS's own."""
+_LATER = frozenset({"OverLimit", "RequestThrottled", "ThrottlingException", "KmsThrottled"})
+
+
+class BucketNotifications:
+    """Notifications on this node."""
+
+    def __init__(self, ground: Ground, push: Push, topics: Topics, authorizer: Authorizer, clock: Clock) -> None:
+        self._ground = ground
+        self._clock = clock
+        self._queue = DurableQueue(ground.store, NOTIFICATIONS, clock)
+        self._targets = TargetsOfBuckets(ground, push, topics, authorizer, clock)
+        self._worker: NotificationWorker | None = None
+        self._wanted = asyncio.Event()
+        self._is_stopping = False
+        ground.store.on_change(f"queue/{NOTIFICATIONS}", lambda _: self._wanted.set())
+
+    def outbox(self) -> "NotificationOutbox":
+        """For whatever changes objects."""
+        from cosset.services.s3.notification_outbox import NotificationOutbox
+
+        return NotificationOutbox(self._queue)
+
+    def operations(self) -> "Notifications":
+        """A part of the service s3."""
+        from cosset.services.s3.notifications import Notifications
+
+        return Notifications(self._ground.store, self.outbox(), self._targets, self._clock)
+
+    async def serve(self) -> None:
+        """Runs until it is cancelled, after `stop`."""
+        if not await self._ground.store.read(_are_waiting):
+            await self._wanted.wait()
+        if self._is_stopping:
+            return
+        from cosset.services.s3.notification_worker import NotificationWorker
+
+        self._worker = NotificationWorker(self._ground.store, self._queue, self._targets, self._clock)
+        await self._worker.serve()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Takes no more; waits for what is under way, at most this long."""
+        self._is_stopping = True
+        if self._worker is not None:
+            await self._worker.stop(timeout_s)
+
+
+class TargetsOfBuckets:
+    """Implements services.s3.notification_ports.NotificationTargets: the target's own policy decides, asked for
+    s3.amazonaws.com with the bucket's ARN and its owner's account."""
+
+    def __init__(self, ground: Ground, push: Push, topics: Topics, authorizer: Authorizer, clock: Clock) -> None:
+        self._ground = ground
+        self._push = push
+        self._topics = topics
+        self._authorizer = authorizer
+        self._clock = clock
+        self._queues: Queues | None = None
+        self._publisher: TopicPublisher | None = None
+
+    async def check(self, target: "Target", source: "Source") -> None:
+        from cosset.services.s3.notification_model import TargetKind
+
+        if target.kind is TargetKind.FUNCTION:
+            await self._check_function(target, source)
+        elif target.kind is TargetKind.QUEUE:
+            await self._check_queue(target, source)
+        else:
+            await self._check_topic(target, source)
+
+    async def deliver(self, notification: "Notification") -> None:
+        from cosset.services.s3.notification_model import TargetKind
+        from cosset.services.s3.notification_ports import TargetRefusedError
+
+        kind = notification.target.kind
+        try:
+            if kind is TargetKind.FUNCTION:
+                await self._push.push(_pushed(notification.target, notification.source, notification))
+            elif kind is TargetKind.QUEUE:
+                await self._send(notification)
+            else:
+                await self._publish(notification)
+        except PushRefusedError as error:
+            raise TargetRefusedError(str(error)) from error
+        except ServiceError as error:
+            if error.status < 500 and error.code not in _LATER:
+                raise TargetRefusedError(error.message) from error
+            raise
+
+    async def _check_function(self, target: "Target", source: "Source") -> None:
+        from cosset.services.s3.notification_ports import TargetRefusedError
+
+        try:
+            await self._push.check(_pushed(target, source, None))
+        except PushRefusedError as error:
+            raise TargetRefusedError(f"Not authorized to invoke function [{target.arn}]") from error
+
+    async def _check_queue(self, target: "Target", source: "Source") -> None:
+        from cosset.services.s3.notification_ports import TargetRefusedError
+
+        if await self._made_queues().facts(target.arn) is None:
+            raise TargetRefusedError("The destination queue does not exist")
+        await self._check_policy("sqs:SendMessage", "queue", target, source)
+
+    async def _check_topic(self, target: "Target", source: "Source") -> None:
+        from cosset.services.s3.notification_ports import TargetRefusedError
+        from cosset.services.sns.books import find_topic
+        from cosset.services.sns.model import TopicKey
+
+        key = TopicKey.of_arn(target.arn)
+        if await self._ground.store.read(lambda tx: find_topic(tx, key)) is None:
+            raise TargetRefusedError("The destination topic does not exist")
+        await self._check_policy("sns:Publish", "topic", target, source)
+
+    async def _check_policy(self, action: str, noun: str, target: "Target", source: "Source") -> None:
+        from cosset.services.s3.notification_ports import TargetRefusedError
+
+        try:
+            await self._authorize(action, target, source)
+        except ServiceError as error:
+            if error.status >= 500:
+                raise
+            sentence = (
+                f"Permissions on the destination {noun} do not allow S3 to publish notifications from this bucket"
+            )
+            raise TargetRefusedError(sentence) from error
+
+    async def _send(self, notification: "Notification") -> None:
+        from cosset.services.sqs.model import NewMessage
+
+        target = notification.target
+        await self._authorize("sqs:SendMessage", target, notification.source)
+        message = NewMessage(notification.text, {}, notification.trace_id or None)
+        await self._made_queues().send(target.arn, message, sender_id=_SENDER)
+
+    async def _publish(self, notification: "Notification") -> None:
+        from cosset.services.s3.notification_records import SUBJECT
+
+        if self._publisher is None:
+            self._publisher = self._topics.publisher()
+        await self._publisher.publish(
+            notification.target.arn,
+            notification.text,
+            principal=_PRINCIPAL,
+            source_arn=notification.source.bucket_arn,
+            source_account=notification.source.account,
+            subject=SUBJECT,
+            trace_id=notification.trace_id,
+        )
+
+    async def _authorize(self, action: str, target: "Target", source: "Source") -> None:
+        service = Principal(PrincipalKind.SERVICE, "", _PRINCIPAL, "")
+        context: dict[str, ContextValue] = {"aws:SourceArn": source.bucket_arn, "aws:SourceAccount": source.account}
+        needed = Requirement(action, target.arn, context)
+        call = CallContext(self._clock.now_ms(), service=action.partition(":")[0])
+        await self._authorizer.authorize(service, [needed], call)
+
+    def _made_queues(self) -> "Queues":
+        from cosset.services.sqs.queues import Queues
+
+        if self._queues is None:
+            self._queues = Queues(self._ground.store, self._clock)
+        return self._queues
+
+
+def _pushed(target: "Target", source: "Source", notification: "Notification | None") -> PushedEvent:
+    """`notification` None: to ask whether one would be taken."""
+    return PushedEvent(
+        id=notification.id if notification is not None else "",
+        function_arn=target.arn,
+        payload=notification.text.encode() if notification is not None else b"{}",
+        principal=_PRINCIPAL,
+        source_arn=source.bucket_arn,
+        source_account=source.account,
+        trace_id=notification.trace_id if notification is not None else "",
+    )
+
+
+def _are_waiting(tx: Transaction) -> bool:
+    query = select(messages.c.seq).where(messages.c.queue == NOTIFICATIONS).limit(1)
+    return tx.execute(query).first() is not None

@@ -1,0 +1,85 @@
+"""The outbox of notifications: who is to hear of an object is noted in the transaction that makes or changes it.
+
+Notes the target, the bucket's owner and the text: what is configured later changes nothing of what happened before.
+Read next: notification_worker.py, which delivers; notification_records.py, the texts.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cosset.services.s3.bucket_book import read_setting
+from cosset.services.s3.model import Bucket
+from cosset.services.s3.notification_model import BUS, KIND, Rule, Target, TargetKind, rules_of
+from cosset.services.s3.notification_ports import BusEntry, EventBus, Notification, Source
+from cosset.services.s3.notification_records import write_bus_event, write_event, write_test_event
+from cosset.services.s3.ports import ObjectEvent
+from cosset.store.queue import DurableQueue
+from cosset.store.transaction import Transaction
+
+
+class NotificationOutbox:
+    """Implements ports.ObjectEvents."""
+
+    def __init__(self, queue: DurableQueue, bus: EventBus | None = None) -> None:
+        self._queue = queue
+        self.bus = bus
+
+    def happened(self, tx: Transaction, event: ObjectEvent) -> None:
+        document = read_setting(tx, event.bucket.name, KIND)
+        if document is None:
+            return
+        name, source = f"s3:{event.name}", Source.of(event.bucket)
+        for rule in rules_of(document):
+            if rule.takes(name, event.key):
+                self._send(tx, rule.target, source, write_event(event, rule.id), event.trace_id)
+        if BUS in document and self.bus is not None:
+            self._tell_bus(tx, self.bus, event)
+
+    def send_tests(self, tx: Transaction, bucket: Bucket, rules: Sequence[Rule], request_id: str, now_ms: int) -> None:
+        """The test event to every queue and topic of the rules."""
+        text = write_test_event(bucket.name, request_id, now_ms)
+        for rule in rules:
+            if rule.target.kind is not TargetKind.FUNCTION:
+                self._send(tx, rule.target, Source.of(bucket), text, "")
+
+    def _send(self, tx: Transaction, target: Target, source: Source, text: str, trace_id: str) -> None:
+        self._queue.send(tx, pack(target, source, text, trace_id))
+
+    def _tell_bus(self, tx: Transaction, bus: EventBus, event: ObjectEvent) -> None:
+        detail_type, detail = write_bus_event(event)
+        entry = BusEntry(
+            account=event.bucket.account,
+            region=event.bucket.region,
+            source="aws.s3",
+            detail_type=detail_type,
+            detail=detail,
+            resources=(event.bucket.arn,),
+            time_ms=event.now_ms,
+            trace_id=event.trace_id,
+        )
+        bus.put(tx, entry)
+
+
+def pack(target: Target, source: Source, text: str, trace_id: str) -> bytes:
+    """A JSON line, then the text as it is."""
+    head = {
+        "kind": target.kind.name,
+        "arn": target.arn,
+        "bucket": source.bucket_arn,
+        "account": source.account,
+        "trace": trace_id,
+    }
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + text.encode()
+
+
+def unpack(message_id: str, body: bytes) -> Notification:
+    line, _, text = body.partition(b"\n")
+    head: Mapping[str, Any] = json.loads(line)
+    return Notification(
+        id=message_id,
+        target=Target(TargetKind[head["kind"]], head["arn"]),
+        source=Source(bucket_arn=head["bucket"], account=head["account"]),
+        text=text.decode(),
+        trace_id=head["trace"],
+    )
