@@ -21,6 +21,7 @@ from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
 from cosset.assembly.invocation import Outward, make_invocation, open_functions
 from cosset.assembly.listening import bind, url
+from cosset.assembly.log_filters import LogSubscriptions
 from cosset.assembly.observation import make_alarm_watch
 from cosset.assembly.queues import serve_queues
 from cosset.assembly.refusal import NodeError
@@ -152,12 +153,24 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         links = CodeLinks(ground.store, functions.code, clock)
         triggers = Triggers(ground, functions, dispatcher, outward, clock)
         push = make_push(ground, functions, authorizer, clock)
+        subscriptions = LogSubscriptions(ground.store, push)
+        ground.logs.follow(subscriptions)
         queue_sender = QueuesForTopics(ground, authorizer, clock)
         topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
         outward.destinations.serve("sns", LateTopicDestination(topics))
         alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(
-            settings, ground, functions, dispatcher, links, provisioner, triggers, outward.rights, topics, clock
+            settings,
+            ground,
+            functions,
+            dispatcher,
+            links,
+            provisioner,
+            triggers,
+            outward.rights,
+            topics,
+            subscriptions,
+            clock,
         )
         serve_packages(functions, services, authorizer)
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)

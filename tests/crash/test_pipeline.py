@@ -1,7 +1,8 @@
-"""kill -9 at random moments under load: SNS to SQS to a function, and SNS to a function to its destination.
+"""kill -9 at random moments under load: SNS to SQS to a function, and SNS to a function to its destination; and a FIFO
+topic to a FIFO queue to a function.
 
-Every notification that was accepted is processed on both ways. COSSET_CRASH_KILLS says how often it is killed; a few
-times where nothing says so.
+Every notification that was accepted is processed on each way, and of a group in order. COSSET_CRASH_KILLS says how
+often it is killed; a few times where nothing says so. `make kills` kills it 200 times.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore.config import Config
@@ -21,12 +22,18 @@ from support.zip import make_zip
 
 KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "3"))
 WAIT_S = 240
+GROUPS = 3
 CODE = """
 import json
+import time
 
 
 def pulled(event, context):
     print(json.dumps({"got": [record["body"] for record in event["Records"]]}))
+
+
+def ordered(event, context):
+    print(json.dumps({"at": time.time_ns(), "in_order": [record["body"] for record in event["Records"]]}))
 
 
 def pushed(event, context):
@@ -35,13 +42,14 @@ def pushed(event, context):
 
 
 class Pipeline:
-    """topic -> queue `work` -> function `pulled`, and topic -> function `pushed` -> queue `done`."""
+    """topic -> queue `work` -> function `pulled`, topic -> function `pushed` -> queue `done`, and
+    topic `line.fifo` -> queue `line.fifo` -> function `ordered`."""
 
     def __init__(self, server: CossetServer) -> None:
         self.server = server
         lambda_, sns = server.client("lambda"), server.client("sns")
         role = make_role(server, "pipeline", "sqs:*", "logs:*")
-        for name in ("pulled", "pushed"):
+        for name in ("pulled", "ordered", "pushed"):
             made = lambda_.create_function(
                 FunctionName=name,
                 Runtime="python3.12",
@@ -66,7 +74,13 @@ class Pipeline:
             Principal="sns.amazonaws.com",
             SourceArn=self.topic,
         )
-        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=work, Attributes={"RawMessageDelivery": "true"})
+        raw = {"RawMessageDelivery": "true"}
+        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=work, Attributes=raw)
+        fifo = {"FifoTopic": "true", "ContentBasedDeduplication": "true"}
+        self.line = sns.create_topic(Name="line.fifo", Attributes=fifo)["TopicArn"]
+        _, line = self._queue("line.fifo", FifoQueue="true", VisibilityTimeout="5", Policy=document)
+        lambda_.create_event_source_mapping(FunctionName="ordered", EventSourceArn=line, BatchSize=3)
+        sns.subscribe(TopicArn=self.line, Protocol="sqs", Endpoint=line, Attributes=raw)
         sns.subscribe(TopicArn=self.topic, Protocol="lambda", Endpoint=made["FunctionArn"])
 
     def _queue(self, name: str, **attributes: str) -> tuple[str, str]:
@@ -76,12 +90,18 @@ class Pipeline:
         return url, str(got["Attributes"]["QueueArn"])
 
     def pulled(self) -> set[str]:
-        found: set[str] = set()
+        return {body for said in self._said("pulled", "got") for body in said["got"]}
+
+    def ordered(self) -> list[str]:
+        """In the order in which they were processed; more than once what was given more than once."""
+        calls = sorted(self._said("ordered", "in_order"), key=lambda said: said["at"])
+        return [body for said in calls for body in said["in_order"]]
+
+    def _said(self, function: str, word: str) -> Iterator[dict[str, Any]]:
         pages = self.server.client("logs").get_paginator("filter_log_events")
-        for page in pages.paginate(logGroupName="/aws/lambda/pulled", filterPattern='"got"'):
+        for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", filterPattern=f'"{word}"'):
             for event in page["events"]:
-                found.update(json.loads(event["message"])["got"])
-        return found
+                yield json.loads(event["message"])
 
     def delivered(self) -> set[str]:
         """Takes what is in `done`."""
@@ -98,13 +118,15 @@ class Pipeline:
 class Publisher(threading.Thread):
     """Publishes without an end; `accepted` was acknowledged."""
 
-    def __init__(self, server: CossetServer, topic: str) -> None:
+    def __init__(self, server: CossetServer, topic: str, line: str) -> None:
         super().__init__(daemon=True)
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
         self._sns = server.client("sns", config=config)
         self._topic = topic
+        self._line = line
         self.stopping = threading.Event()
         self.accepted: set[str] = set()
+        self.accepted_in_line: list[str] = []
 
     def run(self) -> None:
         number = 0
@@ -113,6 +135,9 @@ class Publisher(threading.Thread):
             try:
                 self._sns.publish(TopicArn=self._topic, Message=f"n{number}")
                 self.accepted.add(f"n{number}")
+                group = f"g{number % GROUPS}"
+                self._sns.publish(TopicArn=self._line, Message=f"{group} {number}", MessageGroupId=group)
+                self.accepted_in_line.append(f"{group} {number}")
             except (BotoCoreError, ClientError):
                 pass  # nobody acknowledged it: it may be there or not
             time.sleep(0.02)
@@ -128,7 +153,7 @@ def wait_for(holds: Callable[[], Any]) -> None:
 def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetServer]) -> None:
     server = new_server()
     pipeline = Pipeline(server)
-    publisher = Publisher(server, pipeline.topic)
+    publisher = Publisher(server, pipeline.topic, pipeline.line)
     publisher.start()
     chance = random.Random(6)
     try:
@@ -150,3 +175,7 @@ def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetS
         return publisher.accepted <= delivered
 
     wait_for(all_delivered)
+    wait_for(lambda: set(publisher.accepted_in_line) <= set(pipeline.ordered()))
+    for group in range(GROUPS):
+        numbers = [int(body.split()[1]) for body in dict.fromkeys(pipeline.ordered()) if body.startswith(f"g{group} ")]
+        assert numbers == sorted(numbers)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cosset.assembly.buckets import make_s3
 from cosset.assembly.ground import Ground
+from cosset.assembly.log_filters import LogSubscriptions
 from cosset.assembly.queues import make_sqs
 from cosset.assembly.topics import Topics
 from cosset.assembly.triggers import Triggers
@@ -41,6 +42,7 @@ def make_services(
     triggers: Triggers,
     rights: DeliveryRights,
     topics: Topics,
+    subscriptions: LogSubscriptions,
     clock: Clock,
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
@@ -69,7 +71,7 @@ def make_services(
     def make_logs() -> Service:
         from cosset.services.logs.service import logs_service
 
-        return logs_service(ground.store, ground.segments, clock)
+        return logs_service(ground.store, ground.segments, subscriptions, subscriptions, clock)
 
     def make_cloudwatch() -> Service:
         from cosset.services.cloudwatch.service import cloudwatch_service

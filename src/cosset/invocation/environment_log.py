@@ -19,9 +19,14 @@ class EnvironmentLog:
         self._writer = writer
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
+        self._trace_id = ""
+
+    def carry(self, trace_id: str) -> None:
+        """From here on what is written comes of an invocation with this trace header."""
+        self._trace_id = trace_id
 
     def write(self, timestamp_ms: int, message: str) -> None:
-        self._writer.write(self._key, (LogEvent(timestamp_ms, message),))
+        self._writer.write(self._key, (LogEvent(timestamp_ms, message, trace_id=self._trace_id),))
         if self._tail is not None:
             self._keep(self._tail, message.encode("utf-8", "replace"))
 

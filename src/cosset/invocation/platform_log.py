@@ -72,6 +72,7 @@ class PlatformLog:
         self._clock = clock
 
     def start(self) -> None:
+        self._log.carry(self._invocation.trace_id)
         self._write(
             log_lines.Start(
                 time_ms=self._clock.now_ms(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cosset.clock import Clock
-from cosset.observe.ports import LogEvent, StreamKey
+from cosset.observe.ports import LogEvent, LogFollower, StreamKey
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ _LONGEST_RETRY_S = 5.0
 class LogSink(Protocol):
     """Keeps events (store/segments.py)."""
 
-    async def append(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]]) -> None:
-        """Durable on return; all of the batch or none of it."""
+    async def append(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]]) -> Sequence[int]:
+        """Durable on return; all of the batch or none of it. The numbers of each stream's first event."""
         ...
 
 
@@ -96,6 +96,11 @@ class LogBuffer:
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._follower: LogFollower | None = None
+
+    def follow(self, follower: LogFollower) -> None:
+        """From here on `follower` hears of everything that is kept, before it counts as durable."""
+        self._follower = follower
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="log buffer")
@@ -206,11 +211,15 @@ class LogBuffer:
     async def _append(self, piece: "_Piece") -> bool:
         """Tries until it holds, or the buffer closes."""
         delay_s = _FIRST_RETRY_S
+        firsts: Sequence[int] | None = None
         while True:
             try:
-                for group in {(key.account, key.region, key.group) for key, _ in piece.batch}:
-                    await self._groups.ensure_group(*group)
-                await self._sink.append(piece.batch)
+                if firsts is None:
+                    for group in {(key.account, key.region, key.group) for key, _ in piece.batch}:
+                        await self._groups.ensure_group(*group)
+                    firsts = await self._sink.append(piece.batch)
+                if self._follower is not None:
+                    await self._follower.follow(piece.batch, firsts)
                 return True
             except Exception as error:  # noqa: BLE001 - the buffer's own task: whatever the store's trouble is, it must live
                 logger.error("Cannot write %d log events, will try again in %.1f s: %r", piece.count, delay_s, error)
@@ -265,4 +274,4 @@ def _pieces(taken: dict[StreamKey, _Pending], now_ms: int) -> Iterator[_Piece]:
 
 def _stamped(event: LogEvent, now_ms: int) -> LogEvent:
     timestamp_ms = _plausible(event.timestamp_ms, now_ms)
-    return LogEvent(timestamp_ms, event.message, event.ingested_ms or now_ms)
+    return LogEvent(timestamp_ms, event.message, event.ingested_ms or now_ms, event.trace_id)

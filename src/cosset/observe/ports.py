@@ -7,11 +7,15 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One event. Both times are epoch milliseconds; `ingested_ms` never lies before the previous one's in a stream."""
+    """One event. Both times are epoch milliseconds; `ingested_ms` never lies before the previous one's in a stream.
+
+    `trace_id` is the trace header of the invocation that wrote it, for what follows from it; it is not kept.
+    """
 
     timestamp_ms: int
     message: str
     ingested_ms: int = 0
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +39,15 @@ class LogWriter(Protocol):
 
     async def flush(self) -> None:
         """Returns when everything written so far is durable. An asynchronous invocation ends after this (G1)."""
+        ...
+
+
+class LogFollower(Protocol):
+    """Hears of events once they are kept: subscription filters."""
+
+    async def follow(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]], firsts: Sequence[int]) -> None:
+        """Returns when what follows from them is durable. `firsts` are the numbers of each stream's first event.
+
+        Raises ServiceError: not now; nothing was done.
+        """
         ...

@@ -113,8 +113,11 @@ class SegmentWriter:
         for connection in (*self._days.values(), self._index):
             connection.close()
 
-    def append(self, now_ms: int, batch: Sequence[tuple[StreamKey, EncodedEvents]]) -> None:
+    def append(self, now_ms: int, batch: Sequence[tuple[StreamKey, EncodedEvents]]) -> list[int]:
+        """The numbers of each stream's first event."""
+        firsts: list[int] = []
         for key, events in batch:
+            firsts.append(self._next_seq)
             stream = self._stream(key, now_ms)
             rows: dict[int, list[tuple[Any, ...]]] = {}
             size = 0
@@ -129,6 +132,7 @@ class SegmentWriter:
             if rows:
                 times = [timestamp_ms for timestamp_ms, _, _ in events]
                 self._count(stream, min(times), max(times), size)
+        return firsts
 
     def create_stream(self, key: StreamKey, now_ms: int) -> bool:
         if self._find(key) is not None:

@@ -57,14 +57,15 @@ class SegmentStore:
         files, writer, lock = await asyncio.to_thread(_open, folder, min_free_mb)
         return cls(files, writer, lock, clock)
 
-    async def append(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]]) -> None:
+    async def append(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]]) -> Sequence[int]:
         """Durable on return. A stream that is not there is made. Raises DiskFullError, OverloadedError: nothing kept.
 
+        Events of a stream are numbered as they stand (`Position.seq`); the numbers of each stream's first.
         `ingested_ms` 0 means now; within a stream it is never before that of an earlier event.
         """
         encoded = [(key, [_encode(event) for event in events]) for key, events in batch]
         now = self._clock.now_ms()
-        await self._write(lambda writer: writer.append(now, encoded), grows=True)
+        return await self._write(lambda writer: writer.append(now, encoded), grows=True)
 
     async def create_stream(self, key: StreamKey) -> bool:
         """An empty stream. False: it is there already."""

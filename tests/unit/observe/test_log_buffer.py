@@ -22,15 +22,30 @@ class Sink:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def append(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]]) -> None:
+    async def append(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]]) -> list[int]:
         await self.gate.wait()
         if self.failures:
             self.failures -= 1
             raise OSError(28, "No space left on device")
         self.batches.append([(key, list(events)) for key, events in batch])
+        return [len(self.batches)] * len(batch)
 
     def messages(self, stream: StreamKey) -> list[str]:
         return [event.message for batch in self.batches for key, events in batch if key == stream for event in events]
+
+
+class Follower:
+    """Hears of what is kept; fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[list[str], list[int]]] = []
+        self.failures = 0
+
+    async def follow(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]], firsts: Sequence[int]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(28, "No space left on device")
+        self.heard.append(([event.message for _, events in batch for event in events], list(firsts)))
 
 
 class Groups:
@@ -266,6 +281,27 @@ def test_a_large_backlog_goes_out_in_pieces_and_in_order() -> None:
         assert bench.sink.messages(ONE) == [str(number) for number in range(9_000) if number % 3]
         assert bench.sink.messages(TWO) == [str(number) for number in range(9_000) if not number % 3]
         assert max(sum(len(events) for _, events in batch) for batch in bench.sink.batches) <= 2_000
+        await bench.buffer.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_follower_that_fails_is_told_again_and_nothing_is_kept_twice() -> None:
+    async def scenario() -> None:
+        bench, follower = Bench(), Follower()
+        bench.buffer.follow(follower)
+        follower.failures = 2
+        bench.write(ONE, "1", "2")
+        flush = asyncio.create_task(bench.buffer.flush())
+        await settle()
+        assert bench.sink.messages(ONE) == ["1", "2"]
+        assert not flush.done()
+        for _ in range(4):
+            bench.clock.advance(1)
+            await settle()
+        await flush
+        assert bench.sink.messages(ONE) == ["1", "2"]
+        assert follower.heard == [(["1", "2"], [1])]
         await bench.buffer.close()
 
     asyncio.run(scenario())

@@ -20,6 +20,7 @@ from cosset.store.segments import SegmentStore
 from cosset.wire.errors import ServiceError
 from support.caller import ACCOUNT, Caller
 from support.clock import ManualClock
+from support.log_followers import Unfollowed
 
 DAY_S = 24 * 3600
 GROUP = "/aws/lambda/greet"
@@ -55,7 +56,7 @@ async def bench_in(folder: Path) -> AsyncIterator[Bench]:
     store = await Store.open(data=folder / "data", database=None, clock=clock, min_free_mb=0)
     segments = await SegmentStore.open(folder / "logs", clock)
     try:
-        yield Bench(store, segments, clock, Caller(logs_service(store, segments, clock)))
+        yield Bench(store, segments, clock, Caller(logs_service(store, segments, Unfollowed(), Unfollowed(), clock)))
     finally:
         await segments.close()
         await store.close()
@@ -484,7 +485,9 @@ def test_tags_in_both_generations(run: Run) -> None:
 def test_accounts_and_regions_are_apart(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.group_with("a")
-        elsewhere = Caller(logs_service(bench.store, bench.segments, bench.clock), region="eu-west-1")
+        elsewhere = Caller(
+            logs_service(bench.store, bench.segments, Unfollowed(), Unfollowed(), bench.clock), region="eu-west-1"
+        )
         assert (await elsewhere("DescribeLogGroups"))["logGroups"] == []
         await elsewhere("CreateLogGroup", logGroupName=GROUP)
         assert (await elsewhere("DescribeLogStreams", logGroupName=GROUP))["logStreams"] == []
@@ -493,7 +496,7 @@ def test_accounts_and_regions_are_apart(run: Run) -> None:
 
 
 def test_requirements_name_what_aws_names() -> None:
-    call = Caller(logs_service(None, None, None))  # type: ignore[arg-type]
+    call = Caller(logs_service(None, None, None, None, None))  # type: ignore[arg-type]
     prefix = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
     assert call.requires("DescribeLogGroups") == [("logs:DescribeLogGroups", f"{prefix}:log-stream:")]
     assert call.requires("CreateLogGroup", logGroupName="g") == [("logs:CreateLogGroup", f"{prefix}g:log-stream:")]
@@ -528,7 +531,7 @@ def test_what_functions_print_makes_its_group(run: Run) -> None:
 
 
 def test_every_operation_is_awss_and_needs_something() -> None:
-    service = logs_service(None, None, None)  # type: ignore[arg-type]
+    service = logs_service(None, None, None, None, None)  # type: ignore[arg-type]
     model = botocore.session.get_session().get_service_model("logs")
     assert set(service.operations) <= set(model.operation_names)
     call = Caller(service)

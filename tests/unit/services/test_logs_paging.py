@@ -14,6 +14,7 @@ from cosset.store.database import Store
 from cosset.store.segments import SegmentStore
 from support.caller import Caller
 from support.clock import ManualClock
+from support.log_followers import Unfollowed
 
 # Batches of (stream, offsets in milliseconds): few values, so that times collide within and between streams.
 BATCHES = st.lists(
@@ -52,7 +53,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         opening = Store.open(data=folder / "data", database=None, clock=clock, min_free_mb=0)
         store = runner.run(opening)
         segments = runner.run(SegmentStore.open(folder / "logs", clock))
-        yield Bench(runner, Caller(logs_service(store, segments, clock)), clock)
+        yield Bench(runner, Caller(logs_service(store, segments, Unfollowed(), Unfollowed(), clock)), clock)
         runner.run(segments.close())
         runner.run(store.close())
 

@@ -27,7 +27,7 @@ class Batch:
     rejected: Mapping[str, int]
 
 
-def read_batch(events: Sequence[Mapping[str, Any]], now_ms: int, oldest_kept_ms: int) -> Batch:
+def read_batch(events: Sequence[Mapping[str, Any]], now_ms: int, oldest_kept_ms: int, trace_id: str = "") -> Batch:
     """Sorts out a batch.
 
     Raises:
@@ -54,7 +54,7 @@ def read_batch(events: Sequence[Mapping[str, Any]], now_ms: int, oldest_kept_ms:
     if too_new:
         rejected["tooNewLogEventStartIndex"] = len(times) - too_new
     kept = events[max(too_old, expired) : len(events) - too_new]
-    accepted = [LogEvent(int(event["timestamp"]), str(event["message"]), now_ms) for event in kept]
+    accepted = [LogEvent(int(event["timestamp"]), str(event["message"]), now_ms, trace_id) for event in kept]
     return Batch(accepted, rejected)
 
 

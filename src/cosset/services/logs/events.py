@@ -7,7 +7,7 @@ from typing import Any
 from cosset.clock import Clock
 from cosset.observe.pattern import Matcher, compile_pattern
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
-from cosset.observe.ports import StreamKey
+from cosset.observe.ports import LogFollower, StreamKey
 from cosset.services.logs.batch import read_batch
 from cosset.services.logs.errors import invalid_parameter, no_such_stream
 from cosset.services.logs.group_book import LogGroup
@@ -29,18 +29,20 @@ _FOREVER_MS = 2**62
 
 
 class LogEvents:
-    def __init__(self, store: Store, segments: SegmentStore, clock: Clock) -> None:
+    def __init__(self, store: Store, segments: SegmentStore, follower: LogFollower, clock: Clock) -> None:
         self._store = store
         self._segments = segments
+        self._follower = follower
         self._clock = clock
 
     @operation("PutLogEvents", on_stream("PutLogEvents"))
     async def put_log_events(self, ctx: Context, params: Params) -> Result:
         group, key = await self._need_stream(ctx, params)
         now_ms = self._clock.now_ms()
-        batch = read_batch(params["logEvents"], now_ms, oldest_kept_ms(group, now_ms))
+        batch = read_batch(params["logEvents"], now_ms, oldest_kept_ms(group, now_ms), ctx.trace_id or "")
         if batch.accepted:
-            await self._segments.append([(key, batch.accepted)])
+            kept = [(key, batch.accepted)]
+            await self._follower.follow(kept, await self._segments.append(kept))
         result: Result = {"nextSequenceToken": sequence_token(now_ms)}
         if batch.rejected:
             result["rejectedLogEventsInfo"] = dict(batch.rejected)

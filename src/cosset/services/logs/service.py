@@ -4,7 +4,9 @@ What functions print comes through `observe/log_buffer.py`, which makes their gr
 """
 
 from cosset.clock import Clock
+from cosset.observe.ports import LogFollower
 from cosset.services.logs.events import LogEvents
+from cosset.services.logs.filters import FunctionGate, LogFilters
 from cosset.services.logs.groups import LogGroups
 from cosset.services.logs.streams import LogStreams
 from cosset.services.logs.tags import LogTags
@@ -13,11 +15,14 @@ from cosset.store.database import Store
 from cosset.store.segments import SegmentStore
 
 
-def logs_service(store: Store, segments: SegmentStore, clock: Clock) -> Service:
+def logs_service(
+    store: Store, segments: SegmentStore, follower: LogFollower, gate: FunctionGate, clock: Clock
+) -> Service:
     parts = [
         LogGroups(store, segments, clock),
         LogStreams(store, segments),
-        LogEvents(store, segments, clock),
+        LogEvents(store, segments, follower, clock),
+        LogFilters(store, gate, clock),
         LogTags(store),
     ]
     return Service.of("logs", parts, validation_code="InvalidParameterException")

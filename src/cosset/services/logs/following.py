@@ -1,0 +1,154 @@
+"""What subscription filters do: of the events that a group takes in, those that match go to the filter's function.
+
+They are committed to the queue of asynchronous invocations before the writer hears that its events are kept: nothing
+is lost, and a writer that tries again is delivered again. The function's own policy decides, under the group's ARN. A
+function that subscribes to its own log, whatever the way round, is stopped by the guard against loops: events carry
+the trace of the invocation that printed them. Format: CloudWatch Logs user guide, "Subscription filters".
+"""
+
+import base64
+import gzip
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+from uuid import NAMESPACE_URL, uuid5
+
+from cosset.invocation import lineage
+from cosset.invocation.push import PushedEvent, PushRefusedError
+from cosset.observe.pattern import Matcher, compile_pattern
+from cosset.observe.ports import LogEvent, StreamKey
+from cosset.services.logs.filter_book import SubscriptionFilter
+from cosset.services.logs.tokens import event_id
+from cosset.store.database import Store
+from cosset.store.log_rows import EVENT_OVERHEAD_BYTES, Position
+from cosset.store.transaction import Transaction
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 512 * 1024
+"""Messages that go together. What does not shrink at all is then below what a function takes, base64 and all."""
+_MAX_TOLD = 1_000
+
+Taken = tuple[StreamKey, Sequence[LogEvent], int]
+"""Events of one stream as they were kept, and the number of the first of them."""
+_Numbered = tuple[int, LogEvent]
+
+
+class FunctionPusher(Protocol):
+    """`invocation.push.Push`."""
+
+    async def check(self, event: PushedEvent) -> None: ...
+
+    def push_within(self, tx: Transaction, event: PushedEvent) -> None: ...
+
+
+class Following:
+    def __init__(self, store: Store, functions: FunctionPusher) -> None:
+        self._store = store
+        self._functions = functions
+        self._told: set[SubscriptionFilter] = set()
+
+    async def lets_in(self, asked: SubscriptionFilter) -> bool:
+        """Whether the filter's function takes events from its group."""
+        return await self._allowed(_pushed(asked, "check", b"{}", "")) is not None
+
+    async def follow(self, taken: Sequence[tuple[SubscriptionFilter, Taken]]) -> None:
+        """Returns when every delivery is committed. Raises ServiceError: not now, and then none is."""
+        compiled: dict[str, Matcher] = {}
+        ready: list[PushedEvent] = []
+        for wanted, (key, events, first) in taken:
+            matches = compiled.get(wanted.pattern)
+            if matches is None:
+                matches = compiled[wanted.pattern] = compile_pattern(wanted.pattern)
+            matched = [(first + at, event) for at, event in enumerate(events) if matches(event.message)]
+            for part in _parts(matched):
+                event = await self._allowed(_delivery(wanted, key, part))
+                if event is None:
+                    self._tell(wanted, len(part))
+                else:
+                    ready.append(event)
+        if ready:
+            await self._store.write(lambda tx: self._push(tx, ready))
+
+    def _push(self, tx: Transaction, ready: Sequence[PushedEvent]) -> None:
+        for event in ready:
+            self._functions.push_within(tx, event)
+
+    async def _allowed(self, event: PushedEvent) -> PushedEvent | None:
+        """The event under the principal that the function's policy lets in: the region's, or the one for all."""
+        try:
+            await self._functions.check(event)
+            return event
+        except PushRefusedError:
+            event = _for_all_regions(event)
+        try:
+            await self._functions.check(event)
+            return event
+        except PushRefusedError as refused:
+            logger.info("%s does not take log events: %s", event.function_arn, refused)
+            return None
+
+    def _tell(self, wanted: SubscriptionFilter, lost: int) -> None:
+        """Once a filter: it may be every event."""
+        if wanted not in self._told and len(self._told) < _MAX_TOLD:
+            self._told.add(wanted)
+            what = f"subscription filter {wanted.name} of {wanted.group}"
+            logger.error("%s: %s takes none of its events; %d are lost", what, wanted.destination_arn, lost)
+
+
+def _parts(events: Sequence[_Numbered]) -> Iterator[list[_Numbered]]:
+    """As much as goes together. One event may be larger by itself."""
+    part: list[_Numbered] = []
+    size = 0
+    for each in events:
+        added = len(each[1].message.encode("utf-8", "replace")) + EVENT_OVERHEAD_BYTES
+        if part and size + added > MAX_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += added
+    if part:
+        yield part
+
+
+def _delivery(wanted: SubscriptionFilter, key: StreamKey, part: Sequence[_Numbered]) -> PushedEvent:
+    shown = [
+        {
+            "id": event_id(Position(event.timestamp_ms, number)),
+            "timestamp": event.timestamp_ms,
+            "message": event.message.encode("utf-8", "replace").decode(),
+        }
+        for number, event in part
+    ]
+    data = {
+        "messageType": "DATA_MESSAGE",
+        "owner": key.account,
+        "logGroup": key.group,
+        "logStream": key.stream,
+        "subscriptionFilters": [wanted.name],
+        "logEvents": shown,
+    }
+    packed = gzip.compress(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(), 6, mtime=0)
+    payload: dict[str, Any] = {"awslogs": {"data": base64.b64encode(packed).decode("ascii")}}
+    trace_id = lineage.deepest(event.trace_id for _, event in part)
+    # The same however often these events are tried.
+    name = str(uuid5(NAMESPACE_URL, f"{wanted.source_arn}/{wanted.name}/{part[0][0]}"))
+    return _pushed(wanted, name, json.dumps(payload).encode(), trace_id)
+
+
+def _pushed(wanted: SubscriptionFilter, name: str, payload: bytes, trace_id: str) -> PushedEvent:
+    return PushedEvent(
+        id=name,
+        function_arn=wanted.destination_arn,
+        payload=payload,
+        principal=f"logs.{wanted.region}.amazonaws.com",
+        source_arn=wanted.source_arn,
+        source_account=wanted.account,
+        trace_id=trace_id,
+    )
+
+
+def _for_all_regions(event: PushedEvent) -> PushedEvent:
+    return replace(event, principal="logs.amazonaws.com")
