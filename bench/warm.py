@@ -43,7 +43,6 @@ def throughput(server: CossetServer) -> list[dict[str, Any]]:
             rates.append(figure.a_second / floor.a_second)
             cpus.append(figure_us / floor_us)
             rows.append((floor, floor_us, figure, figure_us))
-    print(rows)
     return [
         {
             "figure": "warm throughput, 8 environments, 32 connections, of a fixed answer",

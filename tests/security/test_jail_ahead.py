@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,3 +97,27 @@ def test_in_doubt_the_sdk_is_not_loaded(tmp_path: Path) -> None:
     assert not SdkUse().is_wanted(tmp_path, [layer], {})
     (tmp_path / "queue.py").write_text("")
     assert not SdkUse().is_wanted(tmp_path, [], {})
+
+
+def test_a_prepared_environment_that_was_killed_costs_no_invocation() -> None:
+    source = "def handler(event, context): return 1"
+
+    async def run() -> None:
+        async with jail() as inside:
+            await inside.run(source)
+            for _ in range(5):
+                for init in _prepared(inside):
+                    os.kill(init, signal.SIGKILL)
+                assert (await inside.run(source)).payload == b"1"
+
+    asyncio.run(run())
+
+
+def _prepared(inside: Jail) -> list[int]:
+    """Their inits are still root's."""
+    inits = [init for spawner in _children(inside.launcher_pid) for init in _children(spawner)]
+    return [init for init in inits if os.stat(f"/proc/{init}").st_uid == 0]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -17,6 +17,10 @@ NODE = RootKey("program", "/usr/bin/node", standby=(("LANG", "C"),))
 class FakeCell:
     stage: Stage = Stage.FORKING
     is_killed: bool = False
+    is_gone: bool = False
+
+    def has_ended(self) -> bool:
+        return self.is_gone
 
     def kill(self) -> None:
         self.is_killed, self.stage = True, Stage.DEAD
@@ -140,6 +144,10 @@ def test_one_that_has_died_is_not_handed_out() -> None:
     kept.keep(PYTHON)
     host.run(1, kept)
     host.forked[PYTHON][0].stage = Stage.DEAD
+    assert kept.take(PYTHON) is None
+    kept.started()
+    host.run(1, kept)
+    host.forked[PYTHON][1].is_gone = True  # and nobody has heard of it yet
     assert kept.take(PYTHON) is None
 
 

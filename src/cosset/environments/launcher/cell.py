@@ -5,6 +5,7 @@ from stage to stage: cells.py, read next.
 """
 
 import os
+import select
 import signal
 import socket
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Cell:
     cgroup: cgroups.Cgroup
     disk_mb: int
     image: images.Image | None
+    is_spare: bool = False
+    """It was begun before anybody asked for it."""
     stage: Stage = Stage.FORKING
     request: requests.Spawn | None = None
     request_fds: list[int] = field(default_factory=list)
@@ -53,13 +56,21 @@ class Cell:
     is_killed: bool = False
     is_oom: bool = False
 
-    def kill(self) -> None:
-        """One that has no process yet is killed as soon as it gets one."""
-        self.is_killed = True
+    def kill(self, *, is_wanted: bool = True) -> None:
+        """One that has no process yet is killed as soon as it gets one. `is_wanted`: nobody waits for it any more."""
+        self.is_killed |= is_wanted
         if self.pidfd >= 0:
             self.cgroup.unthrottle()
             self.cgroup.thaw()
             kill_pidfd(self.pidfd)
+
+    def has_ended(self) -> bool:
+        """Whether it is dead already, though the loop has not heard of it."""
+        if self.pidfd < 0:
+            return self.is_killed
+        watch = select.poll()
+        watch.register(self.pidfd, select.POLLIN)
+        return bool(watch.poll(0))
 
     def hear_failure(self, message: dict[str, Any]) -> None:
         self.failure = str(message.get("error"))[:_LONGEST_FAILURE]

@@ -5,6 +5,7 @@ cleared away. It acts on what spawners and inits say, and neither hears nor tell
 Nothing here waits but for the kernel. Read next: cell.py, spawners.py, upkeep.py.
 """
 
+import contextlib
 import itertools
 import os
 import socket
@@ -36,6 +37,7 @@ class Cells:
         prepared: called with one that waits for a function.
         started: called with an environment whose runtime runs; its listeners are then the callee's to hand on.
         ended: called with one that has died, after its last word, and whether it had started.
+        lost: called with a request, and its descriptors, whose prepared environment has died before it began with it.
         gone: called with one of which nothing is left.
     """
 
@@ -52,6 +54,7 @@ class Cells:
         prepared: Callable[[Cell], None],
         started: Callable[[Cell], None],
         ended: Callable[[Cell, bool], None],
+        lost: Callable[[requests.Spawn, list[int]], None],
         gone: Callable[[Cell], None],
     ) -> None:
         self._loop = loop
@@ -59,6 +62,7 @@ class Cells:
         self._first_uid = first_uid
         self._way_out = way_out
         self._prepared, self._started, self._ended, self._gone = prepared, started, ended, gone
+        self._lost = lost
         self._free_slots = list(range(MAX_ENVIRONMENTS, 0, -1))
         self._numbers = itertools.count(1)
         self._cells: dict[str, Cell] = {}
@@ -140,7 +144,7 @@ class Cells:
                 image.release()
             raise
         ours, theirs = channel.pair()
-        return Cell(name, slot, key, uid, ours, cgroup, disk_mb, image), theirs
+        return Cell(name, slot, key, uid, ours, cgroup, disk_mb, image, is_spare=not is_urgent), theirs
 
     def _make_disk(self, name: str, uid: int, disk_mb: int) -> images.Image | None:
         """What is behind /tmp: an image, or where there are none (None), a folder."""
@@ -217,13 +221,12 @@ class Cells:
                 "extensions": request.extensions,
                 "fds": [*request.fd_names, *disks],
             }
-            channel.send(cell.channel, assignment, [*cell.request_fds, *disks.values()])
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has just died, and that will be heard
+                channel.send(cell.channel, assignment, [*cell.request_fds, *disks.values()])
         except (OSError, channel.ChannelError) as error:
             self._fail(cell, str(error))
             return
         cell.stage = Stage.ASSIGNED
-        close_all(cell.request_fds)
-        cell.request_fds = []
         if cell.image is not None:
             cell.image.let_go_of_loop()
 
@@ -249,7 +252,7 @@ class Cells:
             received = None
         if received is None:
             self._loop.unwatch(cell.channel.fileno())
-            cell.kill()
+            cell.kill(is_wanted=cell.pidfd < 0)
             return
         message, fds = received
         if message.get("event") == "prepared" and cell.stage is Stage.FORKED:
@@ -264,6 +267,8 @@ class Cells:
         event = message.get("event")
         if event == "started" and cell.stage is Stage.ASSIGNED:
             cell.stage = Stage.STARTED
+            close_all(cell.request_fds)
+            cell.request_fds = []
             self._started(cell)
             if "memory" not in self._groups.controllers:
                 self._upkeep.watch_memory(cell)
@@ -293,11 +298,17 @@ class Cells:
             return
         was_started = cell.stage is Stage.STARTED
         cell.hear_last()
+        lost = None
+        if cell.is_spare and not was_started and not cell.is_killed and cell.failure is None and cell.ending is None:
+            lost, cell.request = cell.request, None  # it died of something else than its function: another takes it
+            lost_fds, cell.request_fds = cell.request_fds, []
         cell.stage = Stage.DEAD
         if cell.pidfd >= 0:
             self._loop.unwatch(cell.pidfd)
         self._loop.unwatch(cell.channel.fileno())
         cell.close()
+        if lost is not None:
+            self._lost(lost, lost_fds)
         self._ended(cell, was_started)
         self._upkeep.remove(cell, self._forget)
 

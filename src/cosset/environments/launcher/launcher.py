@@ -76,6 +76,7 @@ class Launcher:
             prepared=lambda cell: self._spares.prepared(),
             started=self._on_started,
             ended=self._on_ended,
+            lost=self._begin_again,
             gone=self._on_gone,
         )
         self._spares = Spares(loop, partial(self._cells.fork, is_urgent=False), kept_s=kept_s)
@@ -175,6 +176,17 @@ class Launcher:
         try:
             cell = self._begin(request)
         except OSError as error:
+            self._refuse(request.id, str(error), fds)
+            return
+        self._by_id[request.id] = cell
+        self._cells.give(cell, request, fds)
+
+    def _begin_again(self, request: requests.Spawn, fds: list[int]) -> None:
+        """With a new one."""
+        try:
+            cell = self._cells.fork(request.root, request.disk_mb)
+        except OSError as error:
+            del self._by_id[request.id]
             self._refuse(request.id, str(error), fds)
             return
         self._by_id[request.id] = cell

@@ -77,7 +77,7 @@ class Spares:
         wanted = min(sum(now_s - each_s <= BURST_S for each_s in shelf.asked_s), _most(key))
         if wanted >= shelf.wanted or now_s - shelf.wanted_s > self._kept_s:
             shelf.wanted, shelf.wanted_s = max(wanted, 1), now_s
-        self._forget_dead(shelf)
+        shelf.cells = [cell for cell in shelf.cells if _is_alive(cell) and not cell.has_ended()]
         if not shelf.cells:
             return None
         cell = max(shelf.cells, key=lambda each: each.stage)
@@ -162,7 +162,11 @@ class Spares:
         return shelf.wanted
 
     def _forget_dead(self, shelf: _Shelf) -> None:
-        shelf.cells = [cell for cell in shelf.cells if cell.stage is not Stage.DEAD and not cell.is_killed]
+        shelf.cells = [cell for cell in shelf.cells if _is_alive(cell)]
+
+
+def _is_alive(cell: Cell) -> bool:
+    return cell.stage is not Stage.DEAD and not cell.is_killed
 
 
 def _most(key: RootKey) -> int:
