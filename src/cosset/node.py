@@ -22,6 +22,7 @@ from cosset.assembly.ground import Ground, make_authorizer, open_ground
 from cosset.assembly.invocation import Outward, make_invocation, open_functions
 from cosset.assembly.listening import bind, url
 from cosset.assembly.log_filters import LogSubscriptions
+from cosset.assembly.notifications import BucketNotifications
 from cosset.assembly.observation import make_alarm_watch
 from cosset.assembly.queues import serve_queues
 from cosset.assembly.refusal import NodeError
@@ -71,12 +72,14 @@ class Node:
     deliveries: DeliveryWorker
     triggers: Triggers
     topics: Topics
+    notifications: BucketNotifications
 
     async def drain(self, drain_s: float) -> None:
         """Takes nothing new and lets what is under way end."""
         self.health.is_draining = True
         await self.front.close()
         await self.triggers.stop(drain_s)
+        await self.notifications.stop(drain_s)
         await self.topics.stop(drain_s)
         await self.worker.stop(drain_s)
         await self.deliveries.stop(drain_s)
@@ -158,6 +161,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         queue_sender = QueuesForTopics(ground, authorizer, clock)
         topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
         outward.destinations.serve("sns", LateTopicDestination(topics))
+        notifications = BucketNotifications(ground, push, topics, authorizer, clock)
         alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(
             settings,
@@ -170,6 +174,8 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             outward.rights,
             topics,
             subscriptions,
+            notifications,
+            authorizer,
             clock,
         )
         serve_packages(functions, services, authorizer)
@@ -185,6 +191,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ("queue-chores", queues.serve()),
             ("triggers", triggers.serve()),
             ("topics", topics.serve()),
+            ("notifications", notifications.serve()),
             ("alarms", alarms.serve()),
             ("metric-ages", age_metrics(ground.metrics, clock)),
             ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
@@ -195,7 +202,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(ready, services, health, front, dispatcher, worker, deliveries, triggers, topics)
+        yield Node(ready, services, health, front, dispatcher, worker, deliveries, triggers, topics, notifications)
 
 
 async def _ready(settings: Settings, ground: Ground, listening: socket.socket, tier: Tier, made_now: bool) -> Ready:

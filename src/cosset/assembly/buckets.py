@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cosset.assembly.ground import Ground
+from cosset.assembly.notifications import BucketNotifications
 from cosset.clock import Clock
 from cosset.identity.ports import Authorizer, Requirement
 from cosset.services.operation import Context, Service
@@ -10,13 +11,14 @@ from cosset.settings import Settings
 from cosset.wire.errors import ServiceError
 
 
-def make_s3(settings: Settings, ground: Ground, authorizer: Authorizer, clock: Clock) -> Service:
-    from cosset.services.s3.events import Unheard
+def make_s3(
+    settings: Settings, ground: Ground, authorizer: Authorizer, notifications: BucketNotifications, clock: Clock
+) -> Service:
     from cosset.services.s3.object_files import ObjectFiles
     from cosset.services.s3.service import s3_service
 
     files = ObjectFiles(ground.data / "objects", min_free_mb=settings.min_free_mb)
-    return s3_service(ground.store, files, clock, CallersRights(authorizer), Unheard())
+    return s3_service(ground.store, files, clock, CallersRights(authorizer), notifications.operations())
 
 
 class CallersRights:

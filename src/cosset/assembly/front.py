@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cosset.assembly.buckets import make_s3
 from cosset.assembly.ground import Ground
 from cosset.assembly.log_filters import LogSubscriptions
+from cosset.assembly.notifications import BucketNotifications
 from cosset.assembly.queues import make_sqs
 from cosset.assembly.topics import Topics
 from cosset.assembly.triggers import Triggers
@@ -43,6 +44,8 @@ def make_services(
     rights: DeliveryRights,
     topics: Topics,
     subscriptions: LogSubscriptions,
+    notifications: BucketNotifications,
+    authorizer: PolicyAuthorizer,
     clock: Clock,
 ) -> Sequence[AnyService]:
     """Each is imported and made when it is first called: a node with many services starts as fast as one with few."""
@@ -86,7 +89,7 @@ def make_services(
         "cloudwatch": make_cloudwatch,
         "sqs": lambda: make_sqs(ground, clock),
         "sns": topics.service,
-        "s3": lambda: make_s3(settings, ground, clock),
+        "s3": lambda: make_s3(settings, ground, authorizer, notifications, clock),
     }
     return [LateService(name, make) for name, make in makers.items()]
 

@@ -4,14 +4,6 @@ from cosset.services.operation import Context
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.ports import ObjectEvent
 from cosset.services.s3.versions import ObjectVersion
-from cosset.store.transaction import Transaction
-
-
-class Unheard:
-    """Implements `ports.ObjectEvents` where nobody listens."""
-
-    def happened(self, tx: Transaction, event: ObjectEvent) -> None:
-        return
 
 
 def event_of(

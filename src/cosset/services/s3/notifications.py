@@ -22,7 +22,7 @@ from cosset.wire.errors import OperationNotImplementedError
 class Notifications:
     def __init__(self, store: Store, outbox: NotificationOutbox, targets: NotificationTargets, clock: Clock) -> None:
         self._store = store
-        self._outbox = outbox
+        self.outbox = outbox
         self._targets = targets
         self._clock = clock
 
@@ -31,7 +31,7 @@ class Notifications:
         name, given = params["Bucket"], params["NotificationConfiguration"]
         bucket = await self._store.read(lambda tx: need_bucket(tx, name))
         document = checked(given, bucket.region, lambda: str(uuid4()))
-        if BUS in document and self._outbox.bus is None:
+        if BUS in document and self.outbox.bus is None:
             raise OperationNotImplementedError("s3", "PutBucketNotificationConfiguration with EventBridgeConfiguration")
         rules = list(rules_of(document))
         skips = bool(params.get("SkipDestinationValidation"))
@@ -46,7 +46,7 @@ class Notifications:
             put_setting(tx, name, KIND, document)
             # Whoever asks to skip it knows that the targets are not there yet, and S3 tells them nothing (recorded).
             if not skips:
-                self._outbox.send_tests(tx, current, rules, ctx.request_id, self._clock.now_ms())
+                self.outbox.send_tests(tx, current, rules, ctx.request_id, self._clock.now_ms())
 
         await self._store.write(work)
 

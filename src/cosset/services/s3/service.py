@@ -10,24 +10,26 @@ from cosset.services.s3.deletes import Deletes
 from cosset.services.s3.finding import Finder
 from cosset.services.s3.lists import Lists
 from cosset.services.s3.multipart import Multipart
+from cosset.services.s3.notifications import Notifications
 from cosset.services.s3.object_acls import ObjectAcls
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.services.s3.object_locks import ObjectLocks
 from cosset.services.s3.object_tags import ObjectTags
 from cosset.services.s3.object_writes import ObjectWrites
 from cosset.services.s3.objects import Objects
-from cosset.services.s3.ports import ObjectEvents, Rights
+from cosset.services.s3.ports import Rights
 from cosset.services.s3.restores import Restores
 from cosset.services.s3.upload_lists import UploadLists
 from cosset.services.s3.version_lists import VersionLists
 from cosset.store.database import Store
 
 
-def s3_service(store: Store, files: ObjectFiles, clock: Clock, rights: Rights, events: ObjectEvents) -> Service:
-    writes, finder = ObjectWrites(store, files, clock, events), Finder(store, rights)
+def s3_service(store: Store, files: ObjectFiles, clock: Clock, rights: Rights, notifications: Notifications) -> Service:
+    writes, finder = ObjectWrites(store, files, clock, notifications.outbox), Finder(store, rights)
     multipart = Multipart(writes)
     parts = [
         *bucket_parts(store, clock),
+        notifications,
         Objects(writes, finder),
         Copies(writes, finder, multipart),
         multipart,
