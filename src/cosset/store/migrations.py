@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, MetaData, insert, inspect, select, text, update
 
 from cosset.store.errors import StoreError
-from cosset.store.schema import metadata, schema_version
+from cosset.store.schema import WHERE, metadata, schema_version
 
 Migration = Callable[[Connection], None]
 
@@ -61,6 +61,7 @@ MIGRATIONS: tuple[Migration, ...] = (_widen_owners_of_policies, _widen_secrets, 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS, tables: MetaData = metadata) -> None:
     """Leaves every table at the newest version, within the caller's transaction."""
     newest = len(migrations) + 1
+    _say_where(tables, connection.dialect.name)
     found = _version(connection)
     if found is None:
         tables.create_all(connection)
@@ -76,6 +77,13 @@ def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
     if found < newest:
         connection.execute(update(schema_version).values(version=newest))
     tables.create_all(connection)
+
+
+def _say_where(tables: MetaData, dialect: str) -> None:
+    for table in tables.tables.values():
+        for index in table.indexes:
+            if WHERE in index.info:
+                index.dialect_options[dialect]["where"] = index.info[WHERE]
 
 
 def _version(connection: Connection) -> int | None:

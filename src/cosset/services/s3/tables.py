@@ -5,7 +5,7 @@ Keys of objects are bytes, so that every database orders them as S3 does: by the
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
 
-from cosset.store.schema import Serial, metadata
+from cosset.store.schema import WHERE, Serial, metadata
 
 s3_buckets = Table(
     "s3_buckets",
@@ -61,8 +61,7 @@ Index(
     s3_versions.c.bucket,
     s3_versions.c.key,
     unique=True,
-    sqlite_where=s3_versions.c.is_latest,
-    postgresql_where=s3_versions.c.is_latest,
+    info={WHERE: s3_versions.c.is_latest},
 )
 
 # Every file that a version or a part names, so that the sweep can tell an orphan by its name.
