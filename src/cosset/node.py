@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from cosset.assembly.buckets import serve_bucket_destination
 from cosset.assembly.code_objects import serve_packages
 from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
@@ -179,6 +180,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             clock,
         )
         serve_packages(functions, services, authorizer)
+        serve_bucket_destination(outward, services)
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         door = make_door(settings, ground, services, links, health, urls, topics, authorizer, pool, clock)
         front = Front(door, settings)

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 from cosset.assembly.ground import Ground
+from cosset.assembly.invocation import Outward
 from cosset.assembly.notifications import BucketNotifications
 from cosset.clock import Clock
+from cosset.gateway.bucket_ways import BucketWays, Calls
 from cosset.identity.ports import Authorizer, Requirement
-from cosset.services.operation import Context, Service
+from cosset.services.operation import AnyService, Context, Service
+from cosset.services.s3.destination import BucketDestination
 from cosset.settings import Settings
 from cosset.wire.errors import ServiceError
 
@@ -19,6 +22,25 @@ def make_s3(
 
     files = ObjectFiles(ground.data / "objects", min_free_mb=settings.min_free_mb)
     return s3_service(ground.store, files, clock, CallersRights(authorizer), notifications.operations())
+
+
+def serve_bucket_destination(outward: Outward, services: Sequence[AnyService]) -> None:
+    """From here on records of failed events may go to buckets."""
+    for service in services:
+        if service.name == "s3":
+            outward.destinations.serve("s3", BucketDestination(service))
+
+
+def make_bucket_ways(settings: Settings, ground: Ground, calls: Calls, clock: Clock) -> BucketWays:
+    """The ways into buckets beside signed calls. Made on the first request for S3."""
+    from cosset.gateway.post_forms import PostForms
+    from cosset.gateway.sigv4 import Verifier
+    from cosset.gateway.websites import Websites
+    from cosset.services.s3.bucket_settings import BucketSettings
+
+    configurations = BucketSettings(ground.store)
+    forms = PostForms(calls, ground.directory, Verifier(clock, settings.max_clock_skew_s), clock)
+    return BucketWays(configurations, Websites(configurations, calls).answer, forms.answer)
 
 
 class CallersRights:

@@ -5,7 +5,7 @@ A service that is not there yet is refused by name: a record that nothing takes 
 
 from cosset.functions import errors
 from cosset.functions.model import EventInvokeChange, FunctionKey
-from cosset.invocation.destinations import DeliveryRights, Destination, DestinationDirectory, service_of
+from cosset.invocation.destinations import DeliveryRights, Destination, DestinationDirectory, resource_of, service_of
 
 _ON_SUCCESS = frozenset({"lambda", "sqs", "sns", "events"})
 _ON_FAILURE = _ON_SUCCESS | {"s3"}
@@ -37,7 +37,8 @@ class DestinationRules:
             destination = self._find(arn, "DestinationConfig")
             if not await destination.accepts(arn, source_arn=key.arn):
                 raise errors.invalid_parameter(f"The destination ARN {arn} is invalid.")
-            if not await self._rights.may(role, key.arn, destination.action, arn):
+            resource = resource_of(arn, f"aws/lambda/async/{key.name}/")
+            if not await self._rights.may(role, key.arn, destination.action, resource):
                 raise errors.invalid_parameter(
                     f"The function's execution role does not have permissions to call {_call(destination)} on {arn}"
                 )

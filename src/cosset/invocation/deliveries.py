@@ -8,11 +8,13 @@ with a metric (DestinationDeliveryFailures, DeadLetterErrors). Read next: destin
 import logging
 
 from cosset.clock import Clock
+from cosset.invocation.destination_shapes import name_object
 from cosset.invocation.destinations import (
     Delivery,
     DeliveryRefusedError,
     DeliveryRights,
     DestinationDirectory,
+    resource_of,
     service_of,
 )
 from cosset.invocation.metering import call_of_arn
@@ -81,7 +83,8 @@ class DeliveryWorker:
         destination = self._directory.find(delivery.target_arn)
         if destination is None:
             raise DeliveryRefusedError(f"{service_of(delivery.target_arn)} is not served here")
-        if not await self._rights.may(delivery.role, delivery.function_arn, destination.action, delivery.target_arn):
+        resource = resource_of(delivery.target_arn, name_object(delivery))
+        if not await self._rights.may(delivery.role, delivery.function_arn, destination.action, resource):
             # The owner may still allow it: so it is tried again.
             raise ServiceError("AccessDeniedException", f"{delivery.role} does not allow {destination.action}")
         await destination.deliver(delivery)
@@ -94,10 +97,9 @@ class DeliveryWorker:
 
     async def _drop(self, message: Message, delivery: Delivery, why: str) -> None:
         await self._worker.settle(lambda tx: self._queue.delete(tx, message))
-        # Only a dead-letter message has attributes.
-        lost = (
-            FunctionMetric.DEAD_LETTER_ERRORS if delivery.attributes else FunctionMetric.DESTINATION_DELIVERY_FAILURES
-        )
+        # Only a dead-letter message says so.
+        is_dead_letter = "RequestID" in delivery.attributes
+        lost = FunctionMetric.DEAD_LETTER_ERRORS if is_dead_letter else FunctionMetric.DESTINATION_DELIVERY_FAILURES
         self._meter.measure(call_of_arn(delivery.source_arn), lost)
         logger.error(
             "the record of an event of %s (%s) did not reach %s and is lost: %s",

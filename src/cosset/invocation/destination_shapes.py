@@ -38,7 +38,12 @@ def write_bus_event(delivery: Delivery) -> BusEvent:
 
 
 def name_object(delivery: Delivery) -> str:
-    """The key of the object; the same for every attempt, so that a record that comes twice is there once."""
+    """The key of the object; the same for every attempt, so that a record that comes twice is there once.
+
+    Whoever gave up records of a stream has named theirs (triggers/failure_records.py).
+    """
+    if "Key" in delivery.attributes:
+        return delivery.attributes["Key"]
     name = delivery.source_arn.split(":")[6]
     sent = time.gmtime(delivery.sent_ms / 1000)
     day, second = time.strftime("%Y/%m/%d", sent), time.strftime("%Y-%m-%dT%H.%M.%S", sent)

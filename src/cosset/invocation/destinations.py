@@ -104,6 +104,11 @@ class Destinations:
         return self._by_service.get(service_of(target_arn))
 
 
+def resource_of(target_arn: str, key: str) -> str:
+    """What a function's role must be allowed the destination's action on: of a bucket the object `key` in it."""
+    return f"{target_arn}/{key}" if service_of(target_arn) == "s3" else target_arn
+
+
 def service_of(arn: str) -> str:
     """`sqs` of an SQS queue's ARN; empty for what is no ARN."""
     parts = arn.split(":", 3)
