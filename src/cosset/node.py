@@ -5,6 +5,7 @@ them is asked of the launcher over `control`. Read next: `open_node`, which is t
 """
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -115,6 +116,9 @@ async def _serve(settings: Settings, control: socket.socket) -> int:
     try:
         async with open_node(settings, launcher, SystemClock()) as node:
             launcher.tell_owner(ready_message(node.ready))
+            # What there is now stays: it need never be looked through (server.py stopped the looking).
+            gc.freeze()
+            gc.enable()
             await stop.wait()
             await node.drain(settings.drain_s)
     finally:

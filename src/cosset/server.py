@@ -4,6 +4,7 @@ Light on purpose: until the fork it imports nothing heavy, and the launcher neve
 node.py, the composition root; what the launcher may do is environments/launcher/.
 """
 
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -44,6 +45,9 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> int:
     data = settings.data
 
     def serve(control: socket.socket) -> int:
+        # A start makes objects that stay, and no garbage: looking for some would take a tenth of it. The node looks
+        # again once it is ready.
+        gc.disable()
         # The node's imports are its own: they happen after the fork, without privileges.
         from cosset import node
 
