@@ -33,7 +33,10 @@ SOME = {
 }
 CBOR = "smithy-rpc-v2-cbor"
 UNSAYABLE: dict[str, tuple[Any, ...]] = {
-    **{"query": ({}, []), "rest-xml": ({}, []), "json": (), "rest-json": ()},
+    "query": ({}, []),
+    "rest-xml": ({}, []),
+    "json": (),
+    "rest-json": (),
     CBOR: (),
 }
 
