@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, select
 
 from cosset.clock import Clock
+from cosset.observe.causes import StepKind
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sns.books import confirmed_subscriptions, need_topic, next_sequence
 from cosset.services.sns.deliveries import Deliveries
@@ -22,6 +23,7 @@ from cosset.services.sns.errors import invalid
 from cosset.services.sns.filter_policies import FilterPolicies
 from cosset.services.sns.message_attributes import read_attributes, size_of
 from cosset.services.sns.model import Published, Topic, TopicKey
+from cosset.services.sns.platform_book import EndpointKey, find_endpoint
 from cosset.services.sns.requirements import on_publish, topic_of
 from cosset.services.sns.structures import Texts, read_structure
 from cosset.services.sns.tables import sns_deduplications
@@ -67,12 +69,15 @@ class Publishing:
     @operation("Publish", on_publish)
     async def publish(self, ctx: Context, params: Params) -> Result:
         _check_target(ctx, params)
+        await self._refuse_platforms(params)
         member = "TopicArn" if "TopicArn" in params else "TargetArn"
         key = topic_of(ctx, params[member], member)
         draft = self._draft(key, params, "messageAttributes.{}", f"{ctx.scheme}://{ctx.host}", ctx.trace_id or "")
         if draft.size > MAX_BYTES:
             raise invalid("Message too long")
-        return _shown((await self.accept(key, [draft]))[0])
+        (accepted,) = await self.accept(key, [draft])
+        ctx.led_to(StepKind.TOPIC_MESSAGE, accepted.message_id, key.arn)
+        return _shown(accepted)
 
     @operation("PublishBatch", on_publish)
     async def publish_batch(self, ctx: Context, params: Params) -> Result:
@@ -94,8 +99,20 @@ class Publishing:
             sentence = "The length of all the messages put together is more than the limit."
             raise ServiceError("BatchRequestTooLong", sentence)
         accepted = await self.accept(key, drafts)
+        for each in accepted:
+            ctx.led_to(StepKind.TOPIC_MESSAGE, each.message_id, key.arn)
         shown = [{"Id": each["Id"], **_shown(done)} for each, done in zip(entries, accepted, strict=True)]
         return {"Successful": shown, "Failed": []}
+
+    async def _refuse_platforms(self, params: Params) -> None:
+        """Raises ServiceError InvalidParameter for an endpoint that is not there; by name for one that is."""
+        target = params.get("TargetArn") or ""
+        if ":endpoint/" not in target:
+            return
+        key = EndpointKey.of_arn(target, "TargetArn")
+        if await self._store.read(lambda tx: find_endpoint(tx, key)) is None:
+            raise invalid("TargetArn Reason: No endpoint found for the target arn specified")
+        raise OperationNotImplementedError("sns", "Publish to an endpoint of a platform application")
 
     async def accept(self, key: TopicKey, drafts: Sequence[Draft]) -> list[Accepted]:
         """Returns when every delivery of these messages is committed. Raises ServiceError."""
@@ -177,9 +194,6 @@ def _check_target(ctx: Context, params: Params) -> None:
         raise OperationNotImplementedError("sns", "Publish to a PhoneNumber")
     if target is None and "TopicArn" not in params:
         raise invalid("TopicArn or TargetArn Reason: no value for required parameter")
-    if target is not None and ":endpoint/" in target:
-        # No endpoint can be made here, so none is found.
-        raise invalid("TargetArn Reason: No endpoint found for the target arn specified")
 
 
 def _check_subject(subject: str | None) -> None:

@@ -58,3 +58,35 @@ sns_signing_keys = Table(
     Column("certificate", Text, nullable=False),
     Column("private_key", Text, nullable=False, info=SEALED),
 )
+
+sns_platform_applications = Table(
+    "sns_platform_applications",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("platform", String(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("attributes", JSON, nullable=False),
+    # What the platform knows the application by: a JSON object, never shown again.
+    Column("credentials", Text, nullable=False, info=SEALED),
+)
+
+sns_platform_endpoints = Table(
+    "sns_platform_endpoints",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("platform", String(32), primary_key=True),
+    Column("application", String(256), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("attributes", JSON, nullable=False),
+)
+
+sns_sms_attributes = Table(
+    "sns_sms_attributes",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("attributes", JSON, nullable=False),
+)
