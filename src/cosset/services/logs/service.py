@@ -6,6 +6,7 @@ What functions print comes through `observe/log_buffer.py`, which makes their gr
 from cosset.clock import Clock
 from cosset.observe.ports import LogFollower
 from cosset.services.logs.events import LogEvents
+from cosset.services.logs.export_tasks import LogExports
 from cosset.services.logs.filters import FunctionGate, LogFilters
 from cosset.services.logs.groups import LogGroups
 from cosset.services.logs.streams import LogStreams
@@ -16,13 +17,21 @@ from cosset.store.segments import SegmentStore
 
 
 def logs_service(
-    store: Store, segments: SegmentStore, follower: LogFollower, gate: FunctionGate, clock: Clock
+    store: Store,
+    segments: SegmentStore,
+    follower: LogFollower,
+    gate: FunctionGate,
+    clock: Clock,
+    exports: LogExports | None = None,
 ) -> Service:
-    parts = [
+    """Without `exports` there are none: they need buckets."""
+    parts: list[object] = [
         LogGroups(store, segments, clock),
         LogStreams(store, segments),
         LogEvents(store, segments, follower, clock),
         LogFilters(store, gate, clock),
         LogTags(store),
     ]
+    if exports is not None:
+        parts.append(exports)
     return Service.of("logs", parts, validation_code="InvalidParameterException")

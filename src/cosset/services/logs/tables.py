@@ -1,6 +1,6 @@
 """What CloudWatch Logs keeps besides the events and their streams, which are the segment store's."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Table, Text
 
 from cosset.store.schema import metadata
 
@@ -28,4 +28,25 @@ log_subscription_filters = Table(
     Column("destination_arn", Text, nullable=False),
     Column("distribution", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+)
+
+log_export_tasks = Table(
+    "log_export_tasks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("name", String(512)),
+    Column("log_group", String(512), nullable=False),
+    Column("stream_prefix", String(512), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("bucket", String(512), nullable=False),
+    Column("prefix", Text, nullable=False),
+    # PENDING, RUNNING, PENDING_CANCEL, then CANCELLED, COMPLETED or FAILED.
+    Column("status", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("completed_ms", BigInteger),
+    Index("log_export_tasks_of_account", "account", "region", "created_ms", "id"),
 )
