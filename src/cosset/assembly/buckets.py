@@ -1,6 +1,7 @@
 """S3, wired: made when it is first called."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
@@ -10,8 +11,15 @@ from cosset.gateway.bucket_ways import BucketWays, Calls
 from cosset.identity.ports import Authorizer, Requirement
 from cosset.services.operation import AnyService, Context, Service
 from cosset.services.s3.destination import BucketDestination
+from cosset.services.s3.lifecycle_watch import keep_lifecycle
 from cosset.settings import Settings
 from cosset.wire.errors import ServiceError
+
+if TYPE_CHECKING:
+    from cosset.services.s3.lifecycle import Lifecycle
+
+_FOLDER = "objects"
+_LOOK_EVERY_S = 3_600
 
 
 def make_s3(
@@ -20,8 +28,18 @@ def make_s3(
     from cosset.services.s3.object_files import ObjectFiles
     from cosset.services.s3.service import s3_service
 
-    files = ObjectFiles(ground.data / "objects", min_free_mb=settings.min_free_mb)
+    files = ObjectFiles(ground.data / _FOLDER, min_free_mb=settings.min_free_mb)
     return s3_service(ground.store, files, clock, CallersRights(authorizer), notifications.operations())
+
+
+async def sweep_objects(ground: Ground, clock: Clock) -> None:
+    """For a task: from the start on, or from when there first are objects. Nothing is imported before."""
+    while not (ground.data / _FOLDER).is_dir():
+        await clock.sleep(_LOOK_EVERY_S)
+    from cosset.services.s3.object_files import ObjectFiles
+    from cosset.services.s3.sweeps import Sweeps
+
+    await Sweeps(ground.store, ObjectFiles(ground.data / _FOLDER), clock).serve()
 
 
 def serve_bucket_destination(outward: Outward, services: Sequence[AnyService]) -> None:
@@ -41,6 +59,19 @@ def make_bucket_ways(settings: Settings, ground: Ground, calls: Calls, clock: Cl
     configurations = BucketSettings(ground.store)
     forms = PostForms(calls, ground.directory, Verifier(clock, settings.max_clock_skew_s), clock)
     return BucketWays(configurations, Websites(configurations, calls).answer, forms.answer)
+
+
+async def serve_lifecycle(settings: Settings, ground: Ground, notifications: BucketNotifications, clock: Clock) -> None:
+    """Carries out lifecycle rules until it is cancelled."""
+
+    def make() -> "Lifecycle":
+        from cosset.services.s3.lifecycle import Lifecycle
+        from cosset.services.s3.object_files import ObjectFiles
+
+        files = ObjectFiles(ground.data / _FOLDER, min_free_mb=settings.min_free_mb)
+        return Lifecycle(ground.store, files, notifications.outbox(), clock)
+
+    await keep_lifecycle(ground.store, clock, make)
 
 
 class CallersRights:

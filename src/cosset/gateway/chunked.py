@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 import re
-import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,26 +29,15 @@ _SIZE = re.compile(rb"[0-9A-Fa-f]{1,12}")
 
 
 class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes) -> None: ...
     def digest(self) -> bytes: ...
-
-
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
 
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
     """How the body of one request is chunked. `key` signs chunks, None where they are not signed."""
 
-    claim: Claim
+    claim: Claim | None
     key: bytes | None
     decoded_bytes: int | None
     trailers: tuple[str, ...]
@@ -57,6 +45,15 @@ class Chunking:
     @classmethod
     def of(cls, headers: Headers, claim: Claim, declared: str, key: bytes) -> "Chunking":
         """Raises: ServiceError when the headers that announce the chunks make no sense, in S3's words."""
+        return cls._read(headers, claim, declared, None if declared == CHUNKED_UNSIGNED_TRAILER else key)
+
+    @classmethod
+    def unsigned(cls, headers: Headers, declared: str) -> "Chunking":
+        """Of a request that nobody signed. Raises: ServiceError."""
+        return cls._read(headers, None, declared, None)
+
+    @classmethod
+    def _read(cls, headers: Headers, claim: Claim | None, declared: str, key: bytes | None) -> "Chunking":
         assert declared in CHUNKED_KINDS
         length = headers.get("x-amz-decoded-content-length")
         if length is not None and not re.fullmatch(r"\d{1,15}", length, re.ASCII):
@@ -67,7 +64,7 @@ class Chunking:
             raise _malformed_trailer()
         return cls(
             claim=claim,
-            key=None if declared == CHUNKED_UNSIGNED_TRAILER else key,
+            key=key,
             decoded_bytes=None if length is None else int(length),
             trailers=trailers,
         )
@@ -138,7 +135,7 @@ class ChunkedBody:
     def __init__(self, source: AsyncIterator[bytes], chunking: Chunking) -> None:
         self._reader = _Reader(source)
         self._chunking = chunking
-        self._previous = chunking.claim.signature
+        self._previous = chunking.claim.signature if chunking.claim is not None else ""
         self._checksums = {
             name: _start_checksum(name) for name in chunking.trailers if name.startswith("x-amz-checksum-")
         }
@@ -187,7 +184,7 @@ class ChunkedBody:
 
     def _check(self, kind: str, last_lines: str, signature: str) -> None:
         key, claim = self._chunking.key, self._chunking.claim
-        if key is None:
+        if key is None or claim is None:
             return
         to_sign = f"{kind}\n{claim.timestamp}\n{claim.scope}\n{self._previous}\n{last_lines}"
         expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
@@ -231,13 +228,12 @@ def _malformed_trailer() -> ServiceError:
 
 
 def _start_checksum(name: str) -> _Digest:
-    algorithm = name.removeprefix("x-amz-checksum-")
-    if algorithm == "crc32":
-        return _Crc32()
-    if algorithm == "sha256":
-        return hashlib.sha256()
-    if algorithm == "sha1":
-        return hashlib.sha1(usedforsecurity=False)
+    """Raises: OperationNotImplementedError for one that cannot be counted on this machine."""
+    from cosset.services.s3.checksums import ALGORITHMS, begin
+
+    algorithm = name.removeprefix("x-amz-checksum-").upper()
+    if algorithm in ALGORITHMS:
+        return begin(algorithm)
     raise ServiceError(
         "InvalidRequest", f"The value specified in the x-amz-trailer header is not supported: {name}", status=400
     )

@@ -8,6 +8,7 @@ import hashlib
 import re
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -206,7 +207,7 @@ def _claim_of_query(request: Request) -> Claim:
         raise RefusedError(
             Reason.PRESIGN_MALFORMED, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
         )
-    key, date, region, service = _read_credential(given["X-Amz-Credential"])
+    key, date, region, service = _read_query_credential(given["X-Amz-Credential"])
     return Claim(
         access_key_id=key,
         date=date,
@@ -219,6 +220,24 @@ def _claim_of_query(request: Request) -> Claim:
         presigned=True,
         expires_s=_read_expires(given.get("X-Amz-Expires")),
     )
+
+
+def _read_query_credential(credential: str) -> tuple[str, str, str, str]:
+    try:
+        return _read_credential(credential)
+    except RefusedError as error:
+        if error.reason is Reason.INCOMPLETE:
+            raise RefusedError(Reason.PRESIGN_CREDENTIAL, error.detail) from error
+        raise
+
+
+def claim_of_form(fields: Mapping[str, str]) -> Claim:
+    """What the fields of a posted form say of the signature of its policy. Raises: RefusedError."""
+    key, date, region, service = _read_query_credential(fields.get("x-amz-credential") or "")
+    signature, timestamp = fields["x-amz-signature"], fields.get("x-amz-date") or ""
+    if service != "s3" or not timestamp.startswith(date):
+        raise RefusedError(Reason.PRESIGN_CREDENTIAL)
+    return Claim(key, date, region, service, (), signature, timestamp, fields.get("x-amz-security-token"))
 
 
 def _read_expires(text: str | None) -> int | None:

@@ -8,11 +8,14 @@ sockets (http.py) nor services.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from cosset.clock import Clock
 from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
+from cosset.gateway.bucket_hosts import find_site, path_style, read_host
+from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_subresource, extended_id
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
 from cosset.gateway.claims import Claim, guess_service, read_claim
@@ -23,11 +26,12 @@ from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_
 from cosset.gateway.plain import PlainRoute
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
+from cosset.gateway.sigv2 import read_old_claim, verify_old_claim, with_hoisted
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, UseNotes
-from cosset.identity.principal import Principal, PrincipalKind
-from cosset.services.operation import AnyService, Context
+from cosset.identity.principal import Principal
+from cosset.services.operation import AnyService, Context, Operation, Params, Result
 from cosset.settings import Settings
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 from cosset.wire.message import Headers, Request, Response
@@ -38,7 +42,7 @@ from cosset.wire.validation import validate
 UNSIGNED_BODY_BYTES = 256 * 1024
 """What a caller without a signature may send before it is known whether the operation needs one."""
 
-_ANONYMOUS = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
+_ANONYMOUS = NOBODY
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +96,7 @@ class Door:
         catalogue: Catalogue | None = None,
         new_request_id: Callable[[], str] | None = None,
         uses: UseNotes | None = None,
+        buckets: Callable[["Door"], BucketWays] | None = None,
     ) -> None:
         self._router = Router(services, catalogue or Catalogue())
         self._keys = keys
@@ -106,6 +111,12 @@ class Door:
         self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
         self._new_request_id = new_request_id or RequestIds()
         self._uses = uses
+        self._make_ways = buckets
+
+    @cached_property
+    def _ways(self) -> BucketWays | None:
+        """Made on the first request for S3."""
+        return self._make_ways(self) if self._make_ways is not None else None
 
     def read_model(self, service: str) -> None:
         """Reads a served service's model before its first call; may run in a thread."""
@@ -118,10 +129,12 @@ class Door:
         """
         request_id = self._new_request_id()
         try:
-            place = find_place(request) if self._urls is not None else None
+            named = read_host(request.host)
+            is_bucket = named is not None and named.is_sure
+            place = find_place(request) if self._urls is not None and not is_bucket else None
             if self._urls is not None and place is not None:
                 return await self._urls.answer(place, request, request_id, gone or asyncio.Event())
-            response = await self._answer(request, request_id, gone or asyncio.Event())
+            response = await self._answer(request, request_id, gone or asyncio.Event(), is_bucket=is_bucket)
         except ClientGoneError:
             raise
         except Exception:  # noqa: BLE001 - the task boundary of a request
@@ -131,9 +144,13 @@ class Door:
         self._cors.add_headers(request, response)
         return response
 
-    async def _answer(self, request: Request, request_id: str, gone: asyncio.Event) -> Response:
+    async def _answer(self, request: Request, request_id: str, gone: asyncio.Event, *, is_bucket: bool) -> Response:
+        if self._make_ways is not None and (site := find_site(request)) is not None and self._ways is not None:
+            response = await self._ways.site(site, request, request_id, gone)
+            response.headers.extend(await self._ways.cors_headers(replace(request, path=f"/{site.bucket}{site.path}")))
+            return response
         for route in self._routes:
-            if route.takes(request):
+            if not is_bucket and route.takes(request):
                 return await route.handler(request)
         preflight = self._cors.preflight(request)
         return preflight or await self._answer_call(request, request_id, gone)
@@ -146,13 +163,13 @@ class Door:
             signing_name = claim.service if claim is not None else None
         except RefusedError as error:
             refusal, signing_name = error, guess_service(request)
-        if refusal is None and claim is None:
+        if refusal is None and claim is None and not self._is_for_buckets(request):
             request = await self._read_unsigned(request)
         call = _Call(request, request_id, gone, self._router.route(request, signing_name), claim)
         try:
             if refusal is not None:
                 raise refusal
-            return await self._pass(call)
+            return await self._for_pages(call, await self._pass(call))
         except RefusedError as error:
             failure = answer_refusal(error, call.route.family)
         except TooLargeError as error:
@@ -164,7 +181,21 @@ class Door:
         except Exception:  # noqa: BLE001 - the task boundary of a call
             _log.exception("%s:%s failed, request id %s", call.route.named, call.operation, request_id)
             failure = _internal_failure(call.route)
-        return call.route.protocol.serialize_error(call.route.wire, call.operation, failure, request_id)
+        response = call.route.protocol.serialize_error(call.route.wire, call.operation, failure, request_id)
+        return await self._for_pages(call, response)
+
+    def _is_for_buckets(self, request: Request) -> bool:
+        """Their bodies may be large, and nothing of where they go stands in them."""
+        return self._make_ways is not None and self._router.route(request, None).family is Family.S3
+
+    async def _for_pages(self, call: _Call, response: Response) -> Response:
+        """What S3's answers have besides: the second request id, and what a bucket lets pages of other origins see."""
+        if call.route.family is not Family.S3 or call.route.table is None:
+            return response
+        response.headers.append(("x-amz-id-2", extended_id(call.request_id)))
+        if self._ways is not None and call.request.method != "OPTIONS" and "origin" in call.request.headers:
+            response.headers.extend(await self._ways.cors_headers(path_style(call.request)))
+        return response
 
     async def _read_unsigned(self, request: Request) -> Request:
         """A small body is read, since the Action may stand in it; of a large one nothing."""
@@ -176,12 +207,19 @@ class Door:
             return replace(request, body=b"")
 
     async def _pass(self, call: _Call) -> Response:
-        if call.route.family is not Family.S3:
+        is_s3 = call.route.family is Family.S3
+        if is_s3 and call.route.table is not None and call.claim is None and self._ways is not None:
+            answer = await self._ways.answer(path_style(call.request), call.request_id, call.gone)
+            if answer is not None:
+                return answer
+        if not is_s3:
             path = normalize_path(call.request.path)
             if path != call.request.path:
                 call.request = replace(call.request, path=path)
         unknown = None if call.route.reads_body else self._match(call)
-        if call.claim is None:
+        if call.claim is None and is_s3 and call.route.table is not None:
+            await self._admit_nobody(call)
+        elif call.claim is None:
             self._admit_unsigned(call)
         else:
             await self._authenticate(call, call.claim)
@@ -205,7 +243,12 @@ class Door:
         if call.route.table is None:
             return None
         try:
-            call.routed = call.route.protocol.match(call.route.wire, call.request)
+            is_s3 = call.route.family is Family.S3
+            request = path_style(call.request) if is_s3 else call.request
+            routed = call.route.protocol.match(call.route.wire, request)
+            if is_s3 and routed is not None:
+                check_subresource(call.route.wire.operation(routed.operation), request)
+            call.routed = routed
         except ServiceError as error:
             return error
         return None
@@ -221,6 +264,23 @@ class Door:
         ):
             raise RefusedError(Reason.MISSING)
 
+    async def _admit_nobody(self, call: _Call) -> None:
+        """To a bucket, or whoever signed the URL in the older way. What a body declares of itself proves nothing then;
+        chunks are taken out all the same."""
+        old = read_old_claim(call.request)
+        if old is not None:
+            call.principal = await verify_old_claim(call.request, old, self._keys, self._clock.now_ms())
+            call.request = with_hoisted(call.request)
+        declared = call.request.headers.get("x-amz-content-sha256") or UNSIGNED
+        streams = call.routed is not None and call.route.wire.operation(call.routed.operation).streams_in
+        if declared in CHUNKED_KINDS:
+            chunking = Chunking.unsigned(call.request.headers, declared)
+            decoded = aiter(ChunkedBody(iterate(call.request.body), chunking))
+            call.request = replace(call.request, body=decoded, headers=_without_chunking(call.request.headers))
+        if not streams:
+            self._unsigned_bodies.check_length(call.request)
+            call.request = replace(call.request, body=await self._unsigned_bodies.read(call.request.body))
+
     async def _authenticate(self, call: _Call, claim: Claim) -> None:
         """On return the principal is known, the signature holds, the body is proven or will be as it streams.
 
@@ -230,6 +290,11 @@ class Door:
         if call.route.table is not None and claim.service != call.route.wire.signing_name:
             scoped = f"Credential should be scoped to correct service: '{call.route.wire.signing_name}'. "
             raise RefusedError(Reason.MISMATCH, scoped)
+        if s3 and claim.region == "aws-global":
+            sentence = (
+                f"The authorization header is malformed; the region 'aws-global' is wrong; expecting '{self._region}'"
+            )
+            raise ServiceError("AuthorizationHeaderMalformed", sentence, fields={"Region": self._region})
         if s3 and claim.presigned and claim.expires_s is None:
             raise RefusedError(Reason.PRESIGN_MALFORMED)
         self._verifier.check_date(claim)
@@ -243,6 +308,8 @@ class Door:
             self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
             await self._prove(call, claim, declared, secret)
         call.principal = key.principal
+        if s3 and claim.presigned:
+            call.request = with_hoisted(call.request)
         if self._uses is not None:
             now_ms = self._clock.now_ms()
             self._uses.used(claim.access_key_id, key.principal, claim.service, claim.region, now_ms)
@@ -274,8 +341,14 @@ class Door:
             raise OperationNotImplementedError(route.wire.name, routed.operation)
         params = route.protocol.parse(routed, request)
         validate(route.wire, operation.name, params, route.table.validation_code)
+        result = await self._run(call, operation, params)
+        return route.protocol.serialize(route.wire, operation.name, result, call.request_id)
+
+    async def _run(self, call: _Call, operation: Operation, params: Params) -> Result:
+        """Raises: ServiceError, where the caller may not, or the operation fails."""
+        request = call.request
         ctx = Context(
-            service=route.wire.name,
+            service=call.route.wire.name,
             operation=operation.name,
             principal=call.principal,
             account=call.principal.account,
@@ -288,11 +361,36 @@ class Door:
             cancelled=call.gone,
         )
         ctx.call = self._context_of(request, ctx)
-        if call.principal is not _ANONYMOUS:
-            requirements = operation.requirements(ctx, params)
-            await self._authorizer.authorize(call.principal, requirements, ctx.call)
-        result = await operation.handler(ctx, params)
-        return route.protocol.serialize(route.wire, operation.name, result or {}, call.request_id)
+        # Elsewhere nobody gets this far but to operations that carry their own proof.
+        if call.principal is not _ANONYMOUS or call.route.family is Family.S3:
+            meets_bucket = "Bucket" in params and operation.name != "CreateBucket"
+            if call.principal is _ANONYMOUS and self._ways is not None and meets_bucket:
+                await self._ways.check_there(params["Bucket"])
+            await self._authorizer.authorize(call.principal, operation.requirements(ctx, params), ctx.call)
+        return await operation.handler(ctx, params) or {}
+
+    async def run_for_bucket(
+        self, request: Request, request_id: str, gone: asyncio.Event, who: Visitor, operation: str, params: Params
+    ) -> Result:
+        """An operation of S3 for what comes to it by another way than a call: a form, a website. The one evaluator
+        decides about it, too.
+
+        Raises: ServiceError.
+        """
+        call = _Call(request, request_id, gone, self._router.route_of("s3"), who.claim, who.principal)
+        assert call.route.table is not None
+        return await self._run(call, call.route.table.operations[operation], params)
+
+    def write_bucket_answer(self, operation: str, result: Result, request_id: str) -> Response:
+        route = self._router.route_of("s3")
+        response = route.protocol.serialize(route.wire, operation, result, request_id)
+        response.headers.append(("x-amz-id-2", extended_id(request_id)))
+        return response
+
+    def read_bucket_params(self, operation: str, request: Request, labels: Mapping[str, str]) -> Params:
+        """The parameters that headers and labels make. Raises: ServiceError."""
+        route = self._router.route_of("s3")
+        return route.protocol.parse(RoutedOperation(route.protocol, route.wire, operation, labels), request)
 
     def _context_of(self, request: Request, ctx: Context) -> CallContext:
         """How the call came, for the conditions of policies."""

@@ -25,6 +25,6 @@ def read_parameter(request: Request, name: str) -> str | None:
 def guess_protocol(request: Request) -> str | None:
     if "x-amz-target" in request.headers:
         return "json"
-    if is_form(request) or read_parameter(request, "Action") is not None:
+    if (is_form(request) and request.method == "POST") or read_parameter(request, "Action") is not None:
         return "query"
     return None

@@ -31,6 +31,7 @@ class Reason(Enum):
     SKEWED = "skewed"
     PRESIGN_EXPIRED = "presign expired"
     PRESIGN_MALFORMED = "presign malformed"
+    PRESIGN_CREDENTIAL = "presign credential"
     TOKEN_EXPIRED = "token expired"
     TOKEN_INVALID = "token invalid"
     PAYLOAD_MISMATCH = "payload mismatch"
@@ -77,6 +78,7 @@ _WORDS: dict[Reason, tuple[str, int, str, str]] = {
     Reason.SKEWED: ("SignatureDoesNotMatch", 403, "InvalidSignatureException", _MISMATCH),
     Reason.PRESIGN_EXPIRED: ("SignatureDoesNotMatch", 403, "InvalidSignatureException", _MISMATCH),
     Reason.PRESIGN_MALFORMED: ("IncompleteSignature", 400, "IncompleteSignatureException", _MISMATCH),
+    Reason.PRESIGN_CREDENTIAL: ("IncompleteSignature", 400, "IncompleteSignatureException", _MISMATCH),
     Reason.TOKEN_EXPIRED: ("ExpiredToken", 403, "ExpiredTokenException", _EXPIRED_TOKEN),
     Reason.TOKEN_INVALID: ("InvalidClientTokenId", 403, "UnrecognizedClientException", _INVALID_TOKEN),
     Reason.PAYLOAD_MISMATCH: ("SignatureDoesNotMatch", 403, "InvalidSignatureException", _MISMATCH),
@@ -109,6 +111,12 @@ _S3_WORDS: dict[Reason, tuple[str, int, str]] = {
         "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
         "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
     ),
+    Reason.PRESIGN_CREDENTIAL: (
+        "AuthorizationQueryParametersError",
+        400,
+        "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting "
+        '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+    ),
     Reason.TOKEN_EXPIRED: ("ExpiredToken", 400, "The provided token has expired."),
     Reason.TOKEN_INVALID: ("InvalidToken", 400, "The provided token is malformed or otherwise invalid."),
     Reason.PAYLOAD_MISMATCH: (
@@ -120,7 +128,7 @@ _S3_WORDS: dict[Reason, tuple[str, int, str]] = {
 }
 
 # S3 keeps its own sentence for these whatever the detail: the detail names what only other services tell.
-_S3_KEEPS_ITS_SENTENCE = frozenset({Reason.SKEWED, Reason.PRESIGN_EXPIRED, Reason.MISSING})
+_S3_KEEPS_ITS_SENTENCE = frozenset({Reason.SKEWED, Reason.PRESIGN_EXPIRED, Reason.PRESIGN_CREDENTIAL, Reason.MISSING})
 
 
 def answer_refusal(refusal: RefusedError, family: Family) -> ServiceError:

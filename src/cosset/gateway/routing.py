@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cosset.gateway.aws_hosts import endpoint_prefixes
+from cosset.gateway.bucket_hosts import read_host
 from cosset.gateway.hints import guess_protocol, read_parameter
 from cosset.gateway.model_heads import read_head
 from cosset.gateway.refusals import Family
@@ -83,7 +84,15 @@ class Router:
         wire = self._catalogue.service(name)
         return Route(wire, protocol_of(wire, request), self._tables[name], name)
 
+    def route_of(self, name: str) -> Route:
+        """To a service that is served, by its name."""
+        wire = self._catalogue.service(name)
+        return Route(wire, PROTOCOLS[wire.protocols[0]], self._tables[name], name)
+
     def _served_by(self, request: Request, signing_name: str | None) -> str | None:
+        named = read_host(request.host)
+        if named is not None and named.is_sure and "s3" in self._tables:
+            return "s3"
         for prefix in endpoint_prefixes(request.host):
             if prefix in self._by_endpoint_prefix:
                 return self._by_path(request, self._by_endpoint_prefix[prefix])

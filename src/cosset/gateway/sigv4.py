@@ -7,6 +7,7 @@ reads no body (payload.py does). Refuses headers that steer a request and are no
 import calendar
 import hashlib
 import hmac
+import time
 from collections import OrderedDict
 
 from cosset.clock import Clock
@@ -32,6 +33,14 @@ def _read_timestamp(text: str) -> int:
     return calendar.timegm(
         (int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[9:11]), int(text[11:13]), int(text[13:15]))
     )
+
+
+def _expiry(claim: Claim, signed_s: int, now_s: int) -> dict[str, str]:
+    """What S3 says of a presigned URL that has expired."""
+    if claim.expires_s is None:
+        return {}
+    times = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each)) for each in (signed_s + claim.expires_s, now_s)]
+    return {"X-Amz-Expires": str(claim.expires_s), "Expires": times[0], "ServerTime": times[1]}
 
 
 def _span(seconds: int) -> str:
@@ -69,6 +78,7 @@ class Verifier:
                 Reason.PRESIGN_EXPIRED if claim.presigned else Reason.SKEWED,
                 f"Signature expired: {claim.timestamp} is now earlier than "
                 f"{format_timestamp(now_s - life_s)} ({format_timestamp(now_s)} - {_span(life_s)})",
+                **_expiry(claim, signed_s, now_s),
             )
 
     def _read_timestamp(self, timestamp: str) -> int:

@@ -1,7 +1,7 @@
 """How each service says no: AWS's sentence is one, its code and status are the service's own."""
 
 from cosset.identity.evaluation.decision import Decision
-from cosset.identity.principal import Principal
+from cosset.identity.principal import Principal, PrincipalKind
 from cosset.wire.errors import ServiceError
 
 # rest-json answers 403, json 1.x answers 400, query and S3 have a code of their own.
@@ -47,7 +47,7 @@ def _bucket_access_denied(
 ) -> ServiceError:
     """S3 says why within an account only, and puts the resource in quotes."""
     code, status = _CODES.get(service or "s3", _DEFAULT_CODE)
-    if not decision.is_at_home:
+    if not decision.is_at_home or principal.kind is PrincipalKind.ANONYMOUS:
         return ServiceError(code, "Access Denied", status=status)
     sentence = f'User: {principal.arn} is not authorized to perform: {action} on resource: "{resource}"'
     return ServiceError(code, f"{sentence} {decision.reason(action)}", status=status)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from awscrt import checksums
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -148,6 +149,8 @@ def test_what_botocore_chunks_is_read() -> None:
     ("name", "digest"),
     [
         ("crc32", zlib.crc32(b"data").to_bytes(4, "big")),
+        ("crc32c", bytes.fromhex("aed87dd1")),
+        ("crc64nvme", checksums.crc64nvme(b"data").to_bytes(8, "big")),
         ("sha1", hashlib.sha1(b"data").digest()),
         ("sha256", hashlib.sha256(b"data").digest()),
     ],
@@ -173,7 +176,7 @@ def test_a_checksum_that_is_none_is_refused(value: str) -> None:
 
 def test_a_checksum_that_cannot_be_computed_is_not_passed_over() -> None:
     with pytest.raises(ServiceError) as caught:
-        decode(b"0\r\n\r\n", CHUNKED_UNSIGNED_TRAILER, trailers="x-amz-checksum-crc64nvme")
+        decode(b"0\r\n\r\n", CHUNKED_UNSIGNED_TRAILER, trailers="x-amz-checksum-adler32")
     assert "not supported" in caught.value.message
 
 

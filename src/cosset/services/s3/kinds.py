@@ -12,6 +12,8 @@ class Kind(StrEnum):
     INTELLIGENT_TIERING = "intelligent-tiering"
     INVENTORY = "inventory"
     LIFECYCLE = "lifecycle"
+    LIFECYCLE_PASS = "lifecycle-pass"
+    """When the rules were last carried out, in epoch milliseconds."""
     LOGGING = "logging"
     METRICS = "metrics"
     OBJECT_LOCK = "object-lock"

@@ -140,6 +140,13 @@ def applies(rule: Rule, subject: Subject) -> bool:
     return all(subject.tags.get(key) == value for key, value in wanted_tags(given).items())
 
 
+def sizes_named(rule: Rule) -> bool:
+    """Does it say which sizes it is about?"""
+    given: Mapping[str, Any] = rule.get("Filter") or {}
+    sizes: Mapping[str, Any] = given.get("And") or given
+    return sizes.get("ObjectSizeGreaterThan") is not None or sizes.get("ObjectSizeLessThan") is not None
+
+
 def prefix_of(rule: Rule) -> str:
     given: Mapping[str, Any] = rule.get("Filter") or {}
     return str(rule.get("Prefix") or given.get("Prefix") or (given.get("And") or {}).get("Prefix") or "")

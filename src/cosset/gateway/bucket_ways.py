@@ -1,0 +1,168 @@
+"""The ways into a bucket that are no signed call: preflights, forms that browsers post, websites; and CORS headers.
+
+Made on the first request for S3. Read next: post_forms.py, websites.py.
+"""
+
+import hashlib
+from asyncio import Event
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from cosset.gateway.bucket_hosts import Site, bucket_of
+from cosset.gateway.claims import Claim
+from cosset.identity.principal import Principal, PrincipalKind
+from cosset.services.operation import Params, Result
+from cosset.services.s3.cors_rules import METHODS, CorsAsk, allowed_headers
+from cosset.services.s3.kinds import Kind
+from cosset.wire.errors import ServiceError
+from cosset.wire.http_bindings import read_query
+from cosset.wire.message import Request, Response
+from cosset.wire.models import WireOperation
+
+_SUBRESOURCES = frozenset(
+    {
+        *(
+            "abac",
+            "accelerate",
+            "acl",
+            "analytics",
+            "attributes",
+            "cors",
+            "delete",
+            "encryption",
+            "intelligent-tiering",
+        ),
+        *("inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration", "metadataTable"),
+        *("metrics", "notification", "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock"),
+        *("replication", "requestPayment", "restore", "retention", "select", "tagging", "torrent", "uploads"),
+        *("versioning", "versions", "website"),
+    }
+)
+_NOT_ALLOWED = (
+    "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / "
+    "Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."
+)
+
+
+class BucketConfigurations(Protocol):
+    """What is kept of buckets."""
+
+    async def find(self, bucket: str, kind: Kind) -> Any:
+        """The document, None where there is none. Raises ServiceError NoSuchBucket."""
+        ...
+
+
+NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who comes by another way than a call; `claim` is what it signed with, None where it signed nothing."""
+
+    principal: Principal = NOBODY
+    claim: Claim | None = None
+
+
+class Calls(Protocol):
+    """What the door does for these ways: an operation, asked of the evaluator first."""
+
+    async def run_for_bucket(
+        self, request: Request, request_id: str, gone: Event, who: Visitor, operation: str, params: Params
+    ) -> Result: ...
+
+    def read_bucket_params(self, operation: str, request: Request, labels: Mapping[str, str]) -> Params: ...
+
+    def write_bucket_answer(self, operation: str, result: Result, request_id: str) -> Response: ...
+
+
+Answerer = Callable[[Request, str, Event], Awaitable[Response]]
+SiteAnswerer = Callable[[Site, Request, str, Event], Awaitable[Response]]
+
+
+class BucketWays:
+    """`site` answers requests to websites, `form` what browsers post."""
+
+    def __init__(self, configurations: BucketConfigurations, site: SiteAnswerer, form: Answerer) -> None:
+        self._configurations = configurations
+        self.site = site
+        self._form = form
+
+    async def answer(self, request: Request, request_id: str, gone: Event) -> Response | None:
+        """`request`, without a signature, in path style. None: it is a call. Raises: ServiceError, RefusedError."""
+        if request.method == "OPTIONS":
+            return Response(200, [("x-amz-request-id", request_id), *await self.preflight(request)])
+        posts = request.method == "POST" and "/" not in request.path.strip("/")
+        if posts and (request.headers.get("content-type") or "").lower().startswith("multipart/form-data"):
+            return await self._form(request, request_id, gone)
+        return None
+
+    async def preflight(self, request: Request) -> list[tuple[str, str]]:
+        """The headers of the answer to a preflight, which is 200. `request` in path style. Raises ServiceError."""
+        origin = request.headers.get("origin")
+        method = request.headers.get("access-control-request-method")
+        if origin is None:
+            raise ServiceError("BadRequest", "Insufficient information. Origin request header needed.")
+        if method not in METHODS:
+            raise ServiceError("BadRequest", f"Invalid Access-Control-Request-Method: {method or 'null'}")
+        rules = await self._rules(request)
+        is_object = "/" in request.path.removeprefix("/").rstrip("/")
+        fields = {"Method": method, "ResourceType": "OBJECT" if is_object else "BUCKET"}
+        if rules is None:
+            sentence = "CORSResponse: CORS is not enabled for this bucket."
+            raise ServiceError("AccessForbidden", sentence, status=403, fields=fields)
+        headers = allowed_headers(rules, CorsAsk(origin, method, _asked_headers(request)))
+        if headers is None:
+            raise ServiceError("AccessForbidden", _NOT_ALLOWED, status=403, fields=fields)
+        return headers
+
+    async def cors_headers(self, request: Request) -> list[tuple[str, str]]:
+        """What any other answer says to pages of another origin; nothing where the bucket does not let them."""
+        origin = request.headers.get("origin")
+        if origin is None:
+            return []
+        try:
+            rules = await self._rules(request)
+        except ServiceError:
+            return []
+        return allowed_headers(rules or (), CorsAsk(origin, request.method, _asked_headers(request))) or []
+
+    async def check_there(self, bucket: str) -> None:
+        """Raises ServiceError NoSuchBucket: which AWS tells even those who may do nothing."""
+        await self._configurations.find(bucket, Kind.POLICY)
+
+    async def _rules(self, request: Request) -> Sequence[dict[str, Any]] | None:
+        bucket = unquote(bucket_of(request))
+        found: Sequence[dict[str, Any]] | None = await self._configurations.find(bucket, Kind.CORS) if bucket else None
+        return found
+
+
+def check_subresource(operation: WireOperation, request: Request) -> None:
+    """What stands in the query must be what the operation is about: `DELETE /bucket?logging` deletes no bucket.
+
+    Raises ServiceError MethodNotAllowed.
+    """
+    if not request.query:
+        return
+    meant = operation.model.http["requestUri"].partition("?")[2]
+    unmeant = (read_query(request.query).keys() & _SUBRESOURCES) - read_query(meant).keys()
+    if unmeant:
+        resource = next(iter(sorted(unmeant))).upper()
+        raise ServiceError(
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+            status=405,
+            fields={"Method": request.method, "ResourceType": resource},
+        )
+
+
+def _asked_headers(request: Request) -> tuple[str, ...]:
+    asked = request.headers.get("access-control-request-headers") or ""
+    return tuple(name.strip().lower() for name in asked.split(",") if name.strip())
+
+
+def extended_id(request_id: str) -> str:
+    """`x-amz-id-2`, which S3 answers beside the request's id."""
+    return b64encode(hashlib.sha384(request_id.encode()).digest()).decode()

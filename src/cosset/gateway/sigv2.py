@@ -1,0 +1,123 @@
+"""Presigned URLs of the older kind (Signature Version 2), which boto3 still makes for S3 by default.
+
+HMAC-SHA1 over the method, a few headers, the expiry and the resource; the URL carries `AWSAccessKeyId`, `Signature` and
+`Expires`, and headers that the client moved into the query. Only for S3, and only in the query string.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from email.utils import formatdate
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from cosset.gateway.bucket_hosts import read_host
+from cosset.gateway.refusals import Reason, RefusedError
+from cosset.identity.ports import KeyDirectory
+from cosset.identity.principal import Principal
+from cosset.wire.errors import ServiceError
+from cosset.wire.http_bindings import read_query
+from cosset.wire.message import Headers, Request
+
+_NAMES = ("AWSAccessKeyId", "Signature", "Expires")
+_RESOURCE = frozenset(
+    {
+        *("accelerate", "acl", "cors", "defaultObjectAcl", "location", "logging", "partNumber", "policy", "delete"),
+        *("requestPayment", "torrent", "versioning", "versionId", "versions", "website", "uploads", "uploadId"),
+        *("response-content-type", "response-content-language", "response-expires", "response-cache-control"),
+        *("response-content-disposition", "response-content-encoding", "lifecycle", "tagging", "restore"),
+        *("storageClass", "notification", "replication", "analytics", "metrics", "inventory", "select", "select-type"),
+        *("object-lock",),
+    }
+)
+_OF_SIGNATURES = frozenset(
+    {
+        *("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders"),
+        *("x-amz-signature", "x-amz-security-token", "x-amz-content-sha256"),
+    }
+)
+
+
+class OldClaim(NamedTuple):
+    access_key_id: str
+    signature: str
+    expires_s: int
+    session_token: str | None
+
+
+def read_old_claim(request: Request) -> OldClaim | None:
+    """None: the request makes none. Raises: ServiceError AccessDenied, where a part of it is missing."""
+    if "AWSAccessKeyId=" not in request.query and "Signature=" not in request.query:
+        return None
+    query = read_query(request.query)
+    given = [query.get(name, []) for name in _NAMES]
+    if any(len(values) != 1 or not values[0] for values in given):
+        sentence = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
+        raise ServiceError("AccessDenied", sentence, status=403)
+    key, signature, expires = (values[0] for values in given)
+    if not (expires.isascii() and expires.isdecimal() and len(expires) < 16):
+        raise ServiceError("AccessDenied", f"Invalid date (should be seconds since epoch): {expires[:64]}", status=403)
+    token = query.get("x-amz-security-token", [None])[0]
+    return OldClaim(key, signature, int(expires), token)
+
+
+async def verify_old_claim(request: Request, claim: OldClaim, keys: KeyDirectory, now_ms: int) -> Principal:
+    """Whose the signature is. Raises: RefusedError."""
+    if claim.expires_s * 1000 < now_ms:
+        raise RefusedError(Reason.PRESIGN_EXPIRED, None, Expires=_iso(claim.expires_s), ServerTime=_iso(now_ms // 1000))
+    try:
+        key = await keys.find_key(claim.access_key_id, claim.session_token)
+    except ServiceError as error:
+        raise RefusedError(Reason.TOKEN_INVALID) from error
+    if key is None:
+        raise RefusedError(Reason.UNKNOWN_KEY, None, AWSAccessKeyId=claim.access_key_id)
+    expires_at_ms = key.credentials.expires_at_ms
+    if expires_at_ms is not None and expires_at_ms <= now_ms:
+        raise RefusedError(Reason.TOKEN_EXPIRED)
+    if key.credentials.session_token != claim.session_token:
+        raise RefusedError(Reason.TOKEN_INVALID)
+    for text in _texts(request, claim):
+        signature = b64encode(hmac.digest(key.credentials.secret_access_key.encode(), text.encode(), "sha1"))
+        if hmac.compare_digest(signature, claim.signature.encode("utf-8", "replace")):
+            return key.principal
+    raise RefusedError(Reason.MISMATCH, None, AWSAccessKeyId=claim.access_key_id)
+
+
+def with_hoisted(request: Request) -> Request:
+    """With the headers that a presigned URL carries in its query. What is a header already stays what it is."""
+    moved = [
+        (name.lower(), values[0])
+        for name, values in read_query(request.query).items()
+        if name.lower().startswith("x-amz-") and name.lower() not in _OF_SIGNATURES and name not in request.headers
+    ]
+    return replace(request, headers=Headers([*request.headers, *moved])) if moved else request
+
+
+def _texts(request: Request, claim: OldClaim) -> Iterator[str]:
+    """What was signed: the content type as a header, or moved into the query."""
+    query, headers = read_query(request.query), request.headers
+    amz = {name: ",".join(headers.get_all(name)).strip() for name, _ in headers if name.startswith("x-amz-")}
+    amz |= {name.lower(): values[0] for name, values in query.items() if name.lower().startswith("x-amz-")}
+    listed = "".join(f"{name}:{amz[name]}\n" for name in sorted(amz))
+    kinds = [query.get(name, [headers.get(name) or ""])[0] for name in ("content-md5", "content-type")]
+    for resource in _resources(request):
+        yield f"{request.method}\n{kinds[0]}\n{kinds[1]}\n{claim.expires_s}\n{listed}{resource}"
+
+
+def _resources(request: Request) -> Iterator[str]:
+    """With the bucket, wherever it stood; the path as sent."""
+    named = read_host(request.host)
+    path = request.path if named is None else f"/{named.bucket}{request.path or '/'}"
+    wanted = []
+    for pair in request.query.split("&"):
+        name, equals, value = pair.partition("=")
+        if unquote(name) in _RESOURCE:
+            wanted.append(f"{unquote(name)}{equals}{unquote(value)}" if equals and value else unquote(name))
+    tail = f"?{'&'.join(sorted(wanted))}" if wanted else ""
+    yield path + tail
+
+
+def _iso(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)

@@ -1,0 +1,281 @@
+"""Lifecycle rules are carried out: objects expire, old versions go, storage classes change, stale uploads are aborted.
+
+A pass looks at all keys of a bucket; one node does it, whichever claims it first. What a pass finds is decided again in
+the transaction that does it: a version that was replaced in the meantime stays. What is locked stays, too. The rules
+themselves: `lifecycle_rules.py`.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from cosset.clock import Clock
+from cosset.services.s3.bucket_book import find_bucket, put_setting, read_setting
+from cosset.services.s3.kinds import Kind
+from cosset.services.s3.lifecycle_rules import Rule, Subject, applies, due_ms, prefix_of, sizes_named
+from cosset.services.s3.locks import check_deletable
+from cosset.services.s3.model import Bucket, Versioning
+from cosset.services.s3.object_files import ObjectFiles
+from cosset.services.s3.ports import ObjectEvent, ObjectEvents
+from cosset.services.s3.tables import s3_bucket_settings, s3_uploads, s3_versions
+from cosset.services.s3.uploads import end_upload, find_upload, read_upload
+from cosset.services.s3.versions import ObjectVersion, change_facts, delete_latest, delete_version, version_of_row
+from cosset.store.database import Store
+from cosset.store.transaction import Transaction
+from cosset.wire.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+PASS_S = 3600
+_KEYS = 200
+"""Keys that are looked at in one transaction."""
+_SMALL = 128 * 1024
+"""What is smaller changes its storage class only by a rule that says sizes."""
+_ORDER = ("STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
+
+
+class Act(Enum):
+    EXPIRE = "expire"
+    """The current version: a delete marker where there are versions."""
+    DELETE = "delete"
+    MOVE = "move"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    act: Act
+    version: ObjectVersion
+    storage_class: str = ""
+
+
+class Lifecycle:
+    """`run` makes a pass over every bucket whose turn it is."""
+
+    def __init__(self, store: Store, files: ObjectFiles, events: ObjectEvents, clock: Clock) -> None:
+        self._store = store
+        self._files = files
+        self._events = events
+        self._clock = clock
+
+    async def run(self) -> int:
+        """How much was done."""
+        query = select(s3_bucket_settings.c.bucket).where(s3_bucket_settings.c.kind == Kind.LIFECYCLE)
+        done = 0
+        for name in await self._store.read(lambda tx: list(tx.execute(query).scalars())):
+            if await self._store.write(partial(self._claim, name=name)):
+                done += await self._pass(name)
+        return done
+
+    def _claim(self, tx: Transaction, name: str) -> bool:
+        """One node does a bucket's pass; where it dies, another does the next."""
+        now_ms = self._clock.now_ms()
+        last_ms = read_setting(tx, name, Kind.LIFECYCLE_PASS)
+        if last_ms is not None and now_ms - last_ms < PASS_S * 1000:
+            return False
+        put_setting(tx, name, Kind.LIFECYCLE_PASS, now_ms)
+        return True
+
+    async def _pass(self, name: str) -> int:
+        done, after = 0, b""
+        while True:
+            keys, due = await self._store.read(partial(self._look, name=name, after=after))
+            for key in due:
+                done += await self._do(name, key)
+            if len(keys) < _KEYS:
+                break
+            after = keys[-1]
+        return done + await self._abort_uploads(name)
+
+    def _look(self, tx: Transaction, name: str, after: bytes) -> tuple[Sequence[bytes], list[bytes]]:
+        """The next keys, and those of them about which there is something to do."""
+        columns = s3_versions.c
+        query = select(columns.key).where(columns.bucket == name, columns.key > after).distinct()
+        keys = [bytes(key) for key in tx.execute(query.order_by(columns.key).limit(_KEYS)).scalars()]
+        bucket, rules = _rules(tx, name)
+        if bucket is None or not rules:
+            return (), []
+        return keys, [key for key in keys if plan(_versions(tx, name, key), rules, self._clock.now_ms())]
+
+    async def _do(self, name: str, key: bytes) -> int:
+        def work(tx: Transaction) -> tuple[list[str], int]:
+            bucket, rules = _rules(tx, name)
+            if bucket is None:
+                return [], 0
+            orphans: list[str] = []
+            steps = plan(_versions(tx, name, key), rules, self._clock.now_ms())
+            for step in steps:
+                orphans += self._take(tx, bucket, step)
+            return orphans, len(steps)
+
+        orphans, done = await self._store.write(work, frees=True)
+        await self._files.remove(orphans)
+        return done
+
+    def _take(self, tx: Transaction, bucket: Bucket, step: Step) -> Sequence[str]:
+        version, now_ms = step.version, self._clock.now_ms()
+        if step.act is Act.MOVE:
+            change_facts(tx, version, storage_class=step.storage_class)
+            self._tell(tx, bucket, "LifecycleTransition", version)
+            return ()
+        if step.act is Act.EXPIRE:
+            replaced = delete_latest(tx, bucket, version.key, bucket.account, now_ms)
+            if replaced.version is not None:
+                self._tell(tx, bucket, "LifecycleExpiration:DeleteMarkerCreated", replaced.version)
+                return replaced.orphans
+        else:
+            replaced = delete_version(tx, bucket, version)
+        self._tell(tx, bucket, "LifecycleExpiration:Delete", version)
+        return replaced.orphans
+
+    def _tell(self, tx: Transaction, bucket: Bucket, name: str, version: ObjectVersion) -> None:
+        now_ms = self._clock.now_ms()
+        event = ObjectEvent(
+            name=name,
+            bucket=bucket,
+            key=version.key,
+            size=None if version.is_marker else version.size,
+            etag=None if version.is_marker else version.etag,
+            version_id=None if bucket.versioning is Versioning.NEVER else version.version,
+            sequencer=f"{now_ms:011X}{version.seq & 0xFFFFFF:06X}1",
+            now_ms=now_ms,
+            principal=None,
+            source_ip="",
+            request_id=uuid4().hex[:16].upper(),
+            trace_id="",
+        )
+        self._events.happened(tx, event)
+
+    async def _abort_uploads(self, name: str) -> int:
+        columns = s3_uploads.c
+
+        def find(tx: Transaction) -> list[tuple[str, str]]:
+            _, rules = _rules(tx, name)
+            query = select(s3_uploads).where(columns.bucket == name)
+            uploads = [read_upload(row) for row in tx.execute(query)]
+            now_ms = self._clock.now_ms()
+            return [(each.key, each.id) for each in uploads if _is_stale(rules, each.key, each.initiated_ms, now_ms)]
+
+        stale = await self._store.read(find)
+        for key, upload_id in stale:
+
+            def work(tx: Transaction, key: str = key, upload_id: str = upload_id) -> tuple[str, ...]:
+                upload = find_upload(tx, name, key, upload_id)
+                return () if upload is None else end_upload(tx, upload)
+
+            await self._files.remove(await self._store.write(work, frees=True))
+        return len(stale)
+
+
+def plan(versions: Sequence[ObjectVersion], rules: Sequence[Rule], now_ms: int) -> list[Step]:
+    """What is due for one key. `versions` are all there are of it, the newest first."""
+    if not versions:
+        return []
+    latest = versions[0]
+    steps: list[Step] = []
+    for place, version in enumerate(versions):
+        if place:
+            step = _of_noncurrent(version, versions[place - 1].modified_ms, place - 1, rules, now_ms)
+        elif latest.is_marker:
+            step = _of_marker(latest, rules, now_ms) if len(versions) == 1 else None
+        else:
+            step = _of_current(latest, rules, now_ms)
+        if step is not None and not (step.act is Act.DELETE and _is_locked(version, now_ms)):
+            steps.append(step)
+    return steps
+
+
+def _of_current(version: ObjectVersion, rules: Sequence[Rule], now_ms: int) -> Step | None:
+    subject = _subject(version)
+    found = [rule for rule in rules if applies(rule, subject)]
+    if any(_is_due(rule.get("Expiration"), version.modified_ms, now_ms) for rule in found):
+        return Step(Act.EXPIRE, version)
+    moves = [(rule, move) for rule in found for move in rule.get("Transitions") or ()]
+    return _moved(version, [pair for pair in moves if _is_due(pair[1], version.modified_ms, now_ms)])
+
+
+def _of_marker(version: ObjectVersion, rules: Sequence[Rule], now_ms: int) -> Step | None:
+    """One that nothing is behind any more."""
+    for rule in rules:
+        expiration: Mapping[str, Any] = rule.get("Expiration") or {}
+        if not applies(rule, _subject(version)):
+            continue
+        if expiration.get("ExpiredObjectDeleteMarker") or _is_due(expiration, version.modified_ms, now_ms):
+            return Step(Act.DELETE, version)
+    return None
+
+
+def _of_noncurrent(
+    version: ObjectVersion, since_ms: int, newer: int, rules: Sequence[Rule], now_ms: int
+) -> Step | None:
+    """`since_ms`: when it was replaced; `newer`: how many noncurrent ones are newer."""
+    found = [rule for rule in rules if applies(rule, _subject(version))]
+    for rule in found:
+        expiration = rule.get("NoncurrentVersionExpiration") or {}
+        keeps = expiration.get("NewerNoncurrentVersions") or 0
+        if newer >= keeps and _is_due(expiration, since_ms, now_ms, "NoncurrentDays"):
+            return Step(Act.DELETE, version)
+    if version.is_marker:
+        return None
+    moves = [
+        (rule, move)
+        for rule in found
+        for move in rule.get("NoncurrentVersionTransitions") or ()
+        if newer >= (move.get("NewerNoncurrentVersions") or 0) and _is_due(move, since_ms, now_ms, "NoncurrentDays")
+    ]
+    return _moved(version, moves)
+
+
+def _moved(version: ObjectVersion, moves: Sequence[tuple[Rule, Mapping[str, Any]]]) -> Step | None:
+    """To the coldest of the classes that are due, if it is colder than its own."""
+    wanted = [move["StorageClass"] for rule, move in moves if version.size >= _SMALL or sizes_named(rule)]
+    coldest = max(wanted, key=_coldness, default="STANDARD")
+    if _coldness(coldest) <= _coldness(version.facts.get("storage_class", "STANDARD")):
+        return None
+    return Step(Act.MOVE, version, coldest)
+
+
+def _coldness(storage_class: str) -> int:
+    return _ORDER.index(storage_class) if storage_class in _ORDER else 0
+
+
+def _subject(version: ObjectVersion) -> Subject:
+    return Subject(version.key, version.size, version.facts.get("tags") or {})
+
+
+def _is_due(action: Mapping[str, Any] | None, since_ms: int, now_ms: int, days: str = "Days") -> bool:
+    at_ms = due_ms(action or {}, since_ms, days)
+    return at_ms is not None and at_ms <= now_ms
+
+
+def _is_stale(rules: Sequence[Rule], key: str, initiated_ms: int, now_ms: int) -> bool:
+    return any(
+        rule["Status"] == "Enabled"
+        and key.startswith(prefix_of(rule))
+        and _is_due(rule.get("AbortIncompleteMultipartUpload"), initiated_ms, now_ms, "DaysAfterInitiation")
+        for rule in rules
+    )
+
+
+def _is_locked(version: ObjectVersion, now_ms: int) -> bool:
+    try:
+        check_deletable(version.facts, now_ms, bypasses=False)
+    except ServiceError:
+        return True
+    return False
+
+
+def _rules(tx: Transaction, name: str) -> tuple[Bucket | None, Sequence[Rule]]:
+    found = read_setting(tx, name, Kind.LIFECYCLE)
+    return find_bucket(tx, name), () if found is None else found["Rules"]
+
+
+def _versions(tx: Transaction, name: str, key: bytes) -> list[ObjectVersion]:
+    columns = s3_versions.c
+    query = select(s3_versions).where(columns.bucket == name, columns.key == key)
+    return [version_of_row(row) for row in tx.execute(query.order_by(columns.seq.desc()))]
