@@ -5,9 +5,9 @@ Next: protocols/rest.py, which puts these and a body together.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
-from email.header import Header
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from botocore.model import Shape
 
 _QUOTED_OR_PLAIN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
-_BREAKS = re.compile(r"[\r\n\x00]+")
+_BREAKS = re.compile(r"[\r\n]+")
+_PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
+_QUOTED = tuple(
+    "_" if byte == 0x20 else chr(byte) if 0x20 < byte < 0x7F and byte not in b"=_?" else f"={byte:02X}"
+    for byte in range(256)
+)
 
 InputPart = Callable[[dict[str, Any], Headers, Mapping[str, str], Mapping[str, list[str]]], None]
 
@@ -150,10 +155,16 @@ class OutputBindings:
 
 
 def safe_header(value: str) -> str:
-    """A value that cannot break out of its header; what is not ASCII is encoded as RFC 2047 says, as S3 does."""
-    if _BREAKS.search(value):
-        value = _BREAKS.sub(" ", value)
-    return value if value.isascii() else Header(value, "utf-8", maxlinelen=10**6).encode()
+    """A value that cannot break out of its header; what is not printable ASCII is encoded as RFC 2047 says, as S3 does
+    (recorded: test_user_metadata_rfc2047_encoded): most of it ASCII, readably, else in base64."""
+    value = _BREAKS.sub(" ", value)
+    if _PRINTABLE.fullmatch(value):
+        return value
+    plain = sum(1 for character in value if _PRINTABLE.fullmatch(character))
+    raw = value.encode("utf-8", "surrogateescape")
+    if plain * 2 <= len(value):
+        return f"=?UTF-8?B?{base64.b64encode(raw).decode()}?="
+    return f"=?UTF-8?Q?{''.join(_QUOTED[byte] for byte in raw)}?="
 
 
 def header_reader(member: Shape) -> Callable[[str], Any]:

@@ -225,8 +225,11 @@ OVERLAYS: Mapping[str, Overlay] = {
     # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.
     "s3": Overlay(
         bare_errors=True,
-        # A part of an object is 206, which the model does not say.
-        telling_members=dict.fromkeys(("GetObject", "HeadObject"), ("ContentRange", 206)),
+        # A part of an object is 206, and a restore that begins 202, which the model does not say.
+        telling_members={
+            **dict.fromkeys(("GetObject", "HeadObject"), ("ContentRange", 206)),
+            "RestoreObject": ("RestoreOutputPath", 202),
+        },
         violation={
             "": ("MalformedXML", _S3_MALFORMED),
             **dict.fromkeys(("PutBucketAcl", "PutObjectAcl"), ("MalformedACLError", _S3_MALFORMED)),

@@ -86,7 +86,7 @@ class Copies:
             **shown_checksum(version.facts),
         }
         result: Result = {"CopyObjectResult": told, **source.shown, **shown_encryption(version.facts)}
-        if bucket.versioning is not Versioning.NEVER and version.version != "null":
+        if bucket.versioning is not Versioning.NEVER:
             result["VersionId"] = version.version
         return result
 

@@ -2,10 +2,11 @@
 
 import base64
 import binascii
+import contextlib
+import quopri
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from email.utils import format_datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """What must be restored before it can be read."""
 
 _MOST_METADATA = 2 * 1024
+_WORD = re.compile(r"=\?([\w-]+)\?([BbQq])\?([^?]*)\?=", re.ASCII)
 
 _HEADERS = (
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),
@@ -60,14 +62,23 @@ def _metadata(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _decoded(value: str) -> str:
-    if "=?" not in value:
-        return value
+    """Bytes that are UTF-8 are that; words as RFC 2047 has them are decoded, what is wrong in them replaced
+    (recorded: test_user_metadata_rfc2047_bad_b64_encoded)."""
+    with contextlib.suppress(ValueError):
+        value = value.encode("latin-1").decode()
+    return _WORD.sub(_word, value)
+
+
+def _word(found: re.Match[str]) -> str:
+    charset, encoding, text = found.groups()
     try:
-        text = str(make_header(decode_header(value)))
-        text.encode()
-    except (ValueError, LookupError, HeaderParseError):
-        return value
-    return text
+        if encoding.upper() == "B":
+            raw = base64.b64decode(text)
+        else:
+            raw = quopri.decodestring(text.replace("_", "=20").encode("ascii"))
+        return raw.decode(charset, "replace")
+    except (ValueError, LookupError, binascii.Error):
+        return found[0]
 
 
 def _storage_class(name: str) -> str:

@@ -54,4 +54,4 @@ class Restores:
             return before is not None and before["until_ms"] > now_ms
 
         is_prolonged = await self._writes.store.write(work)
-        return {} if is_prolonged else {"RestoreOutputPath": ""}
+        return {} if is_prolonged else {"RestoreOutputPath": None}
