@@ -32,7 +32,7 @@ from support.rights import Rights
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
-PATIENCE_S = 60
+PATIENCE_S = 180
 UUID = "00000000-0000-4000-8000-000000000001"
 Answer = Any | Exception | Callable[[dict[str, Any]], Awaitable[Any]]
 

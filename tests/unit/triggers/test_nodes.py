@@ -22,13 +22,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 async def reached(bench: Bench, seq: int, step_s: float = 0.0) -> None:
-    for _ in range(3000):
-        found = await bench.store.read(lambda tx: tx.execute(select(checkpoints.c.position)).scalar())
-        if found == str(seq):
-            return
-        await asyncio.sleep(0.005)
-        bench.clock.advance(step_s)
-    raise AssertionError(f"the checkpoint never came to {seq}")
+    await bench.until_found(select(checkpoints.c.position), str(seq), step_s)
 
 
 def test_a_stream_goes_on_where_the_other_node_stopped(tmp_path: Path, postgres: PostgresServer) -> None:
