@@ -263,15 +263,40 @@ def _live_as_runtime(cell: Cell, uid: int, orders: socket.socket, pipes: list[in
         cell.run(assignment, kept)
         code = 0
     except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        code = _status(stop)
+    except KeyboardInterrupt as error:
+        _end_by_interrupt(error)
     except BaseException as error:  # noqa: BLE001 - the function's own, shown in its own log
         sys.stderr.write("%s: %s\n" % (type(error).__name__, error))
         code = 1
+    _tidy_up()
+    os._exit(code)
+
+
+def _status(stop: SystemExit) -> int:
+    """As an interpreter of its own ends: whatever is no number is printed, and counts as 1."""
+    if stop.code is None or isinstance(stop.code, int):
+        return stop.code or 0
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write("%s\n" % (stop.code,))
+    return 1
+
+
+def _end_by_interrupt(error: KeyboardInterrupt) -> NoReturn:
+    """Likewise: its parent is to see the signal."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.excepthook(type(error), error, error.__traceback__)
+    _tidy_up()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    os._exit(128 + signal.SIGINT)
+
+
+def _tidy_up() -> None:
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    os._exit(code)
 
 
 def _arrange(fds: dict[str, int]) -> dict[str, int]:

@@ -1,0 +1,7 @@
+package dependency;
+
+public class Words {
+    public static String greeting() {
+        return "Hello";
+    }
+}
