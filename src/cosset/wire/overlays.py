@@ -21,6 +21,7 @@ class Overlay:
       constraints, or cannot be read; what headers, query and path carry is the service's own to check then.
     - `roots`: by operation, the root element of its answer, where it is not what the output shape is called, in
       `roots_namespace`. `bare_root`: the operation whose answer is that element's text.
+    - `statuses`: of an operation's answer, where the model says another.
     - `superseded`: operations that share method and path with their successors, and are never meant.
     - `hides_values`: no violation shows the value.
     - `own_sentences`: members (as violations name them) whose pattern, when all other constraints of the call hold, is
@@ -50,6 +51,7 @@ class Overlay:
     roots: Mapping[str, str] = field(default_factory=dict)
     roots_namespace: str = ""
     bare_root: str | None = None
+    statuses: Mapping[str, int] = field(default_factory=dict)
     superseded: frozenset[str] = frozenset()
     hides_values: bool = False
     own_sentences: Mapping[str, str] = field(default_factory=dict)
@@ -234,6 +236,14 @@ OVERLAYS: Mapping[str, Overlay] = {
             "": ("MalformedXML", _S3_MALFORMED),
             **dict.fromkeys(("PutBucketAcl", "PutObjectAcl"), ("MalformedACLError", _S3_MALFORMED)),
         },
+        # Recorded (test_bucket_tagging_crud, test_s3_inventory_report_crud ...); the API reference says 200.
+        statuses=dict.fromkeys(
+            (
+                *("PutBucketAnalyticsConfiguration", "PutBucketInventoryConfiguration"),
+                *("PutBucketMetricsConfiguration", "PutBucketPolicy", "PutBucketTagging"),
+            ),
+            204,
+        ),
         roots=_S3_ROOTS,
         roots_namespace="http://s3.amazonaws.com/doc/2006-03-01/",
         bare_root="GetBucketLocation",

@@ -17,6 +17,7 @@ from cosset.services.s3.bucket_tags import BucketTags
 from cosset.services.s3.buckets import Buckets
 from cosset.services.s3.copy_sources import read_source
 from cosset.services.s3.errors import access_denied
+from cosset.services.s3.expirations import TELLING, Expirations
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 
@@ -35,10 +36,13 @@ def bucket_parts(store: Store, clock: Clock) -> list[object]:
 
 
 def owners_checked(service: Service, store: Store) -> Service:
-    """The same service; a call that says whose its bucket must be goes no further where it is another's."""
-    operations = {
-        name: replace(each, handler=_checked(each.handler, store)) for name, each in service.operations.items()
-    }
+    """The same service; a call that says whose its bucket must be goes no further where it is another's. Answers about
+    objects tell when they expire."""
+    expirations = Expirations(store)
+    operations = {}
+    for name, each in service.operations.items():
+        handler = expirations.told(each.handler) if name in TELLING else each.handler
+        operations[name] = replace(each, handler=_checked(handler, store))
     return replace(service, operations=operations)
 
 

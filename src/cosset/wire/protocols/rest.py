@@ -86,6 +86,7 @@ class RestProtocol(Protocol):
             result = {name: value for name, value in result.items() if name not in named}
         body, content_type = codec.write_body(result)
         status = (codec.output.write(result, headers) if codec.output is not None else None) or codec.status
+        status = service.overlay.statuses.get(operation, status)
         telling = service.overlay.telling_members.get(operation)
         if telling is not None and telling[0] in result:
             status = telling[1]
