@@ -95,6 +95,13 @@ def test_in_doubt_the_sdk_is_not_loaded(tmp_path: Path) -> None:
     assert not SdkUse().is_wanted(tmp_path, [], {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrap"})
     (tmp_path / "layer/python/lib/python3.11/site-packages/certifi").mkdir()
     assert not SdkUse().is_wanted(tmp_path, [layer], {})
+    (tmp_path / "vendor/more/urllib3").mkdir(parents=True)
+    assert not SdkUse().is_wanted(tmp_path, [], {})
+    (tmp_path / "vendor/more/urllib3").rename(tmp_path / "vendor/more/another")
+    assert SdkUse().is_wanted(tmp_path, [], {})
+    (tmp_path / "vendor/paths.py").write_text("sys.path.append(archive)")
+    assert not SdkUse().is_wanted(tmp_path, [], {})
+    (tmp_path / "vendor/paths.py").unlink()
     (tmp_path / "queue.py").write_text("")
     assert not SdkUse().is_wanted(tmp_path, [], {})
 

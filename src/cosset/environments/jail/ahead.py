@@ -15,7 +15,10 @@ _NODE_READS = ("NODE_", "UV_", "LD_", "LC_", "LANG", "TZ", "OPENSSL_", "SSL_CERT
 """What variables begin with that the process itself looks at, or the libraries in it, when it starts."""
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 _SDK_NAMES = (b"boto3", b"botocore")
+_MOVES_PATH = (b"sys.path", b"addsitedir", b"zipimport")
+"""What is in a source that may look for modules elsewhere, in an archive or a folder that it makes itself."""
 _MAX_FILES = 200
+_MAX_NAMES = 5_000
 _MAX_FILE_BYTES = 256 * 1024
 _MAX_KNOWN = 2_000
 
@@ -44,7 +47,11 @@ class SdkUse:
             return False
         key = (code, *layers)
         if key not in self._known:
-            self._known[key] = _names_sdk(code) and not any(map(_is_ours, _top_level(code, layers)))
+            self._known[key] = (
+                _names_sdk(code)
+                and not any(map(_is_ours, _top_level(code, layers)))
+                and not any(_brings_sdk(folder) for folder in (code, *layers))
+            )
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
         return self._known[key]
@@ -70,8 +77,20 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
+def _brings_sdk(folder: Path) -> bool:
+    """Whether anything in it, however deep, has a name of the SDK's: whoever vendors modules adds its place later."""
+    seen = 0
+    for _, folders, files in os.walk(folder):
+        seen += len(folders) + len(files)
+        if seen > _MAX_NAMES or any(name.partition(".")[0] in SDK_MODULES for name in (*folders, *files)):
+            return True
+    return False
+
+
 def _names_sdk(code: Path) -> bool:
-    """Whether a source file at the top of the package, or one folder below, has the SDK's name in it."""
+    """Whether a source file at the top of the package, or one folder below, has the SDK's name in it, and none there
+    looks for modules in other places."""
+    is_named = False
     found = 0
     for pattern in ("*.py", "*/*.py"):
         for path in code.glob(pattern):
@@ -83,6 +102,7 @@ def _names_sdk(code: Path) -> bool:
                     source = file.read(_MAX_FILE_BYTES)
             except OSError:
                 continue
-            if any(name in source for name in _SDK_NAMES):
-                return True
-    return False
+            if any(mark in source for mark in _MOVES_PATH):
+                return False
+            is_named = is_named or any(name in source for name in _SDK_NAMES)
+    return is_named
