@@ -1,0 +1,116 @@
+"""The files of objects: whole or not there, and nobody's are removed."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection, Sequence
+from pathlib import Path
+
+import pytest
+
+from cosset.services.s3.checksums import Digests
+from cosset.services.s3.object_files import INLINE_BYTES, ObjectFiles, Span, Stored
+from cosset.wire.message import BodyBrokenError
+
+DATA = os.urandom(2 * 1024 * 1024 + 12_345)
+KEY = bytes(range(32))
+
+
+async def pieces(data: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def read(files: ObjectFiles, stored: Stored, span: Span, key: bytes | None = None) -> bytes:
+    return b"".join([chunk async for chunk in await files.read(stored, span, key)])
+
+
+def on_disk(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("size", [0, 1, INLINE_BYTES, INLINE_BYTES + 1, 1 << 20, len(DATA)])
+def test_what_was_written_is_read(tmp_path: Path, size: int, key: bytes | None) -> None:
+    async def main() -> None:
+        files, digests = ObjectFiles(tmp_path), Digests("SHA256")
+        stored = await files.write(pieces(DATA[:size]), digests, key=key)
+        assert stored.size == digests.size == size
+        assert (stored.inline is not None) == (size <= INLINE_BYTES and key is None)
+        for start, length in ((0, size), (size // 2, size - size // 2), (size // 3, size // 4)):
+            assert await read(files, stored, Span(start, length), key) == DATA[start : start + length]
+        if key is not None and size > 16:
+            assert await read(files, stored, Span(0, size)) != DATA[:size]
+
+    asyncio.run(main())
+
+
+def test_a_body_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield DATA
+        yield DATA
+        raise ValueError("gone")
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="gone"):
+            await ObjectFiles(tmp_path).write(broken(), Digests())
+
+    asyncio.run(main())
+    assert on_disk(tmp_path) == []
+
+
+def test_a_copy_outlives_its_source_and_shares_its_bytes(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = ObjectFiles(tmp_path)
+        source = await files.write(pieces(DATA), Digests())
+        copy = await files.link(source)
+        paths = [tmp_path / name[:2] / name for name in (*source.names, *copy.names)]
+        assert paths[0].stat().st_ino == paths[1].stat().st_ino
+        await files.remove(source.names)
+        assert await read(files, copy, Span(0, len(DATA))) == DATA
+
+    asyncio.run(main())
+
+
+def test_a_body_under_way_is_whole_though_its_object_goes(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = ObjectFiles(tmp_path)
+        first = await files.write(pieces(DATA), Digests())
+        second = await files.write(pieces(DATA[::-1]), Digests())
+        stored = Stored(files=first.files + second.files)
+        body = await files.read(stored, Span(0, stored.size))
+        got = await anext(body)
+        await files.remove(stored.names)
+        got += b"".join([chunk async for chunk in body])
+        assert got == DATA + DATA[::-1]
+        with pytest.raises(FileNotFoundError):
+            await files.read(stored, Span(0, 1))
+
+    asyncio.run(main())
+
+
+def test_a_file_that_is_too_short_breaks_the_body_off(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = ObjectFiles(tmp_path)
+        stored = await files.write(pieces(DATA), Digests())
+        os.truncate(tmp_path / stored.names[0][:2] / stored.names[0], 1000)
+        with pytest.raises(BodyBrokenError):
+            await read(files, stored, Span(0, len(DATA)))
+
+    asyncio.run(main())
+
+
+def test_the_sweep_removes_what_nobody_names(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = ObjectFiles(tmp_path)
+        kept = await files.write(pieces(DATA), Digests())
+        orphan = await files.write(pieces(DATA), Digests())
+
+        async def are_named(names: Sequence[str]) -> Collection[str]:
+            return set(names) & set(kept.names)
+
+        assert await files.sweep(are_named, 0) == 0  # all of them are younger
+        assert await files.sweep(are_named, 2**40) == 1
+        assert on_disk(tmp_path) == list(kept.names)
+        assert orphan.names[0] not in on_disk(tmp_path)
+
+    asyncio.run(main())
