@@ -27,9 +27,10 @@ async def reached(bench: Bench, seq: int, step_s: float = 0.0) -> None:
 
 def test_a_stream_goes_on_where_the_other_node_stopped(tmp_path: Path, postgres: PostgresServer) -> None:
     async def main() -> None:
-        clock, database = ManualClock(), postgres.new_database()
+        clock, database, key_file = ManualClock(), postgres.new_database(), tmp_path / "root.key"
         stores = [
-            await Store.open(data=tmp_path / name, database=database, clock=clock, min_free_mb=1) for name in "ab"
+            await Store.open(data=tmp_path / name, database=database, clock=clock, min_free_mb=1, key_file=key_file)
+            for name in "ab"
         ]
         try:
             async with trigger_bench(stores[0], clock) as one, trigger_bench(stores[1], clock) as two:
