@@ -1,5 +1,6 @@
 """What users' tests are made with: a real server of their own. The pytest fixture of it is plugin.py."""
 
+from cosset.testing.buses import RecordingEventBus
 from cosset.testing.destination import RecordingBucket, RecordingBus, RecordingDestination, RecordingTopic
 from cosset.testing.event_source import ListedEventSource
 from cosset.testing.objects import MemoryObjects
@@ -13,6 +14,7 @@ __all__ = [
     "RecordingBucket",
     "RecordingBus",
     "RecordingDestination",
+    "RecordingEventBus",
     "RecordingTopic",
     "ServerFailedError",
     "best_tier",
