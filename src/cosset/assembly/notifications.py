@@ -194,7 +194,7 @@ class TargetsOfBuckets:
         from cosset.services.sqs.queues import Queues
 
         if self._queues is None:
-            self._queues = Queues(self._ground.store, self._clock)
+            self._queues = Queues(self._ground.store, self._clock, self._ground.meter)
         return self._queues
 
 

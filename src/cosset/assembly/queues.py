@@ -13,9 +13,11 @@ from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
 from cosset.clock import Clock
 from cosset.invocation.destinations import Delivery, Destination
+from cosset.observe.metrics import MetricWriter
 from cosset.services.operation import Service
 from cosset.services.sqs.tables import DISCARDED, MOVES, discarded, move_tasks, queues
 from cosset.store.database import Store, Transaction
+from cosset.store.errors import StoreError
 from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 LOOK_AGAIN_S = 30.0
 """How often a node that shares its store asks whether another has left work behind."""
 
+MEASURE_S = 60.0
+"""How often CloudWatch is told how deep the queues are."""
+
 SWEEP_S = 3600.0
 """How often what has grown too old is removed from queues that nobody reads."""
 
@@ -35,13 +40,13 @@ def make_sqs(ground: Ground, clock: Clock) -> Service:
     from cosset.services.sqs.queues import Queues
     from cosset.services.sqs.service import sqs_service
 
-    return sqs_service(Queues(ground.store, clock), MoveTasks(ground.store, clock), clock)
+    return sqs_service(Queues(ground.store, clock, ground.meter), MoveTasks(ground.store, clock), clock)
 
 
 def serve_queues(ground: Ground, outward: Outward, clock: Clock) -> "QueueChores":
     """Lets asynchronous invocations end in queues. What it returns is to be served by the node."""
     outward.destinations.serve("sqs", _LateDestination(ground, clock))
-    return QueueChores(ground.store, clock)
+    return QueueChores(ground.store, clock, ground.meter)
 
 
 class _LateDestination:
@@ -63,16 +68,17 @@ class _LateDestination:
             from cosset.services.sqs.destination import QueueDestination
             from cosset.services.sqs.queues import Queues
 
-            self._made = QueueDestination(Queues(self._ground.store, self._clock))
+            self._made = QueueDestination(Queues(self._ground.store, self._clock, self._ground.meter))
         return self._made
 
 
 class QueueChores:
     """Wakes the chores of queues when there are any: now, and those that a dead node left."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, meter: MetricWriter) -> None:
         self._store = store
         self._clock = clock
+        self._meter = meter
         self._made: Chores | None = None
         self._changed = asyncio.Event()
         for topic in (DISCARDED, MOVES):
@@ -80,6 +86,19 @@ class QueueChores:
 
     async def serve(self) -> None:
         """Runs until it is cancelled."""
+        await asyncio.gather(self._work_off(), self._measure())
+
+    async def _measure(self) -> None:
+        """How deep the queues are, each minute."""
+        while True:
+            await self._clock.sleep(MEASURE_S)
+            try:
+                if await self._store.read(_has_queues):
+                    await self._chores().measure(self._meter)
+            except (ServiceError, StoreError) as error:  # no database: in a minute, then
+                logger.warning("queues were not measured: %s", error)
+
+    async def _work_off(self) -> None:
         swept_s = self._clock.monotonic_s()
         while True:
             self._changed.clear()

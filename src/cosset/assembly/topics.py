@@ -120,20 +120,30 @@ class Topics:
     def _make_workers(self) -> "list[DeliveryWorker]":
         from cosset.services.sns.deliveries import DeliveryWorker
         from cosset.services.sns.http_poster import Poster
+        from cosset.services.sns.metering import TopicMeter
 
         self._poster = Poster(self._settings.egress_allow, anywhere=self._settings.dev)
         return [
             DeliveryWorker(
-                self._ground.store, queue, self._signer(), self._queues, self._push, self._poster, self._clock
+                self._ground.store,
+                queue,
+                self._signer(),
+                self._queues,
+                self._push,
+                self._poster,
+                self._clock,
+                meter=TopicMeter(self._ground.meter),
             )
             for queue in (self._queue, self._http_queue)
         ]
 
     def _publishing(self) -> "Publishing":
         from cosset.services.sns.deliveries import Deliveries
+        from cosset.services.sns.metering import TopicMeter
         from cosset.services.sns.publishing import Publishing
 
-        return Publishing(self._ground.store, Deliveries(self._queue, self._http_queue), self._clock)
+        deliveries = Deliveries(self._queue, self._http_queue)
+        return Publishing(self._ground.store, deliveries, self._clock, TopicMeter(self._ground.meter))
 
     def _signer(self) -> "Signing":
         from cosset.services.sns.signing import Signing
@@ -172,7 +182,7 @@ class QueuesForTopics:
             message.deduplication_id,
         )
         if self._queues is None:
-            self._queues = Queues(self._ground.store, self._clock)
+            self._queues = Queues(self._ground.store, self._clock, self._ground.meter)
         try:
             await self._authorize(message)
             await self._queues.send(message.queue_arn, new, sender_id=_SENDER)

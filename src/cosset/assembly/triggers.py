@@ -54,7 +54,7 @@ class Triggers:
             from cosset.services.sqs.event_source import QueueEventSource
             from cosset.services.sqs.queues import Queues
 
-            return QueueEventSource(Queues(self._ground.store, self._clock))
+            return QueueEventSource(Queues(self._ground.store, self._clock, self._ground.meter))
 
         sources = EventSources()
         sources.serve_late("sqs", make_queues)

@@ -14,6 +14,7 @@ from cosset.invocation.push import PushedEvent, PushRefusedError
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.services.sns.books import find_subscription, find_topic
 from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, retries_of
+from cosset.services.sns.metering import TopicMeter
 from cosset.services.sns.model import Published, Subscription, SubscriptionKey, SubscriptionState, Topic, unpack
 from cosset.services.sns.notifications import envelope, function_event, signed_text
 from cosset.services.sns.places import PRINCIPAL
@@ -56,6 +57,7 @@ class DeliveryWorker:
         clock: Clock,
         *,
         width: int = 32,
+        meter: TopicMeter,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -63,6 +65,7 @@ class DeliveryWorker:
         self._queues = queues
         self._functions = functions
         self._http = http
+        self._meter = meter
         self._worker = QueueWorker(store, queue, self._attempt, clock, noun="notification", width=width)
         self.serve = self._worker.serve
         self.stop = self._worker.stop
@@ -89,6 +92,7 @@ class DeliveryWorker:
                 await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms))
         else:
             await self._store.write(lambda tx: self._queue.delete(tx, message))
+            self._meter.delivered(topic.key)
 
     async def _deliver(self, topic: Topic, subscription: Subscription, message: Published) -> None:
         if subscription.protocol == "sqs":
@@ -166,6 +170,7 @@ class DeliveryWorker:
                 why = f"{why}; nor by its dead-letter queue: {error}"
                 target = None
         await self._store.write(lambda tx: self._queue.delete(tx, message))
+        self._meter.failed(topic.key, redriven=target is not None)
         if target is None:
             what = f"message {published.id} of {topic.key.arn}"
             logger.error("%s was not taken by %s and is lost: %s", what, subscription.endpoint, why)

@@ -21,6 +21,7 @@ from cosset.services.sns.endpoints import is_phone_number
 from cosset.services.sns.errors import invalid
 from cosset.services.sns.filter_policies import FilterPolicies
 from cosset.services.sns.message_attributes import read_attributes, size_of
+from cosset.services.sns.metering import TopicMeter
 from cosset.services.sns.model import Published, Topic, TopicKey
 from cosset.services.sns.platform_book import EndpointKey, find_endpoint
 from cosset.services.sns.requirements import on_publish, topic_of
@@ -59,10 +60,11 @@ class Draft:
 
 
 class Publishing:
-    def __init__(self, store: Store, deliveries: Deliveries, clock: Clock) -> None:
+    def __init__(self, store: Store, deliveries: Deliveries, clock: Clock, meter: TopicMeter) -> None:
         self._store = store
         self.deliveries = deliveries
         self._clock = clock
+        self._meter = meter
         self._filters = FilterPolicies()
 
     @operation("Publish", on_publish)
@@ -111,9 +113,13 @@ class Publishing:
 
     async def accept(self, key: TopicKey, drafts: Sequence[Draft]) -> list[Accepted]:
         """Returns when every delivery of these messages is committed. Raises ServiceError."""
-        return await self._store.write(lambda tx: [self._accept(tx, key, draft) for draft in drafts])
+        done = await self._store.write(lambda tx: [self._accept(tx, key, draft) for draft in drafts])
+        for draft, (_, filtered_out) in zip(drafts, done, strict=True):
+            self._meter.published(key, draft.size, filtered_out)
+        return [accepted for accepted, _ in done]
 
-    def _accept(self, tx: Transaction, key: TopicKey, draft: Draft) -> Accepted:
+    def _accept(self, tx: Transaction, key: TopicKey, draft: Draft) -> tuple[Accepted, int]:
+        """And how many subscriptions do not want it."""
         topic = need_topic(tx, key)
         message = draft.message
         if key.is_fifo:
@@ -126,15 +132,18 @@ class Publishing:
                 message = replace(message, deduplication_id=hashlib.sha256(message.text.encode()).hexdigest())
             earlier = self._earlier(tx, topic, message)
             if earlier is not None:
-                return earlier
+                return earlier, 0
             number = next_sequence(tx, key)
             self._remember(tx, topic, message, number)
             message = replace(message, number=_number(number))
+        filtered_out = 0
         for subscription in confirmed_subscriptions(tx, key):
             text = draft.texts.of(subscription.protocol)
             if self._filters.wants(subscription, text, message.attributes):
                 self.deliveries.send(tx, subscription, replace(message, text=text))
-        return Accepted(message.id, message.number)
+            else:
+                filtered_out += 1
+        return Accepted(message.id, message.number), filtered_out
 
     def _earlier(self, tx: Transaction, topic: Topic, message: Published) -> Accepted | None:
         columns = sns_deduplications.c

@@ -9,7 +9,10 @@ from uuid import uuid4
 from sqlalchemy import delete, select
 
 from cosset.clock import Clock
+from cosset.observe.metrics import MetricWriter
 from cosset.services.sqs.book import read_queues
+from cosset.services.sqs.depths import Depths
+from cosset.services.sqs.metering import QueueMeter
 from cosset.services.sqs.move_steps import MoveStep
 from cosset.services.sqs.move_tasks import running
 from cosset.services.sqs.shelves import Shelves
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 CLEARED_AT_ONCE = 500
 RETRY_MS = 1_000
+MEASURED = 500
 
 
 class Chores:
@@ -29,7 +33,14 @@ class Chores:
         self._store = store
         self._clock = clock
         self._shelves = Shelves(store, clock)
+        self._depths = Depths(self._shelves, store, clock)
         self._step = MoveStep(self._shelves, clock, owner=str(uuid4()))
+
+    async def measure(self, writer: MetricWriter) -> None:
+        """How deep queues are, of MEASURED at most."""
+        meter = QueueMeter(writer)
+        for record in (await self._store.read(read_queues))[:MEASURED]:
+            meter.stands(record.key, await self._depths.depth(record))
 
     async def run(self) -> int | None:
         """Does what can be done now. When to come again; None: not before there is new work."""

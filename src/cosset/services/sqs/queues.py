@@ -20,10 +20,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from cosset.clock import Clock
+from cosset.observe.metrics import MetricWriter
 from cosset.services.sqs.book import QueueBook, QueueRecord, StaleRecordError, confirm
 from cosset.services.sqs.depths import Depths
 from cosset.services.sqs.errors import no_such_queue
 from cosset.services.sqs.holding import change_held, delete_held
+from cosset.services.sqs.message_rules import size_of
+from cosset.services.sqs.metering import QueueMeter
 from cosset.services.sqs.model import Depth, NewMessage, QueueFacts, QueueKey, ReceivedMessage, SentMessage
 from cosset.services.sqs.receiving import Receiving
 from cosset.services.sqs.sending import Outcome, Sending
@@ -41,7 +44,8 @@ _LIMIT_PAUSE_S = 1.0
 class Queues:
     """Any number may be made over one store, on any number of nodes."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: MetricWriter | None = None) -> None:
+        self._meter = QueueMeter(metrics)
         self.book = QueueBook(store, clock)
         self._store = store
         self._clock = clock
@@ -87,6 +91,7 @@ class Queues:
                 await self.change_visibility_batch(queue_arn, [(each.receipt_handle, 0) for each in found])
                 return []
             if found or left_s <= 0 or cancelled.is_set():
+                self._meter.received(key, len(found))
                 return found
             await self._wait(key, left_s, cancelled)
 
@@ -96,7 +101,10 @@ class Queues:
         def work(tx: Transaction, record: QueueRecord) -> list[ServiceError | None]:
             return delete_held(tx, record, self._shelves.of(record), receipt_handles, self._clock.now_ms())
 
-        return await self._write(_key_of(queue_arn), work)
+        key = _key_of(queue_arn)
+        answers = await self._write(key, work)
+        self._meter.deleted(key, answers.count(None))
+        return answers
 
     async def change_visibility_batch(
         self, queue_arn: str, changes: Sequence[tuple[str, int]]
@@ -131,6 +139,8 @@ class Queues:
             record = await self.book.get(key)
             drafts = self._sending.prepare(record, messages, sender_id, in_batch=in_batch)
             if (sent := await self._try(record, work)) is not None:
+                pairs = zip(messages, sent, strict=True)
+                self._meter.sent(key, [size_of(each) for each, done in pairs if isinstance(done, SentMessage)])
                 return sent
         raise _never_still(key)
 
