@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import uvloop
 
 from cosset.assembly.buckets import serve_bucket_destination, serve_lifecycle
+from cosset.assembly.causes import RecordedDestination
 from cosset.assembly.code_objects import serve_packages
 from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
@@ -45,6 +46,7 @@ from cosset.invocation.asynchronous import AsyncWorker
 from cosset.invocation.deliveries import DeliveryWorker
 from cosset.invocation.destinations import Destinations
 from cosset.invocation.dispatcher import Dispatcher
+from cosset.observe.causes import StepKind
 from cosset.ready import Ready, ready_message
 from cosset.runtimes.catalogue import here
 from cosset.services.cloudwatch.watch import age_metrics
@@ -165,7 +167,8 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         ground.logs.follow(subscriptions)
         queue_sender = QueuesForTopics(ground, authorizer, clock)
         topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
-        outward.destinations.serve("sns", LateTopicDestination(topics))
+        to_topics = RecordedDestination(LateTopicDestination(topics), StepKind.TOPIC_MESSAGE, ground.causes, clock)
+        outward.destinations.serve("sns", to_topics)
         notifications = BucketNotifications(ground, push, topics, authorizer, clock)
         alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(

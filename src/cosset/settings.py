@@ -51,6 +51,17 @@ class Settings:
     """Memory that all environments may use together; the longest idle makes room. 0: three quarters of the host's."""
     idle_timeout_s: int = 300
     """How long an idle environment is kept."""
+    causes_mb: int = 64
+    """Disk for what caused what (`cosset trace`, `cosset map`); the oldest goes first. 0: nothing is kept of it."""
+    causes_days: int = 7
+    """How long that record is kept at most."""
+    events_mb: int = 64
+    """Disk for the events that functions ran with, for `cosset replay`; the oldest goes first. 0: none are kept. A
+    function with the tag `cosset:record` = `off` has none kept either."""
+    events_days: int = 7
+    """How long these events are kept at most."""
+    event_kb: int = 256
+    """Largest event that is kept for `cosset replay`."""
     max_connections: int = 4096
     """Client connections open at once."""
     max_body_mb: int = 70

@@ -12,6 +12,7 @@ from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock
 from cosset.environments.pool import Pool
 from cosset.functions.registry import Functions
+from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.door import Door
 from cosset.gateway.function_urls import FunctionUrlGate
 from cosset.gateway.health import PATH as HEALTH_PATH
@@ -98,11 +99,22 @@ def make_own_operations(
     settings: Settings, ground: Ground, authorizer: PolicyAuthorizer, clock: Clock
 ) -> OwnOperations:
     def make() -> Service:
+        from cosset.assembly.configured_edges import ConfiguredEdgesOf
         from cosset.services.iam.accounts import AccountBook
         from cosset.services.installation.service import installation_service
 
         book = AccountBook(ground.store, clock, ground.directory.account)
-        return installation_service(ground.access_log, book, ground.metrics, ground.meter, clock, audit=settings.dev)
+        configured = ConfiguredEdgesOf(ground.store, clock)
+        return installation_service(
+            ground.access_log,
+            book,
+            ground.metrics,
+            ground.meter,
+            ground.causes,
+            configured,
+            clock,
+            audit=settings.dev,
+        )
 
     return OwnOperations(
         LateService("cosset", make),
@@ -167,5 +179,6 @@ def make_door(
         ],
         urls=urls,
         uses=ground.uses,
+        steps=CallSteps(ground.causes, ground.underway.header_of, clock),
         buckets=lambda door: make_bucket_ways(settings, ground, door, clock),
     )

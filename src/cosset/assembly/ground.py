@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from cosset.assembly.causes import open_causes
 from cosset.assembly.tables import EVERY_TABLE
 from cosset.clock import Clock
 from cosset.functions.records import TOPIC as FUNCTION_CHANGES
@@ -11,6 +12,8 @@ from cosset.functions.resource_policies import FunctionResources
 from cosset.identity.access_book import AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.policy_sources import LateResources, ResourceSource
+from cosset.invocation.underway import Underway
+from cosset.observe.cause_buffer import CauseBuffer
 from cosset.observe.log_buffer import LogBuffer
 from cosset.observe.metric_buffer import MetricBuffer
 from cosset.services.iam.directory import IamDirectory
@@ -41,6 +44,8 @@ class Ground:
     logs: LogBuffer
     metrics: MetricStore
     meter: MetricBuffer
+    causes: CauseBuffer
+    underway: Underway
     access_book: AccessBook
     access_log: AccessLog
     uses: UseLog
@@ -68,12 +73,14 @@ async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clo
     meter = MetricBuffer(metrics, clock)
     meter.start()
     stack.push_async_callback(meter.close)
+    causes = open_causes(stack, settings, data, clock)
     directory = IamDirectory(store, clock, dev=settings.dev)
     uses = UseLog(store, clock)
     uses.start()
     stack.push_async_callback(uses.close)
     book = AccessBook()
-    return Ground(data, store, segments, directory, logs, metrics, meter, book, AccessLog(store, book, clock), uses)
+    log = AccessLog(store, book, clock)
+    return Ground(data, store, segments, directory, logs, metrics, meter, causes, Underway(), book, log, uses)
 
 
 def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:

@@ -71,8 +71,8 @@ def make_invocation(
     ground.store.on_change(FUNCTION_CHANGES, lambda key: provisioner.note_change())
     events = AsyncEvents(ground.store, queue, clock)
     admission = Admission(settings.concurrency, provisioner)
-    metering = Metering(ground.meter, admission)
-    execution = Execution(pool, starter, clock, metering)
+    metering = Metering(ground.meter, admission, ground.causes, clock)
+    execution = Execution(pool, starter, clock, metering, ground.underway)
     pace = None if settings.dev else BYTES_PER_S
     dispatcher = Dispatcher(functions, admission, execution, events, clock, metering=metering, stream_bytes_per_s=pace)
     outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))
@@ -85,6 +85,7 @@ def make_invocation(
         ground.logs,
         clock,
         meter=ground.meter,
+        causes=ground.causes,
     )
     deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock, meter=ground.meter)
     return dispatcher, worker, deliveries, provisioner

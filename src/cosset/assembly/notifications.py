@@ -15,7 +15,9 @@ from cosset.clock import Clock
 from cosset.identity.evaluation.context import CallContext, ContextValue
 from cosset.identity.ports import Authorizer, Requirement
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.invocation import lineage
 from cosset.invocation.push import Push, PushedEvent, PushRefusedError
+from cosset.observe.causes import StepKind, sent_step
 from cosset.services.s3.places import NOTIFICATIONS
 from cosset.store.queue import DurableQueue
 from cosset.store.queue_tables import messages
@@ -110,7 +112,9 @@ class TargetsOfBuckets:
         kind = notification.target.kind
         try:
             if kind is TargetKind.FUNCTION:
-                await self._push.push(_pushed(notification.target, notification.source, notification))
+                await self._push.push(
+                    _pushed(notification.target, notification.source, notification, self._clock.now_ms())
+                )
             elif kind is TargetKind.QUEUE:
                 await self._send(notification)
             else:
@@ -166,14 +170,15 @@ class TargetsOfBuckets:
         target = notification.target
         await self._authorize("sqs:SendMessage", target, notification.source)
         message = NewMessage(notification.text, {}, notification.trace_id or None)
-        await self._made_queues().send(target.arn, message, sender_id=_SENDER)
+        sent = await self._made_queues().send(target.arn, message, sender_id=_SENDER)
+        self._record(StepKind.MESSAGE, sent.id, notification)
 
     async def _publish(self, notification: "Notification") -> None:
         from cosset.services.s3.notification_records import SUBJECT
 
         if self._publisher is None:
             self._publisher = self._topics.publisher()
-        await self._publisher.publish(
+        message_id = await self._publisher.publish(
             notification.target.arn,
             notification.text,
             principal=_PRINCIPAL,
@@ -181,6 +186,20 @@ class TargetsOfBuckets:
             source_account=notification.source.account,
             subject=SUBJECT,
             trace_id=notification.trace_id,
+        )
+        self._record(StepKind.TOPIC_MESSAGE, message_id, notification)
+
+    def _record(self, kind: str, message_id: str, notification: "Notification") -> None:
+        self._ground.causes.happened(
+            sent_step(
+                kind,
+                message_id,
+                notification.target.arn,
+                source=notification.source.bucket_arn,
+                cause=notification.cause,
+                now_ms=self._clock.now_ms(),
+                trace_id=notification.trace_id,
+            )
         )
 
     async def _authorize(self, action: str, target: "Target", source: "Source") -> None:
@@ -198,8 +217,11 @@ class TargetsOfBuckets:
         return self._queues
 
 
-def _pushed(target: "Target", source: "Source", notification: "Notification | None") -> PushedEvent:
+def _pushed(target: "Target", source: "Source", notification: "Notification | None", now_ms: int = 0) -> PushedEvent:
     """`notification` None: to ask whether one would be taken."""
+    trace_id = notification.trace_id if notification is not None else ""
+    if notification is not None and notification.cause:
+        trace_id = lineage.led_by(trace_id, notification.cause, now_ms)
     return PushedEvent(
         id=notification.id if notification is not None else "",
         function_arn=target.arn,
@@ -207,7 +229,7 @@ def _pushed(target: "Target", source: "Source", notification: "Notification | No
         principal=_PRINCIPAL,
         source_arn=source.bucket_arn,
         source_account=source.account,
-        trace_id=notification.trace_id if notification is not None else "",
+        trace_id=trace_id,
     )
 
 

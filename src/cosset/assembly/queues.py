@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from cosset.assembly.causes import RecordedDestination
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
 from cosset.clock import Clock
 from cosset.invocation.destinations import Delivery, Destination
+from cosset.observe.causes import StepKind
 from cosset.observe.metrics import MetricWriter
 from cosset.services.operation import Service
 from cosset.services.sqs.tables import DISCARDED, MOVES, discarded, move_tasks, queues
@@ -45,7 +47,8 @@ def make_sqs(ground: Ground, clock: Clock) -> Service:
 
 def serve_queues(ground: Ground, outward: Outward, clock: Clock) -> "QueueChores":
     """Lets asynchronous invocations end in queues. What it returns is to be served by the node."""
-    outward.destinations.serve("sqs", _LateDestination(ground, clock))
+    to_queues = RecordedDestination(_LateDestination(ground, clock), StepKind.MESSAGE, ground.causes, clock)
+    outward.destinations.serve("sqs", to_queues)
     return QueueChores(ground.store, clock, ground.meter)
 
 

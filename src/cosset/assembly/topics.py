@@ -21,6 +21,7 @@ from cosset.identity.principal import Principal, PrincipalKind
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.destinations import Delivery, Destination
 from cosset.invocation.push import Push
+from cosset.observe.causes import StepKind, key_of, sent_step
 from cosset.services.operation import Service
 from cosset.services.sns.places import HTTP_QUEUE, PRINCIPAL, QUEUE
 from cosset.settings import Settings
@@ -185,11 +186,21 @@ class QueuesForTopics:
             self._queues = Queues(self._ground.store, self._clock, self._ground.meter)
         try:
             await self._authorize(message)
-            await self._queues.send(message.queue_arn, new, sender_id=_SENDER)
+            sent = await self._queues.send(message.queue_arn, new, sender_id=_SENDER)
         except ServiceError as error:
             if error.status < 500 and error.code not in _LATER:
                 raise RefusedByTargetError(error.message) from error
             raise
+        self._ground.causes.happened(
+            sent_step(
+                StepKind.MESSAGE,
+                sent.id,
+                message.queue_arn,
+                source=message.source_arn,
+                cause=key_of(message.id, StepKind.TOPIC_MESSAGE),
+                now_ms=self._clock.now_ms(),
+            )
+        )
 
     async def _authorize(self, message: "ForQueue") -> None:
         service = Principal(PrincipalKind.SERVICE, "", PRINCIPAL, "")

@@ -97,5 +97,6 @@ class Triggers:
             logs=ground.logs,
             clock=self._clock,
             metrics=MappingMeter(ground.meter, counts),
+            causes=ground.causes,
         )
         return TriggerEngine(around)

@@ -40,14 +40,18 @@ def invoke(
     with readable_errors():
         answer = connect(data, "lambda").invoke(**arguments)
         body = answer["Payload"].read()
+    show_answer(answer, body, as_json=as_json)
+    sys.exit(1 if answer.get("FunctionError") else 0)
+
+
+def show_answer(answer: dict[str, Any], body: bytes, *, as_json: bool) -> None:
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     if as_json:
         click.echo(json.dumps(_described(answer, body, log)))
-    else:
-        if log:
-            click.echo(log, err=True, nl=not log.endswith("\n"))
-        _print(answer, body)
-    sys.exit(1 if answer.get("FunctionError") else 0)
+        return
+    if log:
+        click.echo(log, err=True, nl=not log.endswith("\n"))
+    _print(answer, body)
 
 
 def read_payload(payload: str) -> bytes:

@@ -18,6 +18,8 @@ from cosset.store.database import Store, Transaction
 
 MAX_KEPT = 10_000
 """Functions kept in memory; the one read longest ago makes room."""
+RECORD_TAG = "cosset:record"
+"""A function with this tag saying `off` has no events kept for a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,11 @@ class Resolver:
             concurrency_records.sum_provisioned(tx, key),
             concurrency_records.sum_set_aside(tx, key.account, key.region),
         )
-        return kept, name, (self._target(version, shares, option_records.read(tx, key)), version.state)
+        return kept, name, (self._target(version, shares, option_records.read(tx, key), settings.tags), version.state)
 
-    def _target(self, version: FunctionVersion, shares: _Shares, options: FunctionOptions) -> Target:
+    def _target(
+        self, version: FunctionVersion, shares: _Shares, options: FunctionOptions, tags: Mapping[str, str]
+    ) -> Target:
         key = version.key
         return Target(
             account=key.account,
@@ -144,6 +148,7 @@ class Resolver:
             provisioned_concurrency=shares.provisioned,
             set_aside=shares.set_aside,
             allows_recursion=options.recursive_loop == "Allow",
+            keeps_events=tags.get(RECORD_TAG, "").lower() not in ("off", "false", "no"),
             runtime_version=version.runtime_version,
             runtime_version_arn=version.runtime_version_arn,
         )

@@ -16,6 +16,7 @@ from cosset.clock import Clock
 from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
 from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_subresource, extended_id
+from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
 from cosset.gateway.claims import Claim, guess_service, read_claim
@@ -29,7 +30,7 @@ from cosset.gateway.routing import Route, Router
 from cosset.gateway.sigv2 import read_old_claim, verify_old_claim, with_hoisted
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.evaluation.context import CallContext
-from cosset.identity.ports import Authorizer, KeyDirectory, UseNotes
+from cosset.identity.ports import Authorizer, KeyDirectory, Requirement, UseNotes
 from cosset.identity.principal import Principal
 from cosset.services.operation import AnyService, Context, Operation, Params, Result
 from cosset.settings import Settings
@@ -96,6 +97,7 @@ class Door:
         catalogue: Catalogue | None = None,
         new_request_id: Callable[[], str] | None = None,
         uses: UseNotes | None = None,
+        steps: CallSteps | None = None,
         buckets: Callable[["Door"], BucketWays] | None = None,
     ) -> None:
         self._router = Router(services, catalogue or Catalogue())
@@ -111,6 +113,7 @@ class Door:
         self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
         self._new_request_id = new_request_id or RequestIds()
         self._uses = uses
+        self._steps = steps
         self._make_ways = buckets
 
     @cached_property
@@ -356,18 +359,35 @@ class Door:
             request_id=call.request_id,
             host=request.host,
             scheme=request.scheme,
-            trace_id=request.headers.get("x-amzn-trace-id"),
+            trace_id=request.headers.get("x-amzn-trace-id") or self._trace_underway(call),
             user_agent=request.headers.get("user-agent"),
             cancelled=call.gone,
         )
         ctx.call = self._context_of(request, ctx)
+        needed: Sequence[Requirement] = ()
         # Elsewhere nobody gets this far but to operations that carry their own proof.
         if call.principal is not _ANONYMOUS or call.route.family is Family.S3:
             meets_bucket = "Bucket" in params and operation.name != "CreateBucket"
             if call.principal is _ANONYMOUS and self._ways is not None and meets_bucket:
                 await self._ways.check_there(params["Bucket"])
-            await self._authorizer.authorize(call.principal, operation.requirements(ctx, params), ctx.call)
-        return await operation.handler(ctx, params) or {}
+            needed = operation.requirements(ctx, params)
+        try:
+            if needed:
+                await self._authorizer.authorize(call.principal, needed, ctx.call)
+            result = await operation.handler(ctx, params) or {}
+        except ServiceError as error:
+            if self._steps is not None:
+                self._steps.ended(ctx, needed, error.code)
+            raise
+        if self._steps is not None:
+            self._steps.ended(ctx, needed)
+        return result
+
+    def _trace_underway(self, call: _Call) -> str | None:
+        """What the environment that calls is busy with, where its SDK does not say so."""
+        if self._steps is None or call.claim is None:
+            return None
+        return self._steps.underway(call.claim.access_key_id)
 
     async def run_for_bucket(
         self, request: Request, request_id: str, gone: asyncio.Event, who: Visitor, operation: str, params: Params

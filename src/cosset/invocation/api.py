@@ -23,6 +23,7 @@ class Target(FunctionSpec):
     whenever an idle environment made from an older Target must not serve any more. `runtime_version`
     (`python:3.13.v10`) and its ARN are what INIT_START shows. `provisioned_concurrency` is what all versions of the
     function ask for together; `set_aside` what of the account's concurrency functions have to themselves.
+    `keeps_events`: what it runs with may be kept, to be run again.
     """
 
     revision: str
@@ -32,13 +33,15 @@ class Target(FunctionSpec):
     provisioned_concurrency: int = 0
     set_aside: int = 0
     allows_recursion: bool = False
+    keeps_events: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One call. `qualifier` is what the caller named (None: `$LATEST`); `invoked_arn` is the ARN that the function
-    sees, with the qualifier exactly when the caller gave one. `cancelled`: the client has gone (the function still
-    runs to its end, as on AWS)."""
+    sees, with the qualifier exactly when the caller gave one. `source` is the ARN of who or what called, `causes` the
+    keys of the steps that led here, where the trace header does not say it (observe/causes.py). `cancelled`: the
+    client has gone (the function still runs to its end, as on AWS)."""
 
     account: str
     region: str
@@ -48,6 +51,8 @@ class Invocation:
     request_id: str
     invoked_arn: str
     trace_id: str = ""
+    source: str = ""
+    causes: tuple[str, ...] = ()
     client_context: str | None = None
     cognito_identity: str | None = None
     want_log_tail: bool = False

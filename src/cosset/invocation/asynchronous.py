@@ -25,6 +25,7 @@ from cosset.invocation.ending import Condition, Ending, LastAnswer, deliveries
 from cosset.invocation.queue_worker import LEASE_MS as LEASE_MS
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.invocation.tables import async_ends
+from cosset.observe.causes import CauseRecorder, Unrecorded, key_of
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
 from cosset.observe.ports import LogWriter
 from cosset.store.database import Store, Transaction
@@ -72,6 +73,7 @@ class AsyncEvent:
     payload_bytes: int | None = None
     executed_version: str = ""
     function_error: str | None = None
+    source: str = ""
 
     def pack(self, payload: bytes, answer: LastAnswer | None = None) -> bytes:
         event, rest = self, b""
@@ -116,6 +118,7 @@ class AsyncEvent:
             request_id=self.request_id,
             invoked_arn=self.invoked_arn,
             trace_id=self.trace_id,
+            source=self.source,
             client_context=self.client_context,
         )
 
@@ -144,6 +147,7 @@ class AsyncEvents:
             invoked_arn=invocation.invoked_arn,
             trace_id=lineage.begin(invocation.trace_id, now_ms),
             client_context=invocation.client_context,
+            source=invocation.source,
             accepted_ms=now_ms,
         )
         self._queue.send(tx, event.pack(invocation.payload), deduplication_id=deduplication_id)
@@ -180,7 +184,9 @@ class AsyncWorker:
         width: int = 64,
         new_id: Callable[[], str] = lambda: str(uuid4()),
         meter: FunctionMeter | None = None,
+        causes: CauseRecorder | None = None,
     ) -> None:
+        self._causes = causes or Unrecorded()
         self._meter = meter or Unmetered()
         self._queue = queue
         self._run = run
@@ -214,6 +220,7 @@ class AsyncWorker:
             return
         await self._logs.flush()
         await self._meter.flush()
+        await self._causes.flush()
         await self._ran(attempt, result)
 
     async def _ran(self, attempt: _Attempt, result: InvocationResult) -> None:
@@ -267,7 +274,7 @@ class AsyncWorker:
             invocations=event.failures,
             payload=attempt.payload,
             ended_ms=now_ms,
-            trace_id=lineage.enter(event.trace_id, event.function_arn)[0],
+            trace_id=lineage.enter(event.trace_id, event.function_arn, key_of(event.request_id))[0],
             answer=attempt.answer,
             status=status,
             reason=reason,

@@ -26,6 +26,7 @@ from cosset.invocation.metering import Metering
 from cosset.invocation.platform_log import InitLog, PlatformLog
 from cosset.invocation.resets import Resets
 from cosset.invocation.starting import ON_DEMAND, Planned, Starter, key_of
+from cosset.invocation.underway import Underway
 from cosset.observe.log_lines import Report
 from cosset.wire.errors import ServiceError
 
@@ -49,7 +50,15 @@ class _Started:
 class Execution:
     """Runs events of targets in environments of the pool."""
 
-    def __init__(self, pool: Pool, starter: Starter, clock: Clock, metering: Metering | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        starter: Starter,
+        clock: Clock,
+        metering: Metering | None = None,
+        underway: Underway | None = None,
+    ) -> None:
+        self._underway = underway or Underway()
         self._pool = pool
         self._starter = starter
         self._clock = clock
@@ -173,18 +182,19 @@ class Execution:
     ) -> Answer:
         lines = PlatformLog(started.log, target, invocation, self._clock)
         lines.start()
-        answer = await started.resident.environment.invoke(
-            Event(
-                request_id=invocation.request_id,
-                payload=invocation.payload,
-                deadline_ms=self._clock.now_ms() + target.timeout_s * 1000 - int(started.spent_ms),
-                invoked_arn=invocation.invoked_arn,
-                trace_id=invocation.trace_id,
-                client_context=invocation.client_context,
-                cognito_identity=invocation.cognito_identity,
-                stream=stream,
-            )
+        environment = started.resident.environment
+        event = Event(
+            request_id=invocation.request_id,
+            payload=invocation.payload,
+            deadline_ms=self._clock.now_ms() + target.timeout_s * 1000 - int(started.spent_ms),
+            invoked_arn=invocation.invoked_arn,
+            trace_id=invocation.trace_id,
+            client_context=invocation.client_context,
+            cognito_identity=invocation.cognito_identity,
+            stream=stream,
         )
+        with self._underway.event(environment.spec.credentials.access_key_id, invocation.trace_id):
+            answer = await environment.invoke(event)
         started.resident.invocations += 1
         started.resident.used_mb = max(answer.max_memory_mb, 1)
         if answer.is_settled:

@@ -39,6 +39,7 @@ class FunctionDestination:
                     request_id=delivery.id,
                     invoked_arn=delivery.target_arn,
                     trace_id=delivery.trace_id,
+                    source=":".join(delivery.source_arn.split(":")[:7]),
                 )
             )
         except ServiceError as error:

@@ -15,6 +15,7 @@ LOOP_LIMIT = 16
 """How often one event may make a function run; the next run is stopped."""
 MAX_HEADER = 2048
 _MAX_FUNCTIONS = 32
+_PARENT = re.compile(r"(?<![^; ])Parent=[^;]*")
 _COUNT = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
 
@@ -34,9 +35,19 @@ def begin(header: str, now_ms: int) -> str:
     return _write({**complete, **fields})
 
 
-def enter(header: str, function_arn: str) -> tuple[str, int]:
-    """The header that this run of the function carries on, and how often the function ran before on the way here."""
+def led_by(header: str, key: str, now_ms: int) -> str:
+    """The header with the step of this key (observe/causes.py) as its parent, in the place of the caller."""
+    return _PARENT.sub(f"Parent={key}", begin(header, now_ms), count=1)
+
+
+def enter(header: str, function_arn: str, segment: str = "") -> tuple[str, int]:
+    """The header that this run of the function carries on, and how often the function ran before on the way here.
+
+    `segment` is the run's own (sixteen hex digits): the parent of whatever it calls.
+    """
     mark = _mark(function_arn)
+    if segment:
+        header = _PARENT.sub(f"Parent={segment}", header, count=1)
     if "Lineage=" not in header:  # the first run: nothing to be read
         return f"{header.rstrip(';')};Lineage={mark}:1", 0
     fields = _read(header)

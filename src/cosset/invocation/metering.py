@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cosset.clock import Clock, SystemClock
 from cosset.invocation.admission import Admission, ThrottledError
 from cosset.invocation.api import Invocation, Target
+from cosset.observe.causes import MAX_CAUSES, CauseRecorder, RecordedEvent, Step, StepKind, Unrecorded, root_in
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Run
 from cosset.observe.log_lines import Report
 from cosset.wire.errors import ServiceError
@@ -18,8 +20,16 @@ from cosset.wire.errors import ServiceError
 class Metering:
     """What the dispatcher and the execution say to the meter."""
 
-    def __init__(self, meter: FunctionMeter, admission: Admission) -> None:
+    def __init__(
+        self,
+        meter: FunctionMeter,
+        admission: Admission,
+        causes: CauseRecorder | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._meter = meter
+        self._causes = causes or Unrecorded()
+        self._clock = clock or SystemClock()
         self._admission = admission
         self._of_function: Counter[tuple[str, ...]] = Counter()
         self._of_account: Counter[tuple[str, ...]] = Counter()
@@ -82,6 +92,39 @@ class Metering:
                 architecture=target.architecture,
             ),
         )
+        self._record(target, invocation, report)
+
+    def _record(self, target: Target, invocation: Invocation, report: Report) -> None:
+        began_ms = self._clock.now_ms() - int(report.duration_ms)
+        self._causes.happened(
+            Step(
+                kind=StepKind.INVOCATION,
+                id=invocation.request_id,
+                account=target.account,
+                region=target.region,
+                resource=target.function_arn,
+                at_ms=began_ms,
+                name=target.version,
+                source=invocation.source,
+                causes=invocation.causes[:MAX_CAUSES],
+                duration_ms=round(report.duration_ms, 2),
+                error="" if report.status == "success" else report.status,
+                root=root_in(invocation.trace_id),
+            )
+        )
+        if target.keeps_events:
+            self._causes.ran_with(
+                RecordedEvent(
+                    request_id=invocation.request_id,
+                    account=target.account,
+                    region=target.region,
+                    function_name=target.function_name,
+                    qualifier=invocation.qualifier,
+                    at_ms=began_ms,
+                    client_context=invocation.client_context,
+                    payload=invocation.payload,
+                )
+            )
 
     def extensions_ran(self, target: Target, invocation: Invocation, duration_ms: float) -> None:
         """They went on for so long after the runtime had answered."""

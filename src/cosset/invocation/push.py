@@ -105,6 +105,7 @@ def _invocation(event: PushedEvent) -> Invocation:
         request_id=event.id,
         invoked_arn=event.function_arn,
         trace_id=event.trace_id,
+        source=event.source_arn,
     )
 
 

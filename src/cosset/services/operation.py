@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal
+from cosset.observe.causes import Led
 
 Params = dict[str, Any]
 Result = dict[str, Any]
@@ -24,7 +25,7 @@ class Context:
 
     `cancelled` is set when the client has gone: a long poll ends on it. `host` and `scheme` are as the client
     addressed the door, for URLs in answers. `deadline_ms` is epoch milliseconds, None without one. `call` is what the
-    conditions of policies may ask of it, for handlers that ask the authorizer themselves.
+    conditions of policies may ask of it, for handlers that ask the authorizer themselves. `led`: see `led_to`.
     """
 
     service: str
@@ -40,6 +41,13 @@ class Context:
     user_agent: str | None = None
     call: CallContext | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    led: list[Led] = field(default_factory=list)
+
+    def led_to(self, kind: str, id_: str, resource: str) -> None:
+        """Says what the call has caused, for whoever asks what caused what. Told twice it counts once."""
+        led = Led(kind=kind, id=id_, resource=resource)
+        if led not in self.led:
+            self.led.append(led)
 
     @property
     def source_ip(self) -> str:

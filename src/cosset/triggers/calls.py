@@ -10,6 +10,7 @@ from cosset.invocation import lineage
 from cosset.invocation.api import Invocation, InvocationResult, Target, TargetResolver
 from cosset.invocation.asynchronous import Runner
 from cosset.invocation.destinations import DeliveryRights
+from cosset.observe.causes import MAX_CAUSES, CauseRecorder, StepKind, Unrecorded, cause_in, key_of
 from cosset.observe.ports import LogWriter
 from cosset.triggers import rules
 from cosset.triggers.answers import REPORTS, failed_ids
@@ -66,7 +67,9 @@ class Caller:
         logs: LogWriter,
         clock: Clock,
         new_id: Callable[[], str] = lambda: str(uuid4()),
+        recorder: CauseRecorder | None = None,
     ) -> None:
+        self._recorder = recorder or Unrecorded()
         self._mapping = mapping
         self._source = source
         self._targets = targets
@@ -114,6 +117,8 @@ class Caller:
             request_id=request_id,
             invoked_arn=function.arn,
             trace_id=lineage.deepest(record.trace_id for record in records),
+            source=self._mapping.source_arn,
+            causes=_causes(records),
         )
         ids = [record.id for record in records]
         try:
@@ -121,6 +126,7 @@ class Caller:
         except ServiceError as error:
             return Call(outcome=_outcome_of(error), request_id=request_id, failed=frozenset(ids), reason=error.message)
         await self._logs.flush()
+        await self._recorder.flush()
         if result.function_error is not None:
             return Call(outcome=Outcome.FAILED, request_id=request_id, failed=frozenset(ids), result=result)
         reports = REPORTS in (self._mapping.settings.response_types or ())
@@ -130,6 +136,15 @@ class Caller:
     async def _target(self) -> Target:
         key = self._mapping.function.key
         return await self._targets.resolve(key.account, key.region, key.name, self._mapping.function.qualifier)
+
+
+def _causes(records: Sequence[Record]) -> tuple[str, ...]:
+    """The messages, and what each carried of its sender: that holds also where the sending is not on record."""
+    keys: dict[str, None] = {}
+    for record in records[:MAX_CAUSES]:
+        keys[key_of(record.id, StepKind.MESSAGE)] = None
+        keys |= dict.fromkeys(cause_in(record.trace_id))
+    return tuple(keys)
 
 
 async def first_refusal(rights: DeliveryRights, target: Target, source: EventSource, arn: str) -> str | None:

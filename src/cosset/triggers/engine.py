@@ -17,6 +17,7 @@ from cosset.invocation.api import TargetResolver
 from cosset.invocation.asynchronous import Runner as RunFunction
 from cosset.invocation.deliveries import Deliveries
 from cosset.invocation.destinations import DeliveryRights
+from cosset.observe.causes import CauseRecorder, Unrecorded
 from cosset.observe.ports import LogWriter
 from cosset.store.database import Store
 from cosset.triggers import records
@@ -68,6 +69,7 @@ class Surroundings:
     logs: LogWriter
     clock: Clock
     metrics: TriggerMetrics = field(default_factory=NoMetrics)
+    causes: CauseRecorder = field(default_factory=Unrecorded)
 
 
 @dataclass(slots=True)
@@ -170,7 +172,15 @@ class TriggerEngine:
         """Raises: InvalidPatternError."""
         around = self._around
         caller = Caller(
-            mapping, source, around.targets, around.run, around.rights, around.logs, around.clock, self._new_id
+            mapping,
+            source,
+            around.targets,
+            around.run,
+            around.rights,
+            around.logs,
+            around.clock,
+            self._new_id,
+            around.causes,
         )
         counts = Counts(around.metrics, mapping)
         if isinstance(source, QueueSource):

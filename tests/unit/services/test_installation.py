@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from cosset.assembly.configured_edges import ConfiguredEdgesOf
 from cosset.identity.access_book import Access, AccessBook
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
+from cosset.observe.cause_buffer import CauseBuffer
 from cosset.observe.function_metrics import Unmetered
 from cosset.services.iam.accounts import AccountBook
 from cosset.services.iam.held_policies import CarriedPolicies, RoleTrust
@@ -71,7 +73,8 @@ def run(tmp_path: Path, audit: bool) -> Run:
                 session=SessionGrant(context=(("lambda:SourceFunctionArn", f"{function}:live"),)),
             )
             book, metrics = AccountBook(iam.store, iam.clock, account), MetricStore(iam.store, iam.clock)
-            service = installation_service(log, book, metrics, Unmetered(), iam.clock, audit=audit)
+            causes, configured = CauseBuffer(None, None, iam.clock), ConfiguredEdgesOf(iam.store, iam.clock)
+            service = installation_service(log, book, metrics, Unmetered(), causes, configured, iam.clock, audit=audit)
             call = Caller(service, known.principal)
             await scenario(Bench(iam, authorizer, log, call, function, session))
 

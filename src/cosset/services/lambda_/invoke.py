@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cosset.functions.names import FunctionReference
 from cosset.functions.registry import Functions
+from cosset.identity.access_book import function_of
 from cosset.invocation.api import Invocation, InvocationType, Invoker
 from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, check_payload
 from cosset.services.lambda_.payloads import check_json
@@ -86,6 +87,7 @@ def invocation_of(ctx: Context, reference: FunctionReference, payload: bytes) ->
         request_id=ctx.request_id,
         invoked_arn=reference.arn,
         trace_id=ctx.trace_id or "",
+        source=function_of(ctx.principal) or ctx.principal.arn,
     )
 
 

@@ -1,5 +1,6 @@
 """What happened to an object, as S3's parts tell it to whoever listens."""
 
+from cosset.observe.causes import StepKind
 from cosset.services.operation import Context
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.ports import ObjectEvent
@@ -11,7 +12,7 @@ def event_of(
 ) -> ObjectEvent:
     """`version` is the one that was made or changed, or (`is_gone`) deleted."""
     shows_size = not is_gone and not version.is_marker
-    return ObjectEvent(
+    event = ObjectEvent(
         name=name,
         bucket=bucket,
         key=version.key,
@@ -25,3 +26,5 @@ def event_of(
         request_id=ctx.request_id,
         trace_id=ctx.trace_id or "",
     )
+    ctx.led_to(StepKind.OBJECT, event.step_id, f"{bucket.arn}/{version.key}")
+    return event

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cosset.observe.causes import StepKind, key_of
 from cosset.services.s3.bucket_book import read_setting
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.notification_model import BUS, KIND, Rule, Target, TargetKind, rules_of
@@ -32,7 +33,8 @@ class NotificationOutbox:
         name, source = f"s3:{event.name}", Source.of(event.bucket)
         for rule in rules_of(document):
             if rule.takes(name, event.key):
-                self._send(tx, rule.target, source, write_event(event, rule.id), event.trace_id)
+                cause = key_of(event.step_id, StepKind.OBJECT)
+                self._send(tx, rule.target, source, write_event(event, rule.id), event.trace_id, cause)
         if BUS in document and self.bus is not None:
             self._tell_bus(tx, self.bus, event)
 
@@ -43,8 +45,8 @@ class NotificationOutbox:
             if rule.target.kind is not TargetKind.FUNCTION:
                 self._send(tx, rule.target, Source.of(bucket), text, "")
 
-    def _send(self, tx: Transaction, target: Target, source: Source, text: str, trace_id: str) -> None:
-        self._queue.send(tx, pack(target, source, text, trace_id))
+    def _send(self, tx: Transaction, target: Target, source: Source, text: str, trace_id: str, cause: str = "") -> None:
+        self._queue.send(tx, pack(target, source, text, trace_id, cause))
 
     def _tell_bus(self, tx: Transaction, bus: EventBus, event: ObjectEvent) -> None:
         detail_type, detail = write_bus_event(event)
@@ -61,7 +63,7 @@ class NotificationOutbox:
         bus.put(tx, entry)
 
 
-def pack(target: Target, source: Source, text: str, trace_id: str) -> bytes:
+def pack(target: Target, source: Source, text: str, trace_id: str, cause: str = "") -> bytes:
     """A JSON line, then the text as it is."""
     head = {
         "kind": target.kind.name,
@@ -69,6 +71,7 @@ def pack(target: Target, source: Source, text: str, trace_id: str) -> bytes:
         "bucket": source.bucket_arn,
         "account": source.account,
         "trace": trace_id,
+        "cause": cause,
     }
     return json.dumps(head, separators=(",", ":")).encode() + b"\n" + text.encode()
 
@@ -82,4 +85,5 @@ def unpack(message_id: str, body: bytes) -> Notification:
         source=Source(bucket_arn=head["bucket"], account=head["account"]),
         text=text.decode(),
         trace_id=head["trace"],
+        cause=head.get("cause", ""),
     )

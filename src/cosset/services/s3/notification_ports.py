@@ -27,13 +27,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A text on its way. `id` stays over every attempt; `trace_id` carries the lineage of what caused it."""
+    """A text on its way. `id` stays over every attempt; `trace_id` carries the lineage of what caused it. `cause` is
+    the key of the change of an object that it tells of; empty for a test."""
 
     id: str
     target: Target
     source: Source
     text: str
     trace_id: str
+    cause: str = ""
 
 
 class NotificationTargets(Protocol):

@@ -32,6 +32,12 @@ class ObjectEvent:
     request_id: str
     trace_id: str
 
+    @property
+    def step_id(self) -> str:
+        """What this change of the object is known by among the causes of others."""
+        version = f"@{self.version_id}" if self.version_id else ""
+        return f"{self.bucket.name}/{self.key}{version}#{self.sequencer}"
+
 
 class ObjectEvents(Protocol):
     """Who hears of objects: notifications. Called inside the transaction that makes it so."""

@@ -10,8 +10,10 @@ import logging
 from uuid import NAMESPACE_URL, uuid5
 
 from cosset.clock import Clock
+from cosset.invocation import lineage
 from cosset.invocation.push import PushedEvent, PushRefusedError
 from cosset.invocation.queue_worker import QueueWorker
+from cosset.observe.causes import StepKind, key_of
 from cosset.services.sns.books import find_subscription, find_topic
 from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, retries_of
 from cosset.services.sns.metering import TopicMeter
@@ -125,7 +127,7 @@ class DeliveryWorker:
             principal=PRINCIPAL,
             source_arn=topic.key.arn,
             source_account=topic.key.account,
-            trace_id=message.trace_id,
+            trace_id=lineage.led_by(message.trace_id, key_of(message.id, StepKind.TOPIC_MESSAGE), message.sent_ms),
         )
 
     async def _post(self, topic: Topic, subscription: Subscription, message: Published) -> None:

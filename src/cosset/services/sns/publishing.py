@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, select
 
 from cosset.clock import Clock
+from cosset.observe.causes import StepKind
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sns.books import confirmed_subscriptions, need_topic, next_sequence
 from cosset.services.sns.deliveries import Deliveries
@@ -76,7 +77,9 @@ class Publishing:
         draft = self._draft(key, params, "messageAttributes.{}", f"{ctx.scheme}://{ctx.host}", ctx.trace_id or "")
         if draft.size > MAX_BYTES:
             raise invalid("Message too long")
-        return _shown((await self.accept(key, [draft]))[0])
+        (accepted,) = await self.accept(key, [draft])
+        ctx.led_to(StepKind.TOPIC_MESSAGE, accepted.message_id, key.arn)
+        return _shown(accepted)
 
     @operation("PublishBatch", on_publish)
     async def publish_batch(self, ctx: Context, params: Params) -> Result:
@@ -98,6 +101,8 @@ class Publishing:
             sentence = "The length of all the messages put together is more than the limit."
             raise ServiceError("BatchRequestTooLong", sentence)
         accepted = await self.accept(key, drafts)
+        for each in accepted:
+            ctx.led_to(StepKind.TOPIC_MESSAGE, each.message_id, key.arn)
         shown = [{"Id": each["Id"], **_shown(done)} for each, done in zip(entries, accepted, strict=True)]
         return {"Successful": shown, "Failed": []}
 

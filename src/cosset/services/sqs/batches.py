@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from cosset.observe.causes import StepKind
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sqs.answers import sent_shown
 from cosset.services.sqs.errors import missing_parameter
@@ -41,6 +42,7 @@ class BatchOperations:
             if isinstance(outcome, ServiceError):
                 failures[entry_id] = outcome
             else:
+                ctx.led_to(StepKind.MESSAGE, outcome.id, key.arn)
                 successes[entry_id] = sent_shown(message, outcome)
         return _answer(entries, successes, failures)
 

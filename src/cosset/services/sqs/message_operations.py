@@ -1,5 +1,6 @@
 """The operations on messages, one at a time: send, receive, delete, change of visibility. Next: batches.py."""
 
+from cosset.observe.causes import StepKind
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.sqs.answers import message_shown, sent_shown
 from cosset.services.sqs.errors import invalid_value, missing_parameter
@@ -25,6 +26,7 @@ class MessageOperations:
         required(params, "MessageBody")
         message = read_message(params)
         sent = await self._queues.send(key.arn, traced(message, ctx), sender_id=ctx.principal.user_id)
+        ctx.led_to(StepKind.MESSAGE, sent.id, key.arn)
         return sent_shown(message, sent)
 
     @operation("ReceiveMessage", on_queue("ReceiveMessage"))

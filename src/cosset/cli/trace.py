@@ -1,0 +1,87 @@
+"""`cosset trace ID`: the tree of what caused what, around a request, a message, an object or a trace."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cosset.cli.client import data_option, json_option
+from cosset.cli.own import call_own
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@data_option
+@json_option
+def trace(id_: str, data: Path | None, as_json: bool) -> None:
+    """Print what caused ID and what ID caused, as a tree; ID itself is marked with >.
+
+    ID is the request id of an invocation or another call, the id of an SQS or SNS message, an object
+    (BUCKET/KEY or BUCKET/KEY@VERSION), or a trace (1-...).
+    """
+    answer = call_own(data, "GetTrace", id=id_)
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    for line in tree_lines(answer["steps"]):
+        click.echo(line)
+    if answer["left_out"]:
+        click.echo(f"... and {answer['left_out']} more", err=True)
+
+
+def tree_lines(steps: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Of steps in order, each with its depth."""
+    open_at: list[bool] = []
+    for number, step in enumerate(steps):
+        depth = step["depth"]
+        # A line goes on beneath this step where another of its depth follows before one of a lesser.
+        following = next((each["depth"] for each in steps[number + 1 :] if each["depth"] <= depth), -1)
+        del open_at[depth:]
+        open_at.append(following == depth)
+        stem = "".join("│  " if is_open else "   " for is_open in open_at[1:depth])
+        branch = ("├─ " if following == depth else "└─ ") if depth else ""
+        yield f"{'>' if step.get('asked') else ' '} {stem}{branch}{describe(step)}"
+
+
+def describe(step: dict[str, Any]) -> str:
+    """One step in one line: what it was, how it went, when, and the id by which it is found."""
+    parts = [_what(step)]
+    if step.get("error"):
+        parts.append(f"({step['error']})")
+    if step.get("times", 1) > 1:
+        parts.append(f"tried {step['times']} times")
+    if step["kind"] == "invocation":
+        parts.append(f"{step.get('duration_ms', 0):.1f} ms")
+    at = time.strftime("%H:%M:%S", time.gmtime(step["at_ms"] / 1000)) + f".{step['at_ms'] % 1000:03d}"
+    parts.append(at)
+    if step["kind"] != "object":
+        parts.append(step["id"])
+    if step.get("again"):
+        parts.append("(as above)")
+    return "  ".join(parts)
+
+
+def _what(step: dict[str, Any]) -> str:
+    name = short_name(step["resource"])
+    if step["kind"] == "invocation":
+        return f"function {name} [{step.get('name', '')}]"
+    if step["kind"] == "call":
+        by = f" by {short_name(step['source'])}" if step["depth"] == 0 and step.get("source") else ""
+        return f"{step.get('name', 'call')} {name}{by}"
+    if step["kind"] == "object":
+        return f"object {step['id'].rpartition('#')[0]}"
+    return f"{'message in queue' if step['kind'] == 'message' else 'message in topic'} {name}"
+
+
+def short_name(arn: str) -> str:
+    """The part of an ARN that people say; a bare name as it is."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6:
+        return arn
+    rest = parts[5]
+    if parts[2] == "lambda":
+        return rest.removeprefix("function:")
+    return rest

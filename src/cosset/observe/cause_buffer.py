@@ -1,0 +1,187 @@
+"""Steps and events on their way to the disk: taken at once, written together every second, off the loop.
+
+Implements causes.CauseRecorder. A crash loses the last second at most; whoever ends a piece of durable work calls
+`flush` before. At its bound what is new is left out, and the log says how much. What the disk does
+not take is given up after `MAX_TRIES`: this is a record of what happened, and must not hold up what happens.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from cosset.clock import Clock
+from cosset.observe.causes import RecordedEvent, Step
+from cosset.wire.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+PRUNE_S = 600.0
+MAX_WAITING = 20_000
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+MAX_TRIES = 3
+
+
+class Lines(Protocol):
+    """store/journal.py."""
+
+    async def append(self, lines: Sequence[bytes]) -> None: ...
+
+    async def prune(self) -> None: ...
+
+    def lines(self, *, newest_first: bool = False) -> Iterator[bytes]: ...
+
+
+class CauseBuffer:
+    """`serve` is its task. `events` None: events are not kept, `steps` None: nothing is.
+
+    Args:
+        max_event_bytes: larger events are not kept.
+    """
+
+    def __init__(
+        self,
+        steps: Lines | None,
+        events: Lines | None,
+        clock: Clock,
+        *,
+        max_event_bytes: int = 262_144,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._steps = steps
+        self._events = events
+        self._clock = clock
+        self._max_event_bytes = max_event_bytes
+        self._max_waiting = max_waiting
+        self._waiting: list[Step] = []
+        self._waiting_events: list[RecordedEvent] = []
+        self._waiting_bytes = 0
+        self._left_out = 0
+        self._arrived = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    def happened(self, step: Step) -> None:
+        if self._steps is None:
+            return
+        if len(self._waiting) >= self._max_waiting:
+            self._left_out += 1
+            return
+        self._waiting.append(step)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def ran_with(self, event: RecordedEvent) -> None:
+        size = len(event.payload)
+        if self._events is None or size > self._max_event_bytes:
+            return
+        if self._waiting_bytes + size > MAX_WAITING_BYTES or len(self._waiting_events) >= self._max_waiting:
+            self._left_out += 1
+            return
+        self._waiting_events.append(event)
+        self._waiting_bytes += size
+        self._arrived.set()
+
+    async def serve(self) -> None:
+        """Runs until it is cancelled; `flush` then writes what is left."""
+        pruned_s = -PRUNE_S
+        while True:
+            now_s = self._clock.monotonic_s()
+            if now_s - pruned_s >= PRUNE_S:
+                await self._prune()
+                pruned_s = now_s
+            try:
+                async with asyncio.timeout(PRUNE_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
+            await self._clock.sleep(INTERVAL_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        if not self._waiting and not self._waiting_events and not self._writing.locked():
+            return
+        async with self._writing:
+            self._arrived.clear()
+            steps, self._waiting = self._waiting, []
+            events, self._waiting_events, self._waiting_bytes = self._waiting_events, [], 0
+            if self._left_out:
+                logger.error("%d steps were left out of what caused what: the buffer was full", self._left_out)
+                self._left_out = 0
+            if steps and self._steps is not None:
+                await self._append(self._steps, await asyncio.to_thread(lambda: [step.pack() for step in steps]))
+            if events and self._events is not None:
+                await self._append(self._events, await asyncio.to_thread(lambda: [pack_event(each) for each in events]))
+
+    def steps(self) -> Iterator[Step]:
+        """All that are kept, of every account, in the order in which they were written. Blocks: for a thread."""
+        if self._steps is not None:
+            for line in self._steps.lines():
+                step = Step.unpack(line)
+                if step is not None:
+                    yield step
+
+    def event(self, account: str, region: str, request_id: str) -> RecordedEvent | None:
+        """The newest with this request id. Blocks: for a thread."""
+        start = pack_start(request_id)
+        found = None
+        for line in self._events.lines(newest_first=True) if self._events is not None else ():
+            if line.startswith(start):
+                event = unpack_event(line)
+                if event is not None and (event.account, event.region) == (account, region):
+                    found = event
+            elif found is not None:
+                break
+        return found
+
+    async def _append(self, journal: Lines, lines: Sequence[bytes]) -> None:
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                await journal.append(lines)
+            except (OSError, ServiceError) as error:
+                if attempt == MAX_TRIES:
+                    logger.error("%d steps or events are lost to what caused what: %s", len(lines), error)
+                else:
+                    await self._clock.sleep(0.1 * attempt)
+            else:
+                return
+
+    async def _prune(self) -> None:
+        for journal in (self._steps, self._events):
+            try:
+                if journal is not None:
+                    await journal.prune()
+            except OSError as error:
+                logger.error("what is too old of what caused what stays for now: %s", error)
+
+
+def pack_start(request_id: str) -> bytes:
+    return b"[" + json.dumps(request_id).encode() + b","
+
+
+def pack_event(event: RecordedEvent) -> bytes:
+    """One line; the request id first, so that it is found without reading the rest."""
+    head = json.dumps(
+        [event.account, event.region, event.function_name, event.qualifier, event.at_ms, event.client_context],
+        separators=(",", ":"),
+    ).encode()
+    return pack_start(event.request_id) + head[1:-1] + b',"' + base64.b64encode(event.payload) + b'"]'
+
+
+def unpack_event(line: bytes) -> RecordedEvent | None:
+    try:
+        request_id, account, region, name, qualifier, at_ms, client_context, payload = json.loads(line)
+        return RecordedEvent(
+            request_id=request_id,
+            account=account,
+            region=region,
+            function_name=name,
+            qualifier=qualifier,
+            at_ms=at_ms,
+            client_context=client_context,
+            payload=base64.b64decode(payload),
+        )
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,58 @@
+"""The live graph of what triggers what: steps counted by where they come from and where they lead. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cosset.observe.causes import Step, StepKind
+
+MAX_EDGES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From where to where: ARNs, of functions without a version."""
+
+    source: str
+    target: str
+
+
+@dataclass(slots=True)
+class Traffic:
+    """`is_configured`: something there says that the one triggers the other, whether it has or not. `means` says what:
+    `event source mapping`, `subscription`, or the operations that were called."""
+
+    count: int = 0
+    errors: int = 0
+    last_ms: int = 0
+    is_configured: bool = False
+    means: str = ""
+
+
+def count_edges(steps: Iterable[Step], since_ms: int) -> dict[Place, Traffic]:
+    """Of steps that began since then. At the bound new edges are left out."""
+    edges: dict[Place, Traffic] = {}
+    for step in steps:
+        if step.at_ms < since_ms or not step.source or not step.resource:
+            continue
+        place = Place(_plain(step.source), _plain(step.resource))
+        traffic = edges.get(place)
+        if traffic is None:
+            if len(edges) >= MAX_EDGES:
+                continue
+            traffic = edges[place] = Traffic()
+        traffic.count += 1
+        traffic.errors += bool(step.error)
+        traffic.last_ms = max(traffic.last_ms, step.at_ms)
+        if step.kind == StepKind.CALL and step.name not in traffic.means and len(traffic.means) < 200:
+            traffic.means = f"{traffic.means}, {step.name}" if traffic.means else step.name
+    return edges
+
+
+def _plain(arn: str) -> str:
+    """A function without its version; an object by its bucket: the graph is of what there is, not of what passed."""
+    parts = arn.split(":")
+    if len(parts) > 7 and parts[2] == "lambda":
+        return ":".join(parts[:7])
+    if len(parts) == 6 and parts[2] == "s3":
+        return ":".join((*parts[:5], parts[5].partition("/")[0]))
+    return arn

@@ -1,0 +1,164 @@
+"""Trees of steps: what led to what, read from the record. Pure; what was not kept is where a tree ends.
+
+One step may stand there several times (an event that was tried again): it is shown once, as it ended, with how often it
+was tried. One with several causes stands under each of them, but not under a cause of its other causes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from cosset.observe.causes import Step, StepKind, key_of
+
+MAX_STEPS = 2_000
+"""Of one answer: what is beyond is counted."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A step and what it led to. `times`: how often it was tried. `is_asked`: it is what was asked for."""
+
+    step: Step
+    times: int = 1
+    is_asked: bool = False
+    is_again: bool = False
+    children: list["Node"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """`roots` are the oldest known causes of what was asked for; `left_out` how many steps are not shown."""
+
+    roots: Sequence[Node]
+    left_out: int = 0
+
+
+class Steps:
+    """The steps of one account and region, by their keys."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._steps: dict[str, Step] = {}
+        self._times: dict[str, int] = {}
+        for step in steps:
+            key = step.key
+            known = self._steps.get(key)
+            self._steps[key] = step if known is None else _merge(known, step)
+            self._times[key] = self._times.get(key, 0) + (step.kind == StepKind.INVOCATION)
+        self._effects: dict[str, list[str]] = defaultdict(list)
+        for key, step in self._steps.items():
+            for cause in step.causes:
+                if cause in self._steps and cause != key:
+                    self._effects[cause].append(key)
+
+    def find(self, name: str) -> list[str]:
+        """The keys of what `name` means: a request, a message, an object (the newest of its versions), a trace."""
+        for kind in ("request", StepKind.MESSAGE, StepKind.TOPIC_MESSAGE, StepKind.OBJECT):
+            if (key := key_of(name, kind)) in self._steps:
+                return [key]
+        of_trace = [key for key, step in self._steps.items() if step.root == name]
+        if of_trace:
+            return of_trace
+        path = name.removeprefix("s3://")
+        objects = [
+            (step.at_ms, key)
+            for key, step in self._steps.items()
+            if step.kind == StepKind.OBJECT and path in (step.id.rpartition("#")[0], _without_version(step))
+        ]
+        return [max(objects)[1]] if objects else []
+
+    def tree(self, asked: Sequence[str], limit: int = MAX_STEPS) -> Tree:
+        """Everything that led to these, and everything that it led to."""
+        builder = _Builder(self._steps, self._times, self._effects, frozenset(asked), limit)
+        roots = sorted(self._roots(asked), key=self._order)
+        return Tree([node for root in roots if (node := builder.build(root)) is not None], builder.left_out)
+
+    def _roots(self, asked: Sequence[str]) -> set[str]:
+        roots: set[str] = set()
+        seen: set[str] = set()
+        waiting = list(asked)
+        while waiting:
+            key = waiting.pop()
+            if key in seen:
+                continue
+            seen.add(key)
+            causes = [cause for cause in self._steps[key].causes if cause in self._steps and cause != key]
+            if not causes:
+                roots.add(key)
+            waiting += causes
+        return roots or set(asked)  # nothing but a ring: where one asked
+
+    def _order(self, key: str) -> tuple[int, str]:
+        return self._steps[key].at_ms, key
+
+
+class _Builder:
+    """One tree. A step with two causes that both stand is spelled out under the first only."""
+
+    def __init__(
+        self,
+        steps: dict[str, Step],
+        times: dict[str, int],
+        effects: dict[str, list[str]],
+        asked: frozenset[str],
+        limit: int,
+    ) -> None:
+        self._steps = steps
+        self._times = times
+        self._effects = effects
+        self._asked = asked
+        self._left = limit
+        self._built: set[str] = set()
+        self.left_out = 0
+
+    def build(self, root: str) -> Node | None:
+        """Without recursion: a chain may be longer than the interpreter's stack."""
+        made = self._make(root)
+        waiting = [(root, made)] if made is not None else []
+        while waiting:
+            key, node = waiting.pop()
+            if node.is_again:
+                continue
+            for effect in sorted(self._direct(key), key=lambda each: (self._steps[each].at_ms, each)):
+                child = self._make(effect)
+                if child is None:
+                    continue
+                node.children.append(child)
+                waiting.append((effect, child))
+        return made
+
+    def _make(self, key: str) -> Node | None:
+        if not self._left:
+            self.left_out += 1
+            return None
+        self._left -= 1
+        is_again = key in self._built
+        self._built.add(key)
+        return Node(self._steps[key], max(1, self._times[key]), key in self._asked, is_again)
+
+    def _direct(self, key: str) -> Iterable[str]:
+        """What this step led to by itself: not what its own effects led to, though it may be named there as well."""
+        mine = self._effects.get(key, ())
+        for effect in dict.fromkeys(mine):
+            between = (cause for cause in self._steps[effect].causes if cause != key and cause in self._steps)
+            if not any(self._leads(key, cause) for cause in between):
+                yield effect
+
+    def _leads(self, key: str, other: str, steps: int = 3) -> bool:
+        """Whether `other` comes of `key` by few steps: a message of a call of an invocation."""
+        causes = self._steps[other].causes
+        if key in causes:
+            return True
+        return steps > 1 and any(self._leads(key, cause, steps - 1) for cause in causes if cause in self._steps)
+
+
+def _merge(known: Step, new: Step) -> Step:
+    """An invocation says more than the call that asked for it; of two runs the later one is how it ended."""
+    if (known.kind == StepKind.INVOCATION) != (new.kind == StepKind.INVOCATION):
+        known, new = (new, known) if new.kind != StepKind.INVOCATION else (known, new)
+    causes = tuple(dict.fromkeys((*known.causes, *new.causes)))
+    return replace(new, causes=causes, source=new.source or known.source, root=new.root or known.root)
+
+
+def _without_version(step: Step) -> str:
+    """`bucket/key`, of `bucket/key@version#sequencer`."""
+    return step.resource.removeprefix("arn:aws:s3:::")

@@ -1,0 +1,150 @@
+"""Who caused whom: one step for each call, message and invocation, with the keys of the steps that led to it.
+
+A key is sixteen hex digits made of an id that everybody knows: a request's, a message's. It fits into `Parent=` of the
+trace header, so that whatever carries the header on carries the link. Read next: cause_buffer.py, cause_tree.py.
+"""
+
+import json
+import re
+from dataclasses import astuple, dataclass, fields
+from hashlib import blake2b
+from typing import Protocol
+
+MAX_CAUSES = 100
+"""Of one step: as many as a batch of messages is looked at for."""
+_PARENT = re.compile(r"(?:^|;)\s*Parent=([0-9a-f]{16})(?:;|$)")
+_ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
+
+
+class StepKind:
+    """What a step is, as it is written down."""
+
+    CALL = "call"
+    MESSAGE = "message"
+    TOPIC_MESSAGE = "topic-message"
+    OBJECT = "object"
+    INVOCATION = "invocation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Led:
+    """What a call has led to: a message, an object. `id` is what it is known by, `resource` the ARN of where it is."""
+
+    kind: str
+    id: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that happened.
+
+    `causes` are the keys of what led to it, `source` the ARN of the nearest of that (a queue, a function, a user).
+    `name` is the operation of a call, the version of an invocation. `error` is empty for what went well. `root` is the
+    trace's, empty where nothing carried one.
+    """
+
+    kind: str
+    id: str
+    account: str
+    region: str
+    resource: str
+    at_ms: int
+    name: str = ""
+    source: str = ""
+    causes: tuple[str, ...] = ()
+    duration_ms: float = 0.0
+    error: str = ""
+    root: str = ""
+
+    @property
+    def key(self) -> str:
+        return key_of(self.id) if self.kind in (StepKind.CALL, StepKind.INVOCATION) else key_of(self.id, self.kind)
+
+    def pack(self) -> bytes:
+        """One line without its end."""
+        return json.dumps(astuple(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def unpack(cls, line: bytes) -> "Step | None":
+        """None for what is no step: the torn end of a file."""
+        try:
+            values = dict(zip(_NAMES, json.loads(line), strict=True))
+            values["causes"] = tuple(values["causes"])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+_NAMES = tuple(field.name for field in fields(Step))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """An event that a function ran with, to be run again. `qualifier` is what the caller named."""
+
+    request_id: str
+    account: str
+    region: str
+    function_name: str
+    qualifier: str | None
+    at_ms: int
+    client_context: str | None
+    payload: bytes
+
+
+def sent_step(kind: str, id_: str, resource: str, *, source: str, cause: str, now_ms: int, trace_id: str = "") -> Step:
+    """Of what a resource, no caller, has sent on: a topic to a queue, a bucket to a topic."""
+    parts = [*resource.split(":"), "", "", ""]
+    return Step(
+        kind=kind,
+        id=id_,
+        account=parts[4],
+        region=parts[3],
+        resource=resource,
+        at_ms=now_ms,
+        source=source,
+        causes=(cause,) if cause else cause_in(trace_id),
+        root=root_in(trace_id),
+    )
+
+
+class CauseRecorder(Protocol):
+    """Where steps are told. Takes no time and never fails: what cannot be kept is counted."""
+
+    def happened(self, step: Step) -> None: ...
+
+    def ran_with(self, event: RecordedEvent) -> None: ...
+
+    async def flush(self) -> None:
+        """What was told before is durable on return, or was given up with a line in the log."""
+        ...
+
+
+class Unrecorded:
+    """A CauseRecorder that keeps nothing."""
+
+    def happened(self, step: Step) -> None:
+        pass
+
+    def ran_with(self, event: RecordedEvent) -> None:
+        pass
+
+    async def flush(self) -> None:
+        pass
+
+
+def key_of(id_: str, kind: str = "request") -> str:
+    """Of a request by its id; of anything else by its kind too."""
+    return blake2b(f"{kind}:{id_}".encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+def cause_in(header: str | None) -> tuple[str, ...]:
+    """The step that a trace header comes from, if it names one."""
+    found = _PARENT.search(header) if header else None
+    return (found[1],) if found is not None else ()
+
+
+def root_in(header: str | None) -> str:
+    found = _ROOT.search(header) if header else None
+    return found[1] if found is not None else ""

@@ -1,0 +1,178 @@
+"""The operations behind `cosset trace`, `cosset map` and `cosset replay`: what caused what, and recorded events.
+
+Only of the caller's account, in the region that the call is signed for. Replaying is not done here: who has the event
+invokes the function by Lambda's own operation, with the right that this takes.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from cosset.clock import Clock
+from cosset.identity.ports import Requirement
+from cosset.observe.cause_map import Place, Traffic, count_edges
+from cosset.observe.cause_tree import Node, Steps
+from cosset.observe.causes import RecordedEvent, Step
+from cosset.services.operation import Context, Params, Requirements, Result, operation
+from cosset.wire.errors import ServiceError
+
+T = TypeVar("T")
+MAX_NAME = 2_100
+LONGEST_WINDOW_S = 366 * 86_400
+
+
+class CauseRecord(Protocol):
+    """observe/cause_buffer.py. The readers block: for a thread."""
+
+    async def flush(self) -> None: ...
+
+    def steps(self) -> Iterator[Step]: ...
+
+    def event(self, account: str, region: str, request_id: str) -> RecordedEvent | None: ...
+
+
+class ConfiguredEdges(Protocol):
+    """What is set up to trigger what, whether it does or not (assembly/configured_edges.py)."""
+
+    async def of(self, account: str, region: str) -> Sequence[tuple[Place, str]]:
+        """Each with what says so: `event source mapping`, `subscription` ..."""
+        ...
+
+
+def _reading(action: str) -> Requirements:
+    def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
+        return [Requirement(f"cosset:{action}", "*")]
+
+    return requirements
+
+
+class CauseOperations:
+    def __init__(self, record: CauseRecord, configured: ConfiguredEdges, clock: Clock) -> None:
+        self._record = record
+        self._configured = configured
+        self._clock = clock
+        # A look through all that is kept takes memory and a thread: one at a time.
+        self._turn = asyncio.Lock()
+
+    @operation("GetTrace", _reading("GetTrace"))
+    async def get_trace(self, ctx: Context, params: Params) -> Result:
+        """The tree around a request, a message, an object or a trace."""
+        name = _text(params, "id")
+
+        def read() -> Result | None:
+            steps = Steps(self._steps_of(ctx))
+            asked = steps.find(name)
+            if not asked:
+                return None
+            tree = steps.tree(asked)
+            return {"steps": list(_flat(tree.roots)), "left_out": tree.left_out}
+
+        found = await self._look(read)
+        if found is None:
+            raise ServiceError("ResourceNotFoundException", f"Nothing is on record of {name}.", status=404)
+        return found
+
+    @operation("GetMap", _reading("GetMap"))
+    async def get_map(self, ctx: Context, params: Params) -> Result:
+        """What triggered what in the last `since_s` seconds, and what is set up to."""
+        since_s = params.get("since_s", 3600)
+        if not isinstance(since_s, int) or isinstance(since_s, bool) or not 0 < since_s <= LONGEST_WINDOW_S:
+            raise ServiceError("ValidationException", f"since_s must be a number from 1 to {LONGEST_WINDOW_S}.")
+        since_ms = self._clock.now_ms() - since_s * 1000
+        configured = await self._configured.of(ctx.account, ctx.region)
+
+        def read() -> tuple[dict[Place, Traffic], int | None]:
+            oldest: list[int] = []
+
+            def noted() -> Iterator[Step]:
+                for step in self._steps_of(ctx):
+                    if not oldest:
+                        oldest.append(step.at_ms)
+                    yield step
+
+            return count_edges(noted(), since_ms), oldest[0] if oldest else None
+
+        edges, oldest_ms = await self._look(read)
+        for place, means in configured:
+            traffic = edges.setdefault(place, Traffic())
+            traffic.is_configured, traffic.means = True, means
+        shown = [_edge_shown(place, each) for place, each in sorted(edges.items(), key=lambda item: _order(*item))]
+        return {"since_ms": since_ms, "oldest_ms": oldest_ms, "edges": shown}
+
+    @operation("GetRecordedEvent", _reading("GetRecordedEvent"))
+    async def get_recorded_event(self, ctx: Context, params: Params) -> Result:
+        """What a function ran with."""
+        request_id = _text(params, "request_id")
+        event = await self._look(lambda: self._record.event(ctx.account, ctx.region, request_id))
+        if event is None:
+            raise ServiceError(
+                "ResourceNotFoundException",
+                f"No event of request {request_id} is kept: it is too old or too large, its function keeps none, or "
+                "none are kept at all (settings events_mb, event_kb).",
+                status=404,
+            )
+        return {
+            "request_id": event.request_id,
+            "function": event.function_name,
+            "qualifier": event.qualifier,
+            "at_ms": event.at_ms,
+            "client_context": event.client_context,
+            "payload": base64.b64encode(event.payload).decode(),
+        }
+
+    def _steps_of(self, ctx: Context) -> Iterator[Step]:
+        return (step for step in self._record.steps() if (step.account, step.region) == (ctx.account, ctx.region))
+
+    async def _look(self, read: Callable[[], T]) -> T:
+        async with self._turn:
+            await self._record.flush()
+            return await asyncio.to_thread(read)
+
+
+def _text(params: Params, name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
+        raise ServiceError("ValidationException", f"{name} must be a text of 1 to {MAX_NAME} characters.")
+    return value
+
+
+def _flat(roots: Sequence[Node]) -> Iterator[dict[str, Any]]:
+    """Each step before what it led to, with its depth: a tree in JSON would be as deep as the chain is long."""
+    waiting = [(0, node) for node in reversed(roots)]
+    while waiting:
+        depth, node = waiting.pop()
+        yield {"depth": depth} | _step_shown(node)
+        waiting += [(depth + 1, child) for child in reversed(node.children)]
+
+
+def _step_shown(node: Node) -> dict[str, Any]:
+    step = node.step
+    shown: dict[str, Any] = {"kind": step.kind, "id": step.id, "resource": step.resource, "at_ms": step.at_ms}
+    more: dict[str, Any] = {
+        "name": step.name,
+        "source": step.source,
+        "duration_ms": step.duration_ms,
+        "error": step.error,
+        "trace_id": step.root,
+        "times": node.times if node.times > 1 else None,
+        "asked": node.is_asked,
+        "again": node.is_again,
+    }
+    return shown | {name: value for name, value in more.items() if value}
+
+
+def _order(place: Place, traffic: Traffic) -> tuple[int, str, str]:
+    return -traffic.count, place.source, place.target
+
+
+def _edge_shown(place: Place, traffic: Traffic) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "source": place.source,
+        "target": place.target,
+        "count": traffic.count,
+        "errors": traffic.errors,
+        "configured": traffic.is_configured,
+        "means": traffic.means,
+    }
+    return shown | ({"last_ms": traffic.last_ms} if traffic.last_ms else {})
