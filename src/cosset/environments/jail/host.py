@@ -42,6 +42,10 @@ _NAMESPACES = (
     | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWCGROUP
 )
+_GIVEN_TO_CONTAINERS = (
+    "give it --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined"
+    " --security-opt apparmor=unconfined, or --privileged (docs/containers.md)"
+)
 _APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 
@@ -79,7 +83,7 @@ def _namespaces() -> Finding:
     if os.geteuid() == 0:
         if _succeeds(lambda: kernel.unshare(_NAMESPACES | kernel.CLONE_NEWUSER)):
             return Finding("namespaces", Level.OK, "user, pid, mount, net, ipc, uts and cgroup.")
-        fix = "In a container: start it privileged, or with a seccomp profile that allows unshare, clone and mount."
+        fix = f"In a container: {_GIVEN_TO_CONTAINERS}."
         return Finding("namespaces", Level.MISSING, "This root may not make namespaces.", fix)
     if _succeeds(_enter_user_namespace):
         return Finding("namespaces", Level.OK, "user, pid, mount, net, ipc, uts and cgroup, as this user.")
@@ -91,7 +95,7 @@ def _how_to_allow() -> str:
         return "AppArmor forbids it: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start as root."
     if _is(_DEBIAN_SWITCH, "0"):
         return "sudo sysctl kernel.unprivileged_userns_clone=1, or start as root."
-    return "Start as root; in a container, with a seccomp profile that allows unshare, clone and mount."
+    return f"Start as root; in a container, {_GIVEN_TO_CONTAINERS}."
 
 
 def _seccomp() -> Finding:
@@ -121,7 +125,8 @@ def _cgroups() -> Finding:
         "cpu": "CPU is not shared by memory",
     }
     detail = f"No control of {', '.join(missing)}: {'; '.join(words[name] for name in missing)}."
-    return Finding("cgroups", Level.WEAKER, detail, "Start as root on a host whose cgroups carry these controllers.")
+    fix = "Start as root on a host whose cgroups carry these; in a container, with /sys/fs/cgroup to write to."
+    return Finding("cgroups", Level.WEAKER, detail, fix)
 
 
 def _freezer() -> Finding:

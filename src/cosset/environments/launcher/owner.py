@@ -23,6 +23,11 @@ from cosset.runtimes.sealing import channel, filesystem, kernel
 
 __all__ = ["OwnerError", "drop_privileges", "run", "serve_launcher"]
 
+_CLOSED = (
+    "Error: the server, which runs without privileges, would not reach Python, Cosset or its data in folders that are"
+    " closed to others, and this root may not make a mount namespace to let it through.\n"
+    "  fix: see `cosset doctor`; or have them where everybody may read, as below /usr, /opt and /var\n"
+)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -153,7 +158,11 @@ def drop_privileges(data: Path, readable: Sequence[Path]) -> None:
     own = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), here, data]
     libraries = [Path(path) for path in sysconfig.get_paths().values()]
     wanted = [path for path in (*own, *libraries, *readable) if path.exists()]
-    filesystem.unveil([str(path) for path in wanted])
+    try:
+        filesystem.unveil([str(path) for path in wanted])
+    except PermissionError:
+        sys.stderr.write(_CLOSED)
+        raise SystemExit(1) from None
     uid = run_folder.server_uid(data)
     kernel.drop_bounding_set()
     os.setgroups([])
@@ -223,7 +232,7 @@ def _launcher(
     has_uids = os.geteuid() == 0
     server_uid = run_folder.server_uid(data) if has_uids else os.geteuid()
     first_uid = folder.reserve_uids() if has_uids else 0
-    unavailable = None if has_uids else _enter_user_namespace()
+    unavailable = _try_namespaces() if has_uids else _enter_user_namespace()
     groups = make_groups(folder)
     way_out = None if egress_to is None else _open_egress(folder, egress_to, has_uids=has_uids)
     return Launcher(
@@ -250,6 +259,21 @@ def _open_egress(folder: RunFolder, allowed: Sequence[str], *, has_uids: bool) -
         return slirp.SlirpEgress(*slirp.check(), allowed)
     except egress.EgressError as error:
         raise OwnerError(str(error)) from error
+
+
+def _try_namespaces() -> str | None:
+    """Of a root: why it can make no environment, as in a container that was given nothing. Tried by a child."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 0:
+        return None
+    return f"tier jail needs namespaces, and this root may not make any ({os.strerror(code)}): see `cosset doctor`"
 
 
 def _enter_user_namespace() -> str | None:

@@ -255,11 +255,17 @@ def unveil(paths: Sequence[str]) -> None:
     """Makes `paths` reachable for a process without privileges, in a mount namespace of its own.
 
     A folder on the way that others may not enter is covered by an empty one that they may, with the paths bound
-    below it: nothing else of it shows, and the host's own permissions stay as they are.
+    below it: nothing else of it shows, and the host's own permissions stay as they are. Where none is closed, nothing
+    is done.
+
+    Raises: PermissionError, where a container's root may not.
     """
+    closed = _closed_folders(paths)
+    if not closed:
+        return
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    for cover, below in _closed_folders(paths).items():
+    for cover, below in closed.items():
         handles = {path: os.open(path, os.O_PATH) for path in below}
         kernel.mount("cosset", cover, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=1m")
         for path, handle in handles.items():
