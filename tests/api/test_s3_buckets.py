@@ -353,3 +353,23 @@ def test_a_bucket_that_is_not_there(s3: Any) -> None:
             404,
             "does-not-exist-here",
         )
+
+
+def test_documents_are_what_their_headers_say(s3: Any, bucket: str) -> None:
+    """A wrong Content-MD5, and a wrong checksum."""
+
+    def say(name: str, value: str) -> Any:
+        def change(params: Any, **_: Any) -> None:
+            params["headers"].pop("x-amz-checksum-crc32", None)
+            params["headers"][name] = value
+
+        event = "before-call.s3.PutBucketTagging"
+        s3.meta.events.register(event, change)
+        try:
+            return refusal(s3.put_bucket_tagging, Bucket=bucket, Tagging={"TagSet": []})["Code"]
+        finally:
+            s3.meta.events.unregister(event, change)
+
+    assert say("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==") == "BadDigest"
+    assert say("Content-MD5", "not one") == "InvalidDigest"
+    assert say("x-amz-checksum-crc32", "AAAAAA==") == "BadDigest"

@@ -5,7 +5,7 @@ Made on the first request for S3. Read next: post_forms.py, websites.py.
 
 import hashlib
 from asyncio import Event
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from cosset.gateway.bucket_hosts import Site, bucket_of
 from cosset.gateway.claims import Claim
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.operation import Params, Result
+from cosset.services.s3.checksums import ALGORITHMS, begin
 from cosset.services.s3.cors_rules import METHODS, CorsAsk, allowed_headers
 from cosset.services.s3.kinds import Kind
 from cosset.wire.errors import ServiceError
@@ -156,6 +157,40 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
             status=405,
             fields={"Method": request.method, "ResourceType": resource},
         )
+
+
+def check_content(operation: WireOperation, request: Request) -> None:
+    """What the headers say of a document, a body that was read whole. Raises ServiceError InvalidDigest, BadDigest."""
+    if operation.streams_in or not isinstance(request.body, bytes):
+        return
+    given = request.headers.get("content-md5")
+    if given is not None:
+        counted = b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode()
+        if not _is_md5(given):
+            fields = {"Content-MD5": given}
+            raise ServiceError("InvalidDigest", "The Content-MD5 you specified was invalid.", fields=fields)
+        if counted != given:
+            sentence = "The Content-MD5 you specified did not match what we received."
+            fields = {"ExpectedDigest": given, "CalculatedDigest": counted}
+            raise ServiceError("BadDigest", sentence, fields=fields)
+    shape = operation.model.input_shape
+    for algorithm in ALGORITHMS:
+        if shape is not None and f"Checksum{algorithm}" in shape.members:
+            continue  # of an object, not of this document
+        given = request.headers.get(f"x-amz-checksum-{algorithm.lower()}")
+        if given is not None:
+            checksum = begin(algorithm)
+            checksum.update(request.body)
+            if b64encode(checksum.digest()).decode() != given:
+                sentence = f"The {algorithm} you specified did not match the calculated checksum."
+                raise ServiceError("BadDigest", sentence)
+
+
+def _is_md5(text: str) -> bool:
+    try:
+        return len(b64decode(text, validate=True)) == 16
+    except ValueError:
+        return False
 
 
 def _asked_headers(request: Request) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from functools import cached_property
 from cosset.clock import Clock
 from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
-from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_subresource, extended_id
+from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_content, check_subresource, extended_id
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
@@ -342,6 +342,8 @@ class Door:
         operation = route.table.operations.get(routed.operation)
         if operation is None:
             raise OperationNotImplementedError(route.wire.name, routed.operation)
+        if route.family is Family.S3:
+            check_content(route.wire.operation(operation.name), request)
         params = route.protocol.parse(routed, request)
         validate(route.wire, operation.name, params, route.table.validation_code)
         result = await self._run(call, operation, params)
