@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check bench soak operations protocols clean
+.PHONY: help install demo test fuzz check bench soak kills operations protocols clean
 
 help: ## What there is to type
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(STAMP) ## Figures, as ratios against a floor measured in the same run
 
 soak: $(STAMP) ## Half load for half an hour: what grows? (MINUTES=30)
 	$(BIN)/python -m bench.soak $(or $(MINUTES),30)
+
+kills: $(STAMP) ## kill -9, 200 times, under load through topics, queues, functions and destinations (KILLS=200)
+	COSSET_CRASH_KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/crash/test_pipeline.py
 
 operations: $(STAMP) ## Write docs/operations.md and docs/settings.md anew from the code
 	$(BIN)/python -m cosset.cli.reference docs

@@ -2,7 +2,7 @@
 topic to a FIFO queue to a function.
 
 Every notification that was accepted is processed on each way, and of a group in order. COSSET_CRASH_KILLS says how
-often it is killed; a few times where nothing says so. `make kills` kills it 200 times.
+often it is killed; ten times in CI, a few times where nothing says so. `make kills` kills it 200 times.
 """
 
 import json
@@ -20,7 +20,7 @@ from cosset.testing.server import CossetServer
 from support.role import make_role
 from support.zip import make_zip
 
-KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "3"))
+KILLS = int(os.environ.get("COSSET_CRASH_KILLS") or ("10" if os.environ.get("CI") else "3"))
 WAIT_S = 240
 GROUPS = 3
 CODE = """

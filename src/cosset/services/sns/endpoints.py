@@ -13,7 +13,7 @@ _LONGEST = 2048
 
 
 def check_endpoint(topic: TopicKey, protocol: str, endpoint: str | None) -> str:
-    """The endpoint. Raises ServiceError InvalidParameter, or says by name that the protocol is not there."""
+    """The endpoint. Raises ServiceError InvalidParameter."""
     if protocol not in ("sqs", "lambda", "http", "https", *_NOT_HERE):
         raise invalid(f"Amazon SNS does not support this protocol string: {protocol}")
     if not endpoint or len(endpoint) > _LONGEST:
@@ -30,9 +30,13 @@ def check_endpoint(topic: TopicKey, protocol: str, endpoint: str | None) -> str:
         _check_url(protocol, endpoint)
     elif protocol == "sms" and not is_phone_number(endpoint):
         raise ServiceError("InvalidParameter", f"Invalid SMS endpoint: {endpoint}")
+    return endpoint
+
+
+def check_is_here(protocol: str) -> None:
+    """Says by name that the protocol is not there. For last: AWS refuses everything else in its own words first."""
     if protocol in _NOT_HERE:
         raise OperationNotImplementedError("sns", f"Subscribe with the protocol {protocol}")
-    return endpoint
 
 
 def is_phone_number(text: str) -> bool:

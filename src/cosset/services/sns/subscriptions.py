@@ -25,7 +25,7 @@ from cosset.services.sns.books import (
     remove_subscription,
 )
 from cosset.services.sns.deliveries import Deliveries
-from cosset.services.sns.endpoints import check_endpoint
+from cosset.services.sns.endpoints import check_endpoint, check_is_here
 from cosset.services.sns.errors import invalid
 from cosset.services.sns.model import Subscription, SubscriptionKey, SubscriptionState, TopicKey
 from cosset.services.sns.notices import confirmation_of
@@ -65,6 +65,7 @@ class Subscriptions:
 
         def work(tx: Transaction) -> Subscription:
             need_topic(tx, key)
+            check_is_here(protocol)
             now_ms = self._clock.now_ms()
             forget_unconfirmed(tx, key, now_ms)
             there = find_same(tx, key, protocol, endpoint)
