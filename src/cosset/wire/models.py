@@ -156,6 +156,18 @@ def _named(shapes: Mapping[str, Any], names: Mapping[str, str | tuple[str, str]]
     return named
 
 
+def _forget_words(described: Any) -> None:
+    """Half of what a model weighs in memory is its documentation, for people who read it elsewhere."""
+    if isinstance(described, dict):
+        if isinstance(described.get("documentation"), str):  # a member may be called so, and is no text
+            del described["documentation"]
+        for each in described.values():
+            _forget_words(each)
+    elif isinstance(described, list):
+        for each in described:
+            _forget_words(each)
+
+
 class Catalogue:
     """Every service that botocore describes, each read when it is first asked for (about 15 ms).
 
@@ -183,6 +195,7 @@ class Catalogue:
             description = self._loader.load_service_model(name, "service-2")
         except UnknownServiceError:
             raise UnknownServiceNameError(name) from None
+        _forget_words(description)
         return WireService(name, ServiceModel(description, service_name=name), OVERLAYS.get(name, NOTHING))
 
     @cached_property
