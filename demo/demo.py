@@ -12,6 +12,8 @@ import subprocess
 import sys
 import sysconfig
 import time
+import urllib.parse
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -87,6 +89,9 @@ def main() -> None:
         expect(invoke(aws_lambda, "greetingsOnDemand", {"name": "Ada"}, Qualifier="Prod"), "Hello Ada!")
         expect(invoke(aws_lambda, "greetingsOnDemand", {"name": "Ada"}), "Good evening, Ada!")
 
+        step("Photo sharing: the photograph goes into a bucket, and a public page shows it (examples/photo-sharing)")
+        share_photograph(server)
+
         step("What they wrote, as CloudWatch Logs has it")
         reports = {}
         for name, calls in {"greetingsOnDemand": 4, "greetingsOnDemandNode": 2, "thumbnail": 3}.items():
@@ -95,6 +100,58 @@ def main() -> None:
         step("How long they took")
         print_times(reports)
     console.print("\n[bold green]All of it was right.[/]")
+
+
+def share_photograph(server: CossetServer) -> None:
+    """As the example's README has it: bucket, function, notes, page, topic, queue."""
+    script = HERE.parent / "examples/photo-sharing/deploy.py"
+    deployed = subprocess.run([sys.executable, script], env=server.environ, capture_output=True, text=True)
+    if deployed.returncode != 0:
+        sys.exit(f"{script} failed: {deployed.stderr}")
+    made = json.loads(deployed.stdout)
+    photograph = (HERE / "photograph.jpg").read_bytes()
+    uploaded = server.client("s3").put_object(Bucket=made["uploads"], Key="photograph.jpg", Body=photograph)
+    told = wait_for_message(server.client("sqs"), made["queue"])
+    expect((told["picture"], told["thumbnail"]), ("photograph.jpg", "thumbnails/photograph.jpg.jpg"))
+    note = server.client("s3").get_object(Bucket=made["notes"], Key="photograph.jpg.json")["Body"].read()
+    console.print(f"  noted: {note.decode()}", markup=False, soft_wrap=True)
+    page = visit(server, made["page"]).decode()
+    expect(told["thumbnail"] in page, True)
+    console.print(f"  anyone may see it at [cyan]{made['page']}[/]", soft_wrap=True)
+    show(Image.open(io.BytesIO(visit(server, made["page"] + told["thumbnail"]))))
+    print_causes(server, uploaded["ResponseMetadata"]["RequestId"])
+
+
+def print_causes(server: CossetServer, request_id: str) -> None:
+    """What the upload caused, and what that caused, as `cosset trace` has it."""
+    console.print("  [dim]$ cosset trace REQUEST_ID[/]   (of the upload)")
+    command = [Path(sys.executable).parent / "cosset", "trace", request_id]
+    until, tree = time.monotonic() + LOG_WAIT_S, ""
+    while "message in queue" not in tree and time.monotonic() < until:
+        traced = subprocess.run(command, env=server.environ, capture_output=True, text=True)
+        if traced.returncode != 0:
+            sys.exit(f"cosset trace failed: {traced.stderr}")
+        tree = traced.stdout
+    for line in tree.splitlines():
+        console.print(f"    {line}", markup=False, soft_wrap=True)
+    if "message in queue" not in tree:
+        sys.exit("the tree does not reach the queue")
+
+
+def visit(server: CossetServer, url: str) -> bytes:
+    """What a browser gets, which has no key, and knows that all of .localhost is here."""
+    site = urllib.parse.urlsplit(url)
+    request = urllib.request.Request(f"{server.endpoint}{site.path}", headers={"Host": site.netloc})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return bytes(answer.read())
+
+
+def wait_for_message(sqs, queue: str) -> dict:
+    until = time.monotonic() + LOG_WAIT_S
+    while time.monotonic() < until:
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", []):
+            return json.loads(message["Body"])
+    sys.exit(f"nothing came into {queue}")
 
 
 def step(what: str) -> None:
