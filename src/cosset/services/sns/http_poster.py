@@ -6,20 +6,24 @@ addresses are refused, unless they are among those that the owner lists, or the 
 """
 
 import asyncio
+import http.client
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from cosset.services.sns.ports import RefusedByTargetError
 from cosset.wire.errors import ServiceError
 
-_TIMEOUT_S = 15.0
+TIMEOUT_S = 15.0
+"""From the first byte to the end of the answer's head, of which the status is all that counts: no body is read."""
 _WIDTH = 32
-_READ_BYTES = 4096
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -27,7 +31,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class Poster:
     """Implements `HttpPoster`. `allowed` are networks in CIDR form; `anywhere`: nothing is refused for its address."""
 
-    def __init__(self, allowed: Sequence[str], *, anywhere: bool) -> None:
+    def __init__(self, allowed: Sequence[str], *, anywhere: bool, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._allowed = [ipaddress.ip_network(each) for each in allowed]
         self._anywhere = anywhere
         # Not the event loop's own: a name server or an endpoint that hangs holds up nothing else.
@@ -54,21 +59,15 @@ class Poster:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             address = self._address(host, port)
-            pool = _connections(host, address, port, secure=secure)
+            connection = _connection(host, address, port, self._timeout_s, secure=secure)
             default = port == (443 if secure else 80)
             headers["Host"] = host if default else f"{host}:{port}"
             if parts.username is not None:
                 headers |= urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
-            with pool:
-                answer = pool.urlopen(
-                    "POST", target, body, headers, retries=False, redirect=False, preload_content=False
-                )
-                try:
-                    answer.read(_READ_BYTES)
-                finally:
-                    answer.close()
-                return int(answer.status)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            with _ended_after(self._timeout_s, connection):
+                connection.request("POST", target, body, headers, preload_content=False)
+                return int(connection.getresponse().status)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             raise ServiceError("EndpointFailure", f"it could not be reached: {error}", status=500) from error
 
     def _address(self, host: str, port: int) -> Address:
@@ -86,9 +85,34 @@ class Poster:
         return bool(mapped.is_global) and not mapped.is_multicast
 
 
-def _connections(host: str, address: Address, port: int, *, secure: bool) -> urllib3.HTTPConnectionPool:
-    timeout = urllib3.Timeout(total=_TIMEOUT_S)
+def _connection(host: str, address: Address, port: int, timeout_s: float, *, secure: bool) -> HTTPConnection:
     if not secure:
-        return urllib3.HTTPConnectionPool(str(address), port, timeout=timeout)
+        return HTTPConnection(str(address), port, timeout=timeout_s)
     # The connection is to the address; the certificate is asked for, and held against, the name.
-    return urllib3.HTTPSConnectionPool(str(address), port, timeout=timeout, server_hostname=host, assert_hostname=host)
+    return HTTPSConnection(str(address), port, timeout=timeout_s, server_hostname=host, assert_hostname=host)
+
+
+@contextmanager
+def _ended_after(timeout_s: float, connection: HTTPConnection) -> Iterator[None]:
+    """Whoever answers a byte at a time keeps to every timeout of the socket, but not to this one.
+
+    Raises TimeoutError.
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):
+            if connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(timeout_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        connection.close()
+        if late.is_set():
+            raise TimeoutError(f"no answer within {timeout_s:g} s")
