@@ -335,6 +335,13 @@ def test_websites(server: CossetServer, s3: Any, bucket: str) -> None:
 
 @pytest.mark.parametrize("path", ["?logging", "?acl", "?versioning", "?object-lock", "?notification", "?accelerate"])
 def test_taking_away_what_cannot_be_deletes_no_bucket(server: CossetServer, s3: Any, path: str) -> None:
+    def add(request: Any, **_: Any) -> None:
+        request.url += path
+
+    client = server.client("s3")
     with new_bucket(s3) as name:
-        assert ask(server, "DELETE", f"/{name}{path}").status == 405
+        client.meta.events.register("before-sign.s3.DeleteBucket", add)
+        refused = refusal(client.delete_bucket, Bucket=name)
+        assert (refused["Code"], refused["Status"], refused["Method"]) == ("MethodNotAllowed", 405, "DELETE")
+        assert ask(server, "DELETE", f"/{name}{path}").status == 403
         assert s3.head_bucket(Bucket=name)["BucketRegion"] == "us-east-1"

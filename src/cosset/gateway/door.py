@@ -220,8 +220,8 @@ class Door:
             if path != call.request.path:
                 call.request = replace(call.request, path=path)
         unknown = None if call.route.reads_body else self._match(call)
-        if call.claim is None and is_s3 and call.route.table is not None:
-            await self._admit_nobody(call)
+        if call.claim is None and is_s3 and call.route.table is not None and self._make_ways is not None:
+            await self._admit_nobody(call, call.route.table)
         elif call.claim is None:
             self._admit_unsigned(call)
         else:
@@ -267,22 +267,26 @@ class Door:
         ):
             raise RefusedError(Reason.MISSING)
 
-    async def _admit_nobody(self, call: _Call) -> None:
+    async def _admit_nobody(self, call: _Call, table: AnyService) -> None:
         """To a bucket, or whoever signed the URL in the older way. What a body declares of itself proves nothing then;
         chunks are taken out all the same."""
+        if call.routed is None or call.routed.operation not in table.operations:
+            raise RefusedError(Reason.MISSING)
         old = read_old_claim(call.request)
         if old is not None:
             call.principal = await verify_old_claim(call.request, old, self._keys, self._clock.now_ms())
             call.request = with_hoisted(call.request)
         declared = call.request.headers.get("x-amz-content-sha256") or UNSIGNED
-        streams = call.routed is not None and call.route.wire.operation(call.routed.operation).streams_in
         if declared in CHUNKED_KINDS:
             chunking = Chunking.unsigned(call.request.headers, declared)
             decoded = aiter(ChunkedBody(iterate(call.request.body), chunking))
             call.request = replace(call.request, body=decoded, headers=_without_chunking(call.request.headers))
-        if not streams:
-            self._unsigned_bodies.check_length(call.request)
-            call.request = replace(call.request, body=await self._unsigned_bodies.read(call.request.body))
+        if not call.route.wire.operation(call.routed.operation).streams_in:
+            try:
+                self._unsigned_bodies.check_length(call.request)
+                call.request = replace(call.request, body=await self._unsigned_bodies.read(call.request.body))
+            except TooLargeError:
+                raise RefusedError(Reason.MISSING) from None
 
     async def _authenticate(self, call: _Call, claim: Claim) -> None:
         """On return the principal is known, the signature holds, the body is proven or will be as it streams.
