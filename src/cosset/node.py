@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import uvloop
 
-from cosset.assembly.buckets import serve_bucket_destination, serve_lifecycle
+from cosset.assembly.buckets import serve_bucket_destination, serve_lifecycle, sweep_objects
 from cosset.assembly.causes import RecordedDestination
 from cosset.assembly.code_objects import serve_packages
 from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
 from cosset.assembly.invocation import Outward, make_invocation, open_functions
 from cosset.assembly.listening import bind, url
+from cosset.assembly.log_exports import LogExporting
 from cosset.assembly.log_filters import LogSubscriptions
 from cosset.assembly.notifications import BucketNotifications
 from cosset.assembly.observation import make_alarm_watch
@@ -77,6 +78,7 @@ class Node:
     triggers: Triggers
     topics: Topics
     notifications: BucketNotifications
+    exports: LogExporting
 
     async def drain(self, drain_s: float) -> None:
         """Takes nothing new and lets what is under way end."""
@@ -84,6 +86,7 @@ class Node:
         await self.front.close()
         await self.triggers.stop(drain_s)
         await self.notifications.stop(drain_s)
+        await self.exports.stop(drain_s)
         await self.topics.stop(drain_s)
         await self.worker.stop(drain_s)
         await self.deliveries.stop(drain_s)
@@ -159,7 +162,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         stack.push_async_callback(pool.close)
         dispatcher, worker, deliveries, provisioner = make_invocation(settings, ground, functions, outward, pool, clock)
         stack.push_async_callback(provisioner.close)
-        health = Health(ground.store, pool, tier.name, ground.access_book if settings.dev else None)
+        health = Health(
+            ground.store, pool, tier.name, launcher.count_spares, ground.access_book if settings.dev else None
+        )
         links = CodeLinks(ground.store, functions.code, clock)
         triggers = Triggers(ground, functions, dispatcher, outward, clock)
         push = make_push(ground, functions, authorizer, clock)
@@ -170,6 +175,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         to_topics = RecordedDestination(LateTopicDestination(topics), StepKind.TOPIC_MESSAGE, ground.causes, clock)
         outward.destinations.serve("sns", to_topics)
         notifications = BucketNotifications(ground, push, topics, authorizer, clock)
+        exports = LogExporting(ground, authorizer, clock)
         alarms = make_alarm_watch(ground, push, topics, clock)
         services = make_services(
             settings,
@@ -183,11 +189,13 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             topics,
             subscriptions,
             notifications,
+            exports,
             authorizer,
             clock,
         )
         serve_packages(functions, services, authorizer)
         serve_bucket_destination(outward, services)
+        exports.write_to(services)
         urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
         door = make_door(settings, ground, services, links, health, urls, topics, authorizer, pool, clock)
         front = Front(door, settings)
@@ -202,6 +210,8 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             ("topics", topics.serve()),
             ("notifications", notifications.serve()),
             ("lifecycle", serve_lifecycle(settings, ground, notifications, clock)),
+            ("object-sweeps", sweep_objects(ground, clock)),
+            ("log-exports", exports.serve()),
             ("alarms", alarms.serve()),
             ("metric-ages", age_metrics(ground.metrics, clock)),
             ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
@@ -212,7 +222,9 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(ready, services, health, front, dispatcher, worker, deliveries, triggers, topics, notifications)
+        yield Node(
+            ready, services, health, front, dispatcher, worker, deliveries, triggers, topics, notifications, exports
+        )
 
 
 async def _ready(settings: Settings, ground: Ground, listening: socket.socket, tier: Tier, made_now: bool) -> Ready:

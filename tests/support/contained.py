@@ -23,7 +23,7 @@ _CALLS = {
     "x86_64": (0xC000003E, {"clone": 56, "clone3": 435}, (272, 165, 166, 155, 308, 429, 250, 321, 323)),
     "aarch64": (0xC00000B7, {"clone": 220, "clone3": 435}, (97, 40, 39, 41, 268, 429, 219, 280, 282)),
 }
-"""Architecture, the two that make processes, and unshare, mount, umount2, pivot_root, setns, move_mount, keyctl, bpf and
+"""Architecture, what makes processes, and unshare, mount, umount2, pivot_root, setns, move_mount, keyctl, bpf and
 userfaultfd."""
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 

@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups, run_folder, spares
+from cosset.environments.launcher import cgroups, run_folder
 from cosset.testing.server import CossetServer
 
 SETTLE_S = 30.0
@@ -28,13 +28,15 @@ class Holdings:
     mounts: int
     groups: int
     """Control groups of environments that have no process: prepared ones have."""
-    prepared: int = 0
-    """Environments that wait for a function: after a burst some more, for a while (launcher/spares.py)."""
+    members: int = 0
+    """Control groups with processes: environments, and those that wait for a function."""
+    spares: int = 0
+    """By the launcher's own account: environments that wait for a function, after a burst some more, for a while."""
 
     def exceeds(self, before: "Holdings") -> list[str]:
         """What there is more of than `before`, by name."""
-        more = min(max(self.prepared - before.prepared, 0), spares.MOST)
-        allowed = {"prepared": more, "processes": more * 3, "launcher_descriptors": more * _DESCRIPTORS}
+        more = max(self.spares - before.spares, 0)
+        allowed = {"spares": more, "members": more, "processes": more * 3, "launcher_descriptors": more * _DESCRIPTORS}
         pairs = {name: (getattr(before, name), getattr(self, name)) for name in self.__dataclass_fields__}
         return [f"{name}: {old} -> {new}" for name, (old, new) in pairs.items() if new > old + allowed.get(name, 0)]
 
@@ -42,15 +44,17 @@ class Holdings:
 def holdings(server: CossetServer) -> Holdings:
     pids = server.pids()
     found = groups(server)
-    prepared = sum(_has_members(group) for group in found)
+    members = sum(_has_members(group) for group in found)
+    counts = health(server)["environments"]
     return Holdings(
-        environments=health(server)["environments"]["alive"],
+        environments=counts["alive"],
         processes=len(pids),
         descriptors=len(_open(server_process(server))),
         launcher_descriptors=len(_open(server.pid)),
         mounts=len(Path(f"/proc/{server.pid}/mountinfo").read_text().splitlines()),
-        groups=len(found) - prepared,
-        prepared=prepared,
+        groups=len(found) - members,
+        members=members,
+        spares=counts["spare"],
     )
 
 

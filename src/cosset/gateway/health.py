@@ -4,6 +4,7 @@ Needs no signature, tells no secret.
 """
 
 import json
+from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 
@@ -20,21 +21,31 @@ PATH = "/_cosset/health"
 class Health:
     """Knows whether the node is draining, whether its store answers, and how many environments it has.
 
-    `audited`: in audit mode, where what was let through is counted."""
+    `count_spares`: asks how many environments are prepared for nobody yet. `audited`: in audit mode, where what was let
+    through is counted."""
 
-    def __init__(self, store: Store, pool: Pool, tier: str, audited: AccessBook | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pool: Pool,
+        tier: str,
+        count_spares: Callable[[], Awaitable[int]],
+        audited: AccessBook | None = None,
+    ) -> None:
         self._store = store
         self._pool = pool
         self._tier = tier
+        self._count_spares = count_spares
         self._audited = audited
         self.is_draining = False
 
     async def answer(self, request: Request) -> Response:
         trouble = await self._trouble()
+        counts = {"alive": self._pool.alive, "idle": self._pool.idle, "spare": await self._count_spares()}
         said: dict[str, object] = {
             "status": "ok" if trouble is None else "unavailable",
             "tier": self._tier,
-            "environments": {"alive": self._pool.alive, "idle": self._pool.idle},
+            "environments": counts,
         }
         if self._audited is not None:
             said["would_have_been_denied"] = self._audited.let_through

@@ -187,3 +187,18 @@ def test_a_request_too_long_to_send_fails_alone() -> None:
         assert (await launcher.hear())[0]["body"] == {"still": "here"}
 
     run(scenario)
+
+
+def test_spares_are_asked_for_once_by_all_who_wait_and_are_none_when_the_launcher_has_gone() -> None:
+    async def scenario(client: LauncherClient, launcher: Launcher) -> None:
+        asked = [asyncio.ensure_future(client.count_spares()) for _ in range(3)]
+        message, _ = await launcher.hear()
+        assert message == {"op": "count"}
+        launcher.say({"event": "count", "spares": 2})
+        assert await asyncio.gather(*asked) == [2, 2, 2]
+        waiting = asyncio.ensure_future(client.count_spares())
+        await launcher.hear()
+        client.close()
+        assert (await waiting, await client.count_spares()) == (0, 0)
+
+    run(scenario)

@@ -218,6 +218,8 @@ class LauncherClient:
         self._on_closed = on_closed
         self._processes: dict[str, JailProcess] = {}
         self._queue: deque[tuple[dict[str, Any], list[int]]] = deque()
+        self._counted: asyncio.Future[int] | None = None
+        """What everybody who has asked waits for."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
         control.setblocking(False)
@@ -247,6 +249,15 @@ class LauncherClient:
         """One environment of this root is to be kept ready from now on, before anyone asks for it."""
         self.ask(root_message("prepare", kind, interpreter, modules))
 
+    async def count_spares(self) -> int:
+        """How many environments wait for a function; 0 when the launcher has gone."""
+        if self._closed:
+            return 0
+        if self._counted is None:
+            self._counted = self._loop.create_future()
+            self.ask({"op": "count"})
+        return await asyncio.shield(self._counted)
+
     def tell_owner(self, message: Mapping[str, Any]) -> None:
         """To the owner's `on_message`."""
         self.ask({"op": "message", "body": dict(message)})
@@ -256,6 +267,7 @@ class LauncherClient:
         if self._closed:
             return
         self._closed = True
+        self._on_counted(0)
         self._loop.remove_reader(self._control.fileno())
         self._loop.remove_writer(self._control.fileno())
         self._control.close()
@@ -311,6 +323,8 @@ class LauncherClient:
         event, process = message["event"], self._processes.get(message.get("id", ""))
         if event == "drain":
             self._on_drain()
+        elif event == "count":
+            self._on_counted(message["spares"])
         elif process is None:
             logger.warning("the launcher speaks of an unknown environment: %s", message)
             for fd in fds:
@@ -324,6 +338,11 @@ class LauncherClient:
         elif event == "gone":
             process.on_gone()
             del self._processes[message["id"]]
+
+    def _on_counted(self, spares: int) -> None:
+        counted, self._counted = self._counted, None
+        if counted is not None and not counted.done():
+            counted.set_result(spares)
 
     def _lost(self) -> None:
         self.close()

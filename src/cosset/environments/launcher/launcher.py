@@ -151,6 +151,8 @@ class Launcher:
             key = requests.parse_root(message, self._data, self._server_uid)
             if self._unavailable is None:
                 self._spares.keep(key)
+        elif operation == "count":
+            self.tell_server({"event": "count", "spares": self._spares.count()})
         elif operation == "message":
             self._on_message(requests.parse_body(message))
         else:

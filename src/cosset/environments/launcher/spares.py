@@ -84,6 +84,10 @@ class Spares:
         shelf.cells.remove(cell)
         return cell
 
+    def count(self) -> int:
+        """How many there are, those that are still being prepared included."""
+        return sum(_is_alive(cell) for shelf in self._shelves.values() for cell in shelf.cells)
+
     def keep(self, key: RootKey, delay_s: float = 0.0) -> None:
         """From now on there is at least one, or soon."""
         if key not in self._shelves:
