@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,5 +69,67 @@ def test_a_server_goes_on_elsewhere_from_a_snapshot(new_server: Callable[..., Co
         again = cosset(second, "snapshot", "load", file, "--data", second.data)
         assert again.returncode == 1
         assert "stop the server first" in again.stderr
+    finally:
+        second.close()
+
+
+class Sender(threading.Thread):
+    """Sends numbered messages and objects, one after the other, until it is told to stop."""
+
+    def __init__(self, server: CossetServer) -> None:
+        super().__init__(daemon=True)
+        self._sqs, self._s3 = server.client("sqs"), server.client("s3")
+        self._url = self._sqs.create_queue(QueueName="loaded")["QueueUrl"]
+        self._s3.create_bucket(Bucket="loaded")
+        self.number = 0
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            # The object first: a snapshot that has the message has its object.
+            self._s3.put_object(Bucket="loaded", Key=str(self.number), Body=f"object {self.number}".encode())
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=str(self.number))
+            self.number += 1
+
+    def wait_for(self, number: int) -> None:
+        ends_s = time.monotonic() + 120
+        while self.number < number:
+            assert time.monotonic() < ends_s
+            time.sleep(0.05)
+
+
+def test_a_snapshot_under_load_is_of_one_moment(new_server: Callable[..., CossetServer], tmp_path: Path) -> None:
+    first = new_server()
+    sender = Sender(first)
+    sender.start()
+    file = tmp_path / "moment.snapshot"
+    try:
+        sender.wait_for(20)
+        at_least = sender.number
+        saved = cosset(first, "snapshot", "save", file, "--data", first.data)
+        assert saved.returncode == 0, saved.stderr
+        at_most = sender.number
+    finally:
+        sender.stopping.set()
+        sender.join(60)
+    first.stop()
+    second = CossetServer(["--tier", str(first.ready["tier"])])
+    try:
+        loaded = cosset(second, "snapshot", "load", file, "--data", second.data)
+        assert loaded.returncode == 0, loaded.stderr
+        second.start()
+        sqs, s3 = second.client("sqs"), second.client("s3")
+        url = sqs.get_queue_url(QueueName="loaded")["QueueUrl"]
+        numbers: set[int] = set()
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            numbers |= {int(message["Body"]) for message in messages}
+        assert numbers == set(range(len(numbers)))
+        assert at_least <= len(numbers) <= at_most + 1
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket="loaded"):
+            for each in page["Contents"]:
+                numbers.discard(int(each["Key"]))
+                body = s3.get_object(Bucket="loaded", Key=each["Key"])["Body"].read()
+                assert body == f"object {each['Key']}".encode()
+        assert numbers == set()
     finally:
         second.close()
