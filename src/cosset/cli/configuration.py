@@ -37,6 +37,8 @@ LOWEST = {
     "min_free_mb": 0,
     "inactive_after_days": 0,
     "environment_memory_mb": 0,
+    "causes_mb": 0,
+    "events_mb": 0,
 }
 """Smallest value of the numbers that may be 0; the others begin at 1."""
 _DEFAULTS = Settings()

@@ -37,7 +37,7 @@ def begin(header: str, now_ms: int) -> str:
 
 def led_by(header: str, key: str, now_ms: int) -> str:
     """The header with the step of this key (observe/causes.py) as its parent, in the place of the caller."""
-    return _PARENT.sub(f"Parent={key}", begin(header, now_ms), count=1)
+    return _under(begin(header, now_ms), key)
 
 
 def enter(header: str, function_arn: str, segment: str = "") -> tuple[str, int]:
@@ -47,7 +47,7 @@ def enter(header: str, function_arn: str, segment: str = "") -> tuple[str, int]:
     """
     mark = _mark(function_arn)
     if segment:
-        header = _PARENT.sub(f"Parent={segment}", header, count=1)
+        header = _under(header, segment)
     if "Lineage=" not in header:  # the first run: nothing to be read
         return f"{header.rstrip(';')};Lineage={mark}:1", 0
     fields = _read(header)
@@ -63,6 +63,15 @@ def deepest(headers: Iterable[str]) -> str:
     """Of the headers of events that make a function run together, the one that has gone farthest: so that a loop is
     stopped whatever comes with it. Empty where none has a header."""
     return max(headers, key=_depth, default="")
+
+
+def _under(header: str, parent: str) -> str:
+    """The header, which has a parent, with this one. Every invocation comes by: no parser's work."""
+    at = header.find(";Parent=")
+    if at < 0:
+        return _PARENT.sub(f"Parent={parent}", header, count=1)
+    end = header.find(";", at + 8)
+    return f"{header[:at]};Parent={parent}{header[end:] if end >= 0 else ''}"
 
 
 def is_sampled(header: str) -> bool:

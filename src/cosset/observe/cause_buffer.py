@@ -23,6 +23,7 @@ PRUNE_S = 600.0
 MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 MAX_TRIES = 3
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Lines(Protocol):
@@ -158,14 +159,13 @@ class CauseBuffer:
 
 
 def pack_start(request_id: str) -> bytes:
-    return b"[" + json.dumps(request_id).encode() + b","
+    return b"[" + _encode(request_id).encode() + b","
 
 
 def pack_event(event: RecordedEvent) -> bytes:
     """One line; the request id first, so that it is found without reading the rest."""
-    head = json.dumps(
-        [event.account, event.region, event.function_name, event.qualifier, event.at_ms, event.client_context],
-        separators=(",", ":"),
+    head = _encode(
+        [event.account, event.region, event.function_name, event.qualifier, event.at_ms, event.client_context]
     ).encode()
     return pack_start(event.request_id) + head[1:-1] + b',"' + base64.b64encode(event.payload) + b'"]'
 

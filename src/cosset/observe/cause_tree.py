@@ -6,7 +6,7 @@ was tried. One with several causes stands under each of them, but not under a ca
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cosset.observe.causes import Step, StepKind, key_of
 
@@ -156,7 +156,7 @@ def _merge(known: Step, new: Step) -> Step:
     if (known.kind == StepKind.INVOCATION) != (new.kind == StepKind.INVOCATION):
         known, new = (new, known) if new.kind != StepKind.INVOCATION else (known, new)
     causes = tuple(dict.fromkeys((*known.causes, *new.causes)))
-    return replace(new, causes=causes, source=new.source or known.source, root=new.root or known.root)
+    return new._replace(causes=causes, source=new.source or known.source, root=new.root or known.root)
 
 
 def _without_version(step: Step) -> str:

@@ -6,12 +6,13 @@ trace header, so that whatever carries the header on carries the link. Read next
 
 import json
 import re
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_CAUSES = 100
 """Of one step: as many as a batch of messages is looked at for."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([0-9a-f]{16})(?:;|$)")
 _ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
 
@@ -35,9 +36,8 @@ class Led:
     resource: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One thing that happened.
+class Step(NamedTuple):
+    """One thing that happened. A tuple, not a dataclass: every invocation makes one.
 
     `causes` are the keys of what led to it, `source` the ARN of the nearest of that (a queue, a function, a user).
     `name` is the operation of a call, the version of an invocation. `error` is empty for what went well. `root` is the
@@ -63,24 +63,19 @@ class Step:
 
     def pack(self) -> bytes:
         """One line without its end."""
-        return json.dumps(astuple(self), separators=(",", ":")).encode()
+        return _encode(self).encode()
 
     @classmethod
     def unpack(cls, line: bytes) -> "Step | None":
         """None for what is no step: the torn end of a file."""
         try:
-            values = dict(zip(_NAMES, json.loads(line), strict=True))
-            values["causes"] = tuple(values["causes"])
-            return cls(**values)
-        except (ValueError, TypeError, KeyError):
+            step = cls(*json.loads(line))
+            return step._replace(causes=tuple(step.causes))
+        except (ValueError, TypeError):
             return None
 
 
-_NAMES = tuple(field.name for field in fields(Step))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedEvent:
+class RecordedEvent(NamedTuple):
     """An event that a function ran with, to be run again. `qualifier` is what the caller named."""
 
     request_id: str

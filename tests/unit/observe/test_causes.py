@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -222,8 +221,8 @@ def test_any_bytes_run_again_from_the_disk(tmp_path: Path) -> None:
         clock = ManualClock(1_000)
         events = Journal(tmp_path, JournalBounds(10**6, 60), clock)
         buffer = CauseBuffer(None, events, clock)
-        odd = replace(event("odd", bytes(range(256))), client_context='{"a": "\n"}', qualifier="live")
-        buffer.ran_with(replace(odd, at_ms=1, payload=b"earlier"))
+        odd = event("odd", bytes(range(256)))._replace(client_context='{"a": "\n"}', qualifier="live")
+        buffer.ran_with(odd._replace(at_ms=1, payload=b"earlier"))
         buffer.ran_with(odd)
         buffer.ran_with(event("od"))
         await buffer.flush()
