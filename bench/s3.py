@@ -1,0 +1,200 @@
+"""What S3 costs above the disk it stands on: `python bench/s3.py [keys]`.
+
+A real server, clients over HTTP on loopback that sign nothing anew (presigned URLs). The floors are, in the same run, a
+file that is written, renamed, its folder synced, and one commit of the store; a plain file written and synced; the same
+file read. Only the ratios travel between machines. Then the time of a page at the beginning and at the end of a list of
+100,000 keys, and the most memory that the server ever had while 1 GB went in and out.
+"""
+
+import asyncio
+import http.client
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from botocore.config import Config
+from sqlalchemy import Column, Integer, LargeBinary, Table, insert
+
+from cosset.clock import SystemClock
+from cosset.services.s3.bucket_book import need_bucket
+from cosset.services.s3.object_files import Stored
+from cosset.services.s3.versions import ObjectVersion, put_version
+from cosset.store.database import Store
+from cosset.store.disk import sync_folder
+from cosset.store.schema import metadata
+from cosset.testing.server import CossetServer
+
+BUCKET = "bench"
+SMALL, LARGE = os.urandom(1024), os.urandom(8 * 1024 * 1024)
+ROUNDS, SMALL_ROUNDS = 15, 100
+
+rows = Table("bench_rows", metadata, Column("id", Integer, primary_key=True), Column("body", LargeBinary))
+
+
+def median_s(work: Callable[[], object], rounds: int) -> float:
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def floor_small(folder: Path) -> float:
+    """Seconds: a small file written, renamed, its folder synced, and a commit."""
+
+    async def main() -> float:
+        store = await Store.open(data=folder / "store", database=None, clock=SystemClock(), min_free_mb=0)
+        taken = []
+        for number in range(SMALL_ROUNDS):
+            started = time.perf_counter()
+            path = folder / f"{number}.new"
+            write_synced(path, SMALL)
+            path.rename(folder / str(number))
+            sync_folder(folder)
+            await store.write(lambda tx: tx.execute(insert(rows).values(body=SMALL)))
+            taken.append(time.perf_counter() - started)
+        await store.close()
+        return statistics.median(taken)
+
+    return asyncio.run(main())
+
+
+class Client:
+    """One connection; addresses presigned by a stock client."""
+
+    def __init__(self, server: CossetServer) -> None:
+        self._s3 = server.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+        self._host = server.endpoint.partition("//")[2]
+        self._connection = http.client.HTTPConnection(self._host)
+
+    def path(self, operation: str, key: str) -> str:
+        url = self._s3.generate_presigned_url(operation, Params={"Bucket": BUCKET, "Key": key})
+        return str(url).partition(self._host)[2]
+
+    def put(self, path: str, body: bytes) -> None:
+        self._send("PUT", path, body)
+
+    def get(self, path: str) -> None:
+        self._send("GET", path, None)
+
+    def _send(self, method: str, path: str, body: bytes | None) -> None:
+        self._connection.request(method, path, body)
+        answer = self._connection.getresponse()
+        while answer.read(1 << 20):
+            pass
+        assert answer.status == 200, answer.status
+
+
+def small_puts(server: CossetServer, clients: int) -> float:
+    """Seconds of one PUT of 1 KB, of `clients` at once."""
+
+    def work(number: int) -> float:
+        client = Client(server)
+        paths = iter([client.path("put_object", f"small/{number}/{count}") for count in range(SMALL_ROUNDS)])
+        started = time.perf_counter()
+        for path in paths:
+            client.put(path, SMALL)
+        return (time.perf_counter() - started) / SMALL_ROUNDS
+
+    with ThreadPoolExecutor(clients) as threads:
+        return statistics.median(threads.map(work, range(clients))) / clients
+
+
+def fill(data: Path, keys: int) -> None:
+    """Rows of objects, put past the door: a list is what is measured."""
+
+    async def main() -> None:
+        store = await Store.open(data=data, database=None, clock=SystemClock(), min_free_mb=0)
+        facts = {"headers": {}, "owner": "0" * 12}
+        for start in range(0, keys, 5_000):
+
+            def work(tx: Any, start: int = start) -> None:
+                bucket = need_bucket(tx, BUCKET)
+                for number in range(start, min(start + 5_000, keys)):
+                    key = f"many/{number:08}"
+                    put_version(tx, bucket, ObjectVersion(key, "", True, False, 0, "e", 0, Stored(inline=b""), facts))
+
+            await store.write(work)
+        await store.close()
+
+    asyncio.run(main())
+
+
+def pages_s(s3: Any) -> list[float]:
+    taken, token = [], {}
+    while True:
+        started = time.perf_counter()
+        page = s3.list_objects_v2(Bucket=BUCKET, Prefix="many/", **token)
+        taken.append(time.perf_counter() - started)
+        if not page["IsTruncated"]:
+            return taken
+        token = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def peak_mb(server: CossetServer) -> float:
+    """Of the largest of the server's processes: the node."""
+    found = [Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split() for pid in server.pids()]
+    return max(int(each[0]) / 1024 for each in found if each)
+
+
+def stream(client: Client, path: str, megabytes: int) -> None:
+    """One object of that size in, and out again."""
+
+    def body() -> Any:
+        for _ in range(megabytes // 8):
+            yield LARGE
+
+    connection = client._connection
+    connection.request("PUT", path, body(), {"Content-Length": str(megabytes // 8 * len(LARGE))})
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 200, answer.status
+
+
+def main(keys: int) -> None:
+    with tempfile.TemporaryDirectory() as name, CossetServer(["--tier", "process"]) as server:
+        folder = Path(name)
+        s3, client = server.client("s3"), Client(server)
+        s3.create_bucket(Bucket=BUCKET)
+        floor = floor_small(folder)
+        for clients in (1, 8):
+            took = small_puts(server, clients)
+            print(f"PUT 1 KB, {clients} at once: {took * 1e3:.2f} ms, of the floor {floor / took:.2f}")
+        path = folder / "large"
+        plain_write = median_s(lambda: write_synced(path, LARGE), ROUNDS)
+        put, get = client.path("put_object", "large"), client.path("get_object", "large")
+        took = median_s(lambda: client.put(put, LARGE), ROUNDS)
+        print(f"PUT 8 MB: {took * 1e3:.1f} ms, of the floor ({plain_write * 1e3:.1f} ms) {plain_write / took:.2f}")
+        plain_read = median_s(path.read_bytes, ROUNDS)
+        took = median_s(lambda: client.get(get), ROUNDS)
+        print(f"GET 8 MB: {took * 1e3:.1f} ms, of the floor ({plain_read * 1e3:.1f} ms) {plain_read / took:.2f}")
+        before = peak_mb(server)
+        stream(client, client.path("put_object", "huge"), 1024)
+        client.get(client.path("get_object", "huge"))
+        print(f"1 GB in and out: the server's peak {before:.0f} -> {peak_mb(server):.0f} MB")
+        data = Path(server.ready["data"])
+        server.stop()
+        fill(data, keys)
+        server.start()
+        taken = pages_s(server.client("s3"))
+        first, last = statistics.median(taken[:10]), statistics.median(taken[-10:])
+        times = f"a page {first * 1e3:.1f} ms at first, {last * 1e3:.1f} ms at last"
+        print(f"{keys} keys listed: {times} ({last / first:.2f})")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
