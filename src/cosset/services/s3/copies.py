@@ -9,21 +9,23 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cosset.identity.ports import Requirement
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.checksums import FULL_OBJECT, Digests, default_algorithm, read_algorithm
 from cosset.services.s3.copy_sources import CopySource, read_source
 from cosset.services.s3.customer_keys import opens
 from cosset.services.s3.encryption import Encryption, shown_encryption
-from cosset.services.s3.errors import invalid_argument, no_such_key
+from cosset.services.s3.errors import access_denied, invalid_argument, no_such_key
 from cosset.services.s3.finding import Finder
 from cosset.services.s3.keys import check_key
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.multipart import Multipart, check_part_number, part_key
 from cosset.services.s3.object_facts import check_readable, shown_checksum
 from cosset.services.s3.object_files import Span, Stored
-from cosset.services.s3.object_requirements import on_copy, on_part_copy
+from cosset.services.s3.object_requirements import object_arn, on_copy, on_part_copy
 from cosset.services.s3.object_writes import Home, NewObject, ObjectWrites, etag_of
 from cosset.services.s3.objects import LARGEST
+from cosset.services.s3.ports import Rights
 from cosset.services.s3.preconditions import check_read, check_write_headers
 from cosset.services.s3.ranges import read_copy_range
 from cosset.services.s3.versions import ObjectVersion
@@ -52,11 +54,12 @@ class _Source:
 
 
 class Copies:
-    def __init__(self, writes: ObjectWrites, finder: Finder, multipart: Multipart) -> None:
+    def __init__(self, writes: ObjectWrites, finder: Finder, multipart: Multipart, rights: Rights) -> None:
         self._writes = writes
         self._files = writes.files
         self._finder = finder
         self._multipart = multipart
+        self._rights = rights
 
     @operation("CopyObject", on_copy)
     async def copy_object(self, ctx: Context, params: Params) -> Result:
@@ -77,6 +80,7 @@ class Copies:
         _check_changes(params, source, home)
         if source.version.size > LARGEST:
             raise _too_large()
+        await self._check_tags(ctx, params, source.version)
         facts, encryption = self._facts(ctx, home, params, source.version)
         new = await self._bytes(params, source.version, source.key, facts, encryption)
         bucket, version = await self._writes.commit(ctx, new, params, "ObjectCreated:Copy")
@@ -89,6 +93,19 @@ class Copies:
         if bucket.versioning is not Versioning.NEVER:
             result["VersionId"] = version.version
         return result
+
+    async def _check_tags(self, ctx: Context, params: Params, source: ObjectVersion) -> None:
+        """Tags that come with the copy are read and put with rights of their own. Raises: ServiceError AccessDenied."""
+        if params.get("TaggingDirective") == "REPLACE" or not source.facts.get("tags"):
+            return
+        named = read_source(params["CopySource"])
+        infix = "" if named.version is None else "Version"
+        needed = [
+            Requirement(f"s3:GetObject{infix}Tagging", object_arn(named.bucket, named.key)),
+            Requirement("s3:PutObjectTagging", object_arn(params["Bucket"], params["Key"])),
+        ]
+        if not await self._rights.may(ctx, needed):
+            raise access_denied()
 
     def _facts(
         self, ctx: Context, home: Home, params: Params, source: ObjectVersion

@@ -31,7 +31,7 @@ def s3_service(store: Store, files: ObjectFiles, clock: Clock, rights: Rights, n
         *bucket_parts(store, clock),
         notifications,
         Objects(writes, finder),
-        Copies(writes, finder, multipart),
+        Copies(writes, finder, multipart, rights),
         multipart,
         Completions(writes),
         Deletes(writes, rights),
