@@ -301,6 +301,7 @@ def test_websites(server: CossetServer, s3: Any, bucket: str) -> None:
         page = ask(server, "GET", "/", host)
         assert (page.status, page.text, page.headers["content-type"]) == (200, "<h1>home</h1>", "text/html")
     assert ask(server, "GET", f"/_cosset/website/{bucket}/").text == "<h1>home</h1>"
+    assert ask(server, "GET", f"/_cosset/website/{bucket}").headers["location"] == f"/_cosset/website/{bucket}/"
     head = ask(server, "HEAD", "/", hosts[0])
     assert (head.status, head.text, head.headers["content-length"]) == (200, "", "13")
     missing = ask(server, "GET", "/nowhere", hosts[0])

@@ -62,7 +62,7 @@ def bucket_of(request: Request) -> str:
 
 
 class Site(NamedTuple):
-    """A request to a bucket's website: the path below the site, and where the site begins."""
+    """A request to a bucket's website: the path below the site (empty: not even its slash), and where the site begins."""
 
     bucket: str
     path: str
@@ -74,4 +74,4 @@ def find_site(request: Request) -> Site | None:
     if named is not None:
         return Site(named.bucket, request.path or "/") if named.is_website else None
     found = _SITE_PATH.fullmatch(request.path)
-    return None if found is None else Site(found[1], found[2] or "/", f"{SITE_PATH}{found[1]}/")
+    return None if found is None else Site(found[1], found[2] or "", f"{SITE_PATH}{found[1]}/")

@@ -5,16 +5,18 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructP
 
 import binascii
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cosset.wire.errors import ServiceError
 
 _UNCHECKED = frozenset({"policy", "file", "signature", "awsaccesskeyid", "x-amz-signature", "x-amz-algorithm"})
 _RANGE = "content-length-range"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,6 @@ def check_policy(encoded: str, fields: Mapping[str, str], now_ms: int) -> SizeRa
     extra = [
         name for name in fields if name not in named and name not in _UNCHECKED and not name.startswith("x-ignore-")
     ]
-    # The bucket is named by the address; where the policy does not name it, it holds for the signer's all.
-    extra = [name for name in extra if name != "bucket"]
     if extra:
         raise _denied(f"Extra input fields: {', '.join(sorted(extra))}")
     return sizes
@@ -108,10 +108,12 @@ def _expires_ms(text: Any) -> int:
     if text is None:
         raise _invalid("Policy missing expiration.")
     try:
+        if _TIME.fullmatch(str(text)) is None:
+            raise ValueError(text)
         found = datetime.fromisoformat(str(text))
     except ValueError:
         raise _invalid(f"Invalid 'expiration' value: '{str(text)[:100]}'") from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int(found.timestamp() * 1000)
 
 
 def _denied(why: str) -> ServiceError:

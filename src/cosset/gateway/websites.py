@@ -43,6 +43,8 @@ class Websites:
         if website is None:
             fields = {"BucketName": site.bucket}
             raise ServiceError("NoSuchWebsiteConfiguration", _MISSING, status=404, fields=fields)
+        if not site.path:
+            return visit.redirect(302, site.root)  # else links on the page would lead beside the site
         path = unquote(site.path.removeprefix("/"))
         everything = website.get("RedirectAllRequestsTo")
         if everything is not None:
