@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check bench soak kills operations protocols clean
+.PHONY: help install demo test test-vm fuzz check bench soak kills operations protocols clean
 
 help: ## What there is to type
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with the command `cosset` in it
 	@echo "Ready: $(BIN)/cosset up"
@@ -43,6 +43,9 @@ test: $(STAMP) ## The whole suite with what this machine has; each skip names wh
 fuzz: $(STAMP) ## 10,000 signed random calls and every violation of every constraint, on a server that must stay well
 	COSSET_FUZZ_CALLS=10000 $(BIN)/python -m pytest tests/security/test_any_call.py tests/security/test_broken_params.py
 
+test-vm: $(STAMP) ## In a virtual machine: cgroups of version 2, an ordinary user, the power going off (STAGES="power root")
+	$(BIN)/python tests/vm/run.py $(STAGES)
+
 check: $(STAMP) ## What CI checks without running anything: style, types, the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,5 +68,5 @@ protocols: $(STAMP) ## The wire room against the Smithy protocol tests (COSSET_P
 	$(BIN)/python tests/protocols/check_smithy_cases.py
 
 clean: ## Remove what was made here, .venv included
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .vm
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
