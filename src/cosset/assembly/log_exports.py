@@ -11,7 +11,7 @@ from cosset.clock import Clock
 from cosset.identity.evaluation.context import CallContext, ContextValue
 from cosset.identity.ports import Authorizer, Requirement
 from cosset.identity.principal import Principal, PrincipalKind
-from cosset.services.logs.places import EXPORTS
+from cosset.services.logs.places import EXPORTS, TEST_OBJECT
 from cosset.services.operation import AnyService, Context, Params
 from cosset.store.queue import DurableQueue
 from cosset.store.queue_tables import messages
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cosset.services.logs.export_tasks import LogExports
     from cosset.services.logs.export_worker import ExportWorker
 
-_TEST_OBJECT = "aws-logs-write-test"
 _TEST_TEXT = b"Permission Check Successful"
 _ACL = "bucket-owner-full-control"
 _REFUSED = (
@@ -94,7 +93,7 @@ class BucketsOfS3:
                 "The given bucket does not exist. Please make sure the bucket is valid."
             ) from error
         await self._authorize("GetBucketAcl", f"arn:aws:s3:::{bucket}", exporter)
-        await self.put(bucket, f"{prefix}/{_TEST_OBJECT}", _TEST_TEXT, exporter)
+        await self.put(bucket, f"{prefix}/{TEST_OBJECT}", _TEST_TEXT, exporter)
 
     async def put(self, bucket: str, key: str, body: AsyncIterator[bytes] | bytes, exporter: "Exporter") -> None:
         from cosset.services.logs.export_ports import BucketRefusedError

@@ -137,7 +137,7 @@ class TargetsOfBuckets:
     async def _check_queue(self, target: "Target", source: "Source") -> None:
         from cosset.services.s3.notification_ports import TargetRefusedError
 
-        if await self._made_queues().facts(target.arn) is None:
+        if _is_own(target, source) and await self._made_queues().facts(target.arn) is None:
             raise TargetRefusedError("The destination queue does not exist")
         await self._check_policy("sqs:SendMessage", "queue", target, source)
 
@@ -147,7 +147,7 @@ class TargetsOfBuckets:
         from cosset.services.sns.model import TopicKey
 
         key = TopicKey.of_arn(target.arn)
-        if await self._ground.store.read(lambda tx: find_topic(tx, key)) is None:
+        if _is_own(target, source) and await self._ground.store.read(lambda tx: find_topic(tx, key)) is None:
             raise TargetRefusedError("The destination topic does not exist")
         await self._check_policy("sns:Publish", "topic", target, source)
 
@@ -231,6 +231,11 @@ def _pushed(target: "Target", source: "Source", notification: "Notification | No
         source_account=source.account,
         trace_id=trace_id,
     )
+
+
+def _is_own(target: "Target", source: "Source") -> bool:
+    """Of another account's nobody learns whether it is there."""
+    return target.arn.split(":")[4] == source.account
 
 
 def _are_waiting(tx: Transaction) -> bool:

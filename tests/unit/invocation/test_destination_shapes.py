@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 from cosset.invocation.destination_shapes import BusEvent
 from cosset.invocation.destinations import Delivery
@@ -45,3 +46,13 @@ def test_a_record_that_comes_twice_is_one_object() -> None:
     assert bucket.objects == {
         "aws/lambda/async/fn/2025/11/21/2025-11-21T04.40.00-d-1": b'{"version": "1.0"}',
     }
+
+
+def test_objects_may_bring_their_key() -> None:
+    """Records of streams do; those of events are named alike over every attempt."""
+    bucket = RecordingBucket()
+    named = replace(delivery("arn:aws:s3:::b", "RetryAttemptsExhausted"), attributes={"Key": "aws/lambda/uuid/shard/x"})
+    asyncio.run(bucket.deliver(named))
+    for _ in range(2):
+        asyncio.run(bucket.deliver(delivery("arn:aws:s3:::b", "RetriesExhausted")))
+    assert list(bucket.objects) == ["aws/lambda/uuid/shard/x", "aws/lambda/async/fn/2025/11/21/2025-11-21T04.40.00-d-1"]

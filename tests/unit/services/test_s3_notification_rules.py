@@ -102,6 +102,8 @@ def test_filters_that_are_none() -> None:
 def test_events_and_ids() -> None:
     assert refused(queue("s3:ObjectEaten:*")).fields == {"ArgumentName": "Event", "ArgumentValue": "s3:ObjectEaten:*"}
     assert "must be unique" in refused(queue(CREATED, id="a"), queue("s3:ObjectRemoved:*", id="a")).message
+    assert "cannot exceed 255" in refused(queue(CREATED, id="x" * 256)).message
+    assert check(queue(*[CREATED] * 10_000))["QueueConfigurations"][0]["Events"] == [CREATED]
     assert "exceeds 100" in refused(*(queue(CREATED, id=str(n), prefix=f"{n:03}") for n in range(101))).message
 
 

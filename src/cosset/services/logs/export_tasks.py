@@ -4,10 +4,12 @@ The bucket's policy must let `logs.amazonaws.com` in, and is asked when the task
 of an account runs at a time in a region, as on AWS. Read next: export_worker.py.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 from cosset.clock import Clock
+from cosset.identity.ports import Requirement
 from cosset.services.logs.errors import invalid_parameter
 from cosset.services.logs.export_book import (
     ACTIVE,
@@ -22,6 +24,7 @@ from cosset.services.logs.export_book import (
 from cosset.services.logs.export_ports import BucketRefusedError, ExportBuckets
 from cosset.services.logs.groups import need_group
 from cosset.services.logs.names import on_all_groups, on_group
+from cosset.services.logs.places import TEST_OBJECT
 from cosset.services.logs.tokens import read_cursor, write_token
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.store.database import Store, Transaction
@@ -33,6 +36,12 @@ _DEFAULT_LIMIT = 50
 _CANCELLED = "Cancelled by the user"
 
 
+def _on_create(ctx: Context, params: Params) -> Sequence[Requirement]:
+    """Who asks for an export must be allowed to write there too: the right of CloudWatch Logs is not lent."""
+    place = f"{params['destination']}/{params.get('destinationPrefix') or _DEFAULT_PREFIX}/{TEST_OBJECT}"
+    return [*on_group("CreateExportTask")(ctx, params), Requirement("s3:PutObject", f"arn:aws:s3:::{place}")]
+
+
 class LogExports:
     def __init__(self, store: Store, queue: DurableQueue, buckets: ExportBuckets, clock: Clock) -> None:
         self._store = store
@@ -40,7 +49,7 @@ class LogExports:
         self._buckets = buckets
         self._clock = clock
 
-    @operation("CreateExportTask", on_group("CreateExportTask"))
+    @operation("CreateExportTask", _on_create)
     async def create_export_task(self, ctx: Context, params: Params) -> Result:
         group, task_id = params["logGroupName"], str(uuid4())
         if params["from"] >= params["to"]:

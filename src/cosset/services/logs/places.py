@@ -2,3 +2,6 @@
 
 EXPORTS = "log-exports"
 """The durable queue of export tasks."""
+
+TEST_OBJECT = "aws-logs-write-test"
+"""What is written below the prefix of an export before its task is made."""

@@ -40,6 +40,7 @@ EVENTS = frozenset(
 ) | {"s3:LifecycleTransition", "s3:IntelligentTiering", "s3:ReducedRedundancyLostObject"}
 MOST_RULES = 100
 _MOST_VALUE = 1024
+_LONGEST_ID = 255
 _REST = {
     TargetKind.FUNCTION: re.compile(r"function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?", re.ASCII),
     TargetKind.QUEUE: re.compile(r"[A-Za-z0-9_-]+(\.fifo)?", re.ASCII),
@@ -55,6 +56,7 @@ def checked(given: Mapping[str, Any], region: str, new_uuid: Callable[[], str]) 
     Raises: ServiceError InvalidArgument.
     """
     document: dict[str, Any] = {}
+    _check_count(sum(len(given.get(kind.value) or ()) for kind in TargetKind))
     for kind in TargetKind:
         entries = [_checked_entry(kind, entry, region, new_uuid) for entry in given.get(kind.value) or ()]
         if entries:
@@ -70,7 +72,7 @@ def checked(given: Mapping[str, Any], region: str, new_uuid: Callable[[], str]) 
 def _checked_entry(
     kind: TargetKind, entry: Mapping[str, Any], region: str, new_uuid: Callable[[], str]
 ) -> dict[str, Any]:
-    arn, events = entry[kind.arn_member], list(entry["Events"])
+    arn, events = entry[kind.arn_member], list(dict.fromkeys(entry["Events"]))
     _check_arn(kind, arn, region)
     for event in events:
         if event not in EVENTS:
@@ -117,12 +119,17 @@ def _checked_filters(filters: Sequence[Mapping[str, Any]]) -> list[dict[str, str
     return checked
 
 
-def _check_ids(rules: Sequence[Rule]) -> None:
-    if len(rules) > MOST_RULES:
+def _check_count(count: int) -> None:
+    if count > MOST_RULES:
         sentence = f"The number of notification configurations exceeds {MOST_RULES}"
-        raise invalid_argument(sentence, "NotificationConfiguration", str(len(rules)))
+        raise invalid_argument(sentence, "NotificationConfiguration", str(count))
+
+
+def _check_ids(rules: Sequence[Rule]) -> None:
     seen: set[str] = set()
     for rule in rules:
+        if len(rule.id) > _LONGEST_ID:
+            raise invalid_argument(f"Size of ID cannot exceed {_LONGEST_ID} characters", "Id", rule.id)
         if rule.id in seen:
             sentence = "Same ID used for multiple configurations. IDs must be unique"
             raise invalid_argument(sentence, "Id", rule.id)
@@ -133,10 +140,7 @@ def _check_overlaps(rules: Sequence[Rule]) -> None:
     """Of one object, one event goes to one place alone."""
     for at, rule in enumerate(rules):
         for other in rules[at + 1 :]:
-            shared = _shared_events(rule, other)
-            prefixes = rule.prefix.startswith(other.prefix) or other.prefix.startswith(rule.prefix)
-            suffixes = rule.suffix.endswith(other.suffix) or other.suffix.endswith(rule.suffix)
-            if shared is None or not (prefixes and suffixes):
+            if not _share_keys(rule, other) or (shared := _shared_events(rule, other)) is None:
                 continue
             if any((rule.prefix, rule.suffix, other.prefix, other.suffix)):
                 raise ServiceError(
@@ -146,6 +150,11 @@ def _check_overlaps(rules: Sequence[Rule]) -> None:
                 )
             sentence = "Configurations overlap. Configurations on the same bucket cannot share a common event type."
             raise invalid_argument(sentence, "Event", ", ".join(shared))
+
+
+def _share_keys(rule: Rule, other: Rule) -> bool:
+    prefixes = rule.prefix.startswith(other.prefix) or other.prefix.startswith(rule.prefix)
+    return prefixes and (rule.suffix.endswith(other.suffix) or other.suffix.endswith(rule.suffix))
 
 
 def _shared_events(rule: Rule, other: Rule) -> tuple[str, str] | None:
