@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cosset.assembly.buckets import make_bucket_ways, make_s3
 from cosset.assembly.ground import Ground
+from cosset.assembly.log_exports import LogExporting
 from cosset.assembly.log_filters import LogSubscriptions
 from cosset.assembly.notifications import BucketNotifications
 from cosset.assembly.queues import make_sqs
@@ -46,6 +47,7 @@ def make_services(
     topics: Topics,
     subscriptions: LogSubscriptions,
     notifications: BucketNotifications,
+    exports: LogExporting,
     authorizer: PolicyAuthorizer,
     clock: Clock,
 ) -> Sequence[AnyService]:
@@ -75,7 +77,7 @@ def make_services(
     def make_logs() -> Service:
         from cosset.services.logs.service import logs_service
 
-        return logs_service(ground.store, ground.segments, subscriptions, subscriptions, clock)
+        return logs_service(ground.store, ground.segments, subscriptions, subscriptions, clock, exports.operations())
 
     def make_cloudwatch() -> Service:
         from cosset.services.cloudwatch.service import cloudwatch_service
