@@ -62,7 +62,7 @@ def bucket_of(request: Request) -> str:
 
 
 class Site(NamedTuple):
-    """A request to a bucket's website: the path below the site (empty: not even its slash), and where the site begins."""
+    """A request to a bucket's website: where the site begins, and the path below it (empty: not even a slash)."""
 
     bucket: str
     path: str

@@ -23,7 +23,7 @@ from cosset.wire.http_bindings import read_query
 from cosset.wire.message import Request, Response
 from cosset.wire.models import WireOperation
 
-_SUBRESOURCES = frozenset(
+SUBRESOURCES = frozenset(
     {
         *(
             "abac",
@@ -148,7 +148,7 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
     if not request.query:
         return
     meant = operation.model.http["requestUri"].partition("?")[2]
-    unmeant = (read_query(request.query).keys() & _SUBRESOURCES) - read_query(meant).keys()
+    unmeant = (read_query(request.query).keys() & SUBRESOURCES) - read_query(meant).keys()
     if unmeant:
         resource = next(iter(sorted(unmeant))).upper()
         raise ServiceError(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from cosset.gateway.bucket_hosts import read_host
+from cosset.gateway.bucket_ways import SUBRESOURCES
 from cosset.gateway.refusals import Reason, RefusedError
 from cosset.identity.ports import KeyDirectory
 from cosset.identity.principal import Principal
@@ -65,6 +66,9 @@ def read_old_claim(request: Request) -> OldClaim | None:
 
 async def verify_old_claim(request: Request, claim: OldClaim, keys: KeyDirectory, now_ms: int) -> Principal:
     """Whose the signature is. Raises: RefusedError."""
+    if read_query(request.query).keys() & SUBRESOURCES - _RESOURCE:
+        # What the older signature does not cover could be added by whoever has the URL, and would make another call.
+        raise RefusedError(Reason.MISMATCH, None, AWSAccessKeyId=claim.access_key_id)
     if claim.expires_s * 1000 < now_ms:
         raise RefusedError(Reason.PRESIGN_EXPIRED, None, Expires=_iso(claim.expires_s), ServerTime=_iso(now_ms // 1000))
     try:
