@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,21 @@ def test_the_transfer_manager_both_ways(s3: Any, bucket: str) -> None:
     assert got.getvalue() == BIG
     s3.copy({"Bucket": bucket, "Key": "managed"}, bucket, "managed-copy", Config=parts)
     assert s3.get_object(Bucket=bucket, Key="managed-copy")["Body"].read() == BIG
+
+
+def peak_kb(server: CossetServer) -> int:
+    """The most memory that one of the server's processes ever had."""
+    found = [Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split() for pid in server.pids()]
+    return max(int(each[0]) for each in found if each)
+
+
+def test_a_large_object_passes_through_little_memory(s3: Any, bucket: str, server: CossetServer) -> None:
+    size, before = 160 * 1024 * 1024, peak_kb(server)
+    s3.put_object(Bucket=bucket, Key="large", Body=io.BytesIO(bytes(size)))
+    body = s3.get_object(Bucket=bucket, Key="large")["Body"]
+    assert sum(len(chunk) for chunk in body.iter_chunks(1 << 20)) == size
+    assert peak_kb(server) - before < 80 * 1024
+    s3.delete_object(Bucket=bucket, Key="large")
 
 
 def test_a_copy_is_its_own_object(s3: Any, bucket: str) -> None:
