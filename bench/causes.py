@@ -35,7 +35,7 @@ class Side:
     def run(self) -> tuple[float, float]:
         """Invocations a second, and microseconds of the server's CPU for each."""
         requests = [self._request("warm")] * CONNECTIONS
-        generate("127.0.0.1", self._port, requests, ENVIRONMENTS, 0.3)
+        generate("127.0.0.1", self._port, requests, ENVIRONMENTS, 1.0)
         before_s = process_cpu_s(self._pid)
         figure = generate("127.0.0.1", self._port, requests, ENVIRONMENTS, SECONDS, 0)
         cpu_us = (process_cpu_s(self._pid) - before_s) / (figure.a_second * SECONDS) * 1e6
