@@ -7,6 +7,7 @@ dropped, with a line in the node's log. Read next: notifications.py (what arrive
 """
 
 import logging
+from collections.abc import Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from cosset.clock import Clock
@@ -17,13 +18,13 @@ from cosset.observe.causes import StepKind, key_of
 from cosset.services.sns.books import find_subscription, find_topic
 from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, retries_of
 from cosset.services.sns.metering import TopicMeter
-from cosset.services.sns.model import Published, Subscription, SubscriptionKey, SubscriptionState, Topic, unpack
+from cosset.services.sns.model import Published, Subscription, SubscriptionKey, SubscriptionState, Topic, pack, unpack
 from cosset.services.sns.notifications import envelope, function_event, signed_text
 from cosset.services.sns.places import PRINCIPAL
 from cosset.services.sns.ports import ForQueue, FunctionPusher, HttpPoster, QueueSender, RefusedByTargetError
 from cosset.services.sns.signing import Signature, Signing
 from cosset.store.database import Store, Transaction
-from cosset.store.queue import DurableQueue, Message
+from cosset.store.queue import Draft, DurableQueue, Message
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,28 @@ class Deliveries:
         self._http_queue = http_queue
 
     def send(self, tx: Transaction, subscription: Subscription, message: Published) -> None:
-        queue = self._http_queue if subscription.protocol in _HTTP else self._queue
-        group = f"{subscription.key.arn}/{message.group}" if subscription.key.topic.is_fifo and message.group else None
-        queue.send(tx, message.pack(subscription.key.arn), group=group)
+        self.send_all(tx, [(subscription, message)])
+
+    def send_all(self, tx: Transaction, wanted: Sequence[tuple[Subscription, Published]]) -> None:
+        """Of a standard topic all at once: they may be thousands, and others wait for this transaction to end."""
+        heads: dict[int, str] = {}
+        plain: list[Draft] = []
+        for subscription, message in wanted:
+            head = heads.get(id(message))
+            if head is None:
+                head = heads[id(message)] = message.head()
+            body = pack(subscription.key.arn, head)
+            if subscription.protocol in _HTTP:
+                self._http_queue.send(tx, body, group=_group(subscription, message))
+            elif (group := _group(subscription, message)) is not None:
+                self._queue.send(tx, body, group=group)
+            else:
+                plain.append(Draft(body=body))
+        self._queue.put_many(tx, plain)
+
+
+def _group(subscription: Subscription, message: Published) -> str | None:
+    return f"{subscription.key.arn}/{message.group}" if subscription.key.topic.is_fifo and message.group else None
 
 
 class DeliveryWorker:

@@ -150,15 +150,20 @@ class Published:
     type: str = "Notification"
     token: str | None = None
 
-    def pack(self, subscription_arn: str) -> bytes:
-        """As it waits in the queue of deliveries."""
+    def head(self) -> str:
+        """What is the same for every subscription; see `pack`."""
         head = asdict(self)
         head["attributes"] = {name: [each.data_type, each.value] for name, each in self.attributes.items()}
-        return json.dumps([subscription_arn, head], separators=(",", ":")).encode()
+        return json.dumps(head, separators=(",", ":"))
+
+
+def pack(subscription_arn: str, head: str) -> bytes:
+    """A message as it waits in the queue of deliveries."""
+    return f"[{json.dumps(subscription_arn)},{head}]".encode()
 
 
 def unpack(data: bytes) -> tuple[SubscriptionKey, Published]:
-    """The reverse of `Published.pack`."""
+    """The reverse of `pack`."""
     arn, head = json.loads(data)
     attributes: Mapping[str, Any] = head.pop("attributes")
     kept = {name: MessageAttribute(*each) for name, each in attributes.items()}

@@ -23,7 +23,7 @@ from cosset.services.sns.errors import invalid
 from cosset.services.sns.filter_policies import FilterPolicies
 from cosset.services.sns.message_attributes import read_attributes, size_of
 from cosset.services.sns.metering import TopicMeter
-from cosset.services.sns.model import Published, Topic, TopicKey
+from cosset.services.sns.model import Published, Subscription, Topic, TopicKey
 from cosset.services.sns.platform_book import EndpointKey, find_endpoint
 from cosset.services.sns.requirements import on_publish, topic_of
 from cosset.services.sns.structures import Texts, read_structure
@@ -141,14 +141,18 @@ class Publishing:
             number = next_sequence(tx, key)
             self._remember(tx, topic, message, number)
             message = replace(message, number=_number(number))
-        filtered_out = 0
-        for subscription in confirmed_subscriptions(tx, key):
+        by_text: dict[str, Published] = {}
+        wanted: list[tuple[Subscription, Published]] = []
+        subscriptions = confirmed_subscriptions(tx, key)
+        for subscription in subscriptions:
             text = draft.texts.of(subscription.protocol)
             if self._filters.wants(subscription, text, message.attributes):
-                self.deliveries.send(tx, subscription, replace(message, text=text))
-            else:
-                filtered_out += 1
-        return Accepted(message.id, message.number), filtered_out
+                shaped = by_text.get(text)
+                if shaped is None:
+                    shaped = by_text[text] = replace(message, text=text)
+                wanted.append((subscription, shaped))
+        self.deliveries.send_all(tx, wanted)
+        return Accepted(message.id, message.number), len(subscriptions) - len(wanted)
 
     def _earlier(self, tx: Transaction, topic: Topic, message: Published) -> Accepted | None:
         columns = sns_deduplications.c
