@@ -48,7 +48,9 @@ def serve(script: str, environ: dict[str, str], output: Path) -> subprocess.Pope
 def test_every_block_of_the_readme_runs(stranger):
     folder, environ = stranger
     found = blocks(ROOT / "README.md")
-    assert [language for language, _ in found] == ["sh", "sh", "python", "python", "text"], "teach this test the new block"
+    assert [language for language, _ in found] == ["sh", "sh", "python", "python", "text"], (
+        "teach this test the new block"
+    )
     (_, start), (_, use), (_, client), (_, users_test), (_, tree) = found
     assert tree in (ROOT / "docs" / "causes.md").read_text()  # an output: tests/api/test_causes.py makes the like of it
 
