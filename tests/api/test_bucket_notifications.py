@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +155,21 @@ def test_versions_tags_and_acls(bench: Bench) -> None:
     assert of["ObjectRemoved:Delete"]["versionId"] == version
     assert of["ObjectCreated:Put"]["sequencer"] < of["ObjectRemoved:DeleteMarkerCreated"]["sequencer"]
     assert {each["eventVersion"] for name, each in found.items() if "Tagging" in name} == {"2.3"}
+
+
+def test_a_form_that_a_browser_posts(bench: Bench) -> None:
+    # recorded: TestS3NotificationsToLambda::test_create_object_by_presigned_request_via_dynamodb
+    bench.configure({"Events": ["s3:ObjectCreated:Post"]})
+    form = bench.s3.generate_presigned_post(bench.bucket, "posted")
+    edge = "a-boundary"
+    fields = {**form["fields"], "file": "content"}
+    parts = [f'--{edge}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    body = "".join([*parts, f"--{edge}--\r\n"]).encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+    with urllib.request.urlopen(urllib.request.Request(form["url"], body, headers), timeout=30) as answer:
+        assert answer.status == 204
+    (record,) = bench.records(1)
+    assert (record["eventName"], record["s3"]["object"]["size"]) == ("ObjectCreated:Post", 7)
 
 
 def test_targets_are_asked_and_told_that_they_are(bench: Bench) -> None:

@@ -23,6 +23,7 @@ from cosset.gateway.refusals import Reason, RefusedError
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import KeyDirectory
 from cosset.services.operation import Result
+from cosset.services.s3.places import POSTED
 from cosset.wire.errors import SerializationError, ServiceError
 from cosset.wire.message import Headers, Request, Response
 from cosset.wire.xml_shapes import escape, load_xml
@@ -68,7 +69,7 @@ class PostForms:
             sizes = check_policy(fields["policy"], {**fields, "bucket": bucket}, self._clock.now_ms())
         as_put = replace(request, method="PUT", query="", headers=_headers(fields), body=b"")
         params = self._calls.read_bucket_params("PutObject", as_put, {"Bucket": bucket, "Key": fields["key"]})
-        params["Body"] = _sized(parts.file(), sizes)
+        params |= {"Body": _sized(parts.file(), sizes), POSTED: True}
         called = replace(request, body=b"")
         result = await self._calls.run_for_bucket(called, request_id, gone, visitor, "PutObject", params)
         return _answer(request, bucket, fields, result, request_id)

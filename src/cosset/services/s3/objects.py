@@ -22,6 +22,7 @@ from cosset.services.s3.object_facts import check_readable, is_md5, overridden, 
 from cosset.services.s3.object_files import Span
 from cosset.services.s3.object_requirements import on_put
 from cosset.services.s3.object_writes import NewObject, ObjectWrites, etag_of, shown_write
+from cosset.services.s3.places import POSTED
 from cosset.services.s3.preconditions import check_read, check_write_headers
 from cosset.services.s3.ranges import content_range, read_part, read_range
 from cosset.services.s3.requirements import on_version
@@ -60,7 +61,8 @@ class Objects:
             compare(given, digests)
         facts["checksum"] = {"algorithm": algorithm, "value": digests.value(algorithm), "type": FULL_OBJECT}
         new = NewObject(params["Key"], stored, etag_of(digests, encryption), facts)
-        return shown_write(*await self._writes.commit(ctx, new, params, "ObjectCreated:Put"))
+        event = "ObjectCreated:Post" if POSTED in params else "ObjectCreated:Put"
+        return shown_write(*await self._writes.commit(ctx, new, params, event))
 
     @operation("GetObject", on_version("GetObject"))
     async def get_object(self, ctx: Context, params: Params) -> Result:

@@ -5,3 +5,6 @@ CHANGES = "s3"
 
 NOTIFICATIONS = "s3-notifications"
 """The durable queue of notifications on their way: what is in it is delivered by whichever node finds it."""
+
+POSTED = "PostedByForm"
+"""Beside the parameters of PutObject, where a browser's form brought the object: no call can say so by itself."""
