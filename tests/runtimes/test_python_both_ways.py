@@ -197,7 +197,7 @@ CASES: dict[str, Case] = {
     "hard exit": Case(ENDS.format("os._exit(9)")),
     "killed": Case(ENDS.format("os.kill(os.getpid(), 9)")),
     "interrupted": Case(ENDS.format("raise KeyboardInterrupt('stop')")),
-    "timeout": Case(ENDS.format("import time; time.sleep(60)"), timeout_s=1.0, config={"timeout_s": 1}),
+    "timeout": Case(ENDS.format("import time; time.sleep(60)"), timeout_s=2.0, config={"timeout_s": 2}),
     "init error": Case("print('loading')\nraise RuntimeError('as it loads')\n"),
     "init exit": Case("import sys\nsys.exit(4)\n"),
     "syntax error": Case("def handler(event, context)\n    return 1\n"),
