@@ -22,9 +22,7 @@ from botocore.config import Config
 from sqlalchemy import Column, Integer, LargeBinary, Table, insert
 
 from cosset.clock import SystemClock
-from cosset.services.s3.bucket_book import need_bucket
-from cosset.services.s3.object_files import Stored
-from cosset.services.s3.versions import ObjectVersion, put_version
+from cosset.services.s3.tables import s3_versions
 from cosset.store.database import Store
 from cosset.store.disk import sync_folder
 from cosset.store.schema import metadata
@@ -117,18 +115,26 @@ def small_puts(server: CossetServer, clients: int) -> float:
 def fill(data: Path, keys: int) -> None:
     """Rows of objects, put past the door: a list is what is measured."""
 
+    def row(number: int) -> dict[str, Any]:
+        return {
+            "bucket": BUCKET,
+            "key": f"many/{number:08}".encode(),
+            "version": "null",
+            "is_latest": True,
+            "is_marker": False,
+            "size": 0,
+            "etag": "d41d8cd98f00b204e9800998ecf8427e",
+            "modified_ms": 0,
+            "files": [],
+            "inline": b"",
+            "facts": {"headers": {}, "owner": "0" * 12},
+        }
+
     async def main() -> None:
         store = await Store.open(data=data, database=None, clock=SystemClock(), min_free_mb=0)
-        facts = {"headers": {}, "owner": "0" * 12}
-        for start in range(0, keys, 5_000):
-
-            def work(tx: Any, start: int = start) -> None:
-                bucket = need_bucket(tx, BUCKET)
-                for number in range(start, min(start + 5_000, keys)):
-                    key = f"many/{number:08}"
-                    put_version(tx, bucket, ObjectVersion(key, "", True, False, 0, "e", 0, Stored(inline=b""), facts))
-
-            await store.write(work)
+        for start in range(0, keys, 500):
+            batch = [row(number) for number in range(start, min(start + 500, keys))]
+            await store.write(lambda tx, batch=batch: tx.execute(insert(s3_versions).values(batch)))
         await store.close()
 
     asyncio.run(main())
