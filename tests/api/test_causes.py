@@ -178,6 +178,38 @@ def test_a_function_that_opts_out_has_no_events_kept(server: CossetServer, chain
     assert steps_of(server, request_id, lambda _: True)
 
 
+SILENT_SDK = make_zip(
+    {
+        "index.py": "import boto3\n"
+        "def strip(request, **_):\n"
+        "    del request.headers['X-Amzn-Trace-Id']\n"
+        "def handler(event, context):\n"
+        "    client = boto3.client('sqs')\n"
+        "    client.meta.events.register_last('before-send.sqs.SendMessage', strip)\n"
+        "    return client.send_message(QueueUrl=event['url'], MessageBody='x')['MessageId']\n"
+    }
+)
+
+
+def test_calls_of_an_sdk_that_passes_nothing_on_are_linked(server: CossetServer) -> None:
+    functions, url = server.client("lambda"), server.client("sqs").create_queue(QueueName="unlinked")["QueueUrl"]
+    functions.create_function(
+        FunctionName="silent-sdk",
+        Runtime="python3.12",
+        Role=make_role(server, "silent-sdk", "sqs:*", "logs:*"),
+        Handler="index.handler",
+        Code={"ZipFile": SILENT_SDK},
+        Timeout=30,
+    )
+    functions.get_waiter("function_active_v2").wait(FunctionName="silent-sdk")
+    answer = functions.invoke(FunctionName="silent-sdk", Payload=json.dumps({"url": url}))
+    message = json.loads(answer["Payload"].read())
+    steps = steps_of(server, message, lambda steps: len(steps) == 3)
+    assert [(step["depth"], step["kind"]) for step in steps] == [(0, "invocation"), (1, "call"), (2, "message")]
+    assert steps[0]["id"] == answer["ResponseMetadata"]["RequestId"]
+    functions.delete_function(FunctionName="silent-sdk")
+
+
 def test_what_is_not_on_record_is_said_so(server: CossetServer) -> None:
     told = cosset(server, "trace", str(uuid4()))
     assert told.returncode != 0
