@@ -126,6 +126,8 @@ def _cgroups() -> Finding:
     }
     detail = f"No control of {', '.join(missing)}: {'; '.join(words[name] for name in missing)}."
     fix = "Start as root on a host whose cgroups carry these; in a container, with /sys/fs/cgroup to write to."
+    if os.geteuid() == 0 and any(hierarchy.version == 2 for hierarchy in hierarchies):
+        fix += " Under systemd, version 2 hands them down to a unit with Delegate=yes."
     return Finding("cgroups", Level.WEAKER, detail, fix)
 
 
