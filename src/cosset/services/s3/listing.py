@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, or_, select
 
-from cosset.services.s3.tables import s3_versions
+from cosset.services.s3.tables import IS_LATEST, s3_versions
 from cosset.store.transaction import Transaction
 
 _BATCH = 1_000
@@ -54,7 +54,7 @@ def list_latest(tx: Transaction, walk: Walk, limit: int) -> tuple[list[Entry], b
     """Up to `limit` entries of current objects, and whether there are more."""
     columns = s3_versions.c
     shown = (columns.key, columns.seq, columns.size, columns.etag, columns.modified_ms, columns.facts)
-    query = select(*shown).where(columns.bucket == walk.bucket, columns.is_latest, columns.is_marker.is_(False))
+    query = select(*shown).where(columns.bucket == walk.bucket, IS_LATEST, columns.is_marker.is_(False))
     return _take(_entries(tx, walk, limit, query.order_by(columns.key), by_version=False), limit)
 
 

@@ -3,7 +3,7 @@
 Keys of objects are bytes, so that every database orders them as S3 does: by their UTF-8.
 """
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, text
 
 from cosset.store.schema import WHERE, Serial, metadata
 
@@ -63,6 +63,9 @@ Index(
     unique=True,
     info={WHERE: s3_versions.c.is_latest},
 )
+
+IS_LATEST = text("s3_versions.is_latest")
+"""The condition as the index has it: SQLite uses a partial index only for the very same words."""
 
 # Every file that a version or a part names, so that the sweep can tell an orphan by its name.
 s3_files = Table(

@@ -17,7 +17,7 @@ from sqlalchemy import Row, and_, delete, insert, select, update
 from cosset.services.s3.file_book import forget_files, name_files
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_files import Stored
-from cosset.services.s3.tables import s3_versions
+from cosset.services.s3.tables import IS_LATEST, s3_versions
 from cosset.store.transaction import Transaction
 
 NULL_VERSION = "null"
@@ -59,7 +59,7 @@ class Replaced:
 
 def find_latest(tx: Transaction, bucket: str, key: str) -> ObjectVersion | None:
     """The newest version, which may be a delete marker."""
-    row = tx.execute(select(s3_versions).where(_of_key(bucket, key), s3_versions.c.is_latest)).one_or_none()
+    row = tx.execute(select(s3_versions).where(_of_key(bucket, key), IS_LATEST)).one_or_none()
     return None if row is None else version_of_row(row)
 
 
@@ -75,8 +75,7 @@ def put_version(tx: Transaction, bucket: Bucket, new: ObjectVersion, *, named: S
     """
     version = new_version_id(new.modified_ms) if bucket.versioning is Versioning.ENABLED else NULL_VERSION
     orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
-    columns = s3_versions.c
-    latest = and_(_of_key(bucket.name, new.key), columns.is_latest)
+    latest = and_(_of_key(bucket.name, new.key), IS_LATEST)
     tx.execute(update(s3_versions).where(latest).values(is_latest=False))
     values = {
         "bucket": bucket.name,
