@@ -72,6 +72,22 @@ class Push:
                 raise PushRefusedError(error.message) from error
             raise
 
+    async def allow(self, event: PushedEvent) -> None:
+        """As `check`, whatever the function is at: one that is still Pending has its event wait in the queue.
+
+        Raises:
+            PushRefusedError: it is not let in, or too large.
+            ServiceError: the database is in trouble.
+        """
+        try:
+            check_payload(event.payload, "Event", ASYNC_PAYLOAD_BYTES)
+            _parts(event.function_arn)
+            await self._authorize(event)
+        except ServiceError as error:
+            if error.code in _NEVER:
+                raise PushRefusedError(error.message) from error
+            raise
+
     async def push(self, event: PushedEvent) -> None:
         """Returns when the event is committed to the queue of asynchronous invocations. Raises what `check` does."""
         await self.check(event)

@@ -41,6 +41,8 @@ class FunctionPusher(Protocol):
 
     async def check(self, event: PushedEvent) -> None: ...
 
+    async def allow(self, event: PushedEvent) -> None: ...
+
     def push_within(self, tx: Transaction, event: PushedEvent) -> None: ...
 
 
@@ -52,7 +54,14 @@ class Following:
 
     async def lets_in(self, asked: SubscriptionFilter) -> bool:
         """Whether the filter's function takes events from its group."""
-        return await self._allowed(_pushed(asked, "check", b"{}", "")) is not None
+        event = await self._allowed(_pushed(asked, "check", b"{}", ""))
+        if event is None:
+            return False
+        try:
+            await self._functions.check(event)
+        except PushRefusedError:
+            return False
+        return True
 
     async def follow(self, taken: Sequence[tuple[SubscriptionFilter, Taken]]) -> None:
         """Returns when every delivery is committed. Raises ServiceError: not now, and then none is."""
@@ -77,14 +86,17 @@ class Following:
             self._functions.push_within(tx, event)
 
     async def _allowed(self, event: PushedEvent) -> PushedEvent | None:
-        """The event under the principal that the function's policy lets in: the region's, or the one for all."""
+        """The event under the principal that the function's policy lets in: the region's, or the one for all.
+
+        What the function is at does not matter: logs must not wait for it.
+        """
         try:
-            await self._functions.check(event)
+            await self._functions.allow(event)
             return event
         except PushRefusedError:
             event = _for_all_regions(event)
         try:
-            await self._functions.check(event)
+            await self._functions.allow(event)
             return event
         except PushRefusedError as refused:
             logger.info("%s does not take log events: %s", event.function_arn, refused)
