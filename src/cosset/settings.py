@@ -51,7 +51,7 @@ class Settings:
     """Memory that all environments may use together; the longest idle makes room. 0: three quarters of the host's."""
     idle_timeout_s: int = 300
     """How long an idle environment is kept."""
-    causes_mb: int = 64
+    causes_mb: int = 32
     """Disk for what caused what (`cosset trace`, `cosset map`); the oldest goes first. 0: nothing is kept of it."""
     causes_days: int = 7
     """How long that record is kept at most."""

@@ -4,12 +4,14 @@ One step may stand there several times (an event that was tried again): it is sh
 was tried. One with several causes stands under each of them, but not under a cause of its other causes.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cosset.observe.causes import Step, StepKind, key_of
 
+MAX_RELATED = 20_000
+"""Steps that one answer looks at."""
 MAX_STEPS = 2_000
 """Of one answer: what is beyond is counted."""
 
@@ -33,6 +35,61 @@ class Tree:
     left_out: int = 0
 
 
+def related(read: Callable[[], Iterable[Step]], name: str, most: int = MAX_RELATED) -> list[Step]:
+    """The steps that have to do with `name`, of all that `read` gives: its causes, and all that those led to.
+
+    Reads twice: first who names whom, which is little of each step, then the steps that are wanted.
+    """
+    causes: dict[str, tuple[str, ...]] = {}
+    effects: dict[str, list[str]] = defaultdict(list)
+    finder = _Finder(name)
+    for step in read():
+        key = step.key
+        finder.look(key, step)
+        causes[key] = tuple(dict.fromkeys((*causes.get(key, ()), *step.causes)))
+        for cause in step.causes:
+            effects[cause].append(key)
+    wanted = _reach(finder.found, causes, most)
+    wanted |= _reach(wanted, effects, most)
+    return [step for step in read() if step.key in wanted]
+
+
+def _reach(start: Collection[str], leads: Mapping[str, Sequence[str]], most: int) -> set[str]:
+    seen = set(start)
+    waiting = deque(seen)
+    while waiting and len(seen) < most:
+        fresh = [key for key in leads.get(waiting.popleft(), ()) if key not in seen]
+        seen.update(fresh)
+        waiting.extend(fresh)
+    return seen
+
+
+class _Finder:
+    """What a name means: a request, a message, an object (the newest of its versions), a trace."""
+
+    def __init__(self, name: str) -> None:
+        kinds = ("request", StepKind.MESSAGE, StepKind.TOPIC_MESSAGE, StepKind.OBJECT)
+        self._keys = frozenset(key_of(name, kind) for kind in kinds)
+        self._name, self._path = name, name.removeprefix("s3://")
+        self._exact: list[str] = []
+        self._of_trace: dict[str, None] = {}
+        self._object: tuple[int, str] | None = None
+
+    def look(self, key: str, step: Step) -> None:
+        if key in self._keys:
+            self._exact = [key]
+        elif step.root == self._name:
+            self._of_trace[key] = None
+        elif step.kind == StepKind.OBJECT and self._path in (step.id.rpartition("#")[0], _without_version(step)):
+            self._object = max(self._object or (0, ""), (step.at_ms, key))
+
+    @property
+    def found(self) -> list[str]:
+        if self._exact or self._of_trace:
+            return self._exact or list(self._of_trace)
+        return [self._object[1]] if self._object is not None else []
+
+
 class Steps:
     """The steps of one account and region, by their keys."""
 
@@ -51,20 +108,11 @@ class Steps:
                     self._effects[cause].append(key)
 
     def find(self, name: str) -> list[str]:
-        """The keys of what `name` means: a request, a message, an object (the newest of its versions), a trace."""
-        for kind in ("request", StepKind.MESSAGE, StepKind.TOPIC_MESSAGE, StepKind.OBJECT):
-            if (key := key_of(name, kind)) in self._steps:
-                return [key]
-        of_trace = [key for key, step in self._steps.items() if step.root == name]
-        if of_trace:
-            return of_trace
-        path = name.removeprefix("s3://")
-        objects = [
-            (step.at_ms, key)
-            for key, step in self._steps.items()
-            if step.kind == StepKind.OBJECT and path in (step.id.rpartition("#")[0], _without_version(step))
-        ]
-        return [max(objects)[1]] if objects else []
+        """The keys of what `name` means."""
+        finder = _Finder(name)
+        for key, step in self._steps.items():
+            finder.look(key, step)
+        return finder.found
 
     def tree(self, asked: Sequence[str], limit: int = MAX_STEPS) -> Tree:
         """Everything that led to these, and everything that it led to."""

@@ -8,7 +8,7 @@ import pytest
 
 from cosset.observe.cause_buffer import MAX_TRIES, CauseBuffer
 from cosset.observe.cause_map import Place, count_edges
-from cosset.observe.cause_tree import Node, Steps
+from cosset.observe.cause_tree import Node, Steps, related
 from cosset.observe.causes import RecordedEvent, Step, StepKind, cause_in, key_of, root_in
 from cosset.store.journal import Journal, JournalBounds
 from support.clock import ManualClock
@@ -28,7 +28,7 @@ def shape(nodes: Sequence[Node]) -> list[object]:
 
 
 def tree_of(steps: Sequence[Step], name: str) -> list[object]:
-    known = Steps(steps)
+    known = Steps(related(lambda: [*steps, step("stranger")], name))
     return shape(known.tree(known.find(name)).roots)
 
 
@@ -144,6 +144,13 @@ def test_objects_are_found_by_key_and_version() -> None:
     assert known.find("b/k") == known.find("s3://b/k@v2") == [made[1].key]
     assert known.find("b/k@v1") == [made[0].key]
     assert known.find("b/other") == []
+
+
+def test_only_what_is_related_is_looked_at_and_only_so_much() -> None:
+    steps = [step("root"), *(step(str(at), StepKind.INVOCATION, key_of("root")) for at in range(50)), step("other")]
+    assert len(related(lambda: steps, "7")) == 51
+    assert len(related(lambda: steps, "7", most=10)) < 60
+    assert related(lambda: steps, "nobody") == []
 
 
 def test_the_map_counts_by_places() -> None:

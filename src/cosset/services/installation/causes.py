@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from cosset.clock import Clock
 from cosset.identity.ports import Requirement
 from cosset.observe.cause_map import Place, Traffic, count_edges
-from cosset.observe.cause_tree import Node, Steps
+from cosset.observe.cause_tree import Node, Steps, related
 from cosset.observe.causes import RecordedEvent, Step
 from cosset.services.operation import Context, Params, Requirements, Result, operation
 from cosset.wire.errors import ServiceError
@@ -61,7 +61,7 @@ class CauseOperations:
         name = _text(params, "id")
 
         def read() -> Result | None:
-            steps = Steps(self._steps_of(ctx))
+            steps = Steps(related(lambda: self._steps_of(ctx), name))
             asked = steps.find(name)
             if not asked:
                 return None
