@@ -49,7 +49,8 @@ def _say_where() -> None:
 def run_tests() -> int:
     """The jail with everything, as root; but for what is about version 1, which is not here."""
     _doctor()
-    command = [sys.executable, "-m", "pytest", "-v", "--tb=short", "-k", "not [1]", "-p", "no:cacheprovider", *ROOT_TESTS]
+    options = ["-v", "--tb=short", "-k", "not [1]", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, *ROOT_TESTS]
     return subprocess.run(command, cwd=PROJECT).returncode
 
 
