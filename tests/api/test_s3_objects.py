@@ -77,6 +77,8 @@ def test_what_is_said_of_an_object_comes_back(s3: Any, bucket: str) -> None:
     assert (found["WebsiteRedirectLocation"], found["StorageClass"]) == ("/elsewhere", "STANDARD_IA")
     shown = s3.get_object(Bucket=bucket, Key="described", ResponseContentType="a/b", ResponseCacheControl="max-age=1")
     assert (shown["ContentType"], shown["CacheControl"]) == ("a/b", "max-age=1")
+    odd = {"Bucket": bucket, "Key": "described", "ResponseCacheControl": "\u2014"}
+    assert refusal(s3.get_object, **odd) == ("InvalidArgument", 400)
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from cosset.services.s3.encryption import shown_encryption
+from cosset.services.s3.errors import invalid_argument
 from cosset.services.s3.locks import shown_lock
 from cosset.services.s3.tags import tags_in_header
 from cosset.services.s3.versions import ObjectVersion
@@ -144,6 +145,13 @@ def shown_checksum(facts: Mapping[str, Any]) -> dict[str, str]:
 def overridden(result: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """With the headers that the caller of GetObject wants instead (`response-content-type` ...)."""
     wanted = {name: params[f"Response{name}"] for name in _OVERRIDES if params.get(f"Response{name}") is not None}
+    for name, value in wanted.items():
+        try:
+            str(value).encode("latin-1")
+        except UnicodeEncodeError:
+            header = "response-" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+            sentence = "Header value cannot be represented using ISO-8859-1."
+            raise invalid_argument(sentence, header, str(value)) from None
     return {**result, **wanted}
 
 
