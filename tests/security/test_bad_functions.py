@@ -61,7 +61,7 @@ FAILURES: dict[str, tuple[str, str, str]] = {
     "returns a set": ("result = {1}", "Runtime.MarshalError", "Unable to marshal response: Object of type set"),
     "returns a circle": ("result = []; result.append(result)", "Runtime.MarshalError", "Circular reference"),
     "nests too deep": ("result = []\nfor _ in range(100_000): result = [result]", "Runtime.MarshalError", "recursion"),
-    "returns 7 MB": ("result = 'x' * 7_000_000", "Function.ResponseSizeTooLarge", r"allowed payload size \(6291556 bytes\)"),
+    "returns 7 MB": ("result = 'x' * 7_000_000", "Function.ResponseSizeTooLarge", r"size \(6291556 bytes\)"),
     "raises 7 MB": ("raise Exception('x' * 7_000_000)", "Function.ResponseSizeTooLarge", "exceeded maximum allowed"),
     "never returns": ("time.sleep(60)", TIMED_OUT, r"Error: Task timed out after 2\.00 seconds"),
     "spins, deaf": ("signal.signal(15, signal.SIG_IGN)\nwhile True: pass", TIMED_OUT, "timed out after 2.00"),
