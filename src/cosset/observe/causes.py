@@ -4,15 +4,14 @@ A key is sixteen hex digits made of an id that everybody knows: a request's, a m
 trace header, so that whatever carries the header on carries the link. Read next: cause_buffer.py, cause_tree.py.
 """
 
-import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 MAX_CAUSES = 100
 """Of one step: as many as a batch of messages is looked at for."""
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([0-9a-f]{16})(?:;|$)")
 _ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
 
@@ -61,17 +60,13 @@ class Step(NamedTuple):
     def key(self) -> str:
         return key_of(self.id) if self.kind in (StepKind.CALL, StepKind.INVOCATION) else key_of(self.id, self.kind)
 
-    def pack(self) -> bytes:
-        """One line without its end."""
-        return _encode(self).encode()
-
     @classmethod
-    def unpack(cls, line: bytes) -> "Step | None":
-        """None for what is no step: the torn end of a file."""
+    def unpack(cls, values: Sequence[Any]) -> "Step | None":
+        """From what JSON makes of one. None for what is no step."""
         try:
-            step = cls(*json.loads(line))
+            step = cls(*values)
             return step._replace(causes=tuple(step.causes))
-        except (ValueError, TypeError):
+        except TypeError:
             return None
 
 

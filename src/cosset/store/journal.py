@@ -53,10 +53,10 @@ class Journal:
             self._file.close()
             self._file = self._path = None
 
-    def lines(self, *, newest_first: bool = False) -> Iterator[bytes]:
-        """In the order in which they were written, by file the other way round with `newest_first`. Blocks: for a
-        thread. Of one line that is being written there may be a part."""
-        for path in sorted(self._files(), reverse=newest_first):
+    def lines(self) -> Iterator[bytes]:
+        """In the order in which they were written. Blocks: for a thread. Of a line that is being written there may be
+        a part."""
+        for path in sorted(self._files()):
             try:
                 with path.open("rb") as file:
                     yield from (line.rstrip(b"\n") for line in file)
