@@ -1,7 +1,7 @@
 """Removes files that no row names: what an upload left that was killed, or a deletion that did not come to its files.
 
-Runs beside calls, on every node that shares the folder: what is younger than an hour may still be on its way into a row,
-so it stays. A folder that is one node's alone is swept at its start of all that was there before.
+Runs beside calls, on every node that shares the folder: what is younger than an hour may still be on its way into a
+row, so it stays. A folder that is one node's alone is swept at its start of all that was there before.
 """
 
 import logging
@@ -28,7 +28,7 @@ class Sweeps:
         self._clock = clock
 
     async def sweep(self, *, spares_young: bool = True) -> int:
-        """How many files went. Not `spares_young`: nobody else writes here, and all that is older than this call goes."""
+        """How many files went. Not `spares_young`: nobody else writes here, and all that is older than the call goes."""
         older_than_s = self._clock.now_ms() / 1000 - (_YOUNG_S if spares_young else _TICK_S)
         return await self._files.sweep(self._named, older_than_s)
 
