@@ -19,8 +19,8 @@ from cosset.testing.server import CossetServer
 
 CONNECTIONS = 32
 ENVIRONMENTS = 8
-PAIRS = 12
-SECONDS = 2.0
+PAIRS = 8
+SECONDS = 1.0
 
 
 class Side:
