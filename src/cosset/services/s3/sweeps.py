@@ -28,7 +28,7 @@ class Sweeps:
         self._clock = clock
 
     async def sweep(self, *, spares_young: bool = True) -> int:
-        """How many files went. Not `spares_young`: nobody else writes here, and all that is older than the call goes."""
+        """How many files went. Not `spares_young`: nobody else writes here, so all that is older goes."""
         older_than_s = self._clock.now_ms() / 1000 - (_YOUNG_S if spares_young else _TICK_S)
         return await self._files.sweep(self._named, older_than_s)
 
