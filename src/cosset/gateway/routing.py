@@ -4,6 +4,7 @@ Host, then Smithy-Protocol, then X-Amz-Target, then the SigV4 signing name, then
 operation is meant is the protocol's to say (wire); whether the caller may is the door's. Next: door.py.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from cosset.wire.protocols.rpc_v2_cbor import RpcV2Cbor, named_in
 
 # Whose model lends its shapes to an answer that belongs to no service here.
 _STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "route53"}
+# How the paths of rest-json services begin. Without a signature it is what tells them from the names of buckets.
+_DATED = re.compile(r"/20\d\d-\d\d-\d\d/")
 _CBOR = PROTOCOLS[RpcV2Cbor.name]
 
 
@@ -62,10 +65,13 @@ class Router:
         self._speak_cbor: set[str] = set()
         self._by_endpoint_prefix: dict[str, list[str]] = {}
         self._by_signing_name: dict[str, list[str]] = {}
+        self._dated: list[str] = []
         for name in self._tables:
             head = read_head(name)
             if head is None:
                 raise ValueError(f"botocore describes no service {name!r}")
+            if "rest-json" in head.protocols:
+                self._dated.append(name)
             if RpcV2Cbor.name in head.protocols:
                 self._speak_cbor.add(name)
             if head.target_prefix is not None:
@@ -105,6 +111,8 @@ class Router:
             return self._by_path(request, self._by_signing_name.get(signing_name, []))
         if guess_protocol(request) is not None:
             return self._by_action(request)
+        if named is None and _DATED.match(request.path) and self._dated:
+            return self._by_path(request, self._dated)
         return "s3" if "s3" in self._tables else None
 
     def _by_operation_path(self, request: Request) -> str | None:
