@@ -2,6 +2,8 @@
 # A machine needs make and Python 3.11 or newer; Node and the AWS CLI come as wheels into .venv.
 
 VENV := .venv
+# Tests mostly wait. Two run at a time, and those that look at the whole host one after another (tests/conftest.py).
+WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -38,7 +40,7 @@ demo: $(STAMP) ## The main job, end to end, on real input
 	$(BIN)/python demo/demo.py
 
 test: $(STAMP) ## The whole suite with what this machine has; each skip names what is missing
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) $(ARGS)
 
 fuzz: $(STAMP) ## 10,000 signed random calls and every violation of every constraint, on a server that must stay well
 	COSSET_FUZZ_CALLS=10000 $(BIN)/python -m pytest tests/security/test_any_call.py tests/security/test_broken_params.py

@@ -7,8 +7,10 @@ of one's own, for tests that kill or configure it.
 import os
 import resource
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cosset.testing.server import CossetServer
 from support.host import tier
@@ -18,6 +20,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Some tests open thousands of connections: as many descriptors as this process may have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return ByPlace(config, log)
+
+
+class ByPlace(LoadScopeScheduling):  # type: ignore[misc]
+    """Where tests run when there are several workers: a file's on one, and on one all that watch the whole host, kill
+    servers or share what they build."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "host" if file.startswith(("tests/security", "tests/crash", "tests/runtimes")) else file
 
 
 @pytest.fixture(scope="session")
