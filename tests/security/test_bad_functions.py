@@ -155,7 +155,11 @@ def test_a_fork_bomb_ends_with_its_time(attacker: Victim) -> None:
 
 @NEEDS_JAIL
 def test_the_memory_has_an_end(attacker: Victim) -> None:
+    attacker.client.update_function_configuration(FunctionName=NAME, Timeout=60)
+    attacker.client.get_waiter("function_updated_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 0.05})
     ended = attack(attacker, "result = len([bytearray(1 << 20) for _ in range(100_000)])")
+    attacker.client.update_function_configuration(FunctionName=NAME, Timeout=2)
+    attacker.client.get_waiter("function_updated_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 0.05})
     assert ended.payload["errorType"] == "Runtime.OutOfMemory"
     if os.geteuid() == 0:  # without a cgroup memory is looked at ten times a second: the peak may go unseen
         assert re.search(r"Max Memory Used: 256 MB", ended.tail)

@@ -63,15 +63,17 @@ class SegmentFiles:
         return self._open(self._path(day), _EVENTS, read_only=False)
 
     def read_day(self, day: int) -> sqlite3.Connection | None:
-        """A connection in a read transaction. None: the day has gone."""
+        """A connection in a read transaction. None: the day has gone, or its file is just being made."""
         path = self._path(day)
         with self._names:
             if not path.exists():
                 return None
             connection = connect(path, read_only=True)
             connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-            return connection
+            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'events'").fetchone() is not None:
+                return connection
+            connection.close()
+            return None
 
     def remove_day(self, day: int) -> None:
         """Only after the writer has closed it."""

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cosset.wire.errors import ServiceError
@@ -26,7 +26,7 @@ _WRONG = "Requests specifying Server Side Encryption with Customer provided keys
 class CustomerKey:
     """A key as a request brought it."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     md5: str
 
     def kept(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    private_key: "RSAPrivateKey"
+    private_key: "RSAPrivateKey" = field(repr=False)
     certificate: bytes
 
     @property

@@ -7,7 +7,7 @@ begins again where it does not: nothing is ever sent to a queue that is gone, or
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -35,7 +35,7 @@ class QueueRecord:
     key: QueueKey
     uid: str
     revision: int
-    secret: bytes
+    secret: bytes = field(repr=False)
     created_ms: int
     modified_ms: int
     purged_ms: int
