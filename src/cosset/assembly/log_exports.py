@@ -1,21 +1,16 @@
 """Exports of logs to buckets, wired. The worker is imported with the first task, or where one was left."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from cosset.assembly.ground import Ground
+from cosset.assembly.late_workers import LateWorkers
 from cosset.clock import Clock
-from cosset.identity.evaluation.context import CallContext, ContextValue
-from cosset.identity.ports import Authorizer, Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.ports import Authorizer
+from cosset.identity.service_callers import ServiceCaller, service_principal
 from cosset.services.logs.places import EXPORTS, TEST_OBJECT
 from cosset.services.operation import AnyService, Context, Params
 from cosset.store.queue import DurableQueue
-from cosset.store.queue_tables import messages
-from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -39,10 +34,9 @@ class LogExporting:
         self._clock = clock
         self._queue = DurableQueue(ground.store, EXPORTS, clock)
         self._buckets = BucketsOfS3(authorizer, clock)
-        self._worker: ExportWorker | None = None
-        self._wanted = asyncio.Event()
-        self._is_stopping = False
-        ground.store.on_change(f"queue/{EXPORTS}", lambda _: self._wanted.set())
+        self._workers = LateWorkers(ground.store, (EXPORTS,), self._make_workers)
+        # Those under way at a stop are run again by whoever comes next.
+        self.serve, self.stop = self._workers.serve, self._workers.stop
 
     def operations(self) -> "LogExports":
         """A part of the service logs."""
@@ -54,23 +48,11 @@ class LogExporting:
         """From here on there are buckets."""
         self._buckets.s3 = next(service for service in services if service.name == "s3")
 
-    async def serve(self) -> None:
-        """Runs until it is cancelled, after `stop`."""
-        if not await self._ground.store.read(_are_waiting):
-            await self._wanted.wait()
-        if self._is_stopping:
-            return
+    def _make_workers(self) -> "list[ExportWorker]":
         from cosset.services.logs.export_worker import ExportWorker
 
         ground = self._ground
-        self._worker = ExportWorker(ground.store, ground.segments, self._queue, self._buckets, self._clock)
-        await self._worker.serve()
-
-    async def stop(self, timeout_s: float) -> None:
-        """Takes no more tasks; those under way are run again by whoever comes next."""
-        self._is_stopping = True
-        if self._worker is not None:
-            await self._worker.stop(timeout_s)
+        return [ExportWorker(ground.store, ground.segments, self._queue, self._buckets, self._clock)]
 
 
 class BucketsOfS3:
@@ -110,15 +92,11 @@ class BucketsOfS3:
         """AWS's documents let CloudWatch Logs in by its regional name or by its plain one."""
         from cosset.services.logs.export_ports import BucketRefusedError
 
-        context: dict[str, ContextValue] = {
-            "aws:SourceArn": exporter.source_arn,
-            "aws:SourceAccount": exporter.account,
-            "s3:x-amz-acl": _ACL,
-        }
-        needed = Requirement(f"s3:{action}", resource, context)
         for name in (f"logs.{exporter.region}.amazonaws.com", "logs.amazonaws.com"):
+            caller = ServiceCaller(name, exporter.source_arn, exporter.account)
+            now_ms, more = self._clock.now_ms(), {"s3:x-amz-acl": _ACL}
             try:
-                await self._authorizer.authorize(_service(name), [needed], self._about())
+                await caller.authorize(self._authorizer, f"s3:{action}", resource, now_ms, more)
             except ServiceError as error:
                 if error.status >= 500:
                     raise
@@ -131,22 +109,10 @@ class BucketsOfS3:
         context = Context(
             service="s3",
             operation=name,
-            principal=_service("logs.amazonaws.com"),
+            principal=service_principal("logs.amazonaws.com"),
             account=exporter.account,
             region=exporter.region,
             request_id="",
             host="",
         )
         await self.s3.operations[name].handler(context, params)
-
-    def _about(self) -> CallContext:
-        return CallContext(self._clock.now_ms(), service="s3")
-
-
-def _service(name: str) -> Principal:
-    return Principal(PrincipalKind.SERVICE, "", name, "")
-
-
-def _are_waiting(tx: Transaction) -> bool:
-    query = select(messages.c.seq).where(messages.c.queue == EXPORTS).limit(1)
-    return tx.execute(query).first() is not None

@@ -1,27 +1,21 @@
 """What buckets tell of their objects, wired: to functions, queues and topics that let them.
 
-Its worker starts with the first notification, on whichever node that is committed, or with a node that finds some
-waiting: until then none of it is imported.
+Nothing of it is imported before there is something to tell.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from cosset.assembly.ground import Ground
+from cosset.assembly.late_workers import LateWorkers
 from cosset.assembly.topics import Topics
 from cosset.clock import Clock
-from cosset.identity.evaluation.context import CallContext, ContextValue
-from cosset.identity.ports import Authorizer, Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.ports import Authorizer
+from cosset.identity.service_callers import ServiceCaller
 from cosset.invocation import lineage
 from cosset.invocation.push import Push, PushedEvent, PushRefusedError
 from cosset.observe.causes import StepKind, sent_step
 from cosset.services.s3.places import NOTIFICATIONS
 from cosset.store.queue import DurableQueue
-from cosset.store.queue_tables import messages
-from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -47,10 +41,8 @@ class BucketNotifications:
         self._clock = clock
         self._queue = DurableQueue(ground.store, NOTIFICATIONS, clock)
         self._targets = TargetsOfBuckets(ground, push, topics, authorizer, clock)
-        self._worker: NotificationWorker | None = None
-        self._wanted = asyncio.Event()
-        self._is_stopping = False
-        ground.store.on_change(f"queue/{NOTIFICATIONS}", lambda _: self._wanted.set())
+        self._workers = LateWorkers(ground.store, (NOTIFICATIONS,), self._make_workers)
+        self.serve, self.stop = self._workers.serve, self._workers.stop
 
     def outbox(self) -> "NotificationOutbox":
         """For whatever changes objects."""
@@ -64,22 +56,10 @@ class BucketNotifications:
 
         return Notifications(self._ground.store, self.outbox(), self._targets, self._clock)
 
-    async def serve(self) -> None:
-        """Runs until it is cancelled, after `stop`."""
-        if not await self._ground.store.read(_are_waiting):
-            await self._wanted.wait()
-        if self._is_stopping:
-            return
+    def _make_workers(self) -> "list[NotificationWorker]":
         from cosset.services.s3.notification_worker import NotificationWorker
 
-        self._worker = NotificationWorker(self._ground.store, self._queue, self._targets, self._clock)
-        await self._worker.serve()
-
-    async def stop(self, timeout_s: float) -> None:
-        """Takes no more; waits for what is under way, at most this long."""
-        self._is_stopping = True
-        if self._worker is not None:
-            await self._worker.stop(timeout_s)
+        return [NotificationWorker(self._ground.store, self._queue, self._targets, self._clock)]
 
 
 class TargetsOfBuckets:
@@ -203,11 +183,8 @@ class TargetsOfBuckets:
         )
 
     async def _authorize(self, action: str, target: "Target", source: "Source") -> None:
-        service = Principal(PrincipalKind.SERVICE, "", _PRINCIPAL, "")
-        context: dict[str, ContextValue] = {"aws:SourceArn": source.bucket_arn, "aws:SourceAccount": source.account}
-        needed = Requirement(action, target.arn, context)
-        call = CallContext(self._clock.now_ms(), service=action.partition(":")[0])
-        await self._authorizer.authorize(service, [needed], call)
+        caller = ServiceCaller(_PRINCIPAL, source.bucket_arn, source.account)
+        await caller.authorize(self._authorizer, action, target.arn, self._clock.now_ms())
 
     def _made_queues(self) -> "Queues":
         from cosset.services.sqs.queues import Queues
@@ -236,8 +213,3 @@ def _pushed(target: "Target", source: "Source", notification: "Notification | No
 def _is_own(target: "Target", source: "Source") -> bool:
     """Of another account's nobody learns whether it is there."""
     return target.arn.split(":")[4] == source.account
-
-
-def _are_waiting(tx: Transaction) -> bool:
-    query = select(messages.c.seq).where(messages.c.queue == NOTIFICATIONS).limit(1)
-    return tx.execute(query).first() is not None

@@ -1,23 +1,19 @@
 """SNS, wired: made when it is first called, delivering when there is something to deliver.
 
-Its workers start with the first message for them, on whichever node that was published, or with a node that finds some
-waiting: until then none of it is imported.
+Until then none of it is imported.
 """
 
-import asyncio
 import base64
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import ASYNC_QUEUE
+from cosset.assembly.late_workers import LateWorkers
 from cosset.clock import Clock
 from cosset.functions.registry import Functions
-from cosset.identity.evaluation.context import CallContext, ContextValue
-from cosset.identity.ports import Authorizer, Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.ports import Authorizer
+from cosset.identity.service_callers import ServiceCaller
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.destinations import Delivery, Destination
 from cosset.invocation.push import Push
@@ -26,8 +22,6 @@ from cosset.services.operation import Service
 from cosset.services.sns.places import HTTP_QUEUE, PRINCIPAL, QUEUE
 from cosset.settings import Settings
 from cosset.store.queue import DurableQueue
-from cosset.store.queue_tables import messages
-from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request, Response
 
@@ -70,11 +64,8 @@ class Topics:
         self._http_queue = DurableQueue(ground.store, HTTP_QUEUE, clock)
         self._signing: Signing | None = None
         self._poster: Poster | None = None
-        self._workers: list[DeliveryWorker] = []
-        self._wanted = asyncio.Event()
-        self._is_stopping = False
-        for name in (QUEUE, HTTP_QUEUE):
-            ground.store.on_change(f"queue/{name}", lambda _: self._wanted.set())
+        self._workers = LateWorkers(ground.store, (QUEUE, HTTP_QUEUE), self._make_workers)
+        self.serve = self._workers.serve
 
     def service(self) -> Service:
         """For a LateService."""
@@ -102,19 +93,9 @@ class Topics:
             return Response(404, [("content-type", "text/plain")], b"There is no such certificate.\n")
         return Response(200, [("content-type", "application/x-pem-file")], found)
 
-    async def serve(self) -> None:
-        """Runs until it is cancelled, after `stop`."""
-        if not await self._ground.store.read(_are_waiting):
-            await self._wanted.wait()
-        if self._is_stopping:
-            return
-        self._workers = self._make_workers()
-        await asyncio.gather(*(worker.serve() for worker in self._workers))
-
     async def stop(self, timeout_s: float) -> None:
         """Takes no more deliveries; waits for those under way, at most this long."""
-        self._is_stopping = True
-        await asyncio.gather(*(worker.stop(timeout_s) for worker in self._workers))
+        await self._workers.stop(timeout_s)
         if self._poster is not None:
             self._poster.close()
 
@@ -203,11 +184,8 @@ class QueuesForTopics:
         )
 
     async def _authorize(self, message: "ForQueue") -> None:
-        service = Principal(PrincipalKind.SERVICE, "", PRINCIPAL, "")
-        account = message.source_arn.split(":")[4]
-        context: dict[str, ContextValue] = {"aws:SourceArn": message.source_arn, "aws:SourceAccount": account}
-        needed = Requirement("sqs:SendMessage", message.queue_arn, context)
-        await self._authorizer.authorize(service, [needed], CallContext(self._clock.now_ms(), service="sqs"))
+        caller = ServiceCaller(PRINCIPAL, message.source_arn, message.source_arn.split(":")[4])
+        await caller.authorize(self._authorizer, "sqs:SendMessage", message.queue_arn, self._clock.now_ms())
 
 
 class LateTopicDestination:
@@ -232,8 +210,3 @@ class LateTopicDestination:
 def make_push(ground: Ground, functions: Functions, authorizer: Authorizer, clock: Clock) -> Push:
     events = AsyncEvents(ground.store, DurableQueue(ground.store, ASYNC_QUEUE, clock), clock)
     return Push(functions, authorizer, events, clock)
-
-
-def _are_waiting(tx: Transaction) -> bool:
-    query = select(messages.c.seq).where(messages.c.queue.in_((QUEUE, HTTP_QUEUE))).limit(1)
-    return tx.execute(query).first() is not None

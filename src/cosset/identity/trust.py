@@ -19,6 +19,7 @@ from cosset.identity.evaluation.evaluator import (
 from cosset.identity.evaluation.policy import compile_policy
 from cosset.identity.policy_document import MalformedPolicyError, parse_policy
 from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.service_callers import service_principal
 
 ASSUME_ROLE = "sts:AssumeRole"
 ASSUME_ROLE_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
@@ -28,7 +29,7 @@ def trusts_service(
     trust_policy: str, role_arn: str, service: str, now_ms: int, context: Mapping[str, str] | None = None
 ) -> bool:
     """May `service` (`lambda.amazonaws.com`) assume the role? `context`: for whom, as `aws:SourceArn` and its kin."""
-    caller = Principal(PrincipalKind.SERVICE, "", service, "")
+    caller = service_principal(service)
     return _trusts(trust_policy, role_arn, caller, ASSUME_ROLE, now_ms, context or {})
 
 

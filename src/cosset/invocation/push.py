@@ -9,9 +9,8 @@ returned, in an outbox: then nothing is lost, and an event that is handed over t
 from dataclasses import dataclass
 
 from cosset.clock import Clock
-from cosset.identity.evaluation.context import CallContext, ContextValue
-from cosset.identity.ports import Authorizer, Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.ports import Authorizer
+from cosset.identity.service_callers import ServiceCaller
 from cosset.invocation.api import Invocation, TargetResolver
 from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, check_payload
@@ -99,15 +98,10 @@ class Push:
         self._events.send(tx, _invocation(event), deduplication_id=event.id)
 
     async def _authorize(self, event: PushedEvent) -> None:
-        service = Principal(PrincipalKind.SERVICE, "", event.principal, "")
-        context: dict[str, ContextValue] = {
-            "aws:SourceArn": event.source_arn,
-            "aws:SourceAccount": event.source_account,
-        }
+        caller = ServiceCaller(event.principal, event.source_arn, event.source_account)
         # AWS gives $LATEST what is given to the function without a qualifier.
-        needed = Requirement("lambda:InvokeFunction", event.function_arn.removesuffix(":$LATEST"), context)
-        call = CallContext(self._clock.now_ms(), service="lambda")
-        await self._authorizer.authorize(service, [needed], call)
+        function_arn = event.function_arn.removesuffix(":$LATEST")
+        await caller.authorize(self._authorizer, "lambda:InvokeFunction", function_arn, self._clock.now_ms())
 
 
 def _invocation(event: PushedEvent) -> Invocation:

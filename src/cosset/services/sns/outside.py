@@ -6,9 +6,8 @@ Whoever calls a destination has asked what the function's role allows; for a ser
 from uuid import uuid4
 
 from cosset.clock import Clock
-from cosset.identity.evaluation.context import CallContext, ContextValue
-from cosset.identity.ports import Authorizer, Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.ports import Authorizer
+from cosset.identity.service_callers import ServiceCaller
 from cosset.invocation.destinations import Delivery, DeliveryRefusedError
 from cosset.services.sns.books import find_topic
 from cosset.services.sns.model import MessageAttribute, Published, TopicKey
@@ -94,14 +93,9 @@ class TopicPublisher:
             ServiceError: AuthorizationError, NotFound, InvalidParameter: it never will be. Others: not now.
         """
         key = TopicKey.of_arn(topic_arn)
-        context: dict[str, ContextValue] = {
-            "aws:SourceArn": source_arn,
-            "aws:SourceAccount": source_account,
-            "aws:SourceOwner": source_account,
-        }
-        service = Principal(PrincipalKind.SERVICE, "", principal, "")
-        call = CallContext(self._clock.now_ms(), service="sns")
-        await self._authorizer.authorize(service, [Requirement("sns:Publish", key.arn, context)], call)
+        caller = ServiceCaller(principal, source_arn, source_account)
+        more = {"aws:SourceOwner": source_account}
+        await caller.authorize(self._authorizer, "sns:Publish", key.arn, self._clock.now_ms(), more)
         message = Published(
             id=str(uuid4()),
             topic_arn=key.arn,

@@ -1,0 +1,39 @@
+"""Services of AWS that act in their own name: SNS sends to a queue, S3 calls a function, Logs writes to a bucket.
+
+The policy of what they call decides, and may ask for what they act. Who works for a service on a role's behalf asks
+`trust.py` instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cosset.identity.evaluation.context import CallContext, ContextValue
+from cosset.identity.ports import Authorizer, Requirement
+from cosset.identity.principal import Principal, PrincipalKind
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCaller:
+    """`name` is the service's principal (`sns.amazonaws.com`); the source is what it acts for: a topic, a bucket."""
+
+    name: str
+    source_arn: str
+    source_account: str
+
+    async def authorize(
+        self,
+        authorizer: Authorizer,
+        action: str,
+        resource: str,
+        now_ms: int,
+        more: Mapping[str, ContextValue] | None = None,
+    ) -> None:
+        """Returns when the action is allowed. `more` are further condition keys. Raises what `Authorizer` does."""
+        source = {"aws:SourceArn": self.source_arn, "aws:SourceAccount": self.source_account}
+        needed = Requirement(action, resource, {**source, **(more or {})})
+        call = CallContext(now_ms, service=action.partition(":")[0])
+        await authorizer.authorize(service_principal(self.name), [needed], call)
+
+
+def service_principal(name: str) -> Principal:
+    return Principal(PrincipalKind.SERVICE, "", name, "")
