@@ -39,7 +39,7 @@ def test_a_folder_there_and_back(aws, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"" if name == "empty" else os.urandom(1000 * (number + 1)))
     (tmp_path / "out" / "big").write_bytes(os.urandom(9 * 1024 * 1024))  # in parts
-    for path in (tmp_path / "out").rglob("*"):  # a file of the second that it is sent in counts as newer than what was sent
+    for path in (tmp_path / "out").rglob("*"):  # sent in the second of its making, a file would count as newer
         os.utime(path, (1_700_000_000, 1_700_000_000))
     aws("sync", "out", f"s3://{bucket}/folder")
     aws("sync", f"s3://{bucket}/folder", "back")
