@@ -2,13 +2,13 @@
 
 What uvicorn leaves to a proxy in front is here: how long a head may be and take, how long a body may stall, how many
 connections there may be. A small request is answered as an Exchange, in one write; every other goes through ASGI
-(http.py), where bodies stream. Uses uvicorn's internals, hence the narrow version range in pyproject and the edge cases
-in tests/security/test_door.py; why a subclass, see docs/decisions/0004-the-door.md.
+(streaming.py). Uses uvicorn's internals, hence the narrow version range in pyproject and the edge cases in
+tests/security/test_door.py; why a subclass, see docs/decisions/0004-the-door.md.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import httptools
@@ -16,12 +16,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_headers, encode_whole
+from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_whole
 from cosset.gateway.limits import Limits, Quota
-from cosset.wire.message import BodyBrokenError, Request, Response
-
-GONE = "cosset.gone"
-"""Key in the state of an ASGI scope: an asyncio.Event, set when the client has left."""
+from cosset.gateway.streaming import GONE, stream
+from cosset.wire.message import Request, Response
 
 Answer = Callable[[Request, asyncio.Event], Awaitable[Response]]
 
@@ -55,7 +53,7 @@ class Connection(HttpToolsProtocol):
         self._moved = False
         self._discarded_bytes = 0
         self._refused = False
-        self._running: Exchange | RequestResponseCycle | None = None
+        self.running: Exchange | RequestResponseCycle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,7 +68,7 @@ class Connection(HttpToolsProtocol):
         self._unwatch()
         self._stop_unread_timer()
         self._quota.used -= 1
-        for cycle in (self._running, self.cycle, *(queued for queued, _ in self.pipeline)):
+        for cycle in (self.running, self.cycle, *(queued for queued, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 _tell_gone(cycle)
         self.pipeline.clear()
@@ -207,8 +205,8 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
         else:
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-            self._running = Exchange(self.parser.get_method(), self.url, self.headers, keep_alive=keep_alive)
-            self.cycle = cast(RequestResponseCycle, self._running)
+            self.running = Exchange(self.parser.get_method(), self.url, self.headers, keep_alive=keep_alive)
+            self.cycle = cast(RequestResponseCycle, self.running)
 
     def _may_exchange(self) -> bool:
         """Not behind another request, not where the client waits to be asked for the body, not for odd URLs."""
@@ -242,7 +240,7 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
+        self.running = cycle
         super()._start_asgi_task(cycle, app)
 
     async def _exchange(self, exchange: Exchange) -> None:
@@ -253,7 +251,7 @@ class Connection(HttpToolsProtocol):
             if isinstance(response.body, bytes):
                 self._finish(exchange, response)
             else:
-                await self._stream(exchange, response)
+                await stream(self, exchange, response)
         except asyncio.CancelledError:
             self.transport.close()
             raise
@@ -275,53 +273,6 @@ class Connection(HttpToolsProtocol):
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()
-
-    async def _stream(self, exchange: Exchange, response: Response) -> None:
-        """An answer that streams is written by uvicorn's cycle, which takes the exchange's place."""
-        cycle = RequestResponseCycle(
-            scope=cast(Any, {"method": exchange.method.decode(), "state": {GONE: exchange.gone}}),
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=exchange.keep_alive,
-            on_response=self.on_response_complete,
-        )
-        self._running = cycle
-        if self.cycle is cast(Any, exchange):
-            self.cycle = cycle
-        cycle.disconnected = exchange.disconnected
-        await send_response(response, cycle.send, exchange.gone)
-        if not cycle.response_complete and not cycle.disconnected:
-            self.transport.close()  # the body broke off
-
-
-async def send_response(response: Response, send: Any, gone: asyncio.Event) -> None:
-    """Through an ASGI `send`, which waits while the client is slow to read. Ends a body whose reader has left; one that
-    breaks off is left without its end, for which the connection is closed."""
-    body = response.body
-    start = {"type": "http.response.start", "status": response.status, "headers": encode_headers(response)}
-    if isinstance(body, bytes):
-        await send(start)
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        return
-    try:
-        await send(start)
-        async for chunk in body:
-            if gone.is_set():
-                return
-            if chunk:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except BodyBrokenError:
-        return
-    finally:
-        if isinstance(body, AsyncGenerator):
-            await body.aclose()
 
 
 def _tell_gone(cycle: Exchange | RequestResponseCycle) -> None:
