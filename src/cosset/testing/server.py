@@ -141,10 +141,12 @@ class CossetServer:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         until = time.monotonic() + READY_TIMEOUT_S
+        watch = select.poll()
+        watch.register(descriptor, select.POLLIN)
         line = b""
         while not line.endswith(b"\n"):
-            readable, _, _ = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
-            chunk = os.read(descriptor, 65536) if readable else b""
+            is_readable = watch.poll(max(0.0, until - time.monotonic()) * 1000)
+            chunk = os.read(descriptor, 65536) if is_readable else b""
             if not chunk:
                 status = self._process.poll()
                 self.kill9()

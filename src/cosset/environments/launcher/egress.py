@@ -128,7 +128,9 @@ class WayOut(Protocol):
 def open_namespace(pid: int, pidfd: int) -> int:
     """Raises: OSError, when it has ended, or has no network namespace of its own."""
     namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    is_dead = bool(select.select([pidfd], [], [], 0)[0])  # then the pid may be another's
+    watch = select.poll()  # not select(): a launcher of many environments has descriptors beyond 1,024
+    watch.register(pidfd, select.POLLIN)
+    is_dead = bool(watch.poll(0))  # then the pid may be another's
     if is_dead or os.fstat(namespace).st_ino == os.stat("/proc/self/ns/net").st_ino:
         os.close(namespace)
         raise ProcessLookupError("it ended before it had a network")

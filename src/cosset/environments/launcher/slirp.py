@@ -101,7 +101,9 @@ class SlirpEgress:
                 raise OSError("slirp4netns does not start")
             os.close(ready)
             ready = -1
-            if not select.select([told], [], [], _READY_S)[0] or os.read(told, 1) != b"1":
+            watch = select.poll()
+            watch.register(told, select.POLLIN)
+            if not watch.poll(_READY_S * 1000) or os.read(told, 1) != b"1":
                 raise OSError("slirp4netns gives no network")
         except OSError:
             os.close(kept)  # which ends it, if it is there
