@@ -1,7 +1,6 @@
 """Checksums of objects: those that S3 knows, counted as the bytes go by, and put together from those of parts.
 
-CRC32C and CRC64NVME come from AWS's own runtime library (`awscrt`); without it they are refused by name, and what
-nobody asked a checksum for has CRC32.
+CRC32C and CRC64NVME come from AWS's own runtime library (`awscrt`); without it they are counted slower (crc.py).
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 """
 
@@ -10,14 +9,18 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Protocol
 
+from cosset.services.s3.crc import POLYNOMIALS, joined, step
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
 SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
 """The algorithms, with the bytes of each."""
 ALGORITHMS = tuple(SIZES)
+DEFAULT = "CRC64NVME"
+"""What an object has that was uploaded without a word about checksums."""
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
 _KNOWN_ELSEWHERE = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _UNSUPPORTED = (
@@ -74,7 +77,7 @@ class Digests:
 
 
 def begin(algorithm: str) -> Checksum:
-    """Raises OperationNotImplementedError, for one that is not counted here."""
+    """One of `ALGORITHMS`."""
     if algorithm in ("SHA1", "SHA256"):
         made: Any = hashlib.new(algorithm.lower(), usedforsecurity=False)
         return made  # type: ignore[no-any-return]
@@ -84,12 +87,7 @@ def begin(algorithm: str) -> Checksum:
         return _Crc(getattr(checksums, algorithm.lower()), SIZES[algorithm])
     if algorithm == "CRC32":
         return _Crc(zlib.crc32, 4)
-    raise OperationNotImplementedError("s3", f"{algorithm} without the extra `crt`")
-
-
-def default_algorithm() -> str:
-    """What an object has that was uploaded without a word about checksums."""
-    return "CRC64NVME" if find_spec("awscrt") is not None else "CRC32"
+    return _Crc(partial(step, POLYNOMIALS[algorithm]), SIZES[algorithm])
 
 
 def read_algorithm(named: str | None) -> str | None:
@@ -144,12 +142,9 @@ def composite(algorithm: str, values: Sequence[str]) -> str:
 
 def combine(algorithm: str, parts: Sequence[tuple[str, int]]) -> str:
     """The checksum of the whole, from those of its parts and their sizes, without reading them again."""
-    from awscrt import checksums
-
-    step = getattr(checksums, f"combine_{algorithm.lower()}")
     value = 0
     for text, size in parts:
-        value = step(value, int.from_bytes(_decode(text), "big"), size)
+        value = joined(POLYNOMIALS[algorithm], value, int.from_bytes(_decode(text), "big"), size)
     return encode(value.to_bytes(SIZES[algorithm], "big"))
 
 

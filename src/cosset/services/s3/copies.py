@@ -11,7 +11,7 @@ from typing import Any
 
 from cosset.identity.ports import Requirement
 from cosset.services.operation import Context, Params, Result, operation
-from cosset.services.s3.checksums import FULL_OBJECT, Digests, default_algorithm, read_algorithm
+from cosset.services.s3.checksums import DEFAULT, FULL_OBJECT, Digests, read_algorithm
 from cosset.services.s3.copy_sources import CopySource, read_source
 from cosset.services.s3.customer_keys import opens
 from cosset.services.s3.encryption import Encryption, shown_encryption
@@ -130,7 +130,7 @@ class Copies:
         """Links where the bytes and their checksum stay what they are; else they are read, and written again."""
         there = source.facts.get("checksum")
         wanted = read_algorithm(params.get("ChecksumAlgorithm"))
-        algorithm = wanted or (there["algorithm"] if there else default_algorithm())
+        algorithm = wanted or (there["algorithm"] if there else DEFAULT)
         has_checksum = there is not None and there["algorithm"] == algorithm and there["type"] == FULL_OBJECT
         plain = key is None and encryption.key is None and not encryption.hides_md5
         has_md5 = "-" not in source.etag and "encryption" not in source.facts

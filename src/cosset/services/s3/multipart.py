@@ -7,10 +7,10 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.checksums import (
     COMPOSITE,
+    DEFAULT,
     FULL_OBJECT,
     Digests,
     compare,
-    default_algorithm,
     given_checksum,
     read_algorithm,
 )
@@ -169,7 +169,7 @@ def _counting(params: Mapping[str, Any]) -> dict[str, Any]:
                 "InvalidRequest",
                 "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
             )
-        return {"algorithm": default_algorithm(), "type": FULL_OBJECT, "asked": False}
+        return {"algorithm": DEFAULT, "type": FULL_OBJECT, "asked": False}
     if kind not in (None, COMPOSITE, FULL_OBJECT):
         raise invalid_argument("Value for x-amz-checksum-type header is invalid.", "x-amz-checksum-type", str(kind))
     kind = kind or (FULL_OBJECT if asked in _ONLY_FULL else COMPOSITE)

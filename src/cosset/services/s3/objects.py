@@ -6,10 +6,10 @@ from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.checksums import (
+    DEFAULT,
     FULL_OBJECT,
     Digests,
     compare,
-    default_algorithm,
     given_checksum,
     read_algorithm,
 )
@@ -53,7 +53,7 @@ class Objects:
         facts, encryption = self._writes.facts(ctx, home, params)
         given = given_checksum(params)
         named = read_algorithm(params.get("ChecksumAlgorithm"))
-        algorithm = given[0] if given is not None else named or default_algorithm()
+        algorithm = given[0] if given is not None else named or DEFAULT
         digests = Digests(algorithm)
         stored = await self._files.write(params.get("Body", b""), digests, key=encryption.secret)
         async with self._writes.kept(stored):
