@@ -55,6 +55,10 @@ class BucketConfigurations(Protocol):
         """The document, None where there is none. Raises ServiceError NoSuchBucket."""
         ...
 
+    async def region_of(self, bucket: str) -> str | None:
+        """None where there is no such bucket."""
+        ...
+
 
 NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
 
@@ -130,6 +134,12 @@ class BucketWays:
             return []
         return allowed_headers(rules or (), CorsAsk(origin, request.method, _asked_headers(request))) or []
 
+    async def region_headers(self, request: Request) -> list[tuple[str, str]]:
+        """Where the bucket is, which even who may do nothing with it is told. `request` in path style."""
+        bucket, _, key = unquote(request.path).removeprefix("/").partition("/")
+        region = await self._configurations.region_of(bucket) if bucket and not key else None
+        return [] if region is None else [("x-amz-bucket-region", region)]
+
     async def check_there(self, bucket: str) -> None:
         """Raises ServiceError NoSuchBucket: which AWS tells even those who may do nothing."""
         await self._configurations.find(bucket, Kind.POLICY)
@@ -150,13 +160,26 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
     meant = operation.model.http["requestUri"].partition("?")[2]
     unmeant = (read_query(request.query).keys() & SUBRESOURCES) - read_query(meant).keys()
     if unmeant:
-        resource = next(iter(sorted(unmeant))).upper()
-        raise ServiceError(
-            "MethodNotAllowed",
-            "The specified method is not allowed against this resource.",
-            status=405,
-            fields={"Method": request.method, "ResourceType": resource},
-        )
+        raise _method_not_allowed(request.method, min(unmeant).upper())
+
+
+def refused_method(request: Request, unknown: ServiceError | None) -> ServiceError:
+    """What S3 says of a method that it has no operation for. `request` in path style; `unknown`: why there is none."""
+    if unknown is not None and unknown.code != "UnknownOperationException":
+        return unknown
+    bucket, _, key = request.path.removeprefix("/").partition("/")
+    if request.method == "POST" and bucket and not key and not request.query:
+        sentence = "At least one of the pre-conditions you specified did not hold"
+        condition = "Bucket POST must be of the enclosure-type multipart/form-data"
+        return ServiceError("PreconditionFailed", sentence, status=412, fields={"Condition": condition})
+    kind = "OBJECT" if key else "BUCKET" if bucket else "SERVICE"
+    return _method_not_allowed(request.method, kind)
+
+
+def _method_not_allowed(method: str, kind: str) -> ServiceError:
+    sentence = "The specified method is not allowed against this resource."
+    fields = {"Method": method, "ResourceType": kind}
+    return ServiceError("MethodNotAllowed", sentence, status=405, fields=fields)
 
 
 def check_content(operation: WireOperation, request: Request) -> None:
@@ -196,8 +219,3 @@ def _is_md5(text: str) -> bool:
 def _asked_headers(request: Request) -> tuple[str, ...]:
     asked = request.headers.get("access-control-request-headers") or ""
     return tuple(name.strip().lower() for name in asked.split(",") if name.strip())
-
-
-def extended_id(request_id: str) -> str:
-    """`x-amz-id-2`, which S3 answers beside the request's id."""
-    return b64encode(hashlib.sha384(request_id.encode()).digest()).decode()

@@ -15,7 +15,7 @@ from functools import cached_property
 from cosset.clock import Clock
 from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
-from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_content, check_subresource, extended_id
+from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_content, check_subresource, refused_method
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.chunked import ChunkedBody, Chunking
@@ -35,6 +35,7 @@ from cosset.identity.principal import Principal
 from cosset.services.operation import AnyService, Context, Operation, Params, Result
 from cosset.settings import Settings
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
+from cosset.wire.host_ids import host_id
 from cosset.wire.message import Headers, Request, Response
 from cosset.wire.models import Catalogue
 from cosset.wire.protocols import RoutedOperation
@@ -195,9 +196,12 @@ class Door:
         """What S3's answers have besides: the second request id, and what a bucket lets pages of other origins see."""
         if call.route.family is not Family.S3 or call.route.table is None:
             return response
-        response.headers.append(("x-amz-id-2", extended_id(call.request_id)))
+        response.headers.append(("x-amz-id-2", host_id(call.request_id)))
+        response.headers.append(("Server", "AmazonS3"))
         if self._ways is not None and call.request.method != "OPTIONS" and "origin" in call.request.headers:
             response.headers.extend(await self._ways.cors_headers(path_style(call.request)))
+        if self._ways is not None and response.status == 403:
+            response.headers.extend(await self._ways.region_headers(path_style(call.request)))
         return response
 
     async def _read_unsigned(self, request: Request) -> Request:
@@ -230,6 +234,8 @@ class Door:
                 unknown = self._match(call)
         if call.route.table is None:
             raise await self._not_served(call)
+        if call.routed is None and is_s3:
+            raise refused_method(path_style(call.request), unknown)
         if call.routed is None:
             status = 400 if call.route.family is Family.JSON else 404
             raise unknown or ServiceError("UnknownOperationException", "", status=status)
@@ -410,7 +416,7 @@ class Door:
     def write_bucket_answer(self, operation: str, result: Result, request_id: str) -> Response:
         route = self._router.route_of("s3")
         response = route.protocol.serialize(route.wire, operation, result, request_id)
-        response.headers.append(("x-amz-id-2", extended_id(request_id)))
+        response.headers.append(("x-amz-id-2", host_id(request_id)))
         return response
 
     def read_bucket_params(self, operation: str, request: Request, labels: Mapping[str, str]) -> Params:

@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from cosset.gateway.bucket_hosts import Site
-from cosset.gateway.bucket_ways import BucketConfigurations, Calls, Visitor, extended_id
+from cosset.gateway.bucket_ways import BucketConfigurations, Calls, Visitor
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.website_rules import document_key, find_rule, redirect_of
 from cosset.wire.errors import ServiceError
+from cosset.wire.host_ids import host_id
 from cosset.wire.message import Headers, Request, Response
 
 _READ = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
@@ -114,7 +115,7 @@ class _Visit:
         self.gone = gone
 
     def headers(self) -> list[tuple[str, str]]:
-        return [("x-amz-request-id", self.request_id), ("x-amz-id-2", extended_id(self.request_id))]
+        return [("x-amz-request-id", self.request_id), ("x-amz-id-2", host_id(self.request_id))]
 
     def redirect(self, status: int, target: str) -> Response:
         safe = "".join(each for each in target if each.isprintable())
@@ -123,7 +124,7 @@ class _Visit:
     def page(self, error: ServiceError, second: ServiceError | None = None) -> Response:
         """S3's own page. `second` is what went wrong with the error document."""
         title = f"{error.status} {HTTPStatus(error.status).phrase}"
-        own = {"RequestId": self.request_id, "HostId": extended_id(self.request_id)}
+        own = {"RequestId": self.request_id, "HostId": host_id(self.request_id)}
         text = f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n" + _listed(
             {"Code": error.code, "Message": error.message, **error.fields, **own}
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cosset.services.s3.bucket_book import need_bucket, put_setting, read_setting, remove_setting
+from cosset.services.s3.bucket_book import find_bucket, need_bucket, put_setting, read_setting, remove_setting
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.model import Bucket
 from cosset.store.database import Store, Transaction
@@ -26,6 +26,11 @@ class BucketSettings:
             return read_setting(tx, bucket, kind)
 
         return await self.store.read(read)
+
+    async def region_of(self, bucket: str) -> str | None:
+        """None where there is no such bucket."""
+        found = await self.store.read(lambda tx: find_bucket(tx, bucket))
+        return None if found is None else found.region
 
     async def need(self, bucket: str, kind: Kind, missing: tuple[str, str]) -> Any:
         """Raises ServiceError NoSuchBucket, or what is `missing`: a code and its sentence."""

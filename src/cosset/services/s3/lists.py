@@ -24,8 +24,9 @@ class Lists:
     @operation("ListObjects", on_list("ListBucket"))
     async def list_objects(self, ctx: Context, params: Params) -> Result:
         marker = params.get("Marker", "")
-        found, more = await self._walk(params, marker.encode())
+        found, more, region = await self._walk(params, marker.encode())
         result = _shown(found, more, params, with_owner=True)
+        result["BucketRegion"] = region
         result["Marker"] = shown_key(marker.encode(), params.get("EncodingType"))
         if more and params.get("Delimiter"):
             result["NextMarker"] = shown_key(found[-1].name, params.get("EncodingType"))
@@ -35,9 +36,9 @@ class Lists:
     async def list_objects_v2(self, ctx: Context, params: Params) -> Result:
         token, start = params.get("ContinuationToken"), params.get("StartAfter", "")
         after = start.encode() if token is None else _read_token(token)
-        found, more = await self._walk(params, after)
+        found, more, region = await self._walk(params, after)
         result = _shown(found, more, params, with_owner=bool(params.get("FetchOwner")))
-        result["KeyCount"] = len(found)
+        result |= {"BucketRegion": region, "KeyCount": len(found)}
         if token is not None:
             result["ContinuationToken"] = token
         elif start:
@@ -46,13 +47,14 @@ class Lists:
             result["NextContinuationToken"] = _write_token(found[-1].name)
         return result
 
-    async def _walk(self, params: Mapping[str, Any], after: bytes) -> tuple[list[Entry], bool]:
+    async def _walk(self, params: Mapping[str, Any], after: bytes) -> tuple[list[Entry], bool, str]:
         walk = Walk(params["Bucket"], params.get("Prefix", "").encode(), params.get("Delimiter", "").encode(), after)
         limit = page_size(params)
 
-        def read(tx: Transaction) -> tuple[list[Entry], bool]:
-            need_bucket(tx, walk.bucket)
-            return list_latest(tx, walk, limit) if limit else ([], False)
+        def read(tx: Transaction) -> tuple[list[Entry], bool, str]:
+            bucket = need_bucket(tx, walk.bucket)
+            found, more = list_latest(tx, walk, limit) if limit else ([], False)
+            return found, more, bucket.region
 
         return await self._store.read(read)
 

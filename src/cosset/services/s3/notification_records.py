@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from cosset.services.s3.ports import ObjectEvent
 from cosset.services.s3.versions import NULL_VERSION
+from cosset.wire.host_ids import host_id
 
 PRINCIPAL = "s3.amazonaws.com"
 SUBJECT = "Amazon S3 Notification"
@@ -136,11 +137,6 @@ def customer_id(account: str) -> str:
     """14 characters that stand for an account, as in AWS's records."""
     digest = hashlib.sha256(f"customer {account}".encode()).digest()
     return "A" + base64.b32encode(digest).decode()[:13]
-
-
-def host_id(request_id: str) -> str:
-    """`x-amz-id-2`, S3's second id of a request, as the door answers it (gateway/bucket_ways.py)."""
-    return base64.b64encode(hashlib.sha384(request_id.encode()).digest()).decode()
 
 
 def _millis(at_ms: int) -> str:
