@@ -6,6 +6,7 @@ Refuses nothing that exists: whether there is such a function is the registry's 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cosset.functions import errors
 from cosset.functions.model import LATEST, FunctionKey
@@ -36,6 +37,7 @@ class FunctionReference:
         return self.key.qualified_arn(self.qualifier) if self.qualifier else self.key.arn
 
 
+@lru_cache(maxsize=4096)
 def parse_reference(name: str, qualifier: str | None, *, account: str, region: str) -> FunctionReference:
     """Reads `FunctionName` and `Qualifier` together; account and region are the caller's, where the name has none.
 
@@ -73,6 +75,7 @@ def check_new_name(name: str) -> None:
         )
 
 
+@lru_cache(maxsize=4096)
 def resource_arn(name: str, qualifier: str | None, *, account: str, region: str) -> str:
     """The ARN that IAM must allow; never raises, because the handler answers for what is wrong with the name."""
     match = _REFERENCE.fullmatch(name)

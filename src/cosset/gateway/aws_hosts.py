@@ -6,7 +6,7 @@ use. Whose bucket it is, is the service's own to read. Read next: routing.py.
 """
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
 _HOST = re.compile(r"((?:[a-z0-9_-]+\.)+)(?:amazonaws\.com(?:\.cn)?|api\.aws)(?::\d+)?", re.ASCII | re.IGNORECASE)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d", re.ASCII)
@@ -16,11 +16,12 @@ _ALIASES = {"queue": "sqs", "ddb": "dynamodb", "sync-states": "states", "streami
 """Older names, those with an account before them, and those that single operations have of their own."""
 
 
-def endpoint_prefixes(host: str) -> Iterator[str]:
+@lru_cache(maxsize=256)  # of whoever asks: a host may be as long as a head
+def endpoint_prefixes(host: str) -> tuple[str, ...]:
     """What the service's endpoint prefix may be, the likeliest first; nothing for a host that is not AWS's."""
     found = _HOST.fullmatch(host)
     if found is None:
-        return
+        return ()
     labels = found[1].lower().rstrip(".").split(".")
     if len(labels) > 1 and _REGION.fullmatch(labels[-1]):
         labels.pop()
@@ -28,9 +29,7 @@ def endpoint_prefixes(host: str) -> Iterator[str]:
         labels.pop()
     last = _without_region(labels.pop().removesuffix("-fips"))
     labels.append(_ALIASES.get(last, last))
-    for length in range(_LONGEST_PREFIX, 0, -1):
-        if len(labels) >= length:
-            yield ".".join(labels[-length:])
+    return tuple(".".join(labels[-length:]) for length in range(_LONGEST_PREFIX, 0, -1) if len(labels) >= length)
 
 
 def _without_region(label: str) -> str:

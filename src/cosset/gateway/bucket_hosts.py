@@ -7,6 +7,7 @@ uses the request as it came.
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from cosset.wire.message import Request
@@ -34,6 +35,7 @@ class BucketHost(NamedTuple):
     is_sure: bool = True
 
 
+@lru_cache(maxsize=256)  # of whoever asks: a host may be as long as a head
 def read_host(host: str) -> BucketHost | None:
     host = host.lower()
     if "." not in host or ("localhost" not in host and ".s3" not in host):
@@ -73,5 +75,5 @@ def find_site(request: Request) -> Site | None:
     named = read_host(request.host)
     if named is not None:
         return Site(named.bucket, request.path or "/") if named.is_website else None
-    found = _SITE_PATH.fullmatch(request.path)
+    found = _SITE_PATH.fullmatch(request.path) if request.path.startswith(SITE_PATH) else None
     return None if found is None else Site(found[1], found[2] or "", f"{SITE_PATH}{found[1]}/")

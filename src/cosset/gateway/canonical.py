@@ -50,23 +50,20 @@ def canonical_requests(
                     yield text
 
 
-def _paths(path: str, single_encoded: bool) -> Iterator[str]:
+def _paths(path: str, single_encoded: bool) -> list[str]:
     """S3: as sent, else decoded and encoded again, for clients that sign what they did not encode."""
     if single_encoded:
-        yield path
-        yield quote(unquote_to_bytes(path), safe="/" + _UNRESERVED)
-    else:
-        path = normalize_path(path)
-        yield path if _SAFE_PATH.fullmatch(path) else quote(path, safe="/" + _UNRESERVED)
+        return [path, quote(unquote_to_bytes(path), safe="/" + _UNRESERVED)]
+    path = normalize_path(path)
+    return [path if _SAFE_PATH.fullmatch(path) else quote(path, safe="/" + _UNRESERVED)]
 
 
-def _queries(query: str) -> Iterator[str]:
+def _queries(query: str) -> list[str]:
     """Sorted by encoded name, then value. Encoded afresh, for clients that send less encoded than they sign; then as
     sent, the way botocore signs. A `+` means a plus to some and a space to others: such a query only counts as sent.
     """
     if not query:
-        yield ""
-        return
+        return [""]
     pairs = []
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
@@ -75,30 +72,30 @@ def _queries(query: str) -> Iterator[str]:
     as_sent = "&".join([f"{name}={value}" for name, value in sorted(pairs)])
     if "+" not in query and not _ENCODED.fullmatch(query):
         afresh = sorted([(_encode_again(name), _encode_again(value)) for name, value in pairs])
-        yield "&".join([f"{name}={value}" for name, value in afresh])
-    yield as_sent
+        return ["&".join([f"{name}={value}" for name, value in afresh]), as_sent]
+    return [as_sent]
 
 
 def _encode_again(text: str) -> str:
     return quote(unquote_to_bytes(text), safe=_UNRESERVED)
 
 
-def _headers(headers: Headers, signed: Sequence[str]) -> Iterator[bytes]:
+def _headers(headers: Headers, signed: Sequence[str]) -> list[bytes]:
     """`name:value` lines, values trimmed and joined by commas, as the bytes that were sent (latin-1 here). botocore
     signs non-ASCII text as UTF-8 and folds Unicode space: the second form."""
     first = headers.first_values()
     if len(set(signed)) != len(signed) or not first.keys() >= set(signed):
         raise RefusedError(Reason.MISMATCH)
     if len(first) == len(headers):
-        text = "".join([f"{name}:{_fold(first[name])}\n" for name in signed])
+        text = "".join([f"{name}:{first[name]}\n" for name in signed])
+        if not text.isascii() or " " in text or "\t" in text:
+            text = "".join([f"{name}:{_fold(first[name])}\n" for name in signed])
     else:
         text = "".join([f"{name}:{','.join([_fold(value) for value in headers.get_all(name)])}\n" for name in signed])
-    yield text.encode("latin-1")
-    if not text.isascii():
-        unicode = [
-            f"{name}:{','.join([' '.join(value.split()) for value in headers.get_all(name)])}\n" for name in signed
-        ]
-        yield "".join(unicode).encode()
+    if text.isascii():
+        return [text.encode("latin-1")]
+    unicode = [f"{name}:{','.join([' '.join(value.split()) for value in headers.get_all(name)])}\n" for name in signed]
+    return [text.encode("latin-1"), "".join(unicode).encode()]
 
 
 def _fold(value: str) -> str:

@@ -7,6 +7,7 @@ operation is meant is the protocol's to say (wire); whether the caller may is th
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cosset.gateway.aws_hosts import endpoint_prefixes
 from cosset.gateway.bucket_hosts import read_host
@@ -28,23 +29,24 @@ _DATED = re.compile(r"/20\d\d-\d\d-\d\d/")
 _CBOR = PROTOCOLS[RpcV2Cbor.name]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
-    """Where a request goes. `table` is None where nobody serves it: then `wire` is a stand-in that only lends its
-    shapes to an error, and `named` is botocore's name of the service that is meant, None where there is none."""
+    """Where requests go: one for each service and protocol. `table` is None where nobody serves them: then `wire` is a
+    stand-in that only lends its shapes to an error, and `named` is botocore's name of the service that is meant, None
+    where there is none."""
 
     wire: WireService
     protocol: Protocol
     table: AnyService | None
     named: str | None
 
-    @property
+    @cached_property
     def family(self) -> Family:
         if self.protocol.name == "rest-xml" and self.named is not None and self.named.startswith("s3"):
             return Family.S3
         return {"json": Family.JSON, "rest-json": Family.REST_JSON}.get(self.protocol.name, Family.QUERY)
 
-    @property
+    @cached_property
     def reads_body(self) -> bool:
         """The operation may stand in the body, which must therefore be read before it is known."""
         return self.protocol.name in ("query", "ec2", "json")
@@ -61,6 +63,7 @@ class Router:
         self._catalogue = catalogue
         self._others = UnservedServices()
         self._tables = {service.name: service for service in services}
+        self._routes: dict[tuple[str, str], Route] = {}
         self._by_target: dict[str, str] = {}
         self._speak_cbor: set[str] = set()
         self._by_endpoint_prefix: dict[str, list[str]] = {}
@@ -88,12 +91,18 @@ class Router:
         if name is None:
             return self._unserved(request, signing_name)
         wire = self._catalogue.service(name)
-        return Route(wire, protocol_of(wire, request), self._tables[name], name)
+        return self._route(name, wire, protocol_of(wire, request))
 
     def route_of(self, name: str) -> Route:
         """To a service that is served, by its name."""
         wire = self._catalogue.service(name)
-        return Route(wire, PROTOCOLS[wire.protocols[0]], self._tables[name], name)
+        return self._route(name, wire, PROTOCOLS[wire.protocols[0]])
+
+    def _route(self, name: str, wire: WireService, protocol: Protocol) -> Route:
+        route = self._routes.get((name, protocol.name))
+        if route is None:
+            route = self._routes[name, protocol.name] = Route(wire, protocol, self._tables[name], name)
+        return route
 
     def _served_by(self, request: Request, signing_name: str | None) -> str | None:
         named = read_host(request.host)

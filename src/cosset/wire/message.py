@@ -31,7 +31,9 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of `name`, or `default`."""
-        return self.first_values().get(name.lower(), default)
+        first = self._first if self._first is not None else self.first_values()
+        value = first.get(name)  # nearly everybody asks in lower case
+        return value if value is not None else first.get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
         name = name.lower()

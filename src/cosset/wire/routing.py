@@ -39,11 +39,17 @@ class _Node:
         self.routes: dict[str, list[Route]] = {}
 
 
+_REMEMBERED = 1024
+_REMEMBERED_CHARS = 256
+"""Of a path: longer ones are rare, and memory is bounded."""
+
+
 class RestRouter:
-    """All operations of one service that has a rest protocol."""
+    """All operations of one service that has a rest protocol. Remembers what paths mean where nothing else is asked."""
 
     def __init__(self, service: WireService) -> None:
         self._root = _Node()
+        self._found: dict[tuple[str, str], tuple[str, Mapping[str, str]]] = {}
         for name in service.operation_names - service.overlay.superseded:
             self._add(service.operation(name))
         self._sort(self._root)
@@ -86,6 +92,10 @@ class RestRouter:
 
     def find(self, request: Request) -> tuple[str, Mapping[str, str]] | None:
         """The operation and its decoded labels; None where no template matches."""
+        asked = request.method, request.path
+        found = self._found.get(asked)
+        if found is not None:
+            return found
         segments = request.path.split("/")[1:]
         if segments and not segments[-1]:
             segments.pop()
@@ -99,10 +109,13 @@ class RestRouter:
         route = routes[0]
         if len(routes) > 1 or route.static:
             chosen = _choose(routes, request)
-            if chosen is None:
-                return None
-            route = chosen
-        return route.operation, dict(zip(route.labels, values, strict=True))
+            return None if chosen is None else (chosen.operation, dict(zip(chosen.labels, values, strict=True)))
+        found = route.operation, dict(zip(route.labels, values, strict=True))
+        if len(request.path) <= _REMEMBERED_CHARS:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[asked] = found
+        return found
 
     def _walk(
         self, node: _Node, segments: list[str], at: int, method: str, values: list[str], trailing: str

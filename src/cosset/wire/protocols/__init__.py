@@ -39,11 +39,18 @@ def route(service: WireService, request: Request) -> RoutedOperation:
 def protocol_of(service: WireService, request: Request) -> Protocol:
     """The protocol to answer in when no operation could be found: what the request looks like, else what the service
     prefers. Services that speak only what is not here (ec2) raise LookupError."""
-    spoken = [PROTOCOLS[name] for name in service.protocols if name in PROTOCOLS]
-    if not spoken:
-        raise LookupError(f"{service.name} speaks only {', '.join(service.protocols)}")
+    spoken = service.attached("spoken protocols", _spoken)
+    if len(spoken) == 1:
+        return spoken[0]
     said = _protocol_said(request)
     return next((protocol for protocol in spoken if protocol.name == said), spoken[0])
+
+
+def _spoken(service: WireService) -> tuple[Protocol, ...]:
+    spoken = tuple(PROTOCOLS[name] for name in service.protocols if name in PROTOCOLS)
+    if not spoken:
+        raise LookupError(f"{service.name} speaks only {', '.join(service.protocols)}")
+    return spoken
 
 
 def _protocol_said(request: Request) -> str | None:
