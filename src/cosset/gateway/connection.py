@@ -43,7 +43,8 @@ class Connection(HttpToolsProtocol):
         quota: Quota,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.timeout_keep_alive = limits.keep_alive_s  # type: ignore[assignment]  # call_later takes fractions
+        self._rested_s: float | None = None
+        """Since when no request is under way; None while one is."""
         self._answer = answer
         self._limits = limits
         self._quota = quota
@@ -77,7 +78,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._unset_keepalive_if_required()
+        self._rested_s = None
         if self._in_head:
             self._head_bytes += len(data)
         self._feed(data)
@@ -138,8 +139,31 @@ class Connection(HttpToolsProtocol):
         else:
             self._start_unread_timer()
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer: one serves many requests."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._rested_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._start_keep_alive(self._limits.keep_alive_s)
+
+    def _start_keep_alive(self, delay_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(delay_s, self.timeout_keep_alive_handler)
+
     def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():
+        self.timeout_keep_alive_task = None
+        if self._rested_s is None:
+            return  # at work; armed again when it rests
+        left_s = self._rested_s + self._limits.keep_alive_s - self.loop.time()
+        if left_s > 0:
+            self._start_keep_alive(left_s)
+        elif self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()

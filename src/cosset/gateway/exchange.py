@@ -79,13 +79,25 @@ def encode_whole(
     response: Response, method: bytes, default_headers: list[tuple[bytes, bytes]], *, keep_alive: bool
 ) -> bytes:
     """Status line, headers and body of an answer whose body is bytes."""
-    assert isinstance(response.body, bytes)
+    body = response.body
+    assert isinstance(body, bytes)
     out = [STATUS_LINE[response.status]]
     for name, value in default_headers:
         out += (name, b": ", value, b"\r\n")
-    for name, value in encode_headers(response):
-        out += (name, b": ", value, b"\r\n")
+    if "".join([value for _, value in response.headers]).isprintable():
+        out.append(_plain_head(response, body))
+    else:
+        for name, value in encode_headers(response):
+            out += (name, b": ", value, b"\r\n")
     out.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     if method != b"HEAD":
-        out.append(response.body)
+        out.append(body)
     return b"".join(out)
+
+
+def _plain_head(response: Response, body: bytes) -> bytes:
+    """As `encode_headers`, at once, where no value holds anything odd."""
+    text = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+    if (body or response.status not in (204, 304)) and "\r\ncontent-length:" not in f"\r\n{text}".lower():
+        text += f"content-length: {len(body)}\r\n"
+    return text.encode("latin-1", "replace")
