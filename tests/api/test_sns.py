@@ -93,6 +93,17 @@ def test_a_topic_is_not_made_again_with_other_attributes(sns: Any, topic: str) -
     assert refusal(caught)[1] == "Invalid parameter: Attributes Reason: Topic already exists with different attributes"
 
 
+def test_a_topic_is_made_again_with_some_of_its_tags(sns: Any, topic: str) -> None:
+    sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    name = topic.rpartition(":")[2]
+    for tags in ([], [{"Key": "a", "Value": "1"}]):
+        assert sns.create_topic(Name=name, Tags=tags)["TopicArn"] == topic
+    for tags in ([{"Key": "a", "Value": "2"}], [{"Key": "c", "Value": "3"}]):
+        with pytest.raises(ClientError) as caught:
+            sns.create_topic(Name=name, Tags=tags)
+        assert refusal(caught)[1] == "Invalid parameter: Tags Reason: Topic already exists with different tags"
+
+
 @pytest.mark.parametrize(("arn", "elements"), [("", 1), ("x", 1), ("a:b", 2), ("arn:aws:sns:us-east-1:1", 5)])
 def test_what_is_no_arn_is_said_to_be_none(sns: Any, arn: str, elements: int) -> None:
     sentence = f"Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not {elements}"
@@ -244,6 +255,41 @@ def test_a_filter_policy_is_json(sns: Any, topic: str, queue: tuple[str, str]) -
     )
 
 
+BAD_ATTRIBUTES = [
+    ("Fake", "x", "AttributeName"),
+    ("RawMessageDelivery", "x", "RawMessageDelivery: Invalid value [x]. Must be true or false."),
+    ("FilterPolicyScope", "x", "FilterPolicyScope: Invalid value [x]. Please use either MessageBody or "),
+    ("FilterPolicy", "{no}", "FilterPolicy: failed to parse JSON. Unexpected character ('n' (code 110)): was "),
+    ("RedrivePolicy", "{no}", "RedrivePolicy: failed to parse JSON. Unexpected character ('n' (code 110)): was "),
+    ("RedrivePolicy", '{"deadLetterTargetArn":"x"}', "RedrivePolicy: deadLetterTargetArn is an invalid arn"),
+    ("DeliveryPolicy", '{"x":1}', "DeliveryPolicy: Unexpected JSON member: x"),
+    ("FilterPolicy", "[]", "FilterPolicy: Filter is not an object"),
+    ("FilterPolicy", '{"a":[{"cidr":"no/x"}]}', "FilterPolicy: Malformed CIDR, mask bits must be an integer"),
+]
+
+
+def test_attributes_that_a_subscription_refuses(sns: Any, topic: str, queue: tuple[str, str]) -> None:
+    arn = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue[1])["SubscriptionArn"]
+    for name, value, sentence in BAD_ATTRIBUTES:
+        with pytest.raises(ClientError) as caught:
+            sns.set_subscription_attributes(SubscriptionArn=arn, AttributeName=name, AttributeValue=value)
+        code, message = refusal(caught)
+        assert code == "InvalidParameter"
+        assert message.startswith(f"Invalid parameter: {sentence}")
+
+
+def test_what_is_no_subscription(sns: Any, topic: str) -> None:
+    for arn, wanted in (
+        (f"{topic}:00000000-0000-0000-0000-000000000000", ("NotFound", "Subscription does not exist")),
+        ("x", ("InvalidParameter", "Invalid parameter: SubscriptionArn Reason: An ARN must have at least 6 elements")),
+        (topic, ("InvalidParameter", "Invalid parameter: SubscriptionId")),
+    ):
+        with pytest.raises(ClientError) as caught:
+            sns.get_subscription_attributes(SubscriptionArn=arn)
+        code, message = refusal(caught)
+        assert (code, message[: len(wanted[1])]) == wanted
+
+
 def test_subscribing_again_is_the_same_subscription(sns: Any, topic: str, queue: tuple[str, str]) -> None:
     raw = {"RawMessageDelivery": "true"}
     subscribe = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": queue[1]}
@@ -271,6 +317,7 @@ def test_subscribing_again_is_the_same_subscription(sns: Any, topic: str, queue:
         ("http", "https://example.com", "Invalid parameter: Endpoint must match the specified protocol"),
         ("sms", "NAA+15551234567", "Invalid SMS endpoint: NAA+15551234567"),
         ("sms", "+15--551234567", "Invalid SMS endpoint: +15--551234567"),
+        ("email", "nobody", "Invalid parameter: Email address"),
     ],
 )
 def test_an_endpoint_fits_its_protocol(sns: Any, topic: str, protocol: str, endpoint: str, sentence: str) -> None:

@@ -142,7 +142,7 @@ def _causes(records: Sequence[Record]) -> tuple[str, ...]:
     """The messages, and what each carried of its sender: that holds also where the sending is not on record."""
     keys: dict[str, None] = {}
     for record in records[:MAX_CAUSES]:
-        keys[key_of(record.id, StepKind.MESSAGE)] = None
+        keys[record.cause or key_of(record.id, StepKind.MESSAGE)] = None
         keys |= dict.fromkeys(cause_in(record.trace_id))
     return tuple(keys)
 

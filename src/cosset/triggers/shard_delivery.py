@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cosset.clock import Clock
 from cosset.invocation import lineage
 from cosset.invocation.destinations import Delivery, service_of
+from cosset.observe.causes import key_of
 from cosset.triggers import metrics
 from cosset.triggers.calls import FUNCTION_FAILED, FUNCTION_GONE, Call, Caller, Outcome
 from cosset.triggers.failure_records import Condition, GivenUp, object_key, write_failure
@@ -177,11 +178,17 @@ class ShardDelivery:
             source_arn=work.mapping.function.key.qualified_arn(work.mapping.function.qualifier or "$LATEST"),
             condition=condition.value,
             role=await work.caller.role(),
-            trace_id=lineage.deepest(record.trace_id for record in records),
+            trace_id=_trace_of(records, call, now_ms),
             sent_ms=now_ms,
             body=write_failure(given_up, with_payload=in_bucket),
             attributes=key,
         )
+
+
+def _trace_of(records: Sequence[Record], call: Call | None, now_ms: int) -> str:
+    """That of the records, from their last call on where there was one."""
+    trace_id = lineage.deepest(record.trace_id for record in records)
+    return trace_id if call is None else lineage.led_by(trace_id, key_of(call.request_id), now_ms)
 
 
 def _split(part: _Part) -> list[_Part]:

@@ -19,7 +19,8 @@ class Record:
     `id` is what a function names in `batchItemFailures` (message id, sequence number). `encoded` is the JSON that the
     function gets of it. `metadata` and `content` are what filters see: `content` is the text under `content_key`
     (`body` of a message, `data` of a record), None where filters see all of it as metadata. `key`: records of one key
-    are in order (message group, partition key). `receipt` is the source's own.
+    are in order (message group, partition key). `receipt` is the source's own. `cause` is the key of the step that
+    brought it to where it was fetched (observe/causes.py).
     """
 
     id: str
@@ -31,6 +32,7 @@ class Record:
     arrived_ms: int = 0
     trace_id: str = ""
     receipt: str = field(default="", repr=False)
+    cause: str = ""
 
 
 class EventSource(Protocol):

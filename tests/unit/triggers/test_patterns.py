@@ -166,6 +166,7 @@ REFUSALS: list[tuple[str, str, int | None, int]] = [
     ),
     ('{"detail": {"ip": [{"cidr": "bad-filter"}]}}', "Malformed CIDR, one '/' required", None, 1),
     ('{"detail": {"ip": [{"cidr": "xx.11.xx/8"}]}}', "Nonstandard IP address: xx.11.xx", None, 1),
+    ('{"detail": {"ip": [{"cidr": "no-address/x"}]}}', "Malformed CIDR, mask bits must be an integer", None, 1),
     ('{"detail": {"ip": [{"cidr": "10.0.0.0/x"}]}}', "Malformed CIDR, mask bits must be an integer", None, 1),
     (
         '{"detail": {"sourceIPAddress": [{"cidr": ["bad-type"]}]}}',

@@ -14,7 +14,7 @@ from cosset.clock import Clock
 from cosset.invocation import lineage
 from cosset.invocation.push import PushedEvent, PushRefusedError
 from cosset.invocation.queue_worker import QueueWorker
-from cosset.observe.causes import StepKind, key_of
+from cosset.observe.causes import CauseRecorder, StepKind, key_of, sent_step
 from cosset.services.sns.books import find_subscription, find_topic
 from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, retries_of
 from cosset.services.sns.metering import TopicMeter
@@ -80,7 +80,10 @@ class DeliveryWorker:
         *,
         width: int = 32,
         meter: TopicMeter,
+        causes: CauseRecorder,
     ) -> None:
+        self._causes = causes
+        self._clock = clock
         self._store = store
         self._queue = queue
         self._signing = signing
@@ -158,6 +161,7 @@ class DeliveryWorker:
             "x-amz-sns-topic-arn": topic.key.arn,
             "Content-Type": effective["requestPolicy"]["headerContentType"],
             "User-Agent": _AGENT,
+            "Connection": "Keep-Alive",
             "Accept-Encoding": "gzip,deflate",
         }
         if message.type != "SubscriptionConfirmation":
@@ -165,7 +169,23 @@ class DeliveryWorker:
         if subscription.is_raw and message.token is None:
             headers["x-amz-sns-rawdelivery"] = "true"
         body = await self._body(topic, subscription, message)
+        step_id, cause = f"{message.id}#{subscription.key.id}", key_of(message.id, StepKind.TOPIC_MESSAGE)
+        headers["X-Amzn-Trace-Id"] = lineage.led_by(
+            message.trace_id, key_of(step_id, StepKind.POST), self._clock.now_ms()
+        )
         await self._http.post(subscription.endpoint, headers, body.encode())
+        self._causes.happened(
+            sent_step(
+                StepKind.POST,
+                step_id,
+                subscription.endpoint,
+                source=topic.key.arn,
+                cause=cause,
+                now_ms=self._clock.now_ms(),
+                trace_id=message.trace_id,
+                place=topic.key.arn,
+            )
+        )
 
     async def _body(self, topic: Topic, subscription: Subscription, message: Published) -> str:
         if subscription.is_raw and message.token is None:

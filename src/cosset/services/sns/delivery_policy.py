@@ -22,6 +22,11 @@ _DEFAULT_RETRY: Mapping[str, Any] = {
 _CONTENT_TYPE = "text/plain; charset=UTF-8"
 _BACKOFFS = ("arithmetic", "exponential", "geometric", "linear")
 _MOST = {"minDelayTarget": 3600, "maxDelayTarget": 3600, "numRetries": 100}
+_MEMBERS = {
+    *("healthyRetryPolicy", "sicklyRetryPolicy", "throttlePolicy", "requestPolicy", "guaranteed"),
+    *("defaultHealthyRetryPolicy", "defaultSicklyRetryPolicy", "defaultThrottlePolicy", "defaultRequestPolicy"),
+    "disableSubscriptionOverrides",
+}
 _LONGEST_MS = 3600 * 1000
 _GROWTH = 2.0
 
@@ -111,6 +116,8 @@ def check_delivery_policy(text: str, opening: str = "") -> None:
     http = policy.get("http", policy)
     if not isinstance(http, dict):
         raise invalid(f"{opening}DeliveryPolicy: http must be an object")
+    for name in (*(set(policy) - {"http"} if http is not policy else ()), *(set(http) - _MEMBERS)):
+        raise invalid(f"{opening}DeliveryPolicy: Unexpected JSON member: {name}")
     for name in ("healthyRetryPolicy", "defaultHealthyRetryPolicy"):
         if (retry := http.get(name)) is not None:
             _check_retry(retry, opening)

@@ -9,6 +9,7 @@ from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
 _NOT_HERE = ("email", "email-json", "sms", "application", "firehose")
 _PHONE = re.compile(r"\+?[0-9]([./-]?[0-9])*")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LONGEST = 2048
 
 
@@ -28,6 +29,8 @@ def check_endpoint(topic: TopicKey, protocol: str, endpoint: str | None) -> str:
             raise invalid("Lambda endpoint ARN")
     elif protocol in ("http", "https"):
         _check_url(protocol, endpoint)
+    elif protocol in ("email", "email-json") and not _EMAIL.fullmatch(endpoint):
+        raise invalid("Email address")
     elif protocol == "sms" and not is_phone_number(endpoint):
         raise ServiceError("InvalidParameter", f"Invalid SMS endpoint: {endpoint}")
     return endpoint

@@ -61,12 +61,7 @@ def check_filter_policy(text: str, scope: str, opening: str) -> None:
     try:
         compile_pattern(text, Dialect.SNS)
     except InvalidPatternError as error:
-        sentence = error.sentence
-        if not _is_json(text):
-            # Recorded: test_subscribe_invalid_filter_policy.
-            sentence = "failed to parse JSON. " + sentence.replace(
-                f'[Source: (String)"{text}"', f"[Source: {_REDACTED}"
-            )
+        sentence = error.sentence if _is_json(text) else _no_json(text, error)
         raise invalid(f"{opening}FilterPolicy: {sentence}") from None
     _check_size(policy or {}, scope, opening)
 
@@ -109,6 +104,21 @@ def _read(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return policy if isinstance(policy, dict) else None
+
+
+def check_json(text: str, opening: str) -> None:
+    """Raises ServiceError InvalidParameter, with what is wrong and where."""
+    try:
+        compile_pattern(text, Dialect.SNS)
+    except InvalidPatternError as error:
+        if not _is_json(text):
+            raise invalid(opening + _no_json(text, error)) from None
+
+
+def _no_json(text: str, error: InvalidPatternError) -> str:
+    """Recorded: test_subscribe_invalid_filter_policy."""
+    place = error.sentence.replace(f'[Source: (String)"{text}"', f"[Source: {_REDACTED}")
+    return f"failed to parse JSON. {place}"
 
 
 def _is_json(text: str) -> bool:

@@ -50,6 +50,8 @@ class SubscriptionKey:
     def of_arn(cls, arn: str) -> "SubscriptionKey":
         """Raises ServiceError InvalidParameter."""
         parts = _elements(arn, "SubscriptionArn")
+        if parts[:3] == ["arn", "aws", "sns"] and len(parts) == 6:  # a topic's: what follows it is missing
+            raise invalid("SubscriptionId")
         if parts[:3] != ["arn", "aws", "sns"] or len(parts) != 7 or not all(parts[3:]):
             raise invalid("SubscriptionArn")
         return cls(TopicKey(parts[4], parts[3], parts[5]), parts[6])

@@ -6,7 +6,7 @@ from typing import Any
 
 from cosset.services.sns.delivery_policy import check_delivery_policy, effective_for
 from cosset.services.sns.errors import invalid
-from cosset.services.sns.filter_policies import check_filter_policy
+from cosset.services.sns.filter_policies import check_filter_policy, check_json
 from cosset.services.sns.model import FIFO_SUFFIX, Subscription, SubscriptionState, TopicKey
 from cosset.wire.errors import OperationNotImplementedError
 
@@ -98,6 +98,7 @@ def _check_redrive(topic: TopicKey, endpoint: str, value: str, opening: str) -> 
     try:
         policy = json.loads(value)
     except (ValueError, RecursionError):
+        check_json(value, f"{opening}RedrivePolicy: ")
         raise invalid(f"{opening}RedrivePolicy: failed to parse JSON.") from None
     target = policy.get("deadLetterTargetArn") if isinstance(policy, dict) else None
     if not isinstance(target, str) or target.count(":") != 5 or not target.startswith("arn:aws:sqs:"):

@@ -74,7 +74,9 @@ def kept_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _one_of(*allowed: str) -> Callable[[str], str | None]:
-    return lambda value: None if value in allowed else f"Invalid value [{value}]. Valid values are: {list(allowed)}"
+    return lambda value: (
+        None if value in allowed else f"Invalid value [{value}]. Valid values are: [{', '.join(allowed)}]"
+    )
 
 
 def _display_name(value: str) -> str | None:

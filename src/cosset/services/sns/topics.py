@@ -190,7 +190,7 @@ def _check_same(there: Topic, wanted: Topic, given: Mapping[str, str]) -> None:
     shown = {**there.attributes, "Policy": there.policy, "FifoTopic": str(there.key.is_fifo).lower()}
     if any(shown.get(name, "") != value for name, value in given.items()):
         raise invalid("Attributes Reason: Topic already exists with different attributes")
-    if wanted.tags and dict(wanted.tags) != dict(there.tags):
+    if any(there.tags.get(name) != value for name, value in wanted.tags.items()):
         raise invalid("Tags Reason: Topic already exists with different tags")
 
 
