@@ -84,6 +84,17 @@ MATCHES: list[tuple[Any, Any, bool]] = [
     ({"a": [{"wildcard": "1\\*2\\\\"}]}, {"a": "1*2\\"}, True),
     ({"a": [{"wildcard": "plain"}]}, {"a": "plain"}, True),
     # networks
+    ({"a.b.c": ["x"]}, {"a": {"b": {"c": "x"}}}, True),
+    ({"a.b.c": ["x"]}, {"a.b.c": "x"}, True),
+    ({"a.b.c": ["x"]}, {"a.b": {"c": "x"}}, True),
+    ({"a.b.c": ["x"]}, {"a": {"b.c": "x"}}, True),
+    ({"a.b.c": ["x"]}, {"a": {"b": "x"}}, False),
+    ({"a": {"b": ["x"]}}, {"a.b": "x"}, True),
+    ({"a.b": ["x"], "a": {"c": ["y"]}}, {"a": {"b": "x"}, "a.c": "y"}, True),
+    ({"a.b": ["x"], "a": {"c": ["y"]}}, {"a": {"b": "x"}}, False),
+    ({"a.b": ["x"]}, {"a": "y", "a.b": "x"}, True),
+    ({"a.b": [{"exists": False}]}, {"a.b": "x"}, False),
+    ({"a.b": [{"exists": False}]}, {"a": {"c": "x"}}, True),
     ({"a": [{"cidr": "10.0.0.0/24"}]}, {"a": "10.0.0.255"}, True),
     ({"a": [{"cidr": "10.0.0.0/24"}]}, {"a": "10.0.1.0"}, False),
     ({"a": [{"cidr": "10.0.0.0/24"}]}, {"a": "::1"}, False),
@@ -265,3 +276,12 @@ def test_any_text_is_a_pattern_or_refused() -> None:
             continue
         for _, event, _ in MATCHES[::7]:
             pattern.matches(event)
+
+
+def test_names_of_many_dots_are_borne() -> None:
+    with pytest.raises(InvalidPatternError):
+        compile_pattern(json.dumps({".".join("a" * 300): ["x"]}))
+    deep = json.loads('{"a":' * 900 + "1" + "}" * 900)
+    pattern = compile_pattern(json.dumps({".".join("a" * 150): ["x"]}))
+    for event in ({".".join("a" * 5000): 1, "a": deep}, {"a": deep, "a.a": deep}, deep):
+        assert not pattern.matches(event)

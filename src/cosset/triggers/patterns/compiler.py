@@ -14,8 +14,8 @@ from cosset.triggers.patterns.anything_but import read_anything_but, read_wildca
 from cosset.triggers.patterns.cidr import InvalidCidrError, parse_cidr
 from cosset.triggers.patterns.ranges import read_range
 from cosset.triggers.patterns.rules import Rule
-from cosset.triggers.patterns.tokens import JsonError, Kind, Token, location, read_tokens
-from cosset.triggers.patterns.tree import Choice, Fields, Leaf, Tree
+from cosset.triggers.patterns.tokens import MAX_DEPTH, JsonError, Kind, Token, location, read_tokens
+from cosset.triggers.patterns.tree import Choice, Fields, Leaf, Tree, joined, nested
 
 _OPERATORS = frozenset(
     {"anything-but", "prefix", "suffix", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard"}
@@ -43,8 +43,11 @@ class Pattern:
     tree: Fields
 
     def matches(self, event: Any) -> bool:
-        """`event` is parsed JSON."""
-        return self.tree.matches(event)
+        """`event` is parsed JSON. One that is nested deeper than can be followed matches nothing."""
+        try:
+            return self.tree.matches(event)
+        except RecursionError:
+            return False
 
 
 def compile_pattern(source: str, dialect: Dialect = Dialect.EVENTS) -> Pattern:
@@ -83,13 +86,13 @@ class _Compiler:
         while token.kind is Kind.NAME:
             name, opening = str(token.value), self._next()
             if opening.kind is Kind.OBJECT:
-                fields[name] = self._fields()
+                _add(fields, name, self._fields())
             elif opening.kind is Kind.ARRAY:
                 found = self._list(name)
                 if isinstance(found, Choice):
                     choices.append(found)
                 else:
-                    fields[name] = found
+                    _add(fields, name, found)
             else:
                 raise self._refuse(f'"{name}" must be an object or an array', opening.at)
             token = self._next()
@@ -210,6 +213,13 @@ class _Compiler:
 
     def _refuse(self, reason: str, at: int, times: int = 1) -> InvalidPatternError:
         return InvalidPatternError(reason, _place(self._source, at) * times)
+
+
+def _add(fields: dict[str, Tree], name: str, tree: Tree) -> None:
+    if name.count(".") >= MAX_DEPTH:
+        raise InvalidPatternError("The pattern is nested too deeply")
+    first, below = nested(name, tree)
+    fields[first] = joined(fields.get(first), below)
 
 
 def _exact(token: Token) -> Rule:
