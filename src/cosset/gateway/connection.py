@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_whole
 from cosset.gateway.limits import Limits, Quota
-from cosset.gateway.streaming import GONE, stream
+from cosset.gateway.streaming import CONNECTION, GONE, stream
 from cosset.wire.message import Request, Response
 
 Answer = Callable[[Request, asyncio.Event], Awaitable[Response]]
@@ -46,7 +46,7 @@ class Connection(HttpToolsProtocol):
         self._rested_s: float | None = None
         """Since when no request is under way; None while one is."""
         self._answer = answer
-        self._limits = limits
+        self.limits = limits
         self._quota = quota
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -63,7 +63,7 @@ class Connection(HttpToolsProtocol):
         if self._quota.used > self._quota.limit:
             self._refuse(503)
         else:
-            self._timer = self.loop.call_later(self._limits.head_s, self._on_slow_head)
+            self._timer = self.loop.call_later(self.limits.head_s, self._on_slow_head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
@@ -89,13 +89,13 @@ class Connection(HttpToolsProtocol):
         """A timer only while a request is incomplete; most requests are complete after one piece of data."""
         if not self._in_head:
             if self._timer is None:
-                self._timer = self.loop.call_later(self._limits.stall_s, self._on_stall)
+                self._timer = self.loop.call_later(self.limits.stall_s, self._on_stall)
         elif self._head_bytes == 0:
             self._unwatch()
-        elif self._head_bytes > self._limits.head_bytes:
+        elif self._head_bytes > self.limits.head_bytes:
             self._refuse(431)
         elif self._timer is None:
-            self._timer = self.loop.call_later(self._limits.head_s, self._on_slow_head)
+            self._timer = self.loop.call_later(self.limits.head_s, self._on_slow_head)
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
         """Only who owes us bytes stalls: not while the door itself is slow to read."""
         if self._moved or self.flow.read_paused:
             self._moved = False
-            self._timer = self.loop.call_later(self._limits.stall_s, self._on_stall)
+            self._timer = self.loop.call_later(self.limits.stall_s, self._on_stall)
         else:
             self._timer = None
             self._refuse(408)
@@ -125,7 +125,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_unread_timer(self) -> None:
         unread = self.transport.get_write_buffer_size()
-        self._unread_timer = self.loop.call_later(self._limits.stall_s, self._on_unread, unread)
+        self._unread_timer = self.loop.call_later(self.limits.stall_s, self._on_unread, unread)
 
     def _stop_unread_timer(self) -> None:
         if self._unread_timer is not None:
@@ -151,7 +151,7 @@ class Connection(HttpToolsProtocol):
             return
         self._rested_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self._start_keep_alive(self._limits.keep_alive_s)
+            self._start_keep_alive(self.limits.keep_alive_s)
 
     def _start_keep_alive(self, delay_s: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(delay_s, self.timeout_keep_alive_handler)
@@ -160,7 +160,7 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = None
         if self._rested_s is None:
             return  # at work; armed again when it rests
-        left_s = self._rested_s + self._limits.keep_alive_s - self.loop.time()
+        left_s = self._rested_s + self.limits.keep_alive_s - self.loop.time()
         if left_s > 0:
             self._start_keep_alive(left_s)
         elif self.transport.get_write_buffer_size():
@@ -218,14 +218,14 @@ class Connection(HttpToolsProtocol):
                 length = int(value)
             elif name == b"transfer-encoding":
                 chunked = True
-        if size > self._limits.head_bytes or len(self.pipeline) >= _MAX_PIPELINED:
+        if size > self.limits.head_bytes or len(self.pipeline) >= _MAX_PIPELINED:
             self._refuse(431)
             return
         self._in_head = False
         self._head_bytes = self._discarded_bytes = 0
         self._unwatch()
         if chunked or length > WHOLE_BYTES or not self._may_exchange():
-            self.scope["state"][GONE] = asyncio.Event()
+            self.scope["state"] |= {GONE: asyncio.Event(), CONNECTION: self}
             super().on_headers_complete()
         else:
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
@@ -243,7 +243,7 @@ class Connection(HttpToolsProtocol):
         self._moved = True
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
-            if self._discarded_bytes > self._limits.discard_bytes:
+            if self._discarded_bytes > self.limits.discard_bytes:
                 self._refuse(413)
         elif isinstance(self.cycle, Exchange):
             self.cycle.add_body(body)

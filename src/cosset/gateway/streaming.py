@@ -14,10 +14,15 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from cosset.gateway.body import ClientGoneError
 from cosset.gateway.door import Door
 from cosset.gateway.exchange import Exchange, encode_headers
+from cosset.gateway.outflow import FileSender, NotSendableError, can_send
+from cosset.wire.file_bodies import FileBody
 from cosset.wire.message import BodyBrokenError, Headers, Request, Response
 
 GONE = "cosset.gone"
 """Key in the state of an ASGI scope: an asyncio.Event, set when the client has left."""
+
+CONNECTION = "cosset.connection"
+"""Key in the same: the connection."""
 
 _LET_GO_BYTES = 1 << 27
 """A client that is still sending reads no answer: what is left of its body is read and thrown away."""
@@ -44,28 +49,27 @@ async def stream(connection: Any, exchange: Exchange, response: Response) -> Non
     if connection.cycle is exchange:
         connection.cycle = cycle
     cycle.disconnected = exchange.disconnected
-    await send_response(response, cycle.send, exchange.gone)
+    await _send_response(response, cycle, connection, exchange.gone)
     if not cycle.response_complete and not cycle.disconnected:
         connection.transport.close()  # the body broke off
 
 
-async def send_response(response: Response, send: Any, gone: asyncio.Event) -> None:
-    """Through an ASGI `send`, which waits while the client is slow to read. Ends a body whose reader has left; one that
-    breaks off is left without its end, for which the connection is closed."""
+async def _send_response(response: Response, cycle: RequestResponseCycle, connection: Any, gone: asyncio.Event) -> None:
+    """Waits while the client is slow to read. Ends a body whose reader has left; one that breaks off is left without
+    its end, for which the connection is closed."""
     body = response.body
-    start = {"type": "http.response.start", "status": response.status, "headers": encode_headers(response)}
+    start: Any = {"type": "http.response.start", "status": response.status, "headers": encode_headers(response)}
     if isinstance(body, bytes):
-        await send(start)
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await cycle.send(start)
+        await cycle.send({"type": "http.response.body", "body": body, "more_body": False})
         return
     try:
-        await send(start)
-        async for chunk in body:
-            if gone.is_set():
-                return
-            if chunk:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await cycle.send(start)
+        if cycle.scope["method"] != "HEAD":
+            if isinstance(body, FileBody) and cycle.chunked_encoding is False and can_send(cycle.transport):
+                await _send_files(body, cycle, connection, gone)
+            await _send_chunks(body, cycle, gone)
+        await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
     except BodyBrokenError:
         return
     finally:
@@ -73,9 +77,37 @@ async def send_response(response: Response, send: Any, gone: asyncio.Event) -> N
             await body.aclose()
 
 
+async def _send_chunks(body: AsyncIterator[bytes], cycle: RequestResponseCycle, gone: asyncio.Event) -> None:
+    async for chunk in body:
+        if gone.is_set():
+            return
+        if chunk:
+            await cycle.send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _send_files(body: FileBody, cycle: RequestResponseCycle, connection: Any, gone: asyncio.Event) -> None:
+    """What cannot be sent so is left in the body. Raises BodyBrokenError."""
+    sender = FileSender(cycle.transport, cycle.flow, gone, connection.limits.stall_s)
+    try:
+        await sender.begin()
+        while not gone.is_set() and (piece := await body.next_piece()) is not None:
+            if piece.length > cycle.expected_content_length:
+                raise BodyBrokenError("The body is longer than it was said to be")
+            try:
+                await sender.send(piece)
+            except NotSendableError:
+                await cycle.send({"type": "http.response.body", "body": body.read_piece(piece), "more_body": True})
+                return
+            cycle.expected_content_length -= piece.length
+            await asyncio.sleep(0)  # a client as fast as this would keep others waiting
+    finally:
+        sender.close()
+
+
 async def application(door: Door, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     assert scope["type"] == "http"
-    gone: asyncio.Event = cast(Any, scope)["state"][GONE]
+    state = cast(Any, scope)["state"]
+    connection, gone = state.pop(CONNECTION), state[GONE]
     request = await _read_request(cast(Any, scope), receive)
     try:
         response = await door.handle(request, gone)
@@ -83,7 +115,7 @@ async def application(door: Door, scope: Scope, receive: ASGIReceiveCallable, se
             response.headers.append(("connection", "close"))
     except ClientGoneError:
         return
-    await send_response(response, send, gone)
+    await _send_response(response, cast(Any, send).__self__, connection, gone)
 
 
 async def _read_request(scope: dict[str, Any], receive: ASGIReceiveCallable) -> Request:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.customer_keys import BodyCipher
-from cosset.services.s3.readings import Reading, Segment
+from cosset.services.s3.readings import Reading, Segment, unsealed
 from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError
 
@@ -147,9 +147,9 @@ class ObjectFiles:
         """
         if stored.inline is not None:
             return _whole(stored.inline[span.start : span.start + span.length])
-        reading = Reading(self._segments(stored, span), key)
+        reading = Reading(self._segments(stored, span))
         await reading.open()
-        return reading
+        return reading if key is None else unsealed(reading, key)
 
     def _segments(self, stored: Stored, span: Span) -> list[Segment]:
         start, left = span.start, span.length

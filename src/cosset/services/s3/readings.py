@@ -1,20 +1,22 @@
-"""A body on its way out: a generator over files that are opened before its first byte is promised.
+"""A body on its way out: files that are opened before its first byte is promised, given in pieces.
 
 What is opened outlasts its deletion. Of an object of very many parts the first files only are open at once; where one
 of the others has gone when its turn comes the body breaks off, which the client sees by the end of the connection.
+A piece is given when the disk has brought it, and the disk has begun with the next one by then: nobody waits for a disk
+on the event loop.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cosset.services.s3.customer_keys import BodyCipher
+from cosset.wire.file_bodies import FileBody, FilePiece
 from cosset.wire.message import BodyBrokenError
 
-_CHUNK = 1 << 20
+_PIECE = 1 << 20
 _OPEN_AT_ONCE = 64
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
@@ -28,15 +30,13 @@ class Segment:
     length: int
 
 
-class Reading(AsyncGenerator[bytes, None]):
-    """Reads segments one after another; `key` opens what a customer's key sealed. Closes itself at its end."""
+class Reading(FileBody):
+    """Gives segments one after another. Closes itself at its end."""
 
-    def __init__(self, segments: Sequence[Segment], key: bytes | None = None) -> None:
+    def __init__(self, segments: Sequence[Segment]) -> None:
         self._left = list(reversed(segments))
-        self._key = key
         self._open: dict[Path, int] = {}
         self._at = 0
-        self._cipher: BodyCipher | None = None
 
     async def open(self) -> None:
         """Raises FileNotFoundError."""
@@ -50,27 +50,28 @@ class Reading(AsyncGenerator[bytes, None]):
             self._close()
             raise
 
-    async def asend(self, value: None) -> bytes:
+    @property
+    def name(self) -> str:
+        """Of the file that the piece given last is of."""
+        return self._left[-1].path.name
+
+    async def next_piece(self) -> FilePiece | None:
         while self._left and self._at == self._left[-1].length:
             self._end_segment()
         if not self._left:
             self._close()
-            raise StopAsyncIteration
+            return None
         segment = self._left[-1]
+        start, length = segment.start + self._at, min(_PIECE, segment.length - self._at)
         try:
             descriptor = await self._descriptor(segment)
-            data = await self._piece(descriptor, segment.start + self._at, min(_CHUNK, segment.length - self._at))
+            if not _is_in_memory(descriptor, start + length - 1):
+                await asyncio.to_thread(_bring, descriptor, start, length)
         except OSError as error:
             self._close()
             raise BodyBrokenError from error
-        if not data:
-            self._close()
-            raise BodyBrokenError(f"{segment.path.name} is shorter than it was")
-        if self._key is not None:
-            self._cipher = self._cipher or BodyCipher(self._key, segment.path.name, segment.start)
-            data = await asyncio.to_thread(self._cipher.update, data)
-        self._at += len(data)
-        return data
+        self._at += length
+        return FilePiece(descriptor, start, length)
 
     async def _descriptor(self, segment: Segment) -> int:
         there = self._open.get(segment.path)
@@ -78,23 +79,23 @@ class Reading(AsyncGenerator[bytes, None]):
             there = self._open[segment.path] = await asyncio.to_thread(os.open, segment.path, _FLAGS)
         return there
 
-    async def _piece(self, descriptor: int, start: int, length: int) -> bytes:
-        """In a thread, unless the end of it is in memory, and so most likely all: that takes no longer than asking a
-        thread would."""
-        if _is_in_memory(descriptor, start + length - 1):
-            return os.pread(descriptor, length, start)
-        return await asyncio.to_thread(os.pread, descriptor, length, start)
+    def read_piece(self, piece: FilePiece) -> bytes:
+        try:
+            data = os.pread(piece.descriptor, piece.length, piece.start)
+        except OSError as error:
+            self._close()
+            raise BodyBrokenError from error
+        if len(data) < piece.length:
+            self._close()
+            raise BodyBrokenError("A file is shorter than it was")
+        return data
 
     def _end_segment(self) -> None:
         ended = self._left.pop()
         descriptor = self._open.pop(ended.path, None)
         if descriptor is not None:
             os.close(descriptor)
-        self._at, self._cipher = 0, None
-
-    async def athrow(self, typ: Any, val: Any = None, tb: Any = None) -> bytes:
-        self._close()
-        raise typ if val is None else val
+        self._at = 0
 
     async def aclose(self) -> None:
         self._close()
@@ -108,9 +109,28 @@ class Reading(AsyncGenerator[bytes, None]):
         self._close()
 
 
+async def unsealed(reading: Reading, key: bytes) -> AsyncIterator[bytes]:
+    """The bytes that a customer's key sealed."""
+    try:
+        while (piece := await reading.next_piece()) is not None:
+            cipher = BodyCipher(key, reading.name, piece.start)
+            yield await asyncio.to_thread(cipher.update, reading.read_piece(piece))
+    finally:
+        await reading.aclose()
+
+
 def _is_in_memory(descriptor: int, at: int) -> bool:
-    """False also where the system cannot tell."""
+    """Whether the byte is, and so most likely those before it. False also where the system cannot tell."""
     try:
         return os.preadv(descriptor, [bytearray(1)], at, os.RWF_NOWAIT) == 1
     except (OSError, AttributeError):
         return False
+
+
+def _bring(descriptor: int, start: int, length: int) -> None:
+    """Blocks until the disk has brought the piece; the next one is asked of it, too."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, start, 2 * length, os.POSIX_FADV_WILLNEED)
+        os.pread(descriptor, 1, start + length - 1)
+    else:
+        os.pread(descriptor, length, start)
