@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -38,6 +38,11 @@ def read_query(query: str) -> dict[str, list[str]]:
             name, _, value = part.partition("=")
             found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
     return found
+
+
+def without_names(query: str, names: Container[str]) -> str:
+    """The query string without some of its parameters."""
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in names)
 
 
 class InputBindings:
@@ -84,6 +89,16 @@ class InputBindings:
         else:
             self._query.append((name, wire_name, _one_reader(member)))
 
+    def unreadable(self, headers: Headers, query: str) -> dict[str, str]:
+        """The headers and parameters of the query that cannot be read, by their names on the wire."""
+        first, asked = headers.first_values(), read_query(query)
+        named = [(wire_name, read, first.get(wire_name)) for _, wire_name, read in self._headers]
+        listed = [(wire_name, read, asked.get(wire_name)) for _, wire_name, read in self._query]
+        found = {name: text for name, read, text in named if text is not None and not _is_readable(read, text)}
+        return found | {
+            name: values[0] for name, read_all, values in listed if values and not _is_readable(read_all, values)
+        }
+
     def read(self, params: dict[str, Any], headers: Headers, labels: Mapping[str, str], query: str) -> None:
         """Adds to `params` what the request carries outside its body. Raises SerializationError."""
         for name, wire_name, read in self._labels:
@@ -110,6 +125,14 @@ class InputBindings:
                 params[name] = read(values)
         for name, read in self._query_maps:
             params[name] = {key: read(values) for key, values in query.items()}
+
+
+def _is_readable(read: Callable[[Any], Any], given: Any) -> bool:
+    try:
+        read(given)
+    except SerializationError:
+        return False
+    return True
 
 
 class OutputBindings:

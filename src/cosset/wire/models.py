@@ -82,16 +82,22 @@ class WireService:
             known = self._operations[name] = WireOperation(
                 self.model.operation_model(name), unsigned=name in self.overlay.unsigned
             )
-            self._name_root(known)
+            self._lay_over(known)
         return known
 
-    def _name_root(self, operation: WireOperation) -> None:
+    def _lay_over(self, operation: WireOperation) -> None:
         root = self.overlay.roots.get(operation.name)
         shape = operation.model.output_shape
-        if root is not None and shape is not None:
+        if shape is None:
+            return
+        if root is not None:
             shape.serialization["name"] = root
             shape.serialization["xmlNamespace"] = {"uri": self.overlay.roots_namespace}
             shape.serialization["isBare"] = operation.name == self.overlay.bare_root
+        if self.overlay.exact_times:
+            payload = shape.serialization.get("payload")
+            for each in (shape, shape.members[payload]) if payload is not None else (shape,):
+                each.serialization["exactTimes"] = True
 
     def form_model(self, operation: str) -> OperationModel:
         """The operation as the query protocol sees it: with the names of the overlay, where it has any."""
@@ -196,7 +202,10 @@ class Catalogue:
         except UnknownServiceError:
             raise UnknownServiceNameError(name) from None
         _forget_words(description)
-        return WireService(name, ServiceModel(description, service_name=name), OVERLAYS.get(name, NOTHING))
+        overlay = OVERLAYS.get(name, NOTHING)
+        for shape in overlay.texts:
+            description["shapes"][shape] = {"type": "string"}
+        return WireService(name, ServiceModel(description, service_name=name), overlay)
 
     @cached_property
     def _loader(self) -> Loader:

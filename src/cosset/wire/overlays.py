@@ -16,9 +16,15 @@ class Overlay:
 
     - `protocols`: further protocols, by botocore's names.
     - `error_defaults`: members of every error body; `failure_defaults`: in their place, of those with status 500.
-    - `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them.
+    - `bare_errors`: rest-xml errors without the `<ErrorResponse>` around them, with a message even where there is
+      none to give, and with the request's second id (S3).
     - `violation`: by operation (and for all others under ""), code and sentence for a body that breaks the model's
       constraints, or cannot be read; what headers, query and path carry is the service's own to check then.
+    - `unreadable`: by their names on the wire, what to say of headers and parameters of the query that cannot be read
+      (of others the sentence under ""), as an InvalidArgument; None: they are as a body that cannot be read.
+      `ignores_unreadable`: those that are then as if they were not there.
+    - `texts`: shapes that the model calls something else, and that are kept as the text that came.
+    - `exact_times`: times in bodies always have their milliseconds.
     - `roots`: by operation, the root element of its answer, where it is not what the output shape is called, in
       `roots_namespace`. `bare_root`: the operation whose answer is that element's text.
     - `statuses`: of an operation's answer, where the model says another.
@@ -48,6 +54,10 @@ class Overlay:
     failure_defaults: Mapping[str, Any] = field(default_factory=dict)
     bare_errors: bool = False
     violation: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    unreadable: Mapping[str, str] | None = None
+    ignores_unreadable: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    exact_times: bool = False
     roots: Mapping[str, str] = field(default_factory=dict)
     roots_namespace: str = ""
     bare_root: str | None = None
@@ -71,6 +81,11 @@ class Overlay:
 
     def violation_of(self, operation: str) -> ServiceError:
         return ServiceError(*self.violation.get(operation) or self.violation[""])
+
+    def unreadable_of(self, name: str, text: str) -> ServiceError:
+        sentences = self.unreadable or {}
+        sentence = sentences.get(name, sentences[""]).format(name=name)
+        return ServiceError("InvalidArgument", sentence, fields={"ArgumentName": name, "ArgumentValue": text})
 
 
 NOTHING = Overlay()
@@ -160,6 +175,21 @@ _SQS_ERRORS: Mapping[str, tuple[str, int]] = {
 
 _S3_MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
+# Seen in reports of ListObjects, ListMultipartUploads, UploadPart and GetObjectAttributes. A condition that is no date
+# is none.
+_S3_UNREADABLE = {
+    "": "Provided {name} not an integer or within integer range",
+    "partNumber": "Part number must be an integer between 1 and 10000, inclusive",
+    "x-amz-object-lock-retain-until-date": "The retain until date must be provided in ISO 8601 format",
+}
+_S3_IGNORED = frozenset(
+    {
+        *("if-modified-since", "if-unmodified-since", "x-amz-copy-source-if-modified-since"),
+        *("x-amz-copy-source-if-unmodified-since", "x-amz-max-parts", "x-amz-part-number-marker", "fetch-owner"),
+        *("x-amz-bypass-governance-retention", "x-amz-server-side-encryption-bucket-key-enabled"),
+    }
+)
+
 # The API reference of S3, under "Response Syntax".
 _S3_ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
@@ -227,6 +257,11 @@ OVERLAYS: Mapping[str, Overlay] = {
     # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.
     "s3": Overlay(
         bare_errors=True,
+        unreadable=_S3_UNREADABLE,
+        ignores_unreadable=_S3_IGNORED,
+        # What is said of a cache is the client's own.
+        texts=frozenset({"Expires", "ResponseExpires"}),
+        exact_times=True,
         # A part of an object is 206, and a restore that begins 202, which the model does not say.
         telling_members={
             **dict.fromkeys(("GetObject", "HeadObject"), ("ContentRange", 206)),
@@ -254,6 +289,9 @@ OVERLAYS: Mapping[str, Overlay] = {
             }
         ),
         # Refused in sentences of their own: services/s3.
-        checked_by_hand=frozenset({"BucketLocationConstraint", "Permission", "Type", "Event"}),
+        checked_by_hand=frozenset(
+            {"BucketLocationConstraint", "BucketLogsPermission", "Event", "FilterRuleName", "Permission", "Type"}
+        ),
+        answer_headers={key: {"BucketRegion": "x-amz-bucket-region"} for key in ("ListObjects", "ListObjectsV2")},
     ),
 }

@@ -12,6 +12,7 @@ from typing import Any
 from cosset.wire.errors import SerializationError
 
 ISO8601 = "iso8601"
+EXACT = "iso8601 with milliseconds"
 RFC822 = "rfc822"
 UNIX = "unixTimestamp"
 
@@ -68,14 +69,15 @@ def as_datetime(value: Any) -> datetime:
     return _from_seconds(value)
 
 
-def write_iso8601(value: Any) -> str:
+def write_iso8601(value: Any, *, exact: bool = False) -> str:
+    """`exact`: with milliseconds, also where they are none."""
     moment = as_datetime(value)
     stem = (
         f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
         f"T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
     )
     millis = moment.microsecond // 1000
-    return f"{stem}.{millis:03d}Z" if millis else f"{stem}Z"
+    return f"{stem}.{millis:03d}Z" if millis or exact else f"{stem}Z"
 
 
 def write_rfc822(value: Any) -> str:
@@ -95,8 +97,8 @@ def write_epoch(value: Any) -> int | float:
 
 
 def write_timestamp(value: Any, timestamp_format: str) -> str:
-    if timestamp_format == ISO8601:
-        return write_iso8601(value)
+    if timestamp_format in (ISO8601, EXACT):
+        return write_iso8601(value, exact=timestamp_format == EXACT)
     if timestamp_format == RFC822:
         return write_rfc822(value)
     return str(write_epoch(value))

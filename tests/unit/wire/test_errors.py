@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cosset.wire.errors import OperationNotImplementedError, SerializationError, ServiceError
+from cosset.wire.host_ids import host_id
 from cosset.wire.message import Headers, Request, Response
 from cosset.wire.models import Catalogue
 from cosset.wire.protocols import PROTOCOLS, route
@@ -82,7 +83,8 @@ def test_s3_errors_stand_bare() -> None:
     assert response.status == 404
     assert response.body == (
         b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>NoSuchBucket</Code><Message>none</Message>'
-        b"<BucketName>b</BucketName><RequestId>request-1</RequestId></Error>"
+        b"<BucketName>b</BucketName><RequestId>request-1</RequestId>"
+        b"<HostId>" + host_id("request-1").encode() + b"</HostId></Error>"
     )
     assert ("x-amz-request-id", "request-1") in response.headers
 

@@ -39,7 +39,7 @@ _DEFAULT_TYPE = "binary/octet-stream"
 
 def facts_of(params: Mapping[str, Any], owner: str) -> dict[str, Any]:
     """What a put, a copy or an upload in parts says of its object. Times are epoch seconds."""
-    headers = {name: _plain(params[name]) for name in _HEADERS if params.get(name) is not None}
+    headers = {name: params[name] for name in _HEADERS if params.get(name) is not None}
     headers.setdefault("ContentType", _DEFAULT_TYPE)
     facts: dict[str, Any] = {"headers": headers, "owner": owner}
     if params.get("Metadata"):
@@ -114,7 +114,7 @@ def shown(found: ObjectVersion, *, is_versioned: bool, with_checksum: bool) -> d
         "ETag": f'"{found.etag}"',
         "Metadata": facts.get("metadata", {}),
         **shown_encryption(facts),
-        **facts["headers"],
+        **shown_headers(facts),
         **shown_lock(facts),
     }
     if is_versioned:
@@ -128,6 +128,14 @@ def shown(found: ObjectVersion, *, is_versioned: bool, with_checksum: bool) -> d
     if with_checksum:
         result |= shown_checksum(facts)
     return result
+
+
+def shown_headers(facts: Mapping[str, Any]) -> dict[str, str]:
+    """As they came; `Expires` was once kept as a number of seconds."""
+    headers: dict[str, Any] = facts["headers"]
+    if isinstance(headers.get("Expires"), int | float):
+        return {**headers, "Expires": format_datetime(datetime.fromtimestamp(headers["Expires"], UTC), usegmt=True)}
+    return headers
 
 
 def shown_restore(restore: Mapping[str, Any]) -> str:
@@ -160,7 +168,3 @@ def is_md5(text: str) -> bool:
         return len(base64.b64decode(text, validate=True)) == 16
     except (ValueError, binascii.Error):
         return False
-
-
-def _plain(value: Any) -> Any:
-    return value.timestamp() if hasattr(value, "timestamp") else value

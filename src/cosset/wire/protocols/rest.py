@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from cosset.wire.errors import OperationNotImplementedError, SerializationError, ServiceError
 from cosset.wire.eventstream import CONTENT_TYPE as EVENT_STREAM
 from cosset.wire.eventstream import EventStreamWriter
-from cosset.wire.http_bindings import InputBindings, OutputBindings
-from cosset.wire.message import Body, Request, Response
+from cosset.wire.http_bindings import InputBindings, OutputBindings, without_names
+from cosset.wire.message import Body, Headers, Request, Response
 from cosset.wire.models import WireOperation, WireService
 from cosset.wire.protocols.base import Protocol, RoutedOperation, body_bytes
 from cosset.wire.routing import RestRouter
@@ -67,7 +67,7 @@ class RestProtocol(Protocol):
         params: dict[str, Any] = {}
         try:
             if codec.bindings is not None:
-                codec.bindings.read(params, request.headers, routed.labels, request.query)
+                self._read_bound(codec.bindings, params, routed, request)
             if codec.read_body is not None:
                 codec.read_body(params, request)
         except SerializationError as error:
@@ -77,6 +77,23 @@ class RestProtocol(Protocol):
         except RecursionError:
             raise SerializationError from None
         return params
+
+    def _read_bound(
+        self, bindings: InputBindings, params: dict[str, Any], routed: RoutedOperation, request: Request
+    ) -> None:
+        """Raises: ServiceError."""
+        try:
+            bindings.read(params, request.headers, routed.labels, request.query)
+        except SerializationError:
+            if routed.service.overlay.unreadable is None:
+                raise
+            overlay = routed.service.overlay
+            unreadable = bindings.unreadable(request.headers, request.query)
+            for name, text in unreadable.items():
+                if name not in overlay.ignores_unreadable:
+                    raise overlay.unreadable_of(name, text) from None
+            headers = Headers((name, value) for name, value in request.headers if name not in unreadable)
+            bindings.read(params, headers, routed.labels, without_names(request.query, unreadable))
 
     def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
         codec = service.compiled(self.name, operation, self._compile)

@@ -5,11 +5,13 @@ from typing import Any
 
 from cosset.wire.errors import ServiceError
 from cosset.wire.eventstream import EventStreamWriter
+from cosset.wire.host_ids import host_id
 from cosset.wire.http_bindings import OutputBindings
 from cosset.wire.message import Response
 from cosset.wire.models import WireService
 from cosset.wire.protocols.base import error_members, error_status, is_senders_fault, message_element
 from cosset.wire.protocols.rest import RestProtocol
+from cosset.wire.timestamps import EXACT, ISO8601
 from cosset.wire.xml_shapes import XmlReaders, XmlWriter, XmlWriters, escape, load_xml, namespace_text, root_name
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -29,7 +31,7 @@ class RestXml(RestProtocol):
         return lambda body: read(load_xml(body))
 
     def compile_members_writer(self, shape: Any, members: Mapping[str, Any]) -> Callable[[Any], bytes]:
-        content, attributes = XmlWriters().members(shape, members)
+        content, attributes = _writers(shape).members(shape, members)
         tag = shape.serialization.get("name", shape.name)
         declared = shape.serialization.get("xmlNamespace")
         namespace = namespace_text(declared) if declared else ""
@@ -49,7 +51,7 @@ class RestXml(RestProtocol):
         return write
 
     def compile_value_writer(self, shape: Any, member: str) -> Callable[[Any], bytes]:
-        write = XmlWriters().element(shape, root_name(shape, member))
+        write = _writers(shape).element(shape, root_name(shape, member))
         return lambda value: _document(write, value)
 
     def compile_events(self, shape: Any) -> EventStreamWriter:
@@ -66,11 +68,12 @@ class RestXml(RestProtocol):
         bare = service.overlay.bare_errors
         fault = "" if bare else f"<Type>{'Sender' if is_senders_fault(status) else 'Receiver'}</Type>"
         code = (shape.error_code or shape.name) if shape is not None else error.code
-        out = [f"<Error>{fault}<Code>{escape(code)}</Code>{message_element(error)}"]
+        message = message_element(error) or ("<Message></Message>" if bare else "")
+        out = [f"<Error>{fault}<Code>{escape(code)}</Code>{message}"]
         self._write_fields(service, error, shape, headers, out)
         identity = f"<RequestId>{escape(request_id)}</RequestId>"
         if bare:
-            text = "".join([*out, identity, "</Error>"])
+            text = "".join([*out, identity, f"<HostId>{host_id(request_id)}</HostId></Error>"])
         else:
             namespace = namespace_text(service.xml_namespace) if service.xml_namespace else ""
             text = f"<ErrorResponse{namespace}>{''.join(out)}</Error>{identity}</ErrorResponse>"
@@ -90,6 +93,10 @@ class RestXml(RestProtocol):
         bindings.write(members, headers)
         body = {name: members[name] for name in members if name in bindings.body_members}
         write({name: value for name, value in body.items() if name.lower() not in ("type", "code", "message")}, out)
+
+
+def _writers(shape: Any) -> XmlWriters:
+    return XmlWriters(EXACT if shape.serialization.get("exactTimes") else ISO8601)
 
 
 def _compile_error(shape: Any) -> tuple[OutputBindings, XmlWriter]:
