@@ -11,6 +11,7 @@
 | queue URLs of other hosts | api/sqs/test_messages: a_queue_is_found_by_every_form_of_its_url |
 | filter policies that AWS refuses | api/test_sns: a_filter_policy_is_json, a_filter_policy_has_limits |
 | redrive policies that AWS refuses | api/sqs/test_refusals: redrive_policies_that_are_refused |
+| confirmation tokens: forged, expired, of another topic | services/test_sns_confirmation |
 | an endpoint that never answers, answers slowly, too much, nothing | here |
 | an endpoint that answers 500 | here; api/test_sns: an_endpoint_that_fails_is_asked_again |
 | an endpoint that redirects to loopback or a private address | here: no redirection is followed |
