@@ -15,7 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from cosset.observe.causes import StepKind, key_of
 from cosset.testing.server import CossetServer
+from support.command import cosset
 from support.http_endpoint import HttpEndpoint
 from support.queues import make_queue, receive
 
@@ -431,6 +433,18 @@ def test_a_role_may_not_publish_what_its_policy_does_not_allow(server: CossetSer
     assert "is not authorized to perform: SNS:Publish on resource:" in refusal(caught)[1]
 
 
+def wait_for_step(server: Any, id_: str, kind: str) -> dict[str, Any]:
+    """Of the tree of what caused what."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        told = cosset(server, "trace", id_, "--json")
+        for step in json.loads(told.stdout)["steps"] if told.returncode == 0 else ():
+            if step["kind"] == kind:
+                return dict(step)
+        time.sleep(0.2)
+    raise AssertionError(f"no {kind} came of {id_}")
+
+
 def test_an_http_endpoint_confirms_and_gets_messages(new_server: Any) -> None:
     with HttpEndpoint() as endpoint:
         server = new_server("--dev")
@@ -454,6 +468,9 @@ def test_an_http_endpoint_confirms_and_gets_messages(new_server: Any) -> None:
         assert message.headers["x-amz-sns-subscription-arn"] == listed["SubscriptionArn"]
         body = json.loads(message.body)
         assert body["Message"] == "by http"
+        posted = wait_for_step(server, body["MessageId"], StepKind.POST)
+        assert message.headers["x-amzn-trace-id"].split(";")[1] == f"Parent={key_of(posted['id'], StepKind.POST)}"
+        assert (posted["source"], posted["resource"], posted["depth"]) == (topic, endpoint.url, 2)
         with urllib.request.urlopen(body["UnsubscribeURL"]) as ended:
             assert ended.status == 200
         last = json.loads(endpoint.next().body)

@@ -42,11 +42,11 @@ async def sweep_objects(ground: Ground, clock: Clock) -> None:
     await Sweeps(ground.store, ObjectFiles(ground.data / _FOLDER), clock).serve()
 
 
-def serve_bucket_destination(outward: Outward, services: Sequence[AnyService]) -> None:
+def serve_bucket_destination(outward: Outward, services: Sequence[AnyService], ground: Ground, clock: Clock) -> None:
     """From here on records of failed events may go to buckets."""
     for service in services:
         if service.name == "s3":
-            outward.destinations.serve("s3", BucketDestination(service))
+            outward.destinations.serve("s3", BucketDestination(service, ground.causes, clock))
 
 
 def make_bucket_ways(settings: Settings, ground: Ground, calls: Calls, clock: Clock) -> BucketWays:

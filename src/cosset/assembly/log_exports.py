@@ -8,6 +8,8 @@ from cosset.assembly.late_workers import LateWorkers
 from cosset.clock import Clock
 from cosset.identity.ports import Authorizer
 from cosset.identity.service_callers import ServiceCaller, service_principal
+from cosset.invocation import lineage
+from cosset.observe.causes import CauseRecorder, StepKind, key_of, sent_step
 from cosset.services.logs.places import EXPORTS, TEST_OBJECT
 from cosset.services.operation import AnyService, Context, Params
 from cosset.store.queue import DurableQueue
@@ -33,7 +35,7 @@ class LogExporting:
         self._ground = ground
         self._clock = clock
         self._queue = DurableQueue(ground.store, EXPORTS, clock)
-        self._buckets = BucketsOfS3(authorizer, clock)
+        self._buckets = BucketsOfS3(authorizer, ground.causes, clock)
         self._workers = LateWorkers(ground.store, (EXPORTS,), self._make_workers)
         # Those under way at a stop are run again by whoever comes next.
         self.serve, self.stop = self._workers.serve, self._workers.stop
@@ -58,7 +60,8 @@ class LogExporting:
 class BucketsOfS3:
     """Implements services.logs.export_ports.ExportBuckets through S3's own operations: the bucket's policy decides."""
 
-    def __init__(self, authorizer: Authorizer, clock: Clock) -> None:
+    def __init__(self, authorizer: Authorizer, causes: CauseRecorder, clock: Clock) -> None:
+        self._causes = causes
         self.s3: AnyService | None = None
         self._authorizer = authorizer
         self._clock = clock
@@ -106,6 +109,7 @@ class BucketsOfS3:
 
     async def _call(self, name: str, params: Params, exporter: "Exporter") -> None:
         assert self.s3 is not None
+        cause = key_of(exporter.task_id, StepKind.EXPORT)
         context = Context(
             service="s3",
             operation=name,
@@ -114,5 +118,20 @@ class BucketsOfS3:
             region=exporter.region,
             request_id="",
             host="",
+            trace_id=lineage.led_by("", cause, self._clock.now_ms()),
         )
         await self.s3.operations[name].handler(context, params)
+        for led in context.led:
+            self._causes.happened(
+                sent_step(
+                    led.kind,
+                    led.id,
+                    led.resource,
+                    source=exporter.source_arn,
+                    cause=cause,
+                    now_ms=self._clock.now_ms(),
+                    trace_id=context.trace_id or "",
+                    name="export",
+                    place=exporter.source_arn,
+                )
+            )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cosset.invocation.push import Push
+from cosset.observe.causes import CauseRecorder
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.services.logs.filter_book import Filters, SubscriptionFilter
 from cosset.store.database import Store
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class LogSubscriptions:
     """Implements observe's LogFollower, and the FunctionGate of services/logs."""
 
-    def __init__(self, store: Store, push: Push) -> None:
+    def __init__(self, store: Store, push: Push, causes: CauseRecorder) -> None:
+        self._causes = causes
         self._store = store
         self._push = push
         self._filters = Filters(store)
@@ -40,5 +42,5 @@ class LogSubscriptions:
         from cosset.services.logs.following import Following
 
         if self._made is None:
-            self._made = Following(self._store, self._push)
+            self._made = Following(self._store, self._push, self._causes)
         return self._made

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from cosset.assembly.ground import Ground
 from cosset.assembly.topics import Topics
 from cosset.clock import Clock
+from cosset.invocation import lineage
+from cosset.observe.causes import CauseRecorder, StepKind, sent_step
 from cosset.services.cloudwatch.watch import AlarmWatch, Keeper
 from cosset.wire.errors import ServiceError
 
@@ -30,25 +32,43 @@ class TopicTarget:
     principal = "cloudwatch.amazonaws.com"
     _never = frozenset({"AuthorizationError", "NotFound", "InvalidParameter"})
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, causes: CauseRecorder, clock: Clock) -> None:
         self._topics = topics
+        self._causes = causes
+        self._clock = clock
 
     async def take(self, notice: "Notice") -> None:
         from cosset.services.cloudwatch.alarm_actions import ActionRefusedError
+        from cosset.services.cloudwatch.alarm_steps import key_of_notice
 
+        cause = key_of_notice(notice)
+        trace_id = lineage.led_by("", cause, self._clock.now_ms())
         try:
-            await self._topics.publisher().publish(
+            message_id = await self._topics.publisher().publish(
                 notice.action_arn,
                 notice.message(),
                 principal=self.principal,
                 source_arn=notice.alarm_arn,
                 source_account=notice.account,
                 subject=notice.subject(),
+                trace_id=trace_id,
             )
         except ServiceError as error:
             if error.code in self._never:
                 raise ActionRefusedError(error.message) from error
             raise
+        self._causes.happened(
+            sent_step(
+                StepKind.TOPIC_MESSAGE,
+                message_id,
+                notice.action_arn,
+                source=notice.alarm_arn,
+                cause=cause,
+                now_ms=self._clock.now_ms(),
+                trace_id=trace_id,
+                name="alarm action",
+            )
+        )
 
 
 def make_alarm_watch(ground: Ground, push: "Push", topics: Topics, clock: Clock) -> AlarmWatch:
@@ -61,17 +81,19 @@ def make_alarm_watch(ground: Ground, push: "Push", topics: Topics, clock: Clock)
         from cosset.store.queue import DurableQueue
 
         queue = DurableQueue(ground.store, ACTIONS_QUEUE, clock)
-        evaluator = Evaluator(ground.store, ground.metrics, queue, clock)
-        return AlarmKeeper(evaluator, ActionWorker(ground.store, make_alarm_targets(push, topics), clock))
+        evaluator = Evaluator(ground.store, ground.metrics, queue, clock, ground.causes)
+        return AlarmKeeper(
+            evaluator, ActionWorker(ground.store, make_alarm_targets(ground, push, topics, clock), clock)
+        )
 
     return AlarmWatch(ground.store, clock, make)
 
 
-def make_alarm_targets(push: "Push", topics: Topics) -> "AlarmTargets":
+def make_alarm_targets(ground: Ground, push: "Push", topics: Topics, clock: Clock) -> "AlarmTargets":
     """Where alarms may lead. A service that takes notices is added here."""
     from cosset.services.cloudwatch.alarm_actions import AlarmTargets, FunctionTarget
 
     targets = AlarmTargets()
     targets.serve("lambda", FunctionTarget(push))
-    targets.serve("sns", TopicTarget(topics))
+    targets.serve("sns", TopicTarget(topics, ground.causes, clock))
     return targets

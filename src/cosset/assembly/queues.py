@@ -14,7 +14,7 @@ from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
 from cosset.clock import Clock
 from cosset.invocation.destinations import Delivery, Destination
-from cosset.observe.causes import StepKind
+from cosset.observe.causes import CauseRecorder, StepKind
 from cosset.observe.metrics import MetricWriter
 from cosset.services.operation import Service
 from cosset.services.sqs.tables import DISCARDED, MOVES, discarded, move_tasks, queues
@@ -42,14 +42,14 @@ def make_sqs(ground: Ground, clock: Clock) -> Service:
     from cosset.services.sqs.queues import Queues
     from cosset.services.sqs.service import sqs_service
 
-    return sqs_service(Queues(ground.store, clock, ground.meter), MoveTasks(ground.store, clock), clock)
+    return sqs_service(Queues(ground.store, clock, ground.meter, ground.causes), MoveTasks(ground.store, clock), clock)
 
 
 def serve_queues(ground: Ground, outward: Outward, clock: Clock) -> "QueueChores":
     """Lets asynchronous invocations end in queues. What it returns is to be served by the node."""
     to_queues = RecordedDestination(_LateDestination(ground, clock), StepKind.MESSAGE, ground.causes, clock)
     outward.destinations.serve("sqs", to_queues)
-    return QueueChores(ground.store, clock, ground.meter)
+    return QueueChores(ground.store, clock, ground.meter, ground.causes)
 
 
 class _LateDestination:
@@ -78,7 +78,8 @@ class _LateDestination:
 class QueueChores:
     """Wakes the chores of queues when there are any: now, and those that a dead node left."""
 
-    def __init__(self, store: Store, clock: Clock, meter: MetricWriter) -> None:
+    def __init__(self, store: Store, clock: Clock, meter: MetricWriter, causes: CauseRecorder) -> None:
+        self._causes = causes
         self._store = store
         self._clock = clock
         self._meter = meter
@@ -124,7 +125,7 @@ class QueueChores:
         if self._made is None:
             from cosset.services.sqs.chores import Chores
 
-            self._made = Chores(self._store, self._clock)
+            self._made = Chores(self._store, self._clock, self._causes)
         return self._made
 
     async def _work(self) -> None:

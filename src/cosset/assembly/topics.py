@@ -115,6 +115,7 @@ class Topics:
                 self._poster,
                 self._clock,
                 meter=TopicMeter(self._ground.meter),
+                causes=self._ground.causes,
             )
             for queue in (self._queue, self._http_queue)
         ]
@@ -180,6 +181,7 @@ class QueuesForTopics:
                 source=message.source_arn,
                 cause=key_of(message.id, StepKind.TOPIC_MESSAGE),
                 now_ms=self._clock.now_ms(),
+                trace_id=message.trace_header or "",
             )
         )
 

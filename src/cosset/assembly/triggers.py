@@ -54,7 +54,8 @@ class Triggers:
             from cosset.services.sqs.event_source import QueueEventSource
             from cosset.services.sqs.queues import Queues
 
-            return QueueEventSource(Queues(self._ground.store, self._clock, self._ground.meter))
+            ground = self._ground
+            return QueueEventSource(Queues(ground.store, self._clock, ground.meter, ground.causes))
 
         sources = EventSources()
         sources.serve_late("sqs", make_queues)

@@ -79,7 +79,8 @@ def dot(edges: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def label(arn: str) -> str:
     """`queue orders`, `function resize`: what it is, and its name."""
-    kinds = {"lambda": "function", "sqs": "queue", "sns": "topic", "s3": "bucket", "iam": "", "sts": ""}
+    kinds = {"lambda": "function", "sqs": "queue", "sns": "topic", "s3": "bucket"}
+    kinds |= dict.fromkeys(("iam", "sts", "logs", "cloudwatch"), "")  # what follows says it by itself
     parts = arn.split(":")
     kind = kinds.get(parts[2], parts[2]) if len(parts) > 5 else ""
     return f"{kind} {short_name(arn)}".strip()

@@ -11,6 +11,14 @@ import click
 from cosset.cli.client import data_option, json_option
 from cosset.cli.own import call_own
 
+_KINDS = {
+    "message": "message in queue",
+    "topic-message": "message in topic",
+    "dead-letter": "dead letter in queue",
+    "post": "post to",
+    "log-export": "export of",
+}
+
 
 @click.command()
 @click.argument("id_", metavar="ID")
@@ -20,7 +28,7 @@ def trace(id_: str, data: Path | None, as_json: bool) -> None:
     """Print what caused ID and what ID caused, as a tree; ID itself is marked with >.
 
     ID is the request id of an invocation or another call, the id of an SQS or SNS message, an object
-    (BUCKET/KEY or BUCKET/KEY@VERSION), or a trace (1-...).
+    (BUCKET/KEY or BUCKET/KEY@VERSION), an alarm (alarm:NAME), an export of logs (its task's id), or a trace (1-...).
     """
     answer = call_own(data, "GetTrace", id=id_)
     if as_json:
@@ -57,8 +65,8 @@ def describe(step: dict[str, Any]) -> str:
         parts.append(f"{step.get('duration_ms', 0):.1f} ms")
     at = time.strftime("%H:%M:%S", time.gmtime(step["at_ms"] / 1000)) + f".{step['at_ms'] % 1000:03d}"
     parts.append(at)
-    if step["kind"] != "object":
-        parts.append(step["id"])
+    if step["kind"] not in ("object", "alarm"):
+        parts.append(step["id"].partition("#")[0])
     if step.get("again"):
         parts.append("(as above)")
     return "  ".join(parts)
@@ -73,7 +81,12 @@ def _what(step: dict[str, Any]) -> str:
         return f"{step.get('name', 'call')} {name}{by}"
     if step["kind"] == "object":
         return f"object {step['id'].rpartition('#')[0]}"
-    return f"{'message in queue' if step['kind'] == 'message' else 'message in topic'} {name}"
+    if step["kind"] == "alarm":
+        return f"{name} {step.get('name', '')}".rstrip()
+    if step["kind"] == "log-events":
+        return f"events of {name} by {step.get('name', '')}"
+    said = f" ({step['name']})" if step["kind"] == "message" and step.get("name") else ""
+    return f"{_KINDS.get(step['kind'], step['kind'])} {name}{said}"
 
 
 def short_name(arn: str) -> str:
@@ -84,4 +97,8 @@ def short_name(arn: str) -> str:
     rest = parts[5]
     if parts[2] == "lambda":
         return rest.removeprefix("function:")
+    if parts[2] == "logs":
+        return rest.removesuffix(":*").replace("log-group:", "log group ", 1)
+    if parts[2] == "cloudwatch":
+        return rest.replace("alarm:", "alarm ", 1)
     return rest

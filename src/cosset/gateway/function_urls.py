@@ -47,7 +47,7 @@ FORBIDDEN = (
 _HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]{1,32})\.[a-z0-9.-]+(?::\d+)?", re.ASCII | re.IGNORECASE)
 _PATH = re.compile(re.escape(PATH) + r"([a-z0-9]{32})(/.*)?", re.ASCII | re.DOTALL)
 _NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
-_TRACE = re.compile(r"[A-Za-z0-9=;:_.-]{1,256}", re.ASCII)
+_TRACE = re.compile(r"[A-Za-z0-9=;:_.|-]{1,2048}", re.ASCII)  # as long as a lineage may grow
 
 
 class UrlPlace(NamedTuple):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from cosset.observe.causes import Step, StepKind
 
 MAX_EDGES = 5_000
+_MEANS = {StepKind.INVOCATION: "", StepKind.ALARM: "metric"}
+"""What is said of steps whose name says something else: a version, a state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,9 @@ def count_edges(steps: Iterable[Step], since_ms: int) -> dict[Place, Traffic]:
         traffic.count += 1
         traffic.errors += bool(step.error)
         traffic.last_ms = max(traffic.last_ms, step.at_ms)
-        if step.kind == StepKind.CALL and step.name not in traffic.means and len(traffic.means) < 200:
-            traffic.means = f"{traffic.means}, {step.name}" if traffic.means else step.name
+        said = _MEANS.get(step.kind, step.name)
+        if said and said not in traffic.means and len(traffic.means) < 200:
+            traffic.means = f"{traffic.means}, {said}" if traffic.means else said
     return edges
 
 

@@ -14,6 +14,17 @@ MAX_RELATED = 20_000
 """Steps that one answer looks at."""
 MAX_STEPS = 2_000
 """Of one answer: what is beyond is counted."""
+_BY_ID = (
+    "request",
+    StepKind.MESSAGE,
+    StepKind.TOPIC_MESSAGE,
+    StepKind.OBJECT,
+    StepKind.LOG_EVENTS,
+    StepKind.EXPORT,
+)
+"""Kinds of which people know the id."""
+_NEAR, _NEAR_WIDTH = 8, 200
+"""How many steps, and how many of each, are looked at to tell a nearer cause from a farther one."""
 
 
 @dataclass(slots=True)
@@ -65,29 +76,31 @@ def _reach(start: Collection[str], leads: Mapping[str, Sequence[str]], most: int
 
 
 class _Finder:
-    """What a name means: a request, a message, an object (the newest of its versions), a trace."""
+    """What a name means: a request, a message, an object or an alarm (the newest of its changes), a trace."""
 
     def __init__(self, name: str) -> None:
-        kinds = ("request", StepKind.MESSAGE, StepKind.TOPIC_MESSAGE, StepKind.OBJECT)
-        self._keys = frozenset(key_of(name, kind) for kind in kinds)
+        self._keys = frozenset(key_of(name, kind) for kind in _BY_ID)
         self._name, self._path = name, name.removeprefix("s3://")
         self._exact: list[str] = []
         self._of_trace: dict[str, None] = {}
-        self._object: tuple[int, str] | None = None
+        self._moved: list[str] = []
+        self._newest: tuple[int, str] | None = None
 
     def look(self, key: str, step: Step) -> None:
         if key in self._keys:
             self._exact = [key]
         elif step.root == self._name:
             self._of_trace[key] = None
-        elif step.kind == StepKind.OBJECT and self._path in (step.id.rpartition("#")[0], _without_version(step)):
-            self._object = max(self._object or (0, ""), (step.at_ms, key))
+        elif step.kind == StepKind.DEAD_LETTER:
+            if step.id.partition("#")[0] == self._name:
+                self._moved.append(key)
+        elif self._path in _changed(step):
+            self._newest = max(self._newest or (0, ""), (step.at_ms, key))
 
     @property
     def found(self) -> list[str]:
-        if self._exact or self._of_trace:
-            return self._exact or list(self._of_trace)
-        return [self._object[1]] if self._object is not None else []
+        found = self._exact or list(self._of_trace) or self._moved[:1]
+        return found or ([self._newest[1]] if self._newest is not None else [])
 
 
 class Steps:
@@ -191,12 +204,16 @@ class _Builder:
             if not any(self._leads(key, cause) for cause in between):
                 yield effect
 
-    def _leads(self, key: str, other: str, steps: int = 3) -> bool:
-        """Whether `other` comes of `key` by few steps: a message of a call of an invocation."""
-        causes = self._steps[other].causes
-        if key in causes:
-            return True
-        return steps > 1 and any(self._leads(key, cause, steps - 1) for cause in causes if cause in self._steps)
+    def _leads(self, key: str, other: str) -> bool:
+        """Whether `other` comes of `key` by few steps: a dead letter that was a message of a call of an invocation."""
+        waiting, seen = [other], {other}
+        for _ in range(_NEAR):
+            causes = {cause for each in waiting for cause in self._steps[each].causes if cause in self._steps}
+            if key in causes:
+                return True
+            waiting = list(causes - seen)[:_NEAR_WIDTH]
+            seen.update(waiting)
+        return False
 
 
 def _merge(known: Step, new: Step) -> Step:
@@ -207,6 +224,11 @@ def _merge(known: Step, new: Step) -> Step:
     return new._replace(causes=causes, source=new.source or known.source, root=new.root or known.root)
 
 
-def _without_version(step: Step) -> str:
-    """`bucket/key`, of `bucket/key@version#sequencer`."""
-    return step.resource.removeprefix("arn:aws:s3:::")
+def _changed(step: Step) -> tuple[str, ...]:
+    """The names of what a step is a change of, where people say it by name: `bucket/key`, `bucket/key@version`,
+    `alarm:name`."""
+    if step.kind == StepKind.OBJECT:
+        return step.id.rpartition("#")[0], step.resource.removeprefix("arn:aws:s3:::")
+    if step.kind == StepKind.ALARM:
+        return step.resource, step.resource.split(":", 5)[-1]
+    return ()

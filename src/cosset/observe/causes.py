@@ -17,13 +17,23 @@ _ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
 
 
 class StepKind:
-    """What a step is, as it is written down."""
+    """What a step is, as it is written down.
+
+    `POST` is a topic's message that an HTTP endpoint took, `DEAD_LETTER` a message that was moved for its receive
+    count (see `dead_letter_id`), `ALARM` a move of an alarm, `LOG_EVENTS` what a subscription filter sent on, `EXPORT`
+    one of logs.
+    """
 
     CALL = "call"
     MESSAGE = "message"
     TOPIC_MESSAGE = "topic-message"
     OBJECT = "object"
     INVOCATION = "invocation"
+    POST = "post"
+    DEAD_LETTER = "dead-letter"
+    ALARM = "alarm"
+    LOG_EVENTS = "log-events"
+    EXPORT = "log-export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +49,8 @@ class Step(NamedTuple):
     """One thing that happened. A tuple, not a dataclass: every invocation makes one.
 
     `causes` are the keys of what led to it, `source` the ARN of the nearest of that (a queue, a function, a user).
-    `name` is the operation of a call, the version of an invocation. `error` is empty for what went well. `root` is the
-    trace's, empty where nothing carried one.
+    `name` is the operation of a call, the version of an invocation; of others what led here, where that wants a word.
+    `error` is empty for what went well. `root` is the trace's, empty where nothing carried one.
     """
 
     kind: str
@@ -83,9 +93,24 @@ class RecordedEvent(NamedTuple):
     payload: bytes
 
 
-def sent_step(kind: str, id_: str, resource: str, *, source: str, cause: str, now_ms: int, trace_id: str = "") -> Step:
-    """Of what a resource, no caller, has sent on: a topic to a queue, a bucket to a topic."""
-    parts = [*resource.split(":"), "", "", ""]
+def sent_step(
+    kind: str,
+    id_: str,
+    resource: str,
+    *,
+    source: str,
+    cause: str,
+    now_ms: int,
+    trace_id: str = "",
+    name: str = "",
+    place: str = "",
+) -> Step:
+    """Of what a resource, no caller, has sent on: a topic to a queue, a bucket to a topic.
+
+    `cause` is a key; empty: the one in the trace header. `place` is an ARN that says the account and the region, where
+    the resource's own does not (a bucket, a URL).
+    """
+    parts = [*(place or resource).split(":"), "", "", "", "", ""]
     return Step(
         kind=kind,
         id=id_,
@@ -93,10 +118,16 @@ def sent_step(kind: str, id_: str, resource: str, *, source: str, cause: str, no
         region=parts[3],
         resource=resource,
         at_ms=now_ms,
+        name=name,
         source=source,
         causes=(cause,) if cause else cause_in(trace_id),
         root=root_in(trace_id),
     )
+
+
+def dead_letter_id(message_id: str, queue_arn: str) -> str:
+    """Of the step that brought the message into this dead-letter queue: it keeps its own id on the way."""
+    return f"{message_id}#{queue_arn}"
 
 
 class CauseRecorder(Protocol):

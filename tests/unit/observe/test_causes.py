@@ -9,7 +9,7 @@ import pytest
 from cosset.observe.cause_buffer import MAX_TRIES, CauseBuffer, pack_steps
 from cosset.observe.cause_map import Place, count_edges
 from cosset.observe.cause_tree import Node, Steps, related
-from cosset.observe.causes import RecordedEvent, Step, StepKind, cause_in, key_of, root_in
+from cosset.observe.causes import RecordedEvent, Step, StepKind, cause_in, dead_letter_id, key_of, root_in
 from cosset.store.journal import Journal, JournalBounds
 from support.clock import ManualClock
 
@@ -113,6 +113,31 @@ def test_who_is_named_twice_stands_under_the_nearer_cause() -> None:
     ]
     assert tree_of(steps, "g") == [("f", [("call", [("m", ["g"])])])]
     assert tree_of([steps[0], steps[3]], "g") == [("f", ["g"])]  # where the sending was lost
+
+
+def test_dead_letters_and_redrives_stand_under_what_was_moved() -> None:
+    """Who takes a message that was moved names how it stood there, and the sender that the trace header tells of."""
+    dead = dead_letter_id("m", QUEUE)
+    steps = [
+        step("f"),
+        step("call", StepKind.CALL, key_of("f"), at_ms=1),
+        step("m", StepKind.MESSAGE, key_of("call"), at_ms=2),
+        step(dead, StepKind.DEAD_LETTER, key_of("m", StepKind.MESSAGE), at_ms=3),
+        step("m2", StepKind.MESSAGE, key_of(dead, StepKind.DEAD_LETTER), at_ms=4),
+        step("g", StepKind.INVOCATION, key_of("m2", StepKind.MESSAGE), key_of("f"), at_ms=5),
+    ]
+    assert tree_of(steps, "m") == [("f", [("call", [("m", [(dead, [("m2", ["g"])])])])])]
+    assert tree_of(steps[3:4], "m") == [dead]  # where the sending is not on record any more
+
+
+def test_an_alarm_is_found_by_its_name_as_it_last_moved() -> None:
+    arn = "arn:aws:cloudwatch:us-east-1:111111111111:alarm:a"
+    moves = [
+        step(f"{arn}#{state}@{at}", StepKind.ALARM, at_ms=at, resource=arn) for state, at in (("OK", 1), ("ALARM", 2))
+    ]
+    for name in (arn, "alarm:a"):
+        assert Steps(moves).find(name) == [moves[1].key]
+    assert Steps(moves).find("a") == []
 
 
 def test_a_batch_has_all_its_causes_and_is_spelled_out_once() -> None:

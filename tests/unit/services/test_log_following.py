@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cosset.invocation.push import PushedEvent, PushRefusedError
+from cosset.observe.causes import StepKind, key_of
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.services.logs.filter_book import SubscriptionFilter
 from cosset.services.logs.following import MAX_BYTES, Following
@@ -69,7 +70,9 @@ def test_what_matches_goes_with_its_number_and_its_trace(tmp_path: Path, princip
     events = [LogEvent(1, "ERROR one", trace_id="Root=1;Lineage=00000000:3"), LogEvent(2, "well"), LogEvent(3, "ERROR")]
     follow(tmp_path, functions, "ERROR", *events)
     (pushed,) = functions.pushed
-    assert (pushed.principal, pushed.trace_id) == (principal, "Root=1;Lineage=00000000:3")
+    step = key_of(pushed.id, StepKind.LOG_EVENTS)
+    assert pushed.principal == principal
+    assert pushed.trace_id == f"Root=1;Parent={step};Sampled=0;Lineage=00000000:3"
     assert pushed.source_arn == "arn:aws:logs:us-east-1:111111111111:log-group:g:*"
     shown = unpacked(pushed)["logEvents"]
     assert [(int(each["id"][:20]), int(each["id"][20:])) for each in shown] == [(1, 7), (3, 9)]

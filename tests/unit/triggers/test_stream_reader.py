@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from cosset.observe.causes import cause_in, key_of
 from cosset.store.database import Store
 from cosset.triggers.tables import checkpoints
 from support.clock import ManualClock
@@ -186,6 +187,7 @@ def test_a_batch_is_given_up_after_its_retries_and_the_shard_goes_on(tmp_path: P
         assert delivery.role == "arn:aws:iam::111111111111:role/r"
         body = json.loads(delivery.body)
         request_id = bench.function.invocations[2].request_id
+        assert cause_in(delivery.trace_id) == (key_of(request_id),)
         assert body == {
             "requestContext": {
                 "requestId": request_id,

@@ -9,11 +9,13 @@ import logging
 from typing import Any, Protocol
 
 from cosset.clock import Clock
+from cosset.invocation import lineage
 from cosset.invocation.destinations import service_of
 from cosset.invocation.push import Push, PushedEvent, PushRefusedError
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.services.cloudwatch.alarm_messages import Notice
 from cosset.services.cloudwatch.alarm_records import ACTIONS_QUEUE, Alarm, add_history
+from cosset.services.cloudwatch.alarm_steps import key_of_notice
 from cosset.store.database import Store, Transaction
 from cosset.store.queue import DurableQueue, Message
 from cosset.wire.errors import ServiceError
@@ -73,6 +75,7 @@ class FunctionTarget:
             principal=PRINCIPAL,
             source_arn=notice.alarm_arn,
             source_account=notice.account,
+            trace_id=lineage.led_by("", key_of_notice(notice), int(notice.said["new"]["at_ms"])),
         )
         try:
             await self._push.push(event)

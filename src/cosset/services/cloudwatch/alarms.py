@@ -7,11 +7,13 @@ from typing import Any
 from sqlalchemy import select
 
 from cosset.clock import Clock
+from cosset.observe.causes import StepKind
 from cosset.services.cloudwatch import alarm_records as records
 from cosset.services.cloudwatch.alarm_checks import composite_alarm_settings, metric_alarm_settings
 from cosset.services.cloudwatch.alarm_records import Alarm, Move
 from cosset.services.cloudwatch.alarm_rules import read_rule
 from cosset.services.cloudwatch.alarm_shapes import show_alarm
+from cosset.services.cloudwatch.alarm_steps import move_id
 from cosset.services.cloudwatch.errors import invalid, no_such_resource
 from cosset.services.cloudwatch.names import (
     alarm_arn,
@@ -123,13 +125,17 @@ class Alarms:
                 raise ServiceError("InvalidFormat", "StateReasonData must be valid JSON.") from None
         move = Move(params["StateValue"], params["StateReason"], data)
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> str | None:
             alarm = records.find_alarm(tx, ctx.account, ctx.region, params["AlarmName"])
             if alarm is None:
                 raise no_such_resource()
-            records.move_alarm(tx, self._queue, alarm, move, self._clock.now_ms())
+            moved = records.move_alarm(tx, self._queue, alarm, move, now_ms)
+            return alarm.arn if moved and alarm.state != move.state else None
 
-        await self._store.write(work)
+        now_ms = self._clock.now_ms()
+        arn = await self._store.write(work)
+        if arn is not None:
+            ctx.led_to(StepKind.ALARM, move_id(arn, move.state, now_ms), arn)
 
     @operation("DescribeAlarmHistory", on_alarms("DescribeAlarmHistory"))
     async def describe_alarm_history(self, ctx: Context, params: Params) -> Result:

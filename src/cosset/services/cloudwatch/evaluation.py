@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cosset.clock import Clock
+from cosset.observe.causes import CauseRecorder, Unrecorded
 from cosset.observe.metrics import MINUTE_S, Distribution, MetricKey
 from cosset.services.cloudwatch.alarm_checks import COMPARISONS, PERCENTILE
 from cosset.services.cloudwatch.alarm_records import Alarm, Move, all_alarms, move_alarm
 from cosset.services.cloudwatch.alarm_rules import read_rule
+from cosset.services.cloudwatch.alarm_steps import move_step
 from cosset.services.cloudwatch.names import read_dimensions
 from cosset.services.cloudwatch.queries import Queries, Stretch
 from cosset.services.cloudwatch.series import read_periods
@@ -48,7 +50,15 @@ class Reading:
 
 
 class Evaluator:
-    def __init__(self, store: Store, metrics: MetricStore, queue: DurableQueue, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        metrics: MetricStore,
+        queue: DurableQueue,
+        clock: Clock,
+        causes: CauseRecorder | None = None,
+    ) -> None:
+        self._causes = causes or Unrecorded()
         self._store = store
         self._metrics = metrics
         self._queries = Queries(metrics, clock)
@@ -120,12 +130,16 @@ class Evaluator:
             state = "ALARM" if rule.holds(known.get) else "OK"
             if state != alarm.state:
                 there = [each for each in children if each is not None]
-                has_moved |= await self._move(alarm, Move(state, _composite_reason(there), _composite_data(there)))
+                move = Move(state, _composite_reason(there), _composite_data(there))
+                has_moved |= await self._move(alarm, move, there)
         return has_moved
 
-    async def _move(self, alarm: Alarm, move: Move) -> bool:
+    async def _move(self, alarm: Alarm, move: Move, children: Sequence[Alarm] = ()) -> bool:
         now_ms = self._clock.now_ms()
-        return await self._store.write(lambda tx: move_alarm(tx, self._queue, alarm, move, now_ms))
+        has_moved = await self._store.write(lambda tx: move_alarm(tx, self._queue, alarm, move, now_ms))
+        if has_moved:
+            self._causes.happened(move_step(alarm, move.state, now_ms, children))
+        return has_moved
 
 
 def _read(name: str, at: int, values: Distribution) -> Reading | None:

@@ -96,7 +96,10 @@ class CauseOperations:
         edges, oldest_ms = await self._look(read)
         for place, means in configured:
             traffic = edges.setdefault(place, Traffic())
-            traffic.is_configured, traffic.means = True, means
+            # What is set up says more than what was seen; it may be set up twice (a destination, a dead-letter queue).
+            is_another = traffic.is_configured and means not in traffic.means
+            traffic.means = f"{traffic.means}, {means}" if is_another else means
+            traffic.is_configured = True
         shown = [_edge_shown(place, each) for place, each in sorted(edges.items(), key=lambda item: _order(*item))]
         return {"since_ms": since_ms, "oldest_ms": oldest_ms, "edges": shown}
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from cosset.functions.url_records import BUFFERED
+from cosset.identity.access_book import function_of
 from cosset.invocation.api import Invocation, Invoker, StreamedInvocation
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_events import UrlCall, write_event
@@ -116,6 +117,14 @@ async def _off_loop(size_bytes: int, work: Callable[[_Given], _Made], given: _Gi
     return await asyncio.to_thread(work, given) if size_bytes > _OFF_LOOP_BYTES else work(given)
 
 
+def _source(call: UrlCall) -> str:
+    """Who called, as the map has it: who signed, or the URL itself, of which all that is known is that it was open."""
+    if call.caller is None:
+        return f"{call.url.arn}/url"
+    principal = call.caller.principal
+    return function_of(principal) or principal.arn
+
+
 def _invocation(call: UrlCall, event: bytes, gone: asyncio.Event) -> Invocation:
     url = call.url
     return Invocation(
@@ -127,5 +136,6 @@ def _invocation(call: UrlCall, event: bytes, gone: asyncio.Event) -> Invocation:
         request_id=call.request_id,
         invoked_arn=url.arn,
         trace_id=call.trace_id,
+        source=_source(call),
         cancelled=gone,
     )

@@ -45,7 +45,7 @@ class ExportTask:
 
     @property
     def exporter(self) -> Exporter:
-        return Exporter(self.account, self.region, self.log_group)
+        return Exporter(self.account, self.region, self.log_group, self.id)
 
 
 def add_task(tx: Transaction, task: ExportTask) -> None:

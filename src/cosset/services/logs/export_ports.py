@@ -16,6 +16,7 @@ class Exporter:
     account: str
     region: str
     log_group: str
+    task_id: str = ""
 
     @property
     def source_arn(self) -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from cosset.clock import Clock
 from cosset.identity.ports import Requirement
+from cosset.observe.causes import StepKind
 from cosset.services.logs.errors import invalid_parameter
 from cosset.services.logs.export_book import (
     ACTIVE,
@@ -83,6 +84,7 @@ class LogExports:
             self._queue.send(tx, task_id.encode())
 
         await self._store.write(work)
+        ctx.led_to(StepKind.EXPORT, task_id, task.exporter.source_arn)
         return {"taskId": task_id}
 
     @operation("DescribeExportTasks", on_all_groups("DescribeExportTasks"))

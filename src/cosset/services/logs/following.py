@@ -17,6 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from cosset.invocation import lineage
 from cosset.invocation.push import PushedEvent, PushRefusedError
+from cosset.observe.causes import MAX_CAUSES, CauseRecorder, Step, StepKind, Unrecorded, cause_in, key_of, root_in
 from cosset.observe.pattern import Matcher, compile_pattern
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.services.logs.filter_book import SubscriptionFilter
@@ -47,7 +48,8 @@ class FunctionPusher(Protocol):
 
 
 class Following:
-    def __init__(self, store: Store, functions: FunctionPusher) -> None:
+    def __init__(self, store: Store, functions: FunctionPusher, causes: CauseRecorder | None = None) -> None:
+        self._causes = causes or Unrecorded()
         self._store = store
         self._functions = functions
         self._told: set[SubscriptionFilter] = set()
@@ -67,6 +69,7 @@ class Following:
         """Returns when every delivery is committed. Raises ServiceError: not now, and then none is."""
         compiled: dict[str, Matcher] = {}
         ready: list[PushedEvent] = []
+        steps: list[Step] = []
         for wanted, (key, events, first) in taken:
             matches = compiled.get(wanted.pattern)
             if matches is None:
@@ -78,8 +81,11 @@ class Following:
                     self._tell(wanted, len(part))
                 else:
                     ready.append(event)
+                    steps.append(_step(wanted, key, part, event.id))
         if ready:
             await self._store.write(lambda tx: self._push(tx, ready))
+        for step in steps:
+            self._causes.happened(step)
 
     def _push(self, tx: Transaction, ready: Sequence[PushedEvent]) -> None:
         for event in ready:
@@ -144,10 +150,37 @@ def _delivery(wanted: SubscriptionFilter, key: StreamKey, part: Sequence[_Number
     }
     packed = gzip.compress(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(), 6, mtime=0)
     payload: dict[str, Any] = {"awslogs": {"data": base64.b64encode(packed).decode("ascii")}}
-    trace_id = lineage.deepest(event.trace_id for _, event in part)
     # The same however often these events are tried.
     name = str(uuid5(NAMESPACE_URL, f"{wanted.source_arn}/{wanted.name}/{part[0][0]}"))
+    trace_id = lineage.deepest(event.trace_id for _, event in part)
+    trace_id = lineage.led_by(trace_id, key_of(name, StepKind.LOG_EVENTS), part[-1][1].ingested_ms)
     return _pushed(wanted, name, json.dumps(payload).encode(), trace_id)
+
+
+def _step(wanted: SubscriptionFilter, key: StreamKey, part: Sequence[_Numbered], name: str) -> Step:
+    """Caused by the invocations that printed these events."""
+    traces = dict.fromkeys(event.trace_id for _, event in part)
+    causes = dict.fromkeys(cause for trace_id in traces for cause in cause_in(trace_id))
+    return Step(
+        kind=StepKind.LOG_EVENTS,
+        id=name,
+        account=key.account,
+        region=key.region,
+        resource=wanted.source_arn,
+        at_ms=part[-1][1].ingested_ms,
+        name=f"subscription filter {wanted.name}",
+        source=_printer(key) if causes else "",
+        causes=tuple(causes)[:MAX_CAUSES],
+        root=next((root for trace_id in traces if (root := root_in(trace_id))), ""),
+    )
+
+
+def _printer(key: StreamKey) -> str:
+    """The function whose stream it is: Lambda names streams DATE/[VERSION]... in a group of the function's own, and
+    DATE/FUNCTION[VERSION]... in others."""
+    own = key.group.removeprefix("/aws/lambda/")
+    name = own if own != key.group else key.stream.rpartition("/")[2].partition("[")[0]
+    return f"arn:aws:lambda:{key.region}:{key.account}:function:{name}" if name else ""
 
 
 def _pushed(wanted: SubscriptionFilter, name: str, payload: bytes, trace_id: str) -> PushedEvent:

@@ -4,9 +4,11 @@ By the rights of the function's role, which the caller asked. A record that come
 Source: AWS Lambda developer guide, "Capturing records of Lambda asynchronous invocations".
 """
 
+from cosset.clock import Clock
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.invocation.destination_shapes import name_object
 from cosset.invocation.destinations import Delivery, DeliveryRefusedError
+from cosset.observe.causes import CauseRecorder, sent_step
 from cosset.services.operation import AnyService, Context
 from cosset.wire.errors import ServiceError
 
@@ -19,8 +21,10 @@ class BucketDestination:
 
     action = "s3:PutObject"
 
-    def __init__(self, s3: AnyService) -> None:
+    def __init__(self, s3: AnyService, causes: CauseRecorder, clock: Clock) -> None:
         self._s3 = s3
+        self._causes = causes
+        self._clock = clock
 
     async def accepts(self, target_arn: str, *, source_arn: str) -> bool:
         name = target_arn.removeprefix(_ARN)
@@ -50,6 +54,22 @@ class BucketDestination:
             if error.code in _NEVER:
                 raise DeliveryRefusedError(error.message) from error
             raise
+        self._record(context, delivery)
+
+    def _record(self, context: Context, delivery: Delivery) -> None:
+        for led in context.led:
+            self._causes.happened(
+                sent_step(
+                    led.kind,
+                    led.id,
+                    led.resource,
+                    source=delivery.function_arn,
+                    cause="",
+                    now_ms=self._clock.now_ms(),
+                    trace_id=delivery.trace_id,
+                    place=delivery.function_arn,
+                )
+            )
 
 
 def _context(operation: str, function_arn: str, role: str, request_id: str) -> Context:

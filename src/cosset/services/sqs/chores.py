@@ -9,12 +9,14 @@ from uuid import uuid4
 from sqlalchemy import delete, select
 
 from cosset.clock import Clock
+from cosset.observe.causes import CauseRecorder, Unrecorded
 from cosset.observe.metrics import MetricWriter
 from cosset.services.sqs.book import read_queues
 from cosset.services.sqs.depths import Depths
 from cosset.services.sqs.metering import QueueMeter
 from cosset.services.sqs.move_steps import MoveStep
 from cosset.services.sqs.move_tasks import running
+from cosset.services.sqs.moves import redrive_step
 from cosset.services.sqs.shelves import Shelves
 from cosset.services.sqs.tables import discarded, receive_attempts
 from cosset.store.database import Store, Transaction
@@ -29,7 +31,8 @@ MEASURED = 500
 
 
 class Chores:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, causes: CauseRecorder | None = None) -> None:
+        self._causes = causes or Unrecorded()
         self._store = store
         self._clock = clock
         self._shelves = Shelves(store, clock)
@@ -81,6 +84,8 @@ class Chores:
                 lambda tx, task_id=task.id: self._step.run(tx, task_id),  # type: ignore[misc]
                 serializable=False,
             )
+            for each in step.moved:
+                self._causes.happened(redrive_step(each, self._clock.now_ms()))
             if step.at_ms is not None:
                 wanted.append(step.at_ms)
         return min(wanted, default=None)

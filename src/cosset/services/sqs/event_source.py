@@ -13,6 +13,7 @@ from typing import Any
 
 from cosset.services.sqs.digests import attributes_digest, body_digest
 from cosset.services.sqs.model import AttributeValue, ReceivedMessage
+from cosset.services.sqs.moves import standing_key
 from cosset.services.sqs.queues import Queues
 from cosset.triggers.sources import Record
 
@@ -77,6 +78,7 @@ def to_record(arn: str, message: ReceivedMessage) -> Record:
         arrived_ms=int(message.system.get("SentTimestamp", "0")),
         trace_id=message.system.get("AWSTraceHeader", ""),
         receipt=message.receipt_handle,
+        cause=standing_key(message.id, arn, message.system.get("DeadLetterQueueSourceArn")),
     )
 
 

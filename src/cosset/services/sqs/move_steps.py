@@ -9,6 +9,7 @@ from cosset.services.sqs.book import QueueRecord, read_queue
 from cosset.services.sqs.envelope import Envelope
 from cosset.services.sqs.model import QueueKey
 from cosset.services.sqs.move_tasks import COMPLETED, FAILED, RUNNING, MoveTask, task_of
+from cosset.services.sqs.moves import Redriven, standing_key
 from cosset.services.sqs.shelves import Shelves
 from cosset.services.sqs.tables import move_tasks
 from cosset.store.queue import Draft, Message
@@ -26,9 +27,10 @@ class _TargetGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """When the task wants its next step; None: it has ended, or another node is at it."""
+    """When the task wants its next step; None: it has ended, or another node is at it. `moved` is what this one did."""
 
     at_ms: int | None
+    moved: tuple[Redriven, ...] = ()
 
 
 class MoveStep:
@@ -57,24 +59,23 @@ class MoveStep:
         except _TargetGoneError:
             _write(tx, task, status=FAILED, failure=_GONE)
             return Next(None)
-        if moved == 0:
+        if not moved:
             _write(tx, task, status=COMPLETED)
             return Next(None)
         held = {"owner": self._owner, "owned_until_ms": now + HELD_MS, "next_ms": next_ms}
-        _write(tx, task, moved=task.moved + moved, **held)
-        return Next(next_ms)
+        _write(tx, task, moved=task.moved + len(moved), **held)
+        return Next(next_ms, tuple(moved))
 
-    def _move(self, tx: Transaction, task: MoveTask, limit: int) -> int:
+    def _move(self, tx: Transaction, task: MoveTask, limit: int) -> list[Redriven]:
         source = _queue(tx, task.source_arn)
         if source is None:
             raise _TargetGoneError
         targets: dict[str, QueueRecord] = {}
         if task.destination_arn is not None:
             self._target(tx, targets, task.destination_arn)
-        moved = 0
+        moved: list[Redriven] = []
 
         def move(tx: Transaction, message: Message) -> bool:
-            nonlocal moved
             envelope = Envelope.unpack(message.body)
             arn = task.destination_arn or envelope.dead_letter_source
             if arn is None:
@@ -85,8 +86,9 @@ class MoveStep:
                 body=envelope.moved_from(None).pack(),
                 group=envelope.group_id if target.settings.is_fifo else None,
             )
-            self._shelves.of(target).put(tx, draft)
-            moved += 1
+            sent = self._shelves.of(target).put(tx, draft)
+            cause = standing_key(message.id, task.source_arn, envelope.dead_letter_source)
+            moved.append(Redriven(sent.id, task.source_arn, target.key.arn, cause, envelope.trace_header))
             return False
 
         shelf = self._shelves.of(source)

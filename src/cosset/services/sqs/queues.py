@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from cosset.clock import Clock
+from cosset.observe.causes import CauseRecorder, Unrecorded
 from cosset.observe.metrics import MetricWriter
 from cosset.services.sqs.book import QueueBook, QueueRecord, StaleRecordError, confirm
 from cosset.services.sqs.depths import Depths
@@ -28,7 +29,8 @@ from cosset.services.sqs.holding import change_held, delete_held
 from cosset.services.sqs.message_rules import size_of
 from cosset.services.sqs.metering import QueueMeter
 from cosset.services.sqs.model import Depth, NewMessage, QueueFacts, QueueKey, ReceivedMessage, SentMessage
-from cosset.services.sqs.receiving import Receiving
+from cosset.services.sqs.moves import dead_letter_step
+from cosset.services.sqs.receiving import Receiving, Taken
 from cosset.services.sqs.sending import Outcome, Sending
 from cosset.services.sqs.shelves import Shelves
 from cosset.store.database import Store, Transaction
@@ -44,7 +46,10 @@ _LIMIT_PAUSE_S = 1.0
 class Queues:
     """Any number may be made over one store, on any number of nodes."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: MetricWriter | None = None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, metrics: MetricWriter | None = None, causes: CauseRecorder | None = None
+    ) -> None:
+        self._causes = causes or Unrecorded()
         self._meter = QueueMeter(metrics)
         self.book = QueueBook(store, clock)
         self._store = store
@@ -171,13 +176,15 @@ class Queues:
                 record: QueueRecord,
                 target: QueueRecord | None = dead_letters,
                 own: str | None = own,
-            ) -> list[ReceivedMessage]:
+            ) -> Taken:
                 if target is not None:
                     confirm(tx, target)
                 return self._receiving.receive(tx, record, target, limit, visibility_s, own)
 
-            if (found := await self._try(record, work)) is not None:
-                return found
+            if (taken := await self._try(record, work)) is not None:
+                for each in taken.moved:
+                    self._causes.happened(dead_letter_step(each, self._clock.now_ms()))
+                return taken.messages
             if dead_letters is not None:
                 self.book.mistrust(dead_letters.key)
         raise _never_still(key)

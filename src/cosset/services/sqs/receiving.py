@@ -1,5 +1,7 @@
 """Messages on their way out: leased, dropped when they are too old, moved when they were received too often."""
 
+from dataclasses import dataclass
+
 from cosset.clock import Clock
 from cosset.services.sqs.attempts import remember, repeat
 from cosset.services.sqs.book import QueueRecord
@@ -11,6 +13,25 @@ from cosset.services.sqs.sequence import sequence_number
 from cosset.services.sqs.shelves import Shelves
 from cosset.store.queue import Draft, Message
 from cosset.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was moved. `came_from`: it stood in this queue as a dead letter already."""
+
+    id: str
+    source_arn: str
+    target_arn: str
+    came_from: str | None
+    trace_header: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a receive comes to: the messages, and those that were moved on the way."""
+
+    messages: list[ReceivedMessage]
+    moved: list[DeadLetter]
 
 
 class Receiving:
@@ -27,7 +48,7 @@ class Receiving:
         limit: int,
         visibility_s: int | None,
         attempt: str | None = None,
-    ) -> list[ReceivedMessage]:
+    ) -> Taken:
         """`dead_letters` is the queue that the redrive policy names, where there is one; `attempt` the
         ReceiveRequestAttemptId of a receive from a FIFO queue.
 
@@ -39,25 +60,33 @@ class Receiving:
         if attempt is not None:
             again = repeat(tx, shelf, record.uid, attempt, now_ms, lease_ms)
             if again is not None:
-                return [_received(record, message) for message in again]
+                return Taken([_received(record, message) for message in again], [])
         limit = self._flights.room(tx, shelf, record, limit)
         if limit == 0:
-            return []
+            return Taken([], [])
+        moved: list[DeadLetter] = []
 
         def keep(tx: Transaction, message: Message) -> bool:
-            return not self._ended(tx, record, dead_letters, message)
+            return not self._ended(tx, record, dead_letters, message, moved)
 
         leased = shelf.lease(tx, limit=limit, lease_ms=lease_ms, group_limit=limit, keep=keep)
         self._flights.taken(record, len(leased))
         if attempt is not None:
             remember(tx, record.uid, attempt, leased, now_ms)
-        return [_received(record, message) for message in leased]
+        return Taken([_received(record, message) for message in leased], moved)
 
     def is_full(self, record: QueueRecord) -> bool:
         """Whether the queue gives nothing because too much of it is in flight."""
         return self._flights.is_full(record)
 
-    def _ended(self, tx: Transaction, record: QueueRecord, dead_letters: QueueRecord | None, message: Message) -> bool:
+    def _ended(
+        self,
+        tx: Transaction,
+        record: QueueRecord,
+        dead_letters: QueueRecord | None,
+        message: Message,
+        moved: list[DeadLetter],
+    ) -> bool:
         settings = record.settings
         if self._clock.now_ms() - message.sent_at_ms >= 1000 * settings.retention_s:
             return True
@@ -65,7 +94,8 @@ class Receiving:
             return False
         if not dead_letters.settings.allows.allows(record.key):
             return False
-        envelope = Envelope.unpack(message.body).moved_from(record.key.arn)
+        before = Envelope.unpack(message.body)
+        envelope = before.moved_from(record.key.arn)
         # Its age counts from when it was first sent; in a FIFO queue, from when it was moved.
         draft = Draft(
             id=message.id,
@@ -76,6 +106,8 @@ class Receiving:
             first_received_at_ms=message.first_received_at_ms,
         )
         self._shelves.of(dead_letters).put(tx, draft)
+        source, target = record.key.arn, dead_letters.key.arn
+        moved.append(DeadLetter(message.id, source, target, before.dead_letter_source, before.trace_header))
         return True
 
 
