@@ -178,7 +178,8 @@ class RunningEnvironment:
 
     async def _answered(self, event: Event, reply: Reply, began_s: float) -> Answer:
         duration_ms = self._since_ms(began_s)
-        await self._log_pipe.drain()
+        if not self._log_pipe.is_drained():
+            await self._log_pipe.drain()
         answer = Answer(
             outcome=Outcome.SUCCESS if reply.error_type is None else Outcome.ERROR,
             payload=reply.payload,

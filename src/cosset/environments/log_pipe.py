@@ -9,6 +9,7 @@ Read next: environment.py, which drains this before it answers.
 import asyncio
 import fcntl
 import os
+import select
 import struct
 import sys
 import termios
@@ -164,6 +165,7 @@ class LogPipe:
         if telemetry is not None:
             self._decoders[telemetry] = FrameDecoder(sink, clock)
         self._loop = asyncio.get_running_loop()
+        self._waiting = select.poll()
         for fd in self._decoders:
             self._watch(fd)
 
@@ -171,6 +173,14 @@ class LogPipe:
         """One more pipe of plain output, which goes elsewhere: that of extensions."""
         self._decoders[output] = LineDecoder(sink, self._clock)
         self._watch(output)
+
+    def is_drained(self) -> bool:
+        """As `drain`, where nothing waits in the pipes, which is how it mostly is; False: something does."""
+        if self._waiting.poll(0):
+            return False
+        for decoder in self._decoders.values():
+            decoder.flush()
+        return True
 
     async def drain(self) -> None:
         """Passes on everything that was written before this call. Reads no more than the pipes hold now, so that a
@@ -188,6 +198,7 @@ class LogPipe:
     def _watch(self, fd: int) -> None:
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._on_readable, fd)
+        self._waiting.register(fd, select.POLLIN)
 
     def _draining(self) -> Iterator[None]:
         """Stops between two reads."""
@@ -224,6 +235,7 @@ class LogPipe:
     def _end(self, fd: int) -> None:
         """Every writer has gone."""
         self._loop.remove_reader(fd)
+        self._waiting.unregister(fd)
         self._decoders.pop(fd).finish()
         os.close(fd)
 

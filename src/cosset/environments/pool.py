@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cosset.clock import Clock
 from cosset.environments.api import Environment, EnvironmentSpec, EnvironmentState, LogSink, Tier
@@ -17,8 +18,7 @@ from cosset.environments.memory_budget import STARTING_MB, MemoryBudget
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class PoolKey:
+class PoolKey(NamedTuple):
     """Environments with equal keys are interchangeable. `revision` changes with code or configuration."""
 
     function_arn: str

@@ -5,15 +5,13 @@ TestLambdaConcurrency::test_lambda_concurrency_block, ::test_reserved_concurrenc
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from typing import Protocol, TypeVar
+from types import TracebackType
+from typing import Protocol, Self
 
 from cosset.invocation.api import Target
 from cosset.wire.errors import ServiceError
 
-_Key = TypeVar("_Key")
+Key = tuple[str, ...]
 
 
 class ThrottledError(ServiceError):
@@ -40,6 +38,48 @@ class NothingWarm:
         return 0
 
 
+class Place:
+    """What one invocation counts in, for as long as it runs. Left once, by `leave` or at the end of a `with` block.
+
+    `is_provisioned`: it is that of a provisioned environment.
+    """
+
+    __slots__ = ("_held", "is_provisioned")
+
+    def __init__(self) -> None:
+        self._held: list[tuple[Counter[Key], Key]] = []
+        self.is_provisioned = False
+
+    def hold(self, counter: Counter[Key], key: Key) -> int:
+        """Counts up, until the place is left: what the counter stands at now."""
+        counter[key] += 1
+        self._held.append((counter, key))
+        return counter[key]
+
+    def leave(self) -> None:
+        """Counts down, and forgets what stands at nothing: the counters hold only what runs."""
+        held, self._held = self._held, []
+        for counter, key in held:
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+
+    def move(self) -> "Place":
+        """To another holder; there is nothing left here to leave."""
+        moved = Place()
+        moved._held, self._held = self._held, []
+        moved.is_provisioned = self.is_provisioned
+        return moved
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+
 class Admission:
     """Concurrency, counted by entering and leaving.
 
@@ -53,54 +93,44 @@ class Admission:
     def __init__(self, limit: int, warm: Warm | None = None) -> None:
         self._limit = limit
         self._warm = warm or NothingWarm()
-        self._provisioned: Counter[tuple[str, str]] = Counter()
-        self._reserved: Counter[str] = Counter()
-        self._unreserved: Counter[tuple[str, str]] = Counter()
-        self.under_way = 0
+        self._provisioned: Counter[Key] = Counter()
+        self._reserved: Counter[Key] = Counter()
+        self._unreserved: Counter[Key] = Counter()
+        self._all: Counter[Key] = Counter()
 
-    @contextmanager
-    def admit(self, target: Target) -> Iterator[bool]:
-        """Holds one place for as long as the block runs; whether it is that of a provisioned environment.
+    @property
+    def under_way(self) -> int:
+        return self._all[()]
+
+    def admit(self, target: Target) -> Place:
+        """A place, which the caller leaves.
 
         Raises: ThrottledError, when there is none.
         """
-        leave, is_provisioned = self._enter(target)
-        self.under_way += 1
-        try:
-            yield is_provisioned
-        finally:
-            self.under_way -= 1
-            leave()
+        place = Place()
+        self._enter(target, place)
+        place.hold(self._all, ())
+        return place
 
     def provisioned(self, target: Target) -> tuple[int, int]:
         """How many provisioned environments of the version are busy, of how many that are there."""
         arn, version = target.function_arn, target.version
         return self._provisioned[arn, version], self._warm.allocated(arn, version)
 
-    def _enter(self, target: Target) -> tuple[Callable[[], None], bool]:
+    def _enter(self, target: Target, place: Place) -> None:
         arn = target.function_arn
         if target.provisioned_concurrency:
             version = (arn, target.version)
             if self._provisioned[version] < self._warm.allocated(arn, target.version):
-                return _count(self._provisioned, version), True
+                place.hold(self._provisioned, version)
+                place.is_provisioned = True
+                return
         if target.reserved_concurrency is not None:
-            if self._reserved[arn] >= target.reserved_concurrency - target.provisioned_concurrency:
+            if self._reserved[arn,] >= target.reserved_concurrency - target.provisioned_concurrency:
                 raise ThrottledError("ReservedFunctionConcurrentInvocationLimitExceeded")
-            return _count(self._reserved, arn), False
+            place.hold(self._reserved, (arn,))
+            return
         account = (target.account, target.region)
         if self._unreserved[account] >= self._limit - target.set_aside:
             raise ThrottledError("ConcurrentInvocationLimitExceeded")
-        return _count(self._unreserved, account), False
-
-
-def _count(counter: Counter[_Key], key: _Key) -> Callable[[], None]:
-    """Counts up; what it returns counts down."""
-    counter[key] += 1
-    return partial(_leave, counter, key)
-
-
-def _leave(counter: Counter[_Key], key: _Key) -> None:
-    """Counts down, and forgets what stands at nothing: the table holds only what runs."""
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
+        place.hold(self._unreserved, account)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cosset.environments.api import FunctionSpec
 
@@ -36,12 +36,14 @@ class Target(FunctionSpec):
     keeps_events: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """One call. `qualifier` is what the caller named (None: `$LATEST`); `invoked_arn` is the ARN that the function
-    sees, with the qualifier exactly when the caller gave one. `source` is the ARN of who or what called, `causes` the
-    keys of the steps that led here, where the trace header does not say it (observe/causes.py). `cancelled`: the
-    client has gone (the function still runs to its end, as on AWS)."""
+class Invocation(NamedTuple):
+    """One call. A tuple, not a dataclass: every call makes one, and another.
+
+    `qualifier` is what the caller named (None: `$LATEST`); `invoked_arn` is the ARN that the function sees, with the
+    qualifier exactly when the caller gave one. `source` is the ARN of who or what called, `causes` the keys of the
+    steps that led here, where the trace header does not say it (observe/causes.py). `cancelled`: the client has gone
+    (the function still runs to its end, as on AWS).
+    """
 
     account: str
     region: str

@@ -5,8 +5,6 @@ invocation writes nothing to the database. Read next: execution.py, then asynchr
 """
 
 import asyncio
-from contextlib import ExitStack
-from dataclasses import replace
 
 from cosset.clock import Clock
 from cosset.environments.response_stream import ResponseStream
@@ -50,8 +48,7 @@ class Dispatcher:
         check_payload(invocation.payload, "RequestResponse", SYNC_PAYLOAD_BYTES)
         target = await self._resolve(invocation)
         invocation = self._follow(invocation, target)
-        with ExitStack() as place:
-            place.enter_context(self._metering.admit(target, invocation))
+        with self._metering.admit(target, invocation) as place:
             return await self._execution.run(target, invocation, place=place)
 
     async def invoke_to_end(self, invocation: Invocation) -> InvocationResult:
@@ -68,8 +65,7 @@ class Dispatcher:
         followed = self._follow(invocation, target)
 
         async def run(stream: ResponseStream) -> InvocationResult:
-            with ExitStack() as place:
-                place.enter_context(self._metering.admit(target, followed))
+            with self._metering.admit(target, followed) as place:
                 return await self._execution.run(target, followed, stream, place)
 
         return await self._streams.start(target.version, run, invocation.cancelled)
@@ -78,7 +74,7 @@ class Dispatcher:
         check_payload(invocation.payload, "Event", ASYNC_PAYLOAD_BYTES)
         await self._resolve(invocation)
         trace_id = lineage.begin(invocation.trace_id, self._clock.now_ms())
-        await self._events.accept(replace(invocation, trace_id=trace_id))
+        await self._events.accept(invocation._replace(trace_id=trace_id))
         return trace_id
 
     async def drain(self, timeout_s: float) -> bool:

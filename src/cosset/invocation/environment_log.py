@@ -4,6 +4,7 @@ Passes everything on to the LogWriter at once; keeps only the tail of the invoca
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from cosset.observe.ports import LogEvent, LogWriter, StreamKey
 
@@ -26,9 +27,14 @@ class EnvironmentLog:
         self._trace_id = trace_id
 
     def write(self, timestamp_ms: int, message: str) -> None:
-        self._writer.write(self._key, (LogEvent(timestamp_ms, message, trace_id=self._trace_id),))
+        self.write_all(timestamp_ms, (message,))
+
+    def write_all(self, timestamp_ms: int, messages: Sequence[str]) -> None:
+        """Several events of the same time."""
+        self._writer.write(self._key, [LogEvent(timestamp_ms, each, 0, self._trace_id) for each in messages])
         if self._tail is not None:
-            self._keep(self._tail, message.encode("utf-8", "replace"))
+            for message in messages:
+                self._keep(self._tail, message.encode("utf-8", "replace"))
 
     def begin_tail(self) -> None:
         """From here on the last 4 KB are kept."""

@@ -7,7 +7,6 @@ event is replaced by another. Read next: starting.py and environments/pool.py be
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
@@ -20,6 +19,7 @@ from cosset.environments.api import (
 )
 from cosset.environments.pool import Pool, Resident
 from cosset.environments.response_stream import ResponseStream
+from cosset.invocation.admission import Place
 from cosset.invocation.api import Invocation, InvocationResult, Target
 from cosset.invocation.environment_log import EnvironmentLog
 from cosset.invocation.metering import Metering
@@ -71,7 +71,7 @@ class Execution:
         target: Target,
         invocation: Invocation,
         stream: ResponseStream | None = None,
-        place: ExitStack | None = None,
+        place: Place | None = None,
     ) -> InvocationResult:
         """Runs the event to its end, whatever the end is. A response that the function streams goes to `stream`; the
         environment is busy until it has ended.
@@ -101,7 +101,7 @@ class Execution:
             if not answer.is_settled:
                 settling = self._settle(target, invocation, started, answer)
                 if place is not None and not invocation.want_log_tail:
-                    self._settle_later(settling, place.pop_all())
+                    self._settle_later(settling, place.move())
                     return _result(target, invocation, answer, None)
                 await settling
             tail = started.log.end_tail() if invocation.want_log_tail else None
@@ -124,7 +124,7 @@ class Execution:
             raise
         self._pool.release(started.resident)
 
-    def _settle_later(self, settling: Coroutine[None, None, None], held: ExitStack) -> None:
+    def _settle_later(self, settling: Coroutine[None, None, None], held: Place) -> None:
         async def settle() -> None:
             with held:
                 await settling
@@ -180,8 +180,7 @@ class Execution:
     async def _deliver(
         self, target: Target, invocation: Invocation, started: _Started, stream: ResponseStream | None
     ) -> Answer:
-        lines = PlatformLog(started.log, target, invocation, self._clock)
-        lines.start()
+        PlatformLog(started.log, target, invocation, self._clock).start()
         environment = started.resident.environment
         event = Event(
             request_id=invocation.request_id,
@@ -193,8 +192,12 @@ class Execution:
             cognito_identity=invocation.cognito_identity,
             stream=stream,
         )
-        with self._underway.event(environment.spec.credentials.access_key_id, invocation.trace_id):
+        access_key_id = environment.spec.credentials.access_key_id
+        self._underway.begin(access_key_id, invocation.trace_id)
+        try:
             answer = await environment.invoke(event)
+        finally:
+            self._underway.end(access_key_id)
         started.resident.invocations += 1
         started.resident.used_mb = max(answer.max_memory_mb, 1)
         if answer.is_settled:

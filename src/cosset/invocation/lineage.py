@@ -6,8 +6,8 @@ developer guide, "Recursive loop detection".
 """
 
 import hashlib
+import random
 import re
-import secrets
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -16,20 +16,22 @@ LOOP_LIMIT = 16
 MAX_HEADER = 2048
 _MAX_FUNCTIONS = 32
 _PARENT = re.compile(r"(?<![^; ])Parent=[^;]*")
+_numbers = random.Random()
+"""Seeded by the system once: what it draws names traces and proves nothing."""
 _COUNT = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
 
 def begin(header: str, now_ms: int) -> str:
     """`header` with what every trace has: its root, the caller, whether it is sampled. Too long a one is begun anew."""
     if not header:  # what most calls come with: not worth a parser's time
-        noise = secrets.token_hex(20)
+        noise = f"{_numbers.getrandbits(160):040x}"
         return f"Root=1-{now_ms // 1000:08x}-{noise[:24]};Parent={noise[24:]};Sampled=0"
     fields = _read(header) if len(header) <= MAX_HEADER else {}
     if "Root" in fields and "Parent" in fields and "Sampled" in fields:
         return header
     complete = {
-        "Root": fields.pop("Root", "") or f"1-{now_ms // 1000:08x}-{secrets.token_hex(12)}",
-        "Parent": fields.pop("Parent", "") or secrets.token_hex(8),
+        "Root": fields.pop("Root", "") or f"1-{now_ms // 1000:08x}-{_numbers.getrandbits(96):024x}",
+        "Parent": fields.pop("Parent", "") or f"{_numbers.getrandbits(64):016x}",
         "Sampled": fields.pop("Sampled", "") or "0",
     }
     return _write({**complete, **fields})

@@ -5,11 +5,9 @@ Read next: observe/function_metrics.py, the port.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cosset.clock import Clock, SystemClock
-from cosset.invocation.admission import Admission, ThrottledError
+from cosset.invocation.admission import Admission, Key, Place, ThrottledError
 from cosset.invocation.api import Invocation, Target
 from cosset.observe.causes import MAX_CAUSES, CauseRecorder, RecordedEvent, Step, StepKind, Unrecorded, root_in
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Run
@@ -31,47 +29,41 @@ class Metering:
         self._causes = causes or Unrecorded()
         self._clock = clock or SystemClock()
         self._admission = admission
-        self._of_function: Counter[tuple[str, ...]] = Counter()
-        self._of_account: Counter[tuple[str, ...]] = Counter()
-        self._unreserved: Counter[tuple[str, ...]] = Counter()
+        self._of_function: Counter[Key] = Counter()
+        self._of_account: Counter[Key] = Counter()
+        self._unreserved: Counter[Key] = Counter()
 
-    @contextmanager
-    def admit(self, target: Target, invocation: Invocation) -> Iterator[None]:
-        """Admission's place for as long as the block runs.
+    def admit(self, target: Target, invocation: Invocation) -> Place:
+        """Admission's place, for the caller to leave when the invocation is over.
 
         Raises: ThrottledError.
         """
         call = call_of(target, invocation)
         try:
-            with self._admission.admit(target) as is_provisioned, self._counted(target, call):
-                if target.provisioned_concurrency:
-                    self._meter.measure(call, _PROVISIONED if is_provisioned else _SPILLOVER)
-                    self._measure_provisioned(target, call)
-                yield
+            place = self._admission.admit(target)
         except ThrottledError:
             self._meter.throttled(call)
             raise
+        self._count(target, call, place)
+        if target.provisioned_concurrency:
+            self._meter.measure(call, _PROVISIONED if place.is_provisioned else _SPILLOVER)
+            self._measure_provisioned(target, call)
+        return place
 
-    @contextmanager
-    def _counted(self, target: Target, call: MeteredCall) -> Iterator[None]:
-        account: tuple[str, ...] = (call.account, call.region)
-        function = (*account, call.function_name)
-        counters = [(self._of_function, function), (self._of_account, account)]
+    def _count(self, target: Target, call: MeteredCall, place: Place) -> None:
+        account: Key = (call.account, call.region)
+        of_function = place.hold(self._of_function, (*account, call.function_name))
+        of_account = place.hold(self._of_account, account)
         if target.reserved_concurrency is None:
-            counters.append((self._unreserved, account))
-        for counter, key in counters:
-            counter[key] += 1
-        measure = self._meter.measure
-        measure(call, FunctionMetric.CONCURRENT_EXECUTIONS, float(self._of_function[function]))
-        measure(call, FunctionMetric.ACCOUNT_CONCURRENT_EXECUTIONS, float(self._of_account[account]))
-        measure(call, FunctionMetric.UNRESERVED_CONCURRENT_EXECUTIONS, float(self._unreserved[account]))
-        try:
-            yield
-        finally:
-            for counter, key in counters:
-                counter[key] -= 1
-                if not counter[key]:
-                    del counter[key]
+            place.hold(self._unreserved, account)
+        self._meter.measure_all(
+            call,
+            (
+                (FunctionMetric.CONCURRENT_EXECUTIONS, float(of_function)),
+                (FunctionMetric.ACCOUNT_CONCURRENT_EXECUTIONS, float(of_account)),
+                (FunctionMetric.UNRESERVED_CONCURRENT_EXECUTIONS, float(self._unreserved[account])),
+            ),
+        )
 
     def _measure_provisioned(self, target: Target, call: MeteredCall) -> None:
         busy, allocated = self._admission.provisioned(target)

@@ -106,20 +106,23 @@ class PlatformLog:
     def _end_and_report(
         self, duration_ms: float, max_memory_mb: int, init_ms: float | None, status: str, error_type: str | None
     ) -> log_lines.Report:
-        if self._target.log_format != log_lines.JSON_FORMAT:
-            self._line(log_lines.end_line(self._invocation.request_id))
+        target, now_ms = self._target, self._clock.now_ms()
         report = log_lines.Report(
-            time_ms=self._clock.now_ms(),
+            time_ms=now_ms,
             request_id=self._invocation.request_id,
             duration_ms=duration_ms,
-            memory_mb=self._target.memory_mb,
-            max_memory_used_mb=min(max_memory_mb, self._target.memory_mb),
+            memory_mb=target.memory_mb,
+            max_memory_used_mb=min(max_memory_mb, target.memory_mb),
             init_duration_ms=init_ms,
             status=status,
             error_type=error_type,
             trace_id=self._sampled_trace(),
         )
-        self._write(report)
+        message = log_lines.platform_message(report, target.log_format, target.system_log_level)
+        if target.log_format != log_lines.JSON_FORMAT:
+            self._log.write_all(now_ms, (log_lines.end_line(report.request_id), message or ""))
+        elif message is not None:
+            self._log.write(now_ms, message)
         return report
 
     def _sampled_trace(self) -> str | None:

@@ -1,7 +1,6 @@
 """Stops a function that runs again and again because of one event (lineage.py counts; the function may allow it)."""
 
 import logging
-from dataclasses import replace
 
 from cosset.invocation import lineage
 from cosset.invocation.api import Invocation, Target
@@ -29,4 +28,4 @@ def follow(invocation: Invocation, target: Target, now_ms: int) -> Invocation:
             "your function's invocation.",
             fields={"Type": "User"},
         )
-    return replace(invocation, trace_id=header, causes=causes)
+    return invocation._replace(trace_id=header, causes=causes)

@@ -6,7 +6,7 @@ counts is worked out when it is written. Taking a measurement never waits, never
 Source: AWS Lambda developer guide, "Types of metrics for Lambda functions". Read next: metric_buffer.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -100,6 +100,10 @@ class FunctionMeter(Protocol):
         """One measurement, taken now."""
         ...
 
+    def measure_all(self, call: MeteredCall, measured: Sequence[tuple[FunctionMetric, float]]) -> None:
+        """Several of one call at once."""
+        ...
+
     def ran(self, call: MeteredCall, run: Run) -> None:
         """Invocations, Errors, Throttles (none), Duration, and what is billed."""
         ...
@@ -117,6 +121,8 @@ class Unmetered:
     """A FunctionMeter that takes nothing down, for tools and tests that measure nothing."""
 
     def measure(self, call: MeteredCall, metric: FunctionMetric, value: float = 1.0) -> None: ...
+
+    def measure_all(self, call: MeteredCall, measured: Sequence[tuple[FunctionMetric, float]]) -> None: ...
 
     def ran(self, call: MeteredCall, run: Run) -> None: ...
 

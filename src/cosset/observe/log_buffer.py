@@ -115,15 +115,17 @@ class LogBuffer:
         pending = self._pending.get(key)
         if pending is None:
             pending = self._pending[key] = _Pending()
+        size = 0
         for event in events:
-            size = _size(event)
-            pending.events.append(event)
-            pending.size += size
-            self._bytes += size
+            size += len(event.message) + _EVENT_OVERHEAD_BYTES  # as _size, which would be a call for each
+        pending.events.extend(events)
+        pending.size += size
+        self._bytes += size
         self._count += len(events)
         while self._count > self._limits.max_events or self._bytes > self._limits.max_bytes:
             self._drop_oldest_of_loudest()
-        self._arrived.set()
+        if not self._arrived.is_set():
+            self._arrived.set()
         if self._count >= self._limits.batch_events:
             self._hurry.set()
 
@@ -261,17 +263,16 @@ def _pieces(taken: dict[StreamKey, _Pending], now_ms: int) -> Iterator[_Piece]:
         if pending.dropped:
             sentence = f"[cosset] {pending.dropped} log events were dropped here: the log buffer was full."
             events.append(LogEvent(_plausible(pending.last_dropped_ms, now_ms), sentence, now_ms))
+        latest_ms = now_ms + _MAX_AHEAD_MS
         for event in pending.events:
-            events.append(_stamped(event, now_ms))
+            time_ms, message, ingested_ms, trace_id = event
+            if not 0 <= time_ms <= latest_ms:
+                time_ms = now_ms
+            events.append(LogEvent(time_ms, message, ingested_ms or now_ms, trace_id))
             piece.count += 1
-            piece.size += _size(event)
+            piece.size += len(message) + _EVENT_OVERHEAD_BYTES
             if piece.count >= _PIECE_EVENTS:
                 yield piece
                 events = []
                 piece = _Piece([(key, events)])
     yield piece
-
-
-def _stamped(event: LogEvent, now_ms: int) -> LogEvent:
-    timestamp_ms = _plausible(event.timestamp_ms, now_ms)
-    return LogEvent(timestamp_ms, event.message, event.ingested_ms or now_ms, event.trace_id)

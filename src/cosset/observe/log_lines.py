@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 JSON_FORMAT = "JSON"
 
@@ -51,8 +51,7 @@ class InitReport:
     kind: str = "on-demand"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(NamedTuple):
     """An invocation reaches its environment."""
 
     time_ms: int
@@ -61,8 +60,7 @@ class Start:
     trace_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """An invocation is over. `init_duration_ms` only on the first of its environment.
 
     `status` is `success`, `failure` (the handler raised), `error` (the runtime ended) or `timeout`.
@@ -108,13 +106,14 @@ def end_line(request_id: str) -> str:
 
 def report_line(record: Report) -> str:
     """With AWS's tabs: one after each field, the last included."""
-    fields = [
-        f"REPORT RequestId: {record.request_id}",
-        f"Duration: {record.duration_ms:.2f} ms",
-        f"Billed Duration: {record.billed_duration_ms} ms",
-        f"Memory Size: {record.memory_mb} MB",
-        f"Max Memory Used: {record.max_memory_used_mb} MB",
-    ]
+    usual = (
+        f"REPORT RequestId: {record.request_id}\tDuration: {record.duration_ms:.2f} ms\t"
+        f"Billed Duration: {record.billed_duration_ms} ms\tMemory Size: {record.memory_mb} MB\t"
+        f"Max Memory Used: {record.max_memory_used_mb} MB"
+    )
+    if record.init_duration_ms is None and record.status in ("success", "failure"):
+        return f"{usual}\t\n"
+    fields = [usual]
     if record.init_duration_ms is not None:
         fields.append(f"Init Duration: {record.init_duration_ms:.2f} ms")
     if record.status in ("error", "timeout"):
@@ -158,13 +157,11 @@ def iso_time(time_ms: int) -> str:
 
 
 def _text(record: Record) -> str:
-    if isinstance(record, InitStart):
-        return init_start_line(record)
-    if isinstance(record, InitReport):
-        return init_report_line(record)
+    if isinstance(record, Report):
+        return report_line(record)
     if isinstance(record, Start):
         return start_line(record)
-    return report_line(record)
+    return init_start_line(record) if isinstance(record, InitStart) else init_report_line(record)
 
 
 def _tabbed(fields: list[str]) -> str:

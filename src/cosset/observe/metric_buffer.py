@@ -28,12 +28,14 @@ from cosset.observe.prometheus import Total, Totals
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
-MAX_TALLIES = 50_000
+MAX_TALLIES = 10_000
+"""Functions as they were called, each with up to twenty metrics."""
 MAX_TOTALS = 20_000
 FLUSH_S = 30.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
 
-_Tally = tuple[int, MeteredCall, FunctionMetric]
+_Place = tuple[int, MeteredCall]
+"""A minute of the epoch, and a function as it was called."""
 _Record = tuple[MetricKey, str, int]
 
 
@@ -53,7 +55,7 @@ class MetricsNotDurableError(Exception):
 class _Batch:
     """What is written together."""
 
-    tallies: dict[_Tally, Distribution] = field(default_factory=dict)
+    tallies: dict[_Place, dict[FunctionMetric, Distribution]] = field(default_factory=dict)
     records: dict[_Record, Distribution] = field(default_factory=dict)
     usage: dict[UsageKey, Usage] = field(default_factory=dict)
 
@@ -64,18 +66,21 @@ class _Batch:
     def cells(self) -> list[Cell]:
         """Each measurement where it counts: several calls share the function's metric and the account's."""
         taken = {place: values.copy() for place, values in self.records.items()}
-        for (minute, call, metric), values in self.tallies.items():
-            for key in keys_of(call, metric):
-                place = key, metric.unit, minute * MINUTE_S
-                if place in taken:
-                    taken[place].merge(values)
-                else:
-                    taken[place] = values.copy()
+        for (minute, call), tally in self.tallies.items():
+            for metric, values in tally.items():
+                for key in keys_of(call, metric):
+                    place = key, metric.unit, minute * MINUTE_S
+                    if place in taken:
+                        taken[place].merge(values)
+                    else:
+                        taken[place] = values.copy()
         return [Cell(key, unit, start_s, MINUTE_S, values) for (key, unit, start_s), values in taken.items()]
 
     def add(self, later: "_Batch") -> None:
-        for tally, values in later.tallies.items():
-            self.tallies.setdefault(tally, Distribution()).merge(values)
+        for place, tally in later.tallies.items():
+            mine = self.tallies.setdefault(place, {})
+            for metric, values in tally.items():
+                mine.setdefault(metric, Distribution()).merge(values)
         for record, values in later.records.items():
             self.records.setdefault(record, Distribution()).merge(values)
         for owner, used in later.usage.items():
@@ -101,24 +106,36 @@ class MetricBuffer:
         self._task = asyncio.create_task(self._run(), name="metric buffer")
 
     def measure(self, call: MeteredCall, metric: FunctionMetric, value: float = 1.0) -> None:
-        minute = self._clock.now_ms() // (MINUTE_S * 1000)
-        key = (minute, call, metric)
+        self.measure_all(call, ((metric, value),))
+
+    def measure_all(self, call: MeteredCall, measured: Sequence[tuple[FunctionMetric, float]]) -> None:
+        """Every invocation comes by: one look-up for all of its measurements."""
+        place = self._clock.now_ms() // (MINUTE_S * 1000), call
         tallies = self._batch.tallies
-        tally = tallies.get(key)
+        tally = tallies.get(place)
         if tally is None:
             if len(tallies) >= self._max_tallies:
-                self._left_out += 1
+                self._left_out += len(measured)
                 return
-            tally = tallies[key] = Distribution()
-        tally.add(value)
+            tally = tallies[place] = {}
+        for metric, value in measured:
+            values = tally.get(metric)
+            if values is None:
+                values = tally[metric] = Distribution()
+            values.add(value)
         if not self._arrived.is_set():
             self._arrived.set()
 
     def ran(self, call: MeteredCall, run: Run) -> None:
-        self.measure(call, FunctionMetric.INVOCATIONS)
-        self.measure(call, FunctionMetric.ERRORS, 1.0 if run.is_error else 0.0)
-        self.measure(call, FunctionMetric.THROTTLES, 0.0)
-        self.measure(call, FunctionMetric.DURATION, round(run.duration_ms, 2))
+        self.measure_all(
+            call,
+            (
+                (FunctionMetric.INVOCATIONS, 1.0),
+                (FunctionMetric.ERRORS, 1.0 if run.is_error else 0.0),
+                (FunctionMetric.THROTTLES, 0.0),
+                (FunctionMetric.DURATION, round(run.duration_ms, 2)),
+            ),
+        )
         key = usage_key(call, self._month(), run.architecture)
         usage = self._batch.usage.get(key)
         if usage is None:
@@ -207,20 +224,19 @@ class MetricBuffer:
         """What was written since the start, for Prometheus: the same numbers as CloudWatch's."""
         return self._totals
 
-    def _add_up(self, tallies: dict[_Tally, Distribution]) -> None:
+    def _add_up(self, tallies: dict[_Place, dict[FunctionMetric, Distribution]]) -> None:
         """At the bound new series are left out: CloudWatch has them all the same."""
-        for (_, call, metric), values in tallies.items():
-            owner = call
-            if metric.scope is Scope.ACCOUNT:
-                owner = MeteredCall(call.account, call.region, "")
-            total = self._totals.get((owner, metric))
-            if total is None:
-                if len(self._totals) >= MAX_TOTALS:
-                    continue
-                total = self._totals[owner, metric] = Total()
-            total.count += values.count
-            total.total += values.total
-            total.last = values.highest
+        for (_, call), tally in tallies.items():
+            for metric, values in tally.items():
+                owner = MeteredCall(call.account, call.region, "") if metric.scope is Scope.ACCOUNT else call
+                total = self._totals.get((owner, metric))
+                if total is None:
+                    if len(self._totals) >= MAX_TOTALS:
+                        continue
+                    total = self._totals[owner, metric] = Total()
+                total.count += values.count
+                total.total += values.total
+                total.last = values.highest
 
     def _put_back(self, batch: "_Batch") -> None:
         batch.add(self._batch)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """One event. Both times are epoch milliseconds; `ingested_ms` never lies before the previous one's in a stream.
+class LogEvent(NamedTuple):
+    """One event. A tuple, not a dataclass: every invocation makes several.
 
-    `trace_id` is the trace header of the invocation that wrote it, for what follows from it; it is not kept.
+    Both times are epoch milliseconds; `ingested_ms` never lies before the previous one's in a stream. `trace_id` is
+    the trace header of the invocation that wrote it, for what follows from it; it is not kept.
     """
 
     timestamp_ms: int

@@ -1,8 +1,8 @@
 """One event through one environment of the memory tier: the log lines, the tail, and what goes wrong."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -18,6 +18,7 @@ from cosset.environments.api import (
     error_object,
 )
 from cosset.environments.pool import Pool
+from cosset.invocation.admission import Place
 from cosset.invocation.execution import Execution
 from cosset.invocation.starting import Starter
 from cosset.wire.errors import ServiceError
@@ -46,7 +47,7 @@ def test_the_log_of_a_cold_and_of_a_warm_call() -> None:
         assert "Billed Duration: 6 ms" in cold[-1]
         # Recorded: test_invocation_with_logs begins with START on a cold call too.
         assert result.log_tail == "".join(cold[1:]).encode()
-        warm = await execution.run(TARGET, replace(CALL, want_log_tail=False))
+        warm = await execution.run(TARGET, CALL._replace(want_log_tail=False))
         assert warm.log_tail is None
         assert [line.split(" ")[0] for line in logs.messages] == ["START", "working\n", "END", "REPORT"]
         assert "Init Duration" not in logs.messages[-1]
@@ -239,14 +240,14 @@ def test_the_result_does_not_wait_for_extensions_and_everything_else_does() -> N
         return replace(await echo(event, sink), is_settled=False)
 
     async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
-        held: list[str] = []
-        with ExitStack() as place:
-            place.callback(held.append, "left")
-            result = await execution.run(TARGET, replace(CALL, want_log_tail=False), place=place)
+        held: Counter[tuple[str, ...]] = Counter()
+        with Place() as place:
+            place.hold(held, ("f",))
+            result = await execution.run(TARGET, CALL._replace(want_log_tail=False), place=place)
         assert result.payload == b"{}"
-        assert (held, pool.idle) == ([], 0)
+        assert (held, pool.idle) == ({("f",): 1}, 0)
         assert not any(line.startswith("END") for line in logs.messages)
-        while not held:
+        while held:
             await asyncio.sleep(0)
         assert pool.idle == 1
         assert "Duration: 101.00 ms" in logs.messages[-1]
@@ -254,8 +255,8 @@ def test_the_result_does_not_wait_for_extensions_and_everything_else_does() -> N
     run(MemoryTier(unsettled), test)
 
 
-@pytest.mark.parametrize("place", [None, ExitStack()])
-def test_whoever_wants_the_log_waits_for_the_extensions(place: ExitStack | None) -> None:
+@pytest.mark.parametrize("place", [None, Place()])
+def test_whoever_wants_the_log_waits_for_the_extensions(place: Place | None) -> None:
     async def unsettled(event: Event, sink: LogSink) -> Answer:
         return replace(await echo(event, sink), is_settled=False)
 

@@ -1,5 +1,6 @@
 """What is measured around admission: concurrency of function and account, throttles, provisioned places, loops."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ class Meter:
 
     def measure(self, call: MeteredCall, metric: FunctionMetric, value: float = 1.0) -> None:
         self.measured.append((metric, value))
+
+    def measure_all(self, call: MeteredCall, measured: Sequence[tuple[FunctionMetric, float]]) -> None:
+        self.measured.extend(measured)
 
     def ran(self, call: MeteredCall, run: Run) -> None:
         self.runs.append(run)

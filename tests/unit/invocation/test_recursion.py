@@ -102,8 +102,8 @@ def in_world(folder: Path, test: Callable[[World], Any]) -> None:
 
 def call(name: str, trace_id: str = "") -> Invocation:
     arn = f"arn:aws:lambda:us-east-1:111111111111:function:{name}"
-    plain = replace(CALL, want_log_tail=False, qualifier=None)
-    return replace(plain, function_name=name, invoked_arn=arn, trace_id=trace_id)
+    plain = CALL._replace(want_log_tail=False, qualifier=None)
+    return plain._replace(function_name=name, invoked_arn=arn, trace_id=trace_id)
 
 
 def test_a_chain_of_calls_is_stopped_after_16_runs_of_one_function(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from support.clock import ManualClock
 from support.environments import Behaviour, MemoryTier, echo
 from support.invocations import CALL, TARGET, Logs, Sessions
 
-QUIET = replace(CALL, want_log_tail=False)
+QUIET = CALL._replace(want_log_tail=False)
 
 
 class Targets:
@@ -123,7 +123,7 @@ def test_what_cannot_begin_is_raised() -> None:
             await rig.dispatcher.invoke_streamed(QUIET)
         assert refused.value.code == "TooManyRequestsException"
         with pytest.raises(ServiceError) as refused:
-            await rig.dispatcher.invoke_streamed(replace(QUIET, payload=b" " * (6 * 1024 * 1024 + 1)))
+            await rig.dispatcher.invoke_streamed(QUIET._replace(payload=b" " * (6 * 1024 * 1024 + 1)))
         assert refused.value.code == "RequestTooLargeException"
 
     run(echo, test, limit=0)
@@ -152,7 +152,7 @@ def test_a_function_runs_to_its_end_when_its_reader_has_left() -> None:
 
     async def test(rig: Rig) -> None:
         gone = asyncio.Event()
-        answer = await rig.dispatcher.invoke_streamed(replace(QUIET, cancelled=gone))
+        answer = await rig.dispatcher.invoke_streamed(QUIET._replace(cancelled=gone))
         while not paused:
             await asyncio.sleep(0)
         assert "all sent\n" not in rig.logs.messages

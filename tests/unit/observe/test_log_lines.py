@@ -1,7 +1,6 @@
 """The platform's lines, to the character. REPORT and INIT_START as recorded on AWS (lambda)."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def test_text_lines() -> None:
 
 
 def test_report_of_a_cold_start_bills_the_initialization() -> None:
-    assert report_line(replace(REPORT, duration_ms=395.99, init_duration_ms=265.72)) == (
+    assert report_line(REPORT._replace(duration_ms=395.99, init_duration_ms=265.72)) == (
         "REPORT RequestId: r-1\tDuration: 395.99 ms\tBilled Duration: 662 ms\tMemory Size: 128 MB\t"
         "Max Memory Used: 36 MB\tInit Duration: 265.72 ms\t\n"
     )
@@ -52,16 +51,16 @@ def test_report_of_a_cold_start_bills_the_initialization() -> None:
 
 @pytest.mark.parametrize(("duration_ms", "billed"), [(0.001, 0), (0.01, 1), (1.0, 1), (1.0000001, 1), (1.01, 2)])
 def test_billed_duration_rounds_up_what_is_shown(duration_ms: float, billed: int) -> None:
-    assert replace(REPORT, duration_ms=duration_ms).billed_duration_ms == billed
+    assert REPORT._replace(duration_ms=duration_ms).billed_duration_ms == billed
 
 
 def test_report_of_what_did_not_end_well() -> None:
-    assert report_line(replace(REPORT, status="timeout", error_type="Sandbox.Timedout")).endswith(
+    assert report_line(REPORT._replace(status="timeout", error_type="Sandbox.Timedout")).endswith(
         "\tStatus: timeout\t\n"
     )
-    exited = replace(REPORT, status="error", error_type="Runtime.ExitError")
+    exited = REPORT._replace(status="error", error_type="Runtime.ExitError")
     assert report_line(exited).endswith("\tStatus: error\tError Type: Runtime.ExitError\t\n")
-    assert "Status" not in report_line(replace(REPORT, status="failure", error_type="ValueError"))
+    assert "Status" not in report_line(REPORT._replace(status="failure", error_type="ValueError"))
 
 
 def test_failure_lines() -> None:
@@ -82,7 +81,7 @@ def _json(record: Record, level: str | None = None) -> Any:
 
 
 def test_json_records() -> None:
-    assert _json(replace(START, trace_id="Root=1-2-3")) == {
+    assert _json(START._replace(trace_id="Root=1-2-3")) == {
         "time": "2025-11-21T04:40:00.123Z",
         "type": "platform.start",
         "record": {
@@ -91,7 +90,7 @@ def test_json_records() -> None:
             "tracing": {"type": "X-Amzn-Trace-Id", "value": "Root=1-2-3"},
         },
     }
-    assert _json(replace(REPORT, init_duration_ms=100.1234))["record"] == {
+    assert _json(REPORT._replace(init_duration_ms=100.1234))["record"] == {
         "requestId": "r-1",
         "metrics": {
             "durationMs": 2.9,
@@ -110,7 +109,7 @@ def test_json_records() -> None:
     [
         (START, {"DEBUG", "INFO", None}),
         (REPORT, {"DEBUG", "INFO", None}),
-        (replace(REPORT, status="timeout"), {"DEBUG", "INFO", "WARN", None}),
+        (REPORT._replace(status="timeout"), {"DEBUG", "INFO", "WARN", None}),
         (InitReport(time_ms=0, duration_ms=1, status="success"), {"DEBUG"}),
         (InitReport(time_ms=0, duration_ms=1, status="error"), {"DEBUG", "INFO", "WARN", None}),
     ],

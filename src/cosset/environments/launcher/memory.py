@@ -47,11 +47,14 @@ class MemoryGauge:
 
     def peak_mb(self) -> int:
         """Rounded up. The last figure stands when the environment has gone."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             if self._peak_fd is not None:
-                self._keep(self._group_peak_bytes(self._peak_fd) + self._shared_bytes)
+                peak_bytes = int(os.pread(self._peak_fd, 32, 0)) + self._shared_bytes
             else:
-                self._keep(self._process_peak_bytes())
+                peak_bytes = self._process_peak_bytes()
+        except (OSError, ValueError):
+            return self._peak_mb
+        self._keep(peak_bytes)
         return self._peak_mb
 
     def close(self, group_peak_bytes: int | None) -> None:

@@ -5,7 +5,6 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from cosset.functions.names import FunctionReference
 from cosset.functions.registry import Functions
@@ -21,6 +20,7 @@ from cosset.wire.message import Body
 CLIENT_CONTEXT_BYTES = 3583
 """In base64, as it comes (AWS's own limit)."""
 _CHECK_OFF_LOOP_BYTES = 262_144
+_KINDS = {kind.value: kind for kind in InvocationType}
 
 
 class InvokeOperations:
@@ -34,13 +34,14 @@ class InvokeOperations:
     async def invoke(self, ctx: Context, params: Params) -> Result:
         """Raises: ServiceError, whatever the function itself did not do (its own errors are results)."""
         reference = invoked_reference_of(ctx, params)
-        kind = InvocationType(params.get("InvocationType", "RequestResponse"))
+        kind = _KINDS[params.get("InvocationType", "RequestResponse")]
         payload = await read_payload(params.get("Payload"), kind)
-        invocation = replace(
-            invocation_of(ctx, reference, payload),
+        invocation = invocation_of(
+            ctx,
+            reference,
+            payload,
             client_context=read_client_context(params.get("ClientContext")),
             want_log_tail=params.get("LogType") == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
-            cancelled=ctx.cancelled,
         )
         if kind is InvocationType.DRY_RUN:
             await self._dry_run(reference)
@@ -76,18 +77,29 @@ class InvokeOperations:
         await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
 
 
-def invocation_of(ctx: Context, reference: FunctionReference, payload: bytes) -> Invocation:
+def invocation_of(
+    ctx: Context,
+    reference: FunctionReference,
+    payload: bytes,
+    *,
+    client_context: str | None = None,
+    want_log_tail: bool = False,
+) -> Invocation:
     """What every call of a function says."""
+    key = reference.key
     return Invocation(
-        account=reference.key.account,
-        region=reference.key.region,
-        function_name=reference.key.name,
+        account=key.account,
+        region=key.region,
+        function_name=key.name,
         qualifier=reference.qualifier,
         payload=payload,
         request_id=ctx.request_id,
         invoked_arn=reference.arn,
         trace_id=ctx.trace_id or "",
         source=function_of(ctx.principal) or ctx.principal.arn,
+        client_context=client_context,
+        want_log_tail=want_log_tail,
+        cancelled=ctx.cancelled,
     )
 
 

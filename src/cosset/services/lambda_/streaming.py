@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from cosset.functions.registry import Functions
@@ -35,11 +34,12 @@ class StreamingOperations:
             await self._functions.resolve(key.account, key.region, key.name, reference.qualifier)
             return {"StatusCode": 204, "EventStream": _no_events()}
         answer = await self._invoker.invoke_streamed(
-            replace(
-                invocation_of(ctx, reference, payload),
+            invocation_of(
+                ctx,
+                reference,
+                payload,
                 client_context=client_context,
                 want_log_tail=params.get("LogType") == "Tail",
-                cancelled=ctx.cancelled,
             )
         )
         return {"StatusCode": 200, "ExecutedVersion": answer.executed_version, "EventStream": _events(answer)}
