@@ -32,12 +32,19 @@ class _ConstantError(ValueError):
         self.name = name
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise _ConstantError(name)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def check_json(payload: bytes) -> None:
     """Raises:
     ServiceError: InvalidRequestContentException.
     """
     try:
-        json.loads(payload.decode(), parse_constant=_refuse_constant)
+        _STRICT.decode(payload.decode())
     except RecursionError as error:
         what = (
             f"Document nesting depth ({MAX_DEPTH + 1}) exceeds the maximum allowed ({MAX_DEPTH}, "
@@ -52,7 +59,7 @@ def _explain(payload: bytes) -> ServiceError:
     """What is wrong with a payload that is known not to be JSON."""
     text = payload.decode("latin-1")  # so that a position is a byte's
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        _STRICT.decode(text)
     except json.JSONDecodeError as error:
         at_end = error.msg.startswith("Unterminated string") or not text[error.pos :].strip()
         position, sentence = (len(text) if at_end else error.pos), _SENTENCES.get(error.msg)
@@ -122,10 +129,6 @@ def _starts_identifier(character: str) -> bool:
 
 def _continues_identifier(character: str) -> bool:
     return _starts_identifier(character) or character.isdigit()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _ConstantError(name)
 
 
 def _not_json(payload: bytes, what: str, read: int) -> ServiceError:
