@@ -136,6 +136,21 @@ def test_drain_passes_on_everything_that_was_written_before_it(in_loop):
     in_loop(body)
 
 
+def test_drained_is_what_holds_nothing_any_more(in_loop):
+    async def body(output, telemetry, pipe, lines):
+        assert pipe.is_drained()
+        os.write(telemetry, frame(b"record"))
+        assert not pipe.is_drained()
+        await pipe.drain()
+        assert pipe.is_drained()
+        os.write(output, b"rest")
+        while not lines.messages[1:] and not pipe.is_drained():  # the loop reads it; the end of its line never comes
+            await asyncio.sleep(0)
+        assert lines.messages == ["record", "rest"]
+
+    in_loop(body)
+
+
 def test_drain_ends_though_a_child_prints_on(in_loop):
     async def body(output, telemetry, pipe, lines):
         stop = threading.Event()
