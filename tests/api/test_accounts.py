@@ -1,6 +1,5 @@
 """Several accounts and regions in one server: what is in one is neither seen nor touched from another."""
 
-import configparser
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
+from support.accounts import Account
 from support.command import cosset
 from support.role import LAMBDA_TRUST
 from support.zip import make_zip
@@ -26,45 +26,6 @@ def handler(event, context):
 """
     }
 )
-
-
-class Account:
-    """One added account, and its administrator's clients."""
-
-    def __init__(self, server: CossetServer, *arguments: str) -> None:
-        done = cosset(server, "account", "add", *arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        self.said = json.loads(done.stdout)
-        self.number = self.said["account"]
-        parser = configparser.RawConfigParser()
-        parser.read(server.data / "aws" / "credentials", encoding="utf-8")
-        keys = parser[self.said["profile"]]
-        self._server = server
-        self._keys = keys["aws_access_key_id"], keys["aws_secret_access_key"]
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        session = boto3.Session(*self._keys, region_name=region or self._server.region)
-        return session.client(service, endpoint_url=self._server.endpoint)
-
-    def own(self, operation: str) -> tuple[int, bytes]:
-        """One of Cosset's own operations, signed by this account."""
-        import urllib.error
-        import urllib.request
-
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-
-        url = f"{self._server.endpoint}/_cosset/api/{operation}"
-        signed = AWSRequest("POST", url, {}, b"{}")
-        SigV4Auth(Credentials(*self._keys), "cosset", self._server.region).add_auth(signed)
-        request = urllib.request.Request(url, b"{}", dict(signed.headers.items()), method="POST")
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
 
 
 @pytest.fixture(scope="module")

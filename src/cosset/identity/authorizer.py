@@ -94,6 +94,7 @@ class PolicyAuthorizer:
         is_kept = facts.detail is None or not facts.detail.is_wanted(keys)
         if facts.detail is not None and not is_kept:
             facts = await facts.detail.add_to(facts, requirement.context)
+            account = account if facts.account is None else facts.account
             there = self._there(account, facts)
         values = _all_values(principal, requirement, call, held, facts, account)
         decision = evaluate(AccessRequest(principal, action, resource, values), own, there)

@@ -37,8 +37,8 @@ class ResourceFacts:
     ARN where a call names it shortly.
 
     `must_allow`, `layer`: as in `evaluation.evaluator.ResourcePolicies`. `account` None: the one in the ARN. Where
-    ARNs name no account (buckets), the source must say whose it is: else it is taken to be the caller's. `detail` is
-    what may have to be added before it is decided.
+    ARNs name no account (buckets), the source must say whose it is: else it is taken to be the caller's; empty: it is
+    nobody's. `detail` is what may have to be added before it is decided.
     """
 
     policies: tuple[PolicyText, ...] = ()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cosset.services.s3.errors import invalid_argument
+from cosset.services.s3.errors import access_denied, invalid_argument
 from cosset.services.s3.owners import account_of, canonical_id
 from cosset.wire.errors import ServiceError
 
@@ -79,13 +79,18 @@ def grants_of(params: Mapping[str, Any], owner: str, bucket_owner: str) -> list[
     return grants if canned is None else canned_grants(canned, owner, bucket_owner)
 
 
-def document_grants(document: Mapping[str, Any]) -> list[Grant]:
-    """What an AccessControlPolicy says. Raises ServiceError MalformedACLError, InvalidArgument."""
+def document_grants(document: Mapping[str, Any], whose: str) -> list[Grant]:
+    """What an AccessControlPolicy says, of what is that account's and stays so.
+
+    Raises ServiceError MalformedACLError, InvalidArgument, AccessDenied.
+    """
     owner, grants = document.get("Owner"), document.get("Grants")
     if owner is None or owner.get("ID") is None or grants is None:
         raise _malformed()
     if account_of(owner["ID"]) is None:
         raise invalid_argument("Invalid id", "CanonicalUser/ID", owner["ID"])
+    if owner["ID"] != canonical_id(whose):
+        raise access_denied()
     checked = [_check_grant(grant) for grant in grants]
     _check_count(checked)
     return checked
@@ -98,7 +103,7 @@ def put_grants(params: Mapping[str, Any], owner: str, bucket_owner: str) -> list
     if document is not None:
         if grants is not None:
             raise ServiceError("UnexpectedContent", "This request does not support content")
-        return document_grants(document)
+        return document_grants(document, owner)
     if grants is None:
         fields = {"MissingHeaderName": "x-amz-acl"}
         raise ServiceError("MissingSecurityHeader", "Your request was missing a required header", fields=fields)
@@ -111,19 +116,29 @@ def is_public(grants: Sequence[Grant]) -> bool:
 
 
 def is_private(grants: Sequence[Grant], owner: str) -> bool:
-    """Does it say no more than that the owner may do everything? Such a one is taken where ACLs are off."""
+    """Does it say no more than that the owner may do everything?"""
     return list(grants) == default_grants(owner)
 
 
-def allowing(grants: Sequence[Grant], actions: Mapping[str, Sequence[str]], *, ignores_public: bool) -> list[Any]:
-    """The statements of a policy that says what the grants say; `actions` by permission."""
+def allowing(
+    grants: Sequence[Grant],
+    actions: Mapping[str, Sequence[str]],
+    *,
+    ignores_public: bool,
+    where: Mapping[str, str] | None = None,
+) -> list[Any]:
+    """The statements of a policy that says what the grants say; `actions` by permission, `where` on which condition."""
     statements = []
     for grant in grants:
         allowed = actions.get(grant["Permission"], ())
         principal = _principal(grant["Grantee"])
         if not allowed or principal is None or (ignores_public and grant["Grantee"].get("URI") in _PUBLIC):
             continue
-        statements.append({"Effect": "Allow", "Action": list(allowed), "Resource": "*", **principal})
+        statement = {"Effect": "Allow", "Action": list(allowed), "Resource": "*", **principal}
+        if where:
+            equals = (statement.get("Condition") or {}).get("StringEquals", {})
+            statement["Condition"] = {"StringEquals": {**equals, **where}}
+        statements.append(statement)
     return statements
 
 
@@ -137,6 +152,8 @@ def _principal(grantee: Mapping[str, Any]) -> dict[str, Any] | None:
     if uri is not None:
         return {"Principal": {"Service": "logging.s3.amazonaws.com"}}
     account = account_of(grantee["ID"])
+    if account == "":
+        return {"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalType": "Anonymous"}}}
     return {"Principal": {"AWS": account}} if account else None
 
 

@@ -5,7 +5,7 @@ What they come to is the evaluator's to say: `bucket_resources.py` tells it.
 
 from collections.abc import Mapping, Sequence
 
-from cosset.identity.policy_document import MalformedPolicyError, PolicyDocument, parse_policy
+from cosset.identity.policy_document import parse_policy
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.acl import Grant, default_grants, is_private, put_grants
 from cosset.services.s3.acl import is_public as is_public_acl
@@ -16,15 +16,16 @@ from cosset.services.s3.errors import malformed_xml
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.owners import shown_owner
+from cosset.services.s3.policy_rules import check_policy
 from cosset.services.s3.publicness import is_public
 from cosset.services.s3.requirements import on_bucket
 from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
+_METHODS = {"PutBucketPolicy": "PUT", "DeleteBucketPolicy": "DELETE"}
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 ALL_BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
-_MAX_POLICY_BYTES = 20 * 1024
 _NO_POLICY = ("NoSuchBucketPolicy", "The bucket policy does not exist")
 _NO_BLOCK = ("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
 _NO_OWNERSHIP = ("OwnershipControlsNotFoundError", "The bucket ownership controls were not found")
@@ -40,6 +41,7 @@ class BucketAccess:
         document = check_policy(text, bucket)
 
         def check(tx: Transaction, found: Bucket) -> None:
+            _check_home(ctx, found)
             if blocks(tx, bucket, "BlockPublicPolicy") and is_public(document):
                 why = "public policies are blocked by the BlockPublicPolicy block public access setting"
                 raise _blocked(ctx, "PutBucketPolicy", found, why)
@@ -48,16 +50,26 @@ class BucketAccess:
 
     @operation("GetBucketPolicy", on_bucket("GetBucketPolicy"))
     async def get_bucket_policy(self, ctx: Context, params: Params) -> Result:
-        return {"Policy": await self._settings.need(params["Bucket"], Kind.POLICY, _NO_POLICY)}
+        return {"Policy": await self._policy(ctx, params["Bucket"])}
 
     @operation("DeleteBucketPolicy", on_bucket("DeleteBucketPolicy"))
     async def delete_bucket_policy(self, ctx: Context, params: Params) -> None:
-        await self._settings.remove(params["Bucket"], Kind.POLICY)
+        await self._settings.remove(params["Bucket"], Kind.POLICY, lambda _, found: _check_home(ctx, found))
 
     @operation("GetBucketPolicyStatus", on_bucket("GetBucketPolicyStatus"))
     async def get_bucket_policy_status(self, ctx: Context, params: Params) -> Result:
-        text = await self._settings.need(params["Bucket"], Kind.POLICY, _NO_POLICY)
-        return {"PolicyStatus": {"IsPublic": is_public(parse_policy(text))}}
+        return {"PolicyStatus": {"IsPublic": is_public(parse_policy(await self._policy(ctx, params["Bucket"])))}}
+
+    async def _policy(self, ctx: Context, bucket: str) -> str:
+        def read(tx: Transaction) -> str | None:
+            _check_home(ctx, need_bucket(tx, bucket))
+            found: str | None = read_setting(tx, bucket, Kind.POLICY)
+            return found
+
+        text = await self._settings.store.read(read)
+        if text is None:
+            raise ServiceError(*_NO_POLICY, status=404, fields={"BucketName": bucket})
+        return text
 
     @operation("PutPublicAccessBlock", on_bucket("PutBucketPublicAccessBlock"))
     async def put_public_access_block(self, ctx: Context, params: Params) -> None:
@@ -136,71 +148,25 @@ def blocks(tx: Transaction, bucket: str, setting: str) -> bool:
 def check_grants(
     tx: Transaction, ctx: Context, bucket: Bucket, grants: Sequence[Grant], owner: str, action: str
 ) -> None:
-    """May this bucket, or an object of `owner` in it, have these grants?
+    """May this bucket, or an object of `owner` in it, have these grants? Where ACLs are off none may be put, and a new
+    object may have no more than that the bucket's owner may do everything.
 
     Raises ServiceError AccessControlListNotSupported, AccessDenied.
     """
-    if ownership_of(tx, bucket.name) == ENFORCED and not is_private(grants, bucket.account):
+    is_usual = action == "PutObject" and is_private(grants, bucket.account)
+    if ownership_of(tx, bucket.name) == ENFORCED and not is_usual:
         raise ServiceError("AccessControlListNotSupported", "The bucket does not allow ACLs")
     if blocks(tx, bucket.name, "BlockPublicAcls") and is_public_acl(grants):
         why = "public access control lists (ACLs) are blocked by the BlockPublicAcls block public access setting"
         raise _blocked(ctx, action, bucket, why)
 
 
-def check_policy(text: str, bucket: str) -> PolicyDocument:
-    """Raises ServiceError MalformedPolicy, in S3's sentences."""
-    if len(text.encode()) > _MAX_POLICY_BYTES:
-        raise _malformed("Normalized policy document exceeds the maximum allowed size of 20480 bytes.")
-    if not text.lstrip().startswith("{"):
-        raise _malformed("Policies must be valid JSON and the first byte must be '{'")
-    try:
-        document = parse_policy(text)
-    except MalformedPolicyError as error:
-        if "Json" in str(error):
-            raise _malformed("This policy contains invalid Json") from None
-        raise _malformed(_fault(text, str(error))) from None
-    for statement in document.statements:
-        if not (statement.principals or statement.not_principals):
-            raise _malformed("Missing required field Principal")
-        if not (statement.actions or statement.not_actions):
-            raise _malformed("Missing required field Action")
-        if not (statement.resources or statement.not_resources):
-            raise _malformed("Missing required field Resource")
-        for action in (*statement.actions, *statement.not_actions):
-            if action != "*" and not action.lower().startswith("s3:"):
-                raise _malformed("Policy has invalid action")
-        for resource in (*statement.resources, *statement.not_resources):
-            _check_resource(resource, bucket)
-        _check_principals(statement.principals or statement.not_principals or {})
-    return document
-
-
-def _check_resource(resource: str, bucket: str) -> None:
-    if not resource.startswith("arn:aws:s3:::") and resource != "*":
-        raise _malformed("Policy has invalid resource")
-    if resource != "*" and resource.removeprefix("arn:aws:s3:::").split("/", 1)[0] != bucket:
-        raise _malformed("Policy has invalid resource")
-
-
-def _check_principals(principals: Mapping[str, tuple[str, ...]]) -> None:
-    for value in principals.get("AWS", ()):
-        is_account = len(value) == 12 and value.isdecimal()
-        is_arn = value.startswith("arn:aws:") and value.count(":") >= 5 and value.split(":")[2] in ("iam", "sts")
-        is_id = value.isalnum() and value[:4] in ("AIDA", "AROA")
-        if value != "*" and not (is_account or is_arn or is_id):
-            raise ServiceError("MalformedPolicy", "Invalid principal in policy", fields={"Detail": value})
-
-
-def _fault(text: str, said: str) -> str:
-    if '"Version"' in text and "2012-10-17" not in text and "2008-10-17" not in text:
-        return "The policy must contain a valid version string"
-    if '"Effect"' not in text:
-        return "Missing required field Effect"
-    return "Missing required field Statement" if '"Statement"' not in text else said
-
-
-def _malformed(sentence: str) -> ServiceError:
-    return ServiceError("MalformedPolicy", sentence)
+def _check_home(ctx: Context, bucket: Bucket) -> None:
+    """Whatever a policy says: it is for the bucket's own account alone to read and to write. Raises ServiceError."""
+    if ctx.account != bucket.account:
+        sentence = "The specified method is not allowed against this resource."
+        fields = {"Method": _METHODS.get(ctx.operation, "GET"), "ResourceType": "BUCKETPOLICY"}
+        raise ServiceError("MethodNotAllowed", sentence, status=405, fields=fields)
 
 
 def _blocked(ctx: Context, action: str, bucket: Bucket, why: str) -> ServiceError:

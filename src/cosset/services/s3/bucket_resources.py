@@ -6,7 +6,7 @@ silences grants to everyone, and `RestrictPublicBuckets` denies all other accoun
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from cosset.services.s3.acl import Grant, allowing, default_grants
 from cosset.services.s3.bucket_access import ENFORCED, acl_of, ownership_of
 from cosset.services.s3.bucket_book import find_bucket, read_setting
 from cosset.services.s3.kinds import Kind
+from cosset.services.s3.object_requirements import NEW_OBJECT
 from cosset.services.s3.places import CHANGES
 from cosset.services.s3.publicness import is_public
 from cosset.services.s3.versions import find_latest, find_version
@@ -38,6 +39,8 @@ _ON_BUCKETS: Mapping[str, Sequence[str]] = {
     "WRITE_ACP": ("s3:PutBucketAcl",),
     "FULL_CONTROL": (*_READ, *_WRITE, "s3:GetBucketAcl", "s3:PutBucketAcl"),
 }
+_ON_NEW_OBJECTS: Mapping[str, Sequence[str]] = dict.fromkeys(("WRITE", "FULL_CONTROL"), ("s3:PutObjectAcl",))
+"""Who may write to a bucket may say whose the new object is to be, though of other objects nothing."""
 _READ_OBJECT = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes")
 _READ_OBJECT_ACL = ("s3:GetObjectAcl", "s3:GetObjectVersionAcl")
 _WRITE_OBJECT_ACL = ("s3:PutObjectAcl", "s3:PutObjectVersionAcl")
@@ -120,7 +123,12 @@ class ObjectDetail:
         tags = {f"s3:ExistingObjectTag/{name}": value for name, value in (found.get("tags") or {}).items()}
         policies = facts.policies
         if self._wants_acl:
-            grants = found.get("acl") or default_grants(self._known.account)
+            owner = str(found.get("owner", self._known.account))
+            if owner != self._known.account:
+                # What its bucket's owner allows is not about it; what he denies is.
+                policies = tuple(_denials(policies))
+                facts = replace(facts, account=owner)
+            grants = found.get("acl") or default_grants(owner)
             policies += tuple(_told("the object's ACL", grants, _ON_OBJECTS, self._known.ignores_public))
         return replace(facts, policies=policies, context={**facts.context, **tags})
 
@@ -146,7 +154,10 @@ def _read(tx: Transaction, name: str) -> _Known | None:
         if block.get("RestrictPublicBuckets") and is_public(parse_policy(text)):
             policies.append(PolicyText("RestrictPublicBuckets", _only_account(bucket.account)))
     if has_acls:
-        policies += _told("the bucket's ACL", acl_of(tx, bucket), _ON_BUCKETS, ignores_public)
+        grants = acl_of(tx, bucket)
+        policies += _told("the bucket's ACL", grants, _ON_BUCKETS, ignores_public)
+        new = allowing(grants, _ON_NEW_OBJECTS, ignores_public=ignores_public, where={NEW_OBJECT: "true"})
+        policies += [_policy("the bucket's ACL", new)] if new else []
     return _Known(bucket.account, tuple(policies), has_acls, ignores_public)
 
 
@@ -155,6 +166,15 @@ def _told(
 ) -> list[PolicyText]:
     statements = allowing(grants, actions, ignores_public=ignores_public)
     return [_policy(name, statements)] if statements else []
+
+
+def _denials(policies: Sequence[PolicyText]) -> Iterator[PolicyText]:
+    for policy in policies:
+        document = json.loads(policy.text)
+        found = document["Statement"]
+        statements = [each for each in (found if isinstance(found, list) else [found]) if each["Effect"] == "Deny"]
+        if statements:
+            yield PolicyText(policy.name, json.dumps({**document, "Statement": statements}))
 
 
 def _only_account(account: str) -> str:

@@ -6,7 +6,7 @@ from cosset.wire.errors import ServiceError
 
 HOME = "us-east-1"
 """The region that is not named as a location constraint, and where making a bucket twice is no error."""
-_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]", re.ASCII)
+_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9](?:[a-z0-9]|-(?!\.)|\.(?![.-])){1,61}[a-z0-9]", re.ASCII)
 _RESERVED = re.compile(r"(?:xn--|sthree-|amzn-s3-demo-).*|.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+){1,3}-\d", re.ASCII)
 _OLD_NAMES = {"EU": "eu-west-1"}

@@ -48,9 +48,11 @@ class BucketSettings:
 
         await self.store.write(work)
 
-    async def remove(self, bucket: str, kind: Kind) -> None:
+    async def remove(self, bucket: str, kind: Kind, check: Check | None = None) -> None:
         def work(tx: Transaction) -> None:
-            need_bucket(tx, bucket)
+            found = need_bucket(tx, bucket)
+            if check is not None:
+                check(tx, found)
             remove_setting(tx, bucket, kind)
 
         await self.store.write(work)

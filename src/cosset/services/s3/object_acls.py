@@ -5,7 +5,7 @@ Recorded: test_put_object_acl_on_delete_marker.
 
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.acl import default_grants, put_grants
-from cosset.services.s3.bucket_access import check_grants
+from cosset.services.s3.bucket_access import ENFORCED, check_grants, ownership_of
 from cosset.services.s3.events import event_of
 from cosset.services.s3.finding import Finder, check_version, find_named
 from cosset.services.s3.keys import check_key
@@ -38,6 +38,8 @@ class ObjectAcls:
 
     @operation("GetObjectAcl", on_version("GetObjectAcl"))
     async def get_object_acl(self, ctx: Context, params: Params) -> Result:
-        _, found = await self._finder.find(ctx, params, "GET")
+        bucket, found = await self._finder.find(ctx, params, "GET")
+        if await self._writes.store.read(lambda tx: ownership_of(tx, bucket.name)) == ENFORCED:
+            return {"Owner": shown_owner(bucket.account), "Grants": default_grants(bucket.account)}
         owner = found.facts["owner"]
         return {"Owner": shown_owner(owner), "Grants": found.facts.get("acl") or default_grants(owner)}

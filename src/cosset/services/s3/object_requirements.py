@@ -30,6 +30,9 @@ _IN_CONDITIONS = {
     "s3:if-none-match": "IfNoneMatch",
 }
 
+NEW_OBJECT = "cosset:newobject"
+"""A condition key of our own: the ACL is that of an object which the call makes."""
+
 
 def object_arn(bucket: str, key: str) -> str:
     return f"arn:aws:s3:::{bucket}/{key}"
@@ -55,6 +58,7 @@ def on_put(ctx: Context, params: Params) -> Sequence[Requirement]:
         actions.append("s3:PutObjectTagging")
     if params.get("ACL") is not None or any(params.get(name) is not None for name in _GRANTS):
         actions.append("s3:PutObjectAcl")
+        context[NEW_OBJECT] = "true"
     if params.get("ObjectLockMode") is not None or params.get("ObjectLockRetainUntilDate") is not None:
         actions.append("s3:PutObjectRetention")
     if params.get("ObjectLockLegalHoldStatus") is not None:

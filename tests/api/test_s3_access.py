@@ -1,0 +1,266 @@
+"""Who may do what with buckets: policies that are none, ACLs between accounts, objects that are somebody else's."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from cosset.testing.server import CossetServer
+from support.accounts import Account
+from support.s3_buckets import new_bucket, open_up, refusal, sentence
+
+EVERYONE = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
+KNOWN = 'uri="http://acs.amazonaws.com/groups/global/AuthenticatedUsers"'
+
+
+@pytest.fixture(scope="module")
+def s3(server: CossetServer) -> Any:
+    return server.client("s3")
+
+
+@pytest.fixture(scope="module")
+def other(server: CossetServer) -> Any:
+    """S3 as the administrator of another account sees it."""
+    return Account(server).client("s3")
+
+
+@pytest.fixture(scope="module")
+def nobody(server: CossetServer) -> Any:
+    return server.client("s3", config=Config(signature_version=UNSIGNED))
+
+
+@pytest.fixture(scope="module")
+def plain(s3: Any) -> Iterator[str]:
+    """A bucket that tests leave as it was."""
+    with new_bucket(s3) as name:
+        s3.delete_public_access_block(Bucket=name)
+        yield name
+
+
+@pytest.fixture
+def bucket(s3: Any) -> Iterator[str]:
+    with new_bucket(s3) as name:
+        open_up(s3, name)
+        s3.put_object(Bucket=name, Key="k", Body=b"theirs")
+        yield name
+
+
+ALLOW = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::BUCKET/*"}
+
+
+def document(*statements: dict[str, Any], **fields: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements), **fields})
+
+
+def without(name: str) -> str:
+    return document({key: value for key, value in ALLOW.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("hello", "Policies must be valid JSON and the first byte must be '{'"),
+        ("[]", "Policies must be valid JSON and the first byte must be '{'"),
+        ("{", "This policy contains invalid Json"),
+        (document(ALLOW, Version="x"), "The policy must contain a valid version string"),
+        (json.dumps({"Version": "2012-10-17"}), "Missing required field Statement"),
+        (document(), "Could not parse the policy: Statement is empty!"),
+        (document({**ALLOW, "Effect": "hello"}), "Invalid effect: hello"),
+        (without("Effect"), "Missing required field Effect"),
+        (without("Principal"), "Missing required field Principal"),
+        (without("Action"), "Missing required field Action"),
+        (without("Resource"), "Missing required field Resource"),
+        (document({**ALLOW, "More": 1}), "Unknown field More"),
+        (document(ALLOW, More=1), "Unknown field More"),
+        (document({**ALLOW, "Action": "ec2:RunInstances"}), "Policy has invalid action"),
+        (document({**ALLOW, "Action": "s3:NoSuchThing"}), "Policy has invalid action"),
+        (document({**ALLOW, "Resource": "arn:aws:s3:::another/*"}), "Policy has invalid resource"),
+        (document({**ALLOW, "Resource": "nothing"}), "Policy has invalid resource"),
+        (
+            document({**ALLOW, "Resource": "arn:aws:s3:::BUCKET"}),
+            "Action does not apply to any resource(s) in statement",
+        ),
+        (document({**ALLOW, "Action": "s3:ListBucket"}), "Action does not apply to any resource(s) in statement"),
+        (document({**ALLOW, "Principal": {"AWS": "user"}}), "Invalid principal in policy"),
+        (document({**ALLOW, "Principal": {"CanonicalUser": "zz"}}), "Invalid principal in policy"),
+        (document({**ALLOW, "Principal": "user"}), "Invalid policy syntax."),
+        (document({**ALLOW, "Condition": {"Like": {"aws:username": "x"}}}), "Invalid Condition type : Like"),
+        (document({**ALLOW, "Condition": {"StringLike": {"username": "x"}}}), "Policy has an invalid condition key"),
+        (
+            document({**ALLOW, "Condition": {"StringLike": {"s3:prefix": "x"}}}),
+            "Conditions do not apply to combination of actions and resources in statement",
+        ),
+        (
+            document({**ALLOW, "Condition": {"StringLike": {"aws:userid": "x" * 21_000}}}),
+            "Normalized policy document exceeds the maximum allowed size of 20480 bytes.",
+        ),
+    ],
+)
+def test_policies_that_are_none(s3: Any, plain: str, text: str, wanted: str) -> None:
+    found = sentence(s3.put_bucket_policy, Bucket=plain, Policy=text.replace("BUCKET", plain))
+    assert found == f"MalformedPolicy: {wanted}"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Action": "s3:Get*"},
+        {"Action": "*", "Resource": "*"},
+        {"Resource": "arn:aws:s3:::BUCKET*"},
+        {"Action": ["s3:ListBucket", "s3:GetObject"], "Resource": ["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"]},
+        {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::BUCKET", "Condition": {"Null": {"s3:prefix": "true"}}},
+    ],
+)
+def test_policies_that_are_some(s3: Any, plain: str, changes: dict[str, Any]) -> None:
+    text = document({**ALLOW, **changes}).replace("BUCKET", plain)
+    s3.put_bucket_policy(Bucket=plain, Policy=text)
+    assert s3.get_bucket_policy(Bucket=plain)["Policy"] == text
+    s3.delete_bucket_policy(Bucket=plain)
+
+
+def test_a_policy_is_for_the_buckets_own_account(s3: Any, other: Any, bucket: str) -> None:
+    text = document({**ALLOW, "Action": "s3:*", "Resource": "*"})
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    other.head_bucket(Bucket=bucket)
+    for call, params in (
+        (other.get_bucket_policy, {}),
+        (other.get_bucket_policy_status, {}),
+        (other.delete_bucket_policy, {}),
+        (other.put_bucket_policy, {"Policy": text}),
+    ):
+        refused = refusal(call, Bucket=bucket, **params)
+        assert (refused["Code"], refused["Status"]) == ("MethodNotAllowed", 405)
+
+
+def grantee(s3: Any, other: Any, who: str) -> str:
+    return {"other": f'id="{other.list_buckets()["Owner"]["ID"]}"', "nobody": EVERYONE, "known": KNOWN}[who]
+
+
+def allowed(client: Any, bucket: str) -> set[str]:
+    calls = (
+        *(("list", client.list_objects_v2, {}), ("versions", client.list_object_versions, {})),
+        *(("uploads", client.list_multipart_uploads, {}), ("head", client.head_bucket, {})),
+        *(
+            ("put", client.put_object, {"Key": "n"}),
+            ("put public", client.put_object, {"Key": "n", "ACL": "public-read"}),
+        ),
+        *(("get", client.get_object, {"Key": "k"}), ("acl of k", client.get_object_acl, {"Key": "k"})),
+        *(("tags", client.get_object_tagging, {"Key": "k"}), ("acl", client.get_bucket_acl, {})),
+        *(("location", client.get_bucket_location, {}), ("policy", client.get_bucket_policy, {})),
+        *(("set acl of k", client.put_object_acl, {"Key": "k", "ACL": "public-read-write"}),),
+        *(("set acl", client.put_bucket_acl, {"ACL": "private"}),),
+    )
+    found = set()
+    for name, call, params in calls:
+        try:
+            call(Bucket=bucket, **params)
+        except client.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+                raise
+        else:
+            found.add(name)
+    return found
+
+
+ON_BUCKET = {
+    "GrantRead": {"list", "versions", "uploads", "head"},
+    "GrantWrite": {"put", "put public"},
+    "GrantReadACP": {"acl"},
+    "GrantWriteACP": {"set acl"},
+}
+ON_OBJECT = {"GrantRead": {"get"}, "GrantReadACP": {"acl of k"}, "GrantWriteACP": {"set acl of k"}}
+
+
+@pytest.mark.parametrize("who", ["other", "nobody", "known"])
+@pytest.mark.parametrize("grant", [*ON_BUCKET, "GrantFullControl"])
+def test_a_grant_on_a_bucket_allows_just_that(
+    s3: Any, other: Any, nobody: Any, bucket: str, grant: str, who: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, **{grant: grantee(s3, other, who)})
+    wanted = ON_BUCKET.get(grant) or set().union(*ON_BUCKET.values())
+    assert allowed(nobody if who == "nobody" else other, bucket) == wanted
+
+
+@pytest.mark.parametrize("who", ["other", "nobody"])
+@pytest.mark.parametrize("grant", [*ON_OBJECT, "GrantFullControl"])
+def test_a_grant_on_an_object_allows_just_that(
+    s3: Any, other: Any, nobody: Any, bucket: str, grant: str, who: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="k", **{grant: grantee(s3, other, who)})
+    wanted = ON_OBJECT.get(grant) or set().union(*ON_OBJECT.values())
+    assert allowed(nobody if who == "nobody" else other, bucket) == wanted
+
+
+@pytest.mark.parametrize(
+    ("acl", "reads", "reads_acl"),
+    [
+        ("private", False, False),
+        ("authenticated-read", True, False),
+        ("bucket-owner-read", True, False),
+        ("bucket-owner-full-control", True, True),
+    ],
+)
+def test_an_object_is_who_wrote_its(s3: Any, other: Any, bucket: str, acl: str, reads: bool, reads_acl: bool) -> None:
+    """The bucket's owner may delete it, and whatever its ACL says."""
+    s3.put_bucket_acl(Bucket=bucket, GrantWrite=grantee(s3, other, "other"))
+    s3.put_bucket_policy(Bucket=bucket, Policy=document({**ALLOW, "Resource": f"arn:aws:s3:::{bucket}/*"}))
+    other.put_object(Bucket=bucket, Key="o", Body=b"mine", ACL=acl)
+    assert other.get_object(Bucket=bucket, Key="o")["Body"].read() == b"mine"
+    assert other.get_object_acl(Bucket=bucket, Key="o")["Owner"] == other.list_buckets()["Owner"]
+    found = allowed_for(s3, bucket, "o")
+    assert found == ({"get"} if reads else set()) | ({"acl"} if reads_acl else set())
+    denied = {**ALLOW, "Effect": "Deny", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(denied))
+    assert refusal(other.get_object, Bucket=bucket, Key="o")["Status"] == 403
+    s3.delete_object(Bucket=bucket, Key="o")
+
+
+def allowed_for(client: Any, bucket: str, key: str) -> set[str]:
+    found = set()
+    for name, call in (("get", client.get_object), ("acl", client.get_object_acl)):
+        try:
+            call(Bucket=bucket, Key=key)
+        except client.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+                raise
+        else:
+            found.add(name)
+    return found
+
+
+def test_what_nobody_wrote_nobody_may_read(s3: Any, nobody: Any, bucket: str) -> None:
+    s3.put_bucket_acl(Bucket=bucket, GrantWrite=EVERYONE)
+    nobody.put_object(Bucket=bucket, Key="n", Body=b"found")
+    assert nobody.get_object(Bucket=bucket, Key="n")["Body"].read() == b"found"
+    assert refusal(s3.get_object, Bucket=bucket, Key="n")["Status"] == 403
+
+
+def test_enforced_owners_own_everything(s3: Any, other: Any, bucket: str) -> None:
+    s3.put_bucket_acl(Bucket=bucket, GrantWrite=grantee(s3, other, "other"))
+    other.put_object(Bucket=bucket, Key="o", Body=b"mine")
+    enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert refusal(s3.put_bucket_ownership_controls, Bucket=bucket, OwnershipControls=enforced)["Code"] == (
+        "InvalidBucketAclWithObjectOwnership"
+    )
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=enforced)
+    assert s3.get_object(Bucket=bucket, Key="o")["Body"].read() == b"mine"
+    assert s3.get_object_acl(Bucket=bucket, Key="o")["Owner"] == s3.list_buckets()["Owner"]
+    s3.put_object(Bucket=bucket, Key="k", ACL="bucket-owner-full-control")
+    s3.put_object(Bucket=bucket, Key="k", ACL="private")
+    for call, params in (
+        (s3.put_bucket_acl, {"ACL": "private"}),
+        (s3.put_object_acl, {"Key": "k", "ACL": "bucket-owner-full-control"}),
+        (s3.put_object, {"Key": "k", "ACL": "public-read"}),
+    ):
+        wanted = "AccessControlListNotSupported: The bucket does not allow ACLs"
+        assert sentence(call, Bucket=bucket, **params) == wanted
+
+
+def test_an_acl_changes_no_owner(s3: Any, other: Any, bucket: str) -> None:
+    for call, params in ((s3.put_bucket_acl, {}), (s3.put_object_acl, {"Key": "k"})):
+        policy = {"Owner": other.list_buckets()["Owner"], "Grants": []}
+        assert refusal(call, Bucket=bucket, AccessControlPolicy=policy, **params)["Status"] == 403
