@@ -19,38 +19,25 @@ from dataclasses import dataclass
 import uvloop
 
 from cosset.assembly.buckets import serve_bucket_destination, serve_lifecycle, sweep_objects
-from cosset.assembly.causes import RecordedDestination
 from cosset.assembly.code_objects import serve_packages
+from cosset.assembly.eventing import Eventing, make_eventing
 from cosset.assembly.front import make_door, make_services, make_urls
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
-from cosset.assembly.invocation import Outward, make_invocation, open_functions
+from cosset.assembly.invocation import Outward, Running, open_running
 from cosset.assembly.listening import bind, url
-from cosset.assembly.log_exports import LogExporting
-from cosset.assembly.log_filters import LogSubscriptions
-from cosset.assembly.notifications import BucketNotifications
-from cosset.assembly.observation import make_alarm_watch
-from cosset.assembly.queues import serve_queues
 from cosset.assembly.refusal import NodeError
 from cosset.assembly.tiers import Endpoints, make_tier
-from cosset.assembly.topics import LateTopicDestination, QueuesForTopics, Topics, make_push
-from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock, SystemClock
 from cosset.environments.api import Tier
 from cosset.environments.jail.tier import JailTier
 from cosset.environments.launcher.client import LauncherClient
-from cosset.environments.memory_budget import MemoryBudget
-from cosset.environments.pool import Pool
 from cosset.gateway.authority import Authority
 from cosset.gateway.health import Health
 from cosset.gateway.http import Front
 from cosset.identity.role_rights import RoleRights
-from cosset.invocation.asynchronous import AsyncWorker
-from cosset.invocation.deliveries import DeliveryWorker
 from cosset.invocation.destinations import Destinations
-from cosset.invocation.dispatcher import Dispatcher
-from cosset.observe.causes import StepKind
 from cosset.ready import Ready, ready_message
-from cosset.runtimes.catalogue import here
+from cosset.runtimes.catalogue import Catalogue, here
 from cosset.services.cloudwatch.watch import age_metrics
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.operation import AnyService
@@ -74,25 +61,15 @@ class Node:
     services: Sequence[AnyService]
     health: Health
     front: Front
-    dispatcher: Dispatcher
-    worker: AsyncWorker
-    deliveries: DeliveryWorker
-    triggers: Triggers
-    topics: Topics
-    notifications: BucketNotifications
-    exports: LogExporting
+    running: Running
+    eventing: Eventing
 
     async def drain(self, drain_s: float) -> None:
         """Takes nothing new and lets what is under way end."""
         self.health.is_draining = True
         await self.front.close()
-        await self.triggers.stop(drain_s)
-        await self.notifications.stop(drain_s)
-        await self.exports.stop(drain_s)
-        await self.topics.stop(drain_s)
-        await self.worker.stop(drain_s)
-        await self.deliveries.stop(drain_s)
-        if not await self.dispatcher.drain(drain_s):
+        await self.eventing.stop(drain_s)
+        if not await self.running.stop(drain_s):
             logger.warning("stopped with invocations under way")
 
 
@@ -159,84 +136,49 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         authorizer = make_authorizer(settings, ground, clock)
         stack.push_async_callback(ground.access_log.close)
         outward = Outward(Destinations(), RoleRights(ground.directory.sessions, ground.directory, authorizer))
-        queues = serve_queues(ground, outward, clock)
-        functions, catalogue = await open_functions(stack, settings, ground, outward, clock)
         authority = Authority(ground.data)
         endpoints = Endpoints(authority)
-        tier = make_tier(settings, ground.data, catalogue, launcher, clock, authority, endpoints, url(listening))
-        pool = Pool(
-            tier,
-            clock,
-            max_environments=settings.max_environments,
-            idle_timeout_s=settings.idle_timeout_s,
-            budget=MemoryBudget.of_host(settings.environment_memory_mb) if sys.platform == "linux" else None,
-        )
-        stack.push_async_callback(pool.close)
-        dispatcher, worker, deliveries, provisioner = make_invocation(settings, ground, functions, outward, pool, clock)
-        stack.push_async_callback(provisioner.close)
-        health = Health(
-            ground.store, pool, tier.name, launcher.count_spares, ground.access_book if settings.dev else None
-        )
-        links = CodeLinks(ground.store, functions.code, clock)
-        triggers = Triggers(ground, functions, dispatcher, outward, clock)
-        push = make_push(ground, functions, authorizer, clock)
-        subscriptions = LogSubscriptions(ground.store, push, ground.causes)
-        ground.logs.follow(subscriptions)
-        queue_sender = QueuesForTopics(ground, authorizer, clock)
-        topics = Topics(settings, ground, push, queue_sender, authorizer, url(listening), clock)
-        to_topics = RecordedDestination(LateTopicDestination(topics), StepKind.TOPIC_MESSAGE, ground.causes, clock)
-        outward.destinations.serve("sns", to_topics)
-        notifications = BucketNotifications(ground, push, topics, authorizer, clock)
-        exports = LogExporting(ground, authorizer, clock)
-        alarms = make_alarm_watch(ground, push, topics, clock)
-        services = make_services(
-            settings,
-            ground,
-            functions,
-            dispatcher,
-            links,
-            provisioner,
-            triggers,
-            outward.rights,
-            topics,
-            subscriptions,
-            notifications,
-            exports,
-            authorizer,
-            clock,
-        )
-        serve_packages(functions, services, authorizer)
+
+        def tier_of(catalogue: Catalogue) -> Tier:
+            return make_tier(settings, ground.data, catalogue, launcher, clock, authority, endpoints, url(listening))
+
+        running = await open_running(stack, settings, ground, outward, tier_of, clock)
+        eventing = make_eventing(settings, ground, running, outward, authorizer, url(listening), clock)
+        links = CodeLinks(ground.store, running.functions.code, clock)
+        services = make_services(settings, ground, running, eventing, outward.rights, links, authorizer, clock)
+        serve_packages(running.functions, services, authorizer)
         serve_bucket_destination(outward, services, ground, clock)
-        exports.write_to(services)
-        urls = make_urls(settings, ground, functions, dispatcher, authorizer, clock)
-        door = make_door(settings, ground, services, links, health, urls, topics, authorizer, pool, clock)
+        eventing.exports.write_to(services)
+        health = _make_health(settings, ground, running, launcher)
+        urls = make_urls(settings, ground, running, authorizer, clock)
+        door = make_door(
+            settings, ground, services, links, health, urls, eventing.topics, authorizer, running.pool, clock
+        )
         front = Front(door, settings)
         endpoints.front = front
         await front.start([listening])
         stack.push_async_callback(front.close)
         for name, work in (
-            ("async-worker", worker.serve()),
-            ("delivery-worker", deliveries.serve()),
-            ("queue-chores", queues.serve()),
-            ("triggers", triggers.serve()),
-            ("topics", topics.serve()),
-            ("notifications", notifications.serve()),
-            ("lifecycle", serve_lifecycle(settings, ground, notifications, clock)),
+            ("async-worker", running.worker.serve()),
+            ("delivery-worker", running.deliveries.serve()),
+            *eventing.work(),
+            ("lifecycle", serve_lifecycle(settings, ground, eventing.notifications, clock)),
             ("object-sweeps", sweep_objects(ground, clock)),
-            ("log-exports", exports.serve()),
-            ("alarms", alarms.serve()),
             ("metric-ages", age_metrics(ground.metrics, clock)),
-            ("provisioner", provisioner.serve(lambda: clock.sleep(SWEEP_S))),
-            ("pool-sweep", _every(SWEEP_S, clock, pool.sweep)),
+            ("provisioner", running.provisioner.serve(lambda: clock.sleep(SWEEP_S))),
+            ("pool-sweep", _every(SWEEP_S, clock, running.pool.sweep)),
             ("access-log", ground.access_log.serve()),
-            ("first-runtime", _prepare_first_runtime(tier)),
+            ("first-runtime", _prepare_first_runtime(running.tier)),
             ("first-model", asyncio.to_thread(door.read_model, "lambda")),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
-        ready = await _ready(settings, ground, listening, tier, made_now)
-        yield Node(
-            ready, services, health, front, dispatcher, worker, deliveries, triggers, topics, notifications, exports
-        )
+        ready = await _ready(settings, ground, listening, running.tier, made_now)
+        yield Node(ready, services, health, front, running, eventing)
+
+
+def _make_health(settings: Settings, ground: Ground, running: Running, launcher: LauncherClient) -> Health:
+    book = ground.access_book if settings.dev else None
+    return Health(ground.store, running.pool, running.tier.name, launcher.count_spares, book)
 
 
 async def _ready(settings: Settings, ground: Ground, listening: socket.socket, tier: Tier, made_now: bool) -> Ready:

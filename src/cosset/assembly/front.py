@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 
 from cosset.assembly.buckets import make_bucket_ways, make_s3
+from cosset.assembly.eventing import Eventing
 from cosset.assembly.ground import Ground
-from cosset.assembly.log_exports import LogExporting
-from cosset.assembly.log_filters import LogSubscriptions
-from cosset.assembly.notifications import BucketNotifications
+from cosset.assembly.invocation import Running
 from cosset.assembly.queues import make_sqs
 from cosset.assembly.topics import Topics
-from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock
 from cosset.environments.pool import Pool
-from cosset.functions.registry import Functions
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.door import Door
 from cosset.gateway.function_urls import FunctionUrlGate
@@ -24,9 +21,7 @@ from cosset.gateway.own_operations import PATH as OWN_PATH
 from cosset.gateway.own_operations import OwnOperations
 from cosset.gateway.plain import PlainRoute
 from cosset.identity.authorizer import PolicyAuthorizer
-from cosset.invocation.api import Invoker
 from cosset.invocation.destinations import DeliveryRights
-from cosset.invocation.provisioning import Provisioner
 from cosset.services.lambda_.code_links import PATH as CODE_PATH
 from cosset.services.lambda_.code_links import CodeLinks
 from cosset.services.lambda_.url_calls import UrlCalls
@@ -38,16 +33,10 @@ from cosset.settings import Settings
 def make_services(
     settings: Settings,
     ground: Ground,
-    functions: Functions,
-    invoker: Invoker,
-    links: CodeLinks,
-    provisions: Provisioner,
-    triggers: Triggers,
+    running: Running,
+    eventing: Eventing,
     rights: DeliveryRights,
-    topics: Topics,
-    subscriptions: LogSubscriptions,
-    notifications: BucketNotifications,
-    exports: LogExporting,
+    links: CodeLinks,
     authorizer: PolicyAuthorizer,
     clock: Clock,
 ) -> Sequence[AnyService]:
@@ -57,8 +46,9 @@ def make_services(
         from cosset.services.lambda_.service import lambda_service
         from cosset.triggers.mappings import EventSourceMappings
 
-        mappings = EventSourceMappings(ground.store, functions, triggers.sources, rights, clock)
-        return lambda_service(functions, invoker, links, mappings, provisions)
+        functions = running.functions
+        mappings = EventSourceMappings(ground.store, functions, eventing.triggers.sources, rights, clock)
+        return lambda_service(functions, running.dispatcher, links, mappings, running.provisioner)
 
     def make_iam() -> Service:
         from cosset.services.iam.service import iam_service
@@ -77,7 +67,8 @@ def make_services(
     def make_logs() -> Service:
         from cosset.services.logs.service import logs_service
 
-        return logs_service(ground.store, ground.segments, subscriptions, subscriptions, clock, exports.operations())
+        filters, exports = eventing.subscriptions, eventing.exports.operations()
+        return logs_service(ground.store, ground.segments, filters, filters, clock, exports)
 
     def make_cloudwatch() -> Service:
         from cosset.services.cloudwatch.service import cloudwatch_service
@@ -91,8 +82,8 @@ def make_services(
         "logs": make_logs,
         "cloudwatch": make_cloudwatch,
         "sqs": lambda: make_sqs(ground, clock),
-        "sns": topics.service,
-        "s3": lambda: make_s3(settings, ground, authorizer, notifications, clock),
+        "sns": eventing.topics.service,
+        "s3": lambda: make_s3(settings, ground, authorizer, eventing.notifications, clock),
     }
     return [LateService(name, make) for name, make in makers.items()]
 
@@ -128,16 +119,11 @@ def make_own_operations(
 
 
 def make_urls(
-    settings: Settings,
-    ground: Ground,
-    functions: Functions,
-    invoker: Invoker,
-    authorizer: PolicyAuthorizer,
-    clock: Clock,
+    settings: Settings, ground: Ground, running: Running, authorizer: PolicyAuthorizer, clock: Clock
 ) -> FunctionUrlGate:
     return FunctionUrlGate(
-        functions.urls,
-        UrlCalls(invoker),
+        running.functions.urls,
+        UrlCalls(running.dispatcher),
         keys=ground.directory,
         authorizer=authorizer,
         clock=clock,

@@ -1,10 +1,16 @@
-"""Functions and their invocation, wired: the domain, the dispatcher, the workers of events and of their ends."""
+"""Functions and their invocation, wired: the domain, its environments, the dispatcher, the workers of asynchronous
+events and of their ends. Read next: eventing.py, what makes functions run.
+"""
 
+import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from cosset.assembly.ground import Ground
 from cosset.clock import Clock
+from cosset.environments.api import Tier
+from cosset.environments.memory_budget import MemoryBudget
 from cosset.environments.pool import Pool
 from cosset.functions.code import CodeStore
 from cosset.functions.records import TOPIC as FUNCTION_CHANGES
@@ -40,7 +46,49 @@ class Outward:
     rights: RoleRights
 
 
-async def open_functions(
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs functions."""
+
+    functions: Functions
+    tier: Tier
+    pool: Pool
+    dispatcher: Dispatcher
+    worker: AsyncWorker
+    deliveries: DeliveryWorker
+    provisioner: Provisioner
+
+    async def stop(self, timeout_s: float) -> bool:
+        """Takes nothing more from its queues and lets what is under way end; False: something still is."""
+        await self.worker.stop(timeout_s)
+        await self.deliveries.stop(timeout_s)
+        return await self.dispatcher.drain(timeout_s)
+
+
+async def open_running(
+    stack: AsyncExitStack,
+    settings: Settings,
+    ground: Ground,
+    outward: Outward,
+    make_tier: Callable[[Catalogue], Tier],
+    clock: Clock,
+) -> Running:
+    functions, catalogue = await _open_functions(stack, settings, ground, outward, clock)
+    tier = make_tier(catalogue)
+    pool = Pool(
+        tier,
+        clock,
+        max_environments=settings.max_environments,
+        idle_timeout_s=settings.idle_timeout_s,
+        budget=MemoryBudget.of_host(settings.environment_memory_mb) if sys.platform == "linux" else None,
+    )
+    stack.push_async_callback(pool.close)
+    running = _make_invocation(settings, ground, functions, outward, tier, pool, clock)
+    stack.push_async_callback(running.provisioner.close)
+    return running
+
+
+async def _open_functions(
     stack: AsyncExitStack, settings: Settings, ground: Ground, outward: Outward, clock: Clock
 ) -> tuple[Functions, Catalogue]:
     catalogue = Catalogue(strict=settings.strict_runtimes, java_libraries=java_client.folder_of(ground.data))
@@ -61,9 +109,9 @@ async def open_functions(
     return functions, catalogue
 
 
-def make_invocation(
-    settings: Settings, ground: Ground, functions: Functions, outward: Outward, pool: Pool, clock: Clock
-) -> tuple[Dispatcher, AsyncWorker, DeliveryWorker, Provisioner]:
+def _make_invocation(
+    settings: Settings, ground: Ground, functions: Functions, outward: Outward, tier: Tier, pool: Pool, clock: Clock
+) -> Running:
     queue = DurableQueue(ground.store, ASYNC_QUEUE, clock)
     outbox = DurableQueue(ground.store, DELIVERY_QUEUE, clock)
     starter = Starter(pool, ground.directory.sessions, ground.logs, clock)
@@ -88,4 +136,4 @@ def make_invocation(
         causes=ground.causes,
     )
     deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock, meter=ground.meter)
-    return dispatcher, worker, deliveries, provisioner
+    return Running(functions, tier, pool, dispatcher, worker, deliveries, provisioner)
