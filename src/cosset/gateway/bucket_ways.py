@@ -155,6 +155,8 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
 
     Raises ServiceError MethodNotAllowed.
     """
+    if operation.name == "CompleteMultipartUpload" and "uploadId" not in read_query(request.query):
+        raise _method_not_allowed(request.method, "OBJECT")
     if not request.query:
         return
     meant = operation.model.http["requestUri"].partition("?")[2]

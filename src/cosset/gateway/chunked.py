@@ -57,11 +57,13 @@ class Chunking:
         assert declared in CHUNKED_KINDS
         length = headers.get("x-amz-decoded-content-length")
         if length is not None and not re.fullmatch(r"\d{1,15}", length, re.ASCII):
-            raise ServiceError("InvalidArgument", "x-amz-decoded-content-length must be a number", status=400)
+            raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", status=411)
         named = headers.get("x-amz-trailer", "") or ""
         trailers = tuple(name.strip().lower() for name in named.split(",") if name.strip())
-        if declared.endswith("-TRAILER") != bool(trailers):
+        if declared != CHUNKED_UNSIGNED_TRAILER and declared.endswith("-TRAILER") != bool(trailers):
             raise _malformed_trailer()
+        if any(not name.startswith("x-amz-checksum-") for name in trailers):
+            raise _unsupported_trailer()
         return cls(
             claim=claim,
             key=key,
@@ -227,6 +229,11 @@ def _malformed_trailer() -> ServiceError:
     )
 
 
+def _unsupported_trailer() -> ServiceError:
+    sentence = "The value specified in the x-amz-trailer header is not supported"
+    return ServiceError("InvalidRequest", sentence, status=400)
+
+
 def _start_checksum(name: str) -> _Digest:
     """Raises: OperationNotImplementedError for one that cannot be counted on this machine."""
     from cosset.services.s3.checksums import ALGORITHMS, begin
@@ -234,9 +241,7 @@ def _start_checksum(name: str) -> _Digest:
     algorithm = name.removeprefix("x-amz-checksum-").upper()
     if algorithm in ALGORITHMS:
         return begin(algorithm)
-    raise ServiceError(
-        "InvalidRequest", f"The value specified in the x-amz-trailer header is not supported: {name}", status=400
-    )
+    raise _unsupported_trailer()
 
 
 def _compare_checksum(name: str, checksum: _Digest, given: str) -> None:

@@ -29,6 +29,7 @@ from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
 from cosset.gateway.sigv2 import read_old_claim, verify_old_claim, with_hoisted
 from cosset.gateway.sigv4 import Verifier
+from cosset.gateway.upload_heads import checked_upload
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement, UseNotes
 from cosset.identity.principal import Principal
@@ -353,6 +354,7 @@ class Door:
         if operation is None:
             raise OperationNotImplementedError(route.wire.name, routed.operation)
         if route.family is Family.S3:
+            request = checked_upload(route.wire.operation(operation.name), request)
             check_content(route.wire.operation(operation.name), request)
         params = route.protocol.parse(routed, request)
         validate(route.wire, operation.name, params, route.table.validation_code)

@@ -94,10 +94,12 @@ class WireService:
             shape.serialization["name"] = root
             shape.serialization["xmlNamespace"] = {"uri": self.overlay.roots_namespace}
             shape.serialization["isBare"] = operation.name == self.overlay.bare_root
+        payload = shape.serialization.get("payload")
         if self.overlay.exact_times:
-            payload = shape.serialization.get("payload")
             for each in (shape, shape.members[payload]) if payload is not None else (shape,):
                 each.serialization["exactTimes"] = True
+        if self.overlay.roots_namespace and payload is not None:
+            shape.members[payload].serialization["xmlNamespace"] = {"uri": self.overlay.roots_namespace}
 
     def form_model(self, operation: str) -> OperationModel:
         """The operation as the query protocol sees it: with the names of the overlay, where it has any."""

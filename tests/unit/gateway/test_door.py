@@ -72,7 +72,7 @@ def test_a_body_is_not_read_for_a_key_that_nobody_has() -> None:
 
 def test_a_streamed_body_is_proven_by_its_end() -> None:
     s3 = FakeS3()
-    request = sign("s3 header", "PUT", "/b/k", body=b"onetwo")
+    request = sign("s3 header", "PUT", "/b/k", headers=[("content-length", "6")], body=b"onetwo")
     assert ask(replace(request, body=pieces(b"one", b"two")), s3.service()).status == 200
     assert s3.received == b"onetwo"
     s3.received = b""

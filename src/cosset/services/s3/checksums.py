@@ -13,7 +13,6 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cosset.services.s3.crc import POLYNOMIALS, joined, step
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
 SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
@@ -22,7 +21,8 @@ ALGORITHMS = tuple(SIZES)
 DEFAULT = "CRC64NVME"
 """What an object has that was uploaded without a word about checksums."""
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
-_KNOWN_ELSEWHERE = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
+ELSEWHERE = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
+"""Those of AWS that are not counted here."""
 _UNSUPPORTED = (
     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
     f"[{', '.join(ALGORITHMS)}]"
@@ -87,6 +87,8 @@ def begin(algorithm: str) -> Checksum:
         return _Crc(getattr(checksums, algorithm.lower()), SIZES[algorithm])
     if algorithm == "CRC32":
         return _Crc(zlib.crc32, 4)
+    from cosset.services.s3.crc import POLYNOMIALS, step
+
     return _Crc(partial(step, POLYNOMIALS[algorithm]), SIZES[algorithm])
 
 
@@ -95,7 +97,7 @@ def read_algorithm(named: str | None) -> str | None:
     if named is None:
         return None
     algorithm = named.upper()
-    if algorithm in _KNOWN_ELSEWHERE:
+    if algorithm in ELSEWHERE:
         raise OperationNotImplementedError("s3", f"the checksum {algorithm}")
     if algorithm not in SIZES:
         raise ServiceError("InvalidRequest", _UNSUPPORTED)
@@ -108,7 +110,7 @@ def given_checksum(params: Mapping[str, Any], *, may_have_parts: bool = False) -
     Raises: ServiceError InvalidRequest (recorded: test_s3_checksum_no_algorithm), OperationNotImplementedError.
     """
     given = [(name, str(params[f"Checksum{name}"])) for name in ALGORITHMS if params.get(f"Checksum{name}") is not None]
-    for name in _KNOWN_ELSEWHERE:
+    for name in ELSEWHERE:
         if params.get(f"Checksum{name}") is not None:
             raise OperationNotImplementedError("s3", f"the checksum {name}")
     if len(given) > 1:
@@ -142,6 +144,8 @@ def composite(algorithm: str, values: Sequence[str]) -> str:
 
 def combine(algorithm: str, parts: Sequence[tuple[str, int]]) -> str:
     """The checksum of the whole, from those of its parts and their sizes, without reading them again."""
+    from cosset.services.s3.crc import POLYNOMIALS, joined
+
     value = 0
     for text, size in parts:
         value = joined(POLYNOMIALS[algorithm], value, int.from_bytes(_decode(text), "big"), size)

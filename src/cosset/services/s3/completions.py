@@ -15,7 +15,7 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.checksums import COMPOSITE, SIZES, combine, composite, given_checksum, wrong_checksum
 from cosset.services.s3.encryption import shown_encryption
-from cosset.services.s3.errors import malformed_xml
+from cosset.services.s3.errors import invalid_argument, malformed_xml
 from cosset.services.s3.keys import check_key
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.multipart import part_key
@@ -81,9 +81,11 @@ def _completed_before(tx: Transaction, params: Mapping[str, Any]) -> ObjectVersi
 
 def _chosen(tx: Transaction, upload: Upload, listed: Sequence[Mapping[str, Any]]) -> list[UploadedPart]:
     """The parts that the caller lists. Raises: ServiceError InvalidPartOrder, InvalidPart, EntityTooSmall."""
-    numbers = [int(each["PartNumber"]) for each in listed if each.get("PartNumber") is not None]
-    if len(numbers) != len(listed):
+    if any(each.get("PartNumber") is None or each.get("ETag") is None for each in listed):
         raise malformed_xml()
+    numbers = [int(each["PartNumber"]) for each in listed]
+    if min(numbers) < 1:
+        raise invalid_argument("PartNumber must be >= 1", "PartNumber", str(min(numbers)))
     if any(first >= second for first, second in pairwise(numbers)):
         sentence = "The list of parts was not in ascending order. Parts must be ordered by part number."
         raise ServiceError("InvalidPartOrder", sentence, fields={"UploadId": upload.id})

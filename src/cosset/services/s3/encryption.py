@@ -4,6 +4,8 @@ SSE-S3 and SSE-KMS are names here: files are as safe as the disk that they lie o
 the key beside them too. SSE-C really encrypts (customer_keys.py). Decision 0028.
 """
 
+import base64
+import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -12,6 +14,7 @@ from typing import Any
 
 from cosset.services.operation import Context
 from cosset.services.s3.customer_keys import CustomerKey, read_key
+from cosset.services.s3.errors import invalid_argument
 from cosset.wire.errors import ServiceError
 
 _KMS = ("aws:kms", "aws:kms:dsse")
@@ -19,6 +22,10 @@ _ARN = re.compile(r"arn:[^:]+:kms:([^:]+):(\d{12}):(key|alias)/.+")
 _KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _NO_METHOD = (
     "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"
+)
+_CONTEXT_FORM = (
+    "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which "
+    "represents a string-string map"
 )
 _TWO_KINDS = "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"
 _MANAGED = uuid.UUID("6a5cd7ef-2f63-4d7b-9d1c-0b3f6f3f7a11")
@@ -65,8 +72,21 @@ def read_encryption(ctx: Context, params: Mapping[str, Any], default: Mapping[st
         return Encryption({})
     if wanted not in _KMS:
         raise _invalid("The encryption method specified is not supported", wanted)
+    _check_context(params.get("SSEKMSEncryptionContext"))
     kept = {"ServerSideEncryption": wanted, "SSEKMSKeyId": _key_arn(ctx, key_id)}
     return Encryption({**kept, "BucketKeyEnabled": True} if bucket_key else kept)
+
+
+def _check_context(header: str | None) -> None:
+    """Raises: ServiceError InvalidArgument."""
+    if header is None:
+        return
+    try:
+        context = json.loads(base64.b64decode(header, validate=True))
+    except ValueError:
+        context = None
+    if not isinstance(context, dict) or not all(isinstance(value, str) for value in context.values()):
+        raise invalid_argument(_CONTEXT_FORM, "x-amz-server-side-encryption-context", header)
 
 
 def shown_encryption(facts: Mapping[str, Any]) -> dict[str, Any]:

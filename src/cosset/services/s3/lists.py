@@ -23,29 +23,29 @@ class Lists:
 
     @operation("ListObjects", on_list("ListBucket"))
     async def list_objects(self, ctx: Context, params: Params) -> Result:
-        marker = params.get("Marker", "")
+        marker, encoding = params.get("Marker", ""), check_encoding(params)
         found, more, region = await self._walk(params, marker.encode())
-        result = _shown(found, more, params, with_owner=True)
-        result["BucketRegion"] = region
-        result["Marker"] = shown_key(marker.encode(), params.get("EncodingType"))
+        place = {"Marker": shown_key(marker.encode(), encoding)}
         if more and params.get("Delimiter"):
-            result["NextMarker"] = shown_key(found[-1].name, params.get("EncodingType"))
-        return result
+            place["NextMarker"] = shown_key(found[-1].name, encoding)
+        return _shown(found, more, params, place, with_owner=True) | {"BucketRegion": region}
 
     @operation("ListObjectsV2", on_list("ListBucket"))
     async def list_objects_v2(self, ctx: Context, params: Params) -> Result:
         token, start = params.get("ContinuationToken"), params.get("StartAfter", "")
         after = start.encode() if token is None else _read_token(token)
+        encoding = check_encoding(params)
         found, more, region = await self._walk(params, after)
-        result = _shown(found, more, params, with_owner=bool(params.get("FetchOwner")))
-        result |= {"BucketRegion": region, "KeyCount": len(found)}
+        place: dict[str, Any] = {}
         if token is not None:
-            result["ContinuationToken"] = token
+            place["ContinuationToken"] = token
         elif start:
-            result["StartAfter"] = shown_key(start.encode(), params.get("EncodingType"))
+            place["StartAfter"] = shown_key(start.encode(), encoding)
         if more:
-            result["NextContinuationToken"] = _write_token(found[-1].name)
-        return result
+            place["NextContinuationToken"] = _write_token(found[-1].name)
+        place["KeyCount"] = len(found)
+        with_owner = bool(params.get("FetchOwner"))
+        return _shown(found, more, params, place, with_owner=with_owner) | {"BucketRegion": region}
 
     async def _walk(self, params: Mapping[str, Any], after: bytes) -> tuple[list[Entry], bool, str]:
         walk = Walk(params["Bucket"], params.get("Prefix", "").encode(), params.get("Delimiter", "").encode(), after)
@@ -68,18 +68,22 @@ def page_size(params: Mapping[str, Any]) -> int:
     return min(asked, _PAGE)
 
 
-def _shown(found: Sequence[Entry], more: bool, params: Mapping[str, Any], *, with_owner: bool) -> dict[str, Any]:
+def _shown(
+    found: Sequence[Entry], more: bool, params: Mapping[str, Any], place: Mapping[str, Any], *, with_owner: bool
+) -> dict[str, Any]:
+    """In the order in which S3 writes it; `place`: where in the list of all it is."""
     encoding = check_encoding(params)
     result: dict[str, Any] = {
         "Name": params["Bucket"],
         "Prefix": shown_key(params.get("Prefix", "").encode(), encoding),
+        **place,
         "MaxKeys": page_size(params),
-        "IsTruncated": more,
     }
     if params.get("Delimiter"):
         result["Delimiter"] = shown_key(params["Delimiter"].encode(), encoding)
     if encoding:
         result["EncodingType"] = encoding
+    result["IsTruncated"] = more
     contents = [_object(each, encoding, with_owner=with_owner) for each in found if not each.is_prefix]
     prefixes = [{"Prefix": shown_key(each.name, encoding)} for each in found if each.is_prefix]
     if contents:
@@ -96,14 +100,13 @@ def _object(entry: Entry, encoding: str | None, *, with_owner: bool) -> dict[str
         "Key": shown_key(entry.name, encoding),
         "LastModified": entry.row.modified_ms // 1000,
         "ETag": f'"{entry.row.etag}"',
-        "Size": entry.row.size,
-        "StorageClass": facts.get("storage_class", "STANDARD"),
     }
     if "checksum" in facts:
         shown |= {"ChecksumAlgorithm": [facts["checksum"]["algorithm"]], "ChecksumType": facts["checksum"]["type"]}
+    shown["Size"] = entry.row.size
     if with_owner:
         shown["Owner"] = shown_owner(facts["owner"])
-    return shown
+    return shown | {"StorageClass": facts.get("storage_class", "STANDARD")}
 
 
 def _write_token(key: bytes) -> str:

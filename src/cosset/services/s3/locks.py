@@ -11,11 +11,12 @@ from typing import Any
 
 from cosset.services.s3.errors import invalid_argument, malformed_xml
 from cosset.services.s3.model import Bucket
-from cosset.wire.errors import ServiceError
+from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
 _BOTH = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
 _MISSING = "Bucket is missing Object Lock Configuration"
+_MISSING_ON_WRITE = "Bucket is missing ObjectLockConfiguration"
 
 
 def read_lock(
@@ -36,7 +37,7 @@ def read_lock(
         raise ServiceError("InvalidArgument", _BOTH, fields={"ArgumentName": missing})
     if not bucket.has_object_lock:
         if mode is not None or hold is not None:
-            raise missing_lock()
+            raise ServiceError("InvalidRequest", _MISSING_ON_WRITE)
         return {}
     facts: dict[str, Any] = {"hold": hold} if hold is not None else {}
     if until is not None:
@@ -68,6 +69,8 @@ def changed_retention(
     Raises: ServiceError AccessDenied, MalformedXML, InvalidArgument.
     """
     mode, until = wanted.get("Mode"), wanted.get("RetainUntilDate")
+    if "EventHold" in wanted or "EventHoldDuration" in wanted:
+        raise OperationNotImplementedError("s3", "object lock by event holds")
     if (mode is None) != (until is None):
         raise malformed_xml()
     new = None if until is None else {"mode": mode, "until_ms": _in_future(until, now_ms)}

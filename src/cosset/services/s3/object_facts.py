@@ -15,7 +15,7 @@ from cosset.services.s3.errors import invalid_argument
 from cosset.services.s3.locks import shown_lock
 from cosset.services.s3.tags import tags_in_header
 from cosset.services.s3.versions import ObjectVersion
-from cosset.wire.errors import ServiceError
+from cosset.wire.errors import OperationNotImplementedError, ServiceError
 
 STORAGE_CLASSES = frozenset(
     {
@@ -33,15 +33,16 @@ _HEADERS = (
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),
     *("WebsiteRedirectLocation",),
 )
+_EVENT_HOLD = ("ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears")
 _OVERRIDES = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
 _DEFAULT_TYPE = "binary/octet-stream"
 
 
 def facts_of(params: Mapping[str, Any], owner: str) -> dict[str, Any]:
-    """What a put, a copy or an upload in parts says of its object. Times are epoch seconds."""
-    headers = {name: params[name] for name in _HEADERS if params.get(name) is not None}
-    headers.setdefault("ContentType", _DEFAULT_TYPE)
-    facts: dict[str, Any] = {"headers": headers, "owner": owner}
+    """What a put, a copy or an upload in parts says of its object. Raises: ServiceError."""
+    if any(params.get(name) is not None for name in _EVENT_HOLD):
+        raise OperationNotImplementedError("s3", "object lock by event holds")
+    facts: dict[str, Any] = {"headers": _headers(params), "owner": owner}
     if params.get("Metadata"):
         facts["metadata"] = _metadata(params["Metadata"])
     if params.get("StorageClass", "STANDARD") != "STANDARD":
@@ -51,9 +52,29 @@ def facts_of(params: Mapping[str, Any], owner: str) -> dict[str, Any]:
     return facts
 
 
+def _headers(params: Mapping[str, Any]) -> dict[str, str]:
+    """Raises: ServiceError InvalidRedirectLocation. Those that are empty are as good as none."""
+    _check_redirect(params.get("WebsiteRedirectLocation"))
+    given = {name: _decoded(params[name]) for name in _HEADERS if params.get(name)}
+    given["ContentEncoding"] = _without_chunking(given.get("ContentEncoding", ""))
+    return {"ContentType": _DEFAULT_TYPE} | {name: value for name, value in given.items() if value}
+
+
+def _check_redirect(location: str | None) -> None:
+    """Raises: ServiceError InvalidRedirectLocation."""
+    if location is not None and not location.startswith(("/", "http://", "https://")):
+        sentence = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        raise ServiceError("InvalidRedirectLocation", sentence)
+
+
+def _without_chunking(encoding: str) -> str:
+    """How the body came is no property of the object."""
+    return ",".join(part for part in encoding.split(",") if part.strip().lower() != "aws-chunked").strip()
+
+
 def _metadata(given: Mapping[str, str]) -> dict[str, str]:
     """Raises: ServiceError MetadataTooLarge. What is encoded as RFC 2047 says is kept decoded, as S3 does."""
-    kept = {name.lower(): _decoded(value) for name, value in given.items()}
+    kept = {name.lower(): _decoded(value.strip(" \t")) for name, value in given.items()}
     size = sum(len(name.encode()) + len(value.encode()) for name, value in kept.items())
     if size > _MOST_METADATA:
         fields = {"Size": str(size), "MaxSizeAllowed": str(_MOST_METADATA)}

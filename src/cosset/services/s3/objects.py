@@ -6,6 +6,7 @@ from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.checksums import (
+    COMPOSITE,
     DEFAULT,
     FULL_OBJECT,
     Digests,
@@ -138,10 +139,18 @@ def _span(params: Mapping[str, Any], found: ObjectVersion) -> tuple[Span | None,
     return read_part(number, found)
 
 
+def _part_checksum(found: ObjectVersion, number: int) -> dict[str, Any]:
+    """Kept of parts where the checksum of the whole is made of theirs."""
+    checksum = found.facts.get("checksum", {})
+    if checksum.get("type") != COMPOSITE or found.parts is None:
+        return {}
+    return {f"Checksum{checksum['algorithm']}": found.parts[number - 1].checksum, "ChecksumType": COMPOSITE}
+
+
 def _described(
     bucket: Bucket, found: ObjectVersion, params: Mapping[str, Any], span: Span | None, parts_count: int | None
 ) -> dict[str, Any]:
-    """The checksum is the whole object's: a range goes without it."""
+    """The checksum is the whole object's, or that of a part: a range goes without it."""
     asked = str(params.get("ChecksumMode", "")).upper() == "ENABLED"
     result = shown(
         found,
@@ -149,7 +158,7 @@ def _described(
         with_checksum=asked and (span is None or span.length == found.size),
     )
     if parts_count is not None:
-        result["PartsCount"] = parts_count
+        result |= {"PartsCount": parts_count, **(_part_checksum(found, params["PartNumber"]) if asked else {})}
     if span is None:
         return {**result, "ContentLength": found.size}
     return {**result, "ContentLength": span.length, "ContentRange": content_range(span, found.size)}

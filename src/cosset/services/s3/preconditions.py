@@ -5,12 +5,14 @@ Recorded: test_s3_get_object_preconditions, TestS3ObjectWritePrecondition, TestS
 
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import formatdate
 from typing import Any
 
 from cosset.services.s3.errors import no_such_key
 from cosset.services.s3.versions import ObjectVersion
 from cosset.wire.errors import ServiceError
 
+_OF_CACHES = {"CacheControl": "Cache-Control", "Expires": "Expires"}
 _EXPRESS_ONLY = {"IfMatchLastModifiedTime": "x-amz-if-match-last-modified-time", "IfMatchSize": "x-amz-if-match-size"}
 
 
@@ -27,9 +29,9 @@ def check_read(found: ObjectVersion, params: Mapping[str, Any], now_ms: int, pre
         raise failed(f"{header}If-Unmodified-Since")
     if none_match is not None:
         if _matches(found.etag, none_match):
-            raise failed(f"{header}If-None-Match") if prefix else not_modified()
+            raise failed(f"{header}If-None-Match") if prefix else not_modified(found)
     elif modified is not None and modified_s <= modified <= now_ms // 1000:
-        raise failed(f"{header}If-Modified-Since") if prefix else not_modified()
+        raise failed(f"{header}If-Modified-Since") if prefix else not_modified(found)
 
 
 def check_write(there: ObjectVersion | None, key: str, params: Mapping[str, Any]) -> None:
@@ -64,6 +66,8 @@ def check_delete(there: ObjectVersion | None, key: str, params: Mapping[str, Any
 def check_write_headers(params: Mapping[str, Any]) -> None:
     """What S3 takes of these headers at all: an ETag for the one, `*` for the other, never both."""
     match, none_match = params.get("IfMatch"), params.get("IfNoneMatch")
+    if params.get("WriteOffsetBytes") is not None:
+        raise _not_implemented("x-amz-write-offset-bytes")
     if match is not None and none_match is not None:
         raise _not_implemented("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
     if match == "*":
@@ -79,8 +83,12 @@ def failed(condition: str) -> ServiceError:
     return ServiceError("PreconditionFailed", sentence, status=412, fields={"Condition": condition})
 
 
-def not_modified() -> ServiceError:
-    return ServiceError("NotModified", "Not Modified", status=304)
+def not_modified(found: ObjectVersion) -> ServiceError:
+    """With what a cache needs to know that it is the same."""
+    headers = {"ETag": f'"{found.etag}"', "Last-Modified": formatdate(found.modified_ms // 1000, usegmt=True)}
+    kept = found.facts["headers"]
+    headers |= {header: kept[name] for name, header in _OF_CACHES.items() if isinstance(kept.get(name), str)}
+    return ServiceError("NotModified", "Not Modified", status=304, headers=headers)
 
 
 def _matches(etag: str, given: str) -> bool:

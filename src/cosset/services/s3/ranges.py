@@ -21,7 +21,7 @@ _COPY_RANGE_FORM = (
 
 def read_range(header: str | None, size: int) -> Span | None:
     """The span that the header asks for, None for the whole. Raises ServiceError InvalidRange."""
-    asked = _RANGE.fullmatch(header or "")
+    asked = _RANGE.fullmatch((header or "").strip())
     if asked is None or asked.groups() == ("", ""):
         return None
     first, last = asked.groups()

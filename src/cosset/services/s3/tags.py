@@ -20,6 +20,8 @@ def tags_in_header(header: str | None) -> dict[str, str]:
     if not header:
         return {}
     pairs = read_pairs(header)
+    if any(each.startswith("=") for each in header.split("&")):
+        raise _invalid("The TagKey you have provided is invalid", TagKey="")
     if len({name for name, _ in pairs}) != len(pairs):
         sentence = (
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "

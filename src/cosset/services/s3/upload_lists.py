@@ -30,7 +30,9 @@ class UploadLists:
 
     @operation("ListParts", on_object("ListMultipartUploadParts"))
     async def list_parts(self, ctx: Context, params: Params) -> Result:
-        after, limit = params.get("PartNumberMarker") or 0, _limit(params, "MaxParts", "max-parts")
+        after = params.get("PartNumberMarker") or 0
+        _check_range("part-number-marker", after)
+        limit = _limit(params, "MaxParts", "max-parts")
 
         def read(tx: Transaction) -> tuple[Upload, list[UploadedPart]]:
             need_bucket(tx, params["Bucket"])
@@ -139,9 +141,14 @@ def _limit(params: Mapping[str, Any], name: str, shown: str) -> int:
     asked = params.get(name)
     if asked is None:
         return _PAGE
+    _check_range(shown, asked)
+    return min(int(asked), _PAGE)
+
+
+def _check_range(shown: str, asked: int) -> None:
+    """Raises: ServiceError InvalidArgument."""
     if not 0 <= asked <= _MAX:
         raise invalid_argument(f"Argument {shown} must be an integer between 0 and {_MAX}", shown, str(asked))
-    return min(int(asked), _PAGE)
 
 
 def _whose(upload: Upload) -> dict[str, Any]:

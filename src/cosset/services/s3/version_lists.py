@@ -37,18 +37,12 @@ class VersionLists:
             return list_versions(tx, walk, limit) if limit else ([], False)
 
         found, more = await self._store.read(read)
-        result = _shown(found, params, encoding)
-        result |= {
-            "MaxKeys": limit,
-            "IsTruncated": more,
-            "KeyMarker": shown_key(key_marker.encode(), encoding),
-            "VersionIdMarker": version_marker,
-        }
+        place = {"KeyMarker": shown_key(key_marker.encode(), encoding), "VersionIdMarker": version_marker}
         if more:
-            result["NextKeyMarker"] = shown_key(found[-1].name, encoding)
+            place["NextKeyMarker"] = shown_key(found[-1].name, encoding)
             if found[-1].row is not None:
-                result["NextVersionIdMarker"] = found[-1].row.version
-        return result
+                place["NextVersionIdMarker"] = found[-1].row.version
+        return _shown(found, params, encoding, {**place, "MaxKeys": limit, "IsTruncated": more})
 
 
 def _walk(tx: Transaction, params: Mapping[str, Any], after: bytes, version: str) -> Walk:
@@ -76,8 +70,10 @@ def _number_of(tx: Transaction, bucket: str, key: bytes, version: str) -> int | 
     return 2**62 if oldest_newer is None else oldest_newer
 
 
-def _shown(found: Sequence[Entry], params: Mapping[str, Any], encoding: str | None) -> Result:
-    result: Result = {"Name": params["Bucket"], "Prefix": shown_key((params.get("Prefix") or "").encode(), encoding)}
+def _shown(found: Sequence[Entry], params: Mapping[str, Any], encoding: str | None, place: Mapping[str, Any]) -> Result:
+    """In the order in which S3 writes it; `place`: where in the list of all it is."""
+    prefix = shown_key((params.get("Prefix") or "").encode(), encoding)
+    result: Result = {"Name": params["Bucket"], "Prefix": prefix, **place}
     if params.get("Delimiter"):
         result["Delimiter"] = shown_key(params["Delimiter"].encode(), encoding)
     if encoding:

@@ -1,0 +1,77 @@
+"""What the headers of an upload to a bucket say of its body, before a byte of it is read: its length, its checksum.
+
+Refuses what S3 refuses, and names the checksum of a trailer where a header of its own would. Read next: chunked.py.
+Seen in reports of PutObject and UploadPart; https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from dataclasses import replace
+
+from cosset.services.s3.checksums import ALGORITHMS, ELSEWHERE
+from cosset.wire.errors import ServiceError
+from cosset.wire.message import Headers, Request
+from cosset.wire.models import WireOperation
+
+_ALGORITHM = "x-amz-sdk-checksum-algorithm"
+_PREFIX = "x-amz-checksum-"
+_CHECKSUMS = frozenset(f"{_PREFIX}{name.lower()}" for name in (*ALGORITHMS, *ELSEWHERE))
+_LONELY = f"{_ALGORITHM} specified, but no corresponding {_PREFIX}* or x-amz-trailer headers were found."
+_WANTS_DIGEST = frozenset({"DeleteObjects", "PutObjectLegalHold", "PutObjectRetention"})
+
+
+def checked_upload(operation: WireOperation, request: Request) -> Request:
+    """Raises: ServiceError MissingContentLength, NotImplemented, InvalidRequest."""
+    if not operation.streams_in:
+        if operation.name in _WANTS_DIGEST:
+            _check_digest(request.headers)
+        return request
+    is_chunked = (request.headers.get("x-amz-content-sha256") or "").startswith("STREAMING-")
+    _check_length(request.headers, "x-amz-decoded-content-length" if is_chunked else "content-length")
+    named = request.headers.get(_ALGORITHM)
+    trailing = _trailing(request.headers) if is_chunked else None
+    if trailing is not None and any(name in _CHECKSUMS for name, _ in request.headers):
+        raise ServiceError("InvalidRequest", "Expecting a single x-amz-checksum- header")
+    if named is None:
+        return request if trailing is None else _naming(request, trailing)
+    _check_named(request, named.lower(), trailing)
+    return request
+
+
+def _check_length(headers: Headers, where: str) -> None:
+    if where in headers:
+        return
+    if where == "content-length" and "transfer-encoding" in headers:
+        sentence = "A header you provided implies functionality that is not implemented"
+        raise ServiceError("NotImplemented", sentence, status=501, fields={"Header": "Transfer-Encoding"})
+    raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", status=411)
+
+
+def _trailing(headers: Headers) -> str | None:
+    """The algorithm of the checksum that follows the body."""
+    for name in (headers.get("x-amz-trailer") or "").split(","):
+        if name.strip().lower() in _CHECKSUMS:
+            return name.strip().lower().removeprefix(_PREFIX)
+    return None
+
+
+def _naming(request: Request, algorithm: str) -> Request:
+    return replace(request, headers=Headers([*request.headers, (_ALGORITHM, algorithm.upper())]))
+
+
+def _check_named(request: Request, named: str, trailing: str | None) -> None:
+    """An algorithm alone is the SDK's own business in a presigned URL, whose body nobody had yet."""
+    given = {name.removeprefix(_PREFIX) for name, _ in request.headers if name in _CHECKSUMS}
+    if trailing is not None:
+        given.add(trailing)
+    if not given and f"{_PREFIX}{named}" in _CHECKSUMS:
+        if "X-Amz-Signature" in request.query or "Signature=" in request.query:
+            return
+        raise ServiceError("InvalidRequest", _LONELY)
+    if named not in given:
+        raise ServiceError("InvalidRequest", f"Value for {_ALGORITHM} header is invalid.")
+
+
+def _check_digest(headers: Headers) -> None:
+    if "content-md5" in headers or any(name in _CHECKSUMS for name, _ in headers):
+        return
+    sentence = f"Missing required header for this request: Content-MD5 OR {_PREFIX}*"
+    raise ServiceError("InvalidRequest", sentence)
