@@ -30,6 +30,21 @@ class OverloadedError(ServiceError):
         super().__init__("ThrottlingException", "Rate exceeded", status=429)
 
 
+class UnusableError(ServiceError, StoreError):
+    """The node runs, but another program has locked its database, or it was damaged, or may not be written any more.
+
+    Nothing of the write happened. All goes on by itself once the cause is gone. `what` says it without the file's
+    name, which is for the node's log.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "ServiceUnavailableException",
+            f"Cosset's database {what}. Nothing was changed. Try again once that is mended.",
+            status=503,
+        )
+
+
 class UnavailableError(ServiceError):
     """The database cannot be reached. A write that was being committed may or may not have happened: try it again."""
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cosset.store.changes import ChangeFeed
 from cosset.store.disk import DiskWatch, free_bytes, sync_folder
-from cosset.store.errors import DiskFullError, StoreError
+from cosset.store.errors import DiskFullError, StoreError, UnusableError
 from cosset.store.group_commit import GroupCommitter, Job
 from cosset.store.migrations import migrate
 from cosset.store.sealing import Sealing
@@ -32,6 +32,9 @@ Fn = Callable[[Transaction], Any]
 
 FILE_NAME = "cosset.db"
 _NEARLY_NOTHING = 1024 * 1024
+_TOLD_EVERY_S = 10.0
+_PATIENCE_S = 2.0
+"""How long whoever locks the file is waited for: everyone who writes waits behind it."""
 
 
 class GroupLostError(Exception):
@@ -71,7 +74,7 @@ class FolderLock:
 
 def connect(path: Path, *, read_only: bool = False, cache_kb: int = 2048) -> sqlite3.Connection:
     """A connection whose transactions are begun and ended by hand."""
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{cache_kb}")
     if read_only:
@@ -83,20 +86,32 @@ def connect(path: Path, *, read_only: bool = False, cache_kb: int = 2048) -> sql
     return connection
 
 
+_CAUSES = {
+    sqlite3.SQLITE_CORRUPT: ("is damaged", "Put back a copy of it, or move it away."),
+    sqlite3.SQLITE_NOTADB: ("is damaged", "Put back a copy of it, or move it away."),
+    sqlite3.SQLITE_READONLY: ("cannot be written", "Check the folder's owner and mode."),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be written", "Check the folder's owner and mode."),
+    sqlite3.SQLITE_PERM: ("cannot be written", "Check the folder's owner and mode."),
+    sqlite3.SQLITE_BUSY: ("is locked by another program", "Close that program."),
+    sqlite3.SQLITE_LOCKED: ("is locked by another program", "Close that program."),
+    sqlite3.SQLITE_IOERR: ("is on a disk that failed", "Look at the disk."),
+}
+"""What is wrong with the file by SQLite's code, and what its owner does about it."""
+
+
 def explain(error: sqlite3.Error, path: Path) -> Exception:
     """The error in words that its reader can act on; the error itself where there are none."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free_bytes(path.parent) < _NEARLY_NOTHING):
         return DiskFullError(path.parent)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreError(f"The database {path} is damaged ({error}). Put back a copy of it, or move it away.")
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return StoreError(f"The database {path} cannot be written ({error}). Check the folder's owner and mode.")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(f"The database {path} is locked by another program ({error}). Close that program.")
-    if code == sqlite3.SQLITE_IOERR:
-        return StoreError(f"The disk under {path} failed ({error}).")
+    if code in _CAUSES:
+        what, advice = _CAUSES[code]
+        return StoreError(f"The database {path} {what} ({error}). {advice}")
     return error
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 class _Freeing:
@@ -123,6 +138,7 @@ class SqliteEngine:
         self._readers = BoundedThreads("store-read", readers)
         self._own = threading.local()
         self._read_connections: list[Connection] = []
+        self._told_s = -_TOLD_EVERY_S
         self._writer: GroupCommitter[Fn]
 
     async def open(self) -> None:
@@ -192,7 +208,12 @@ class SqliteEngine:
             raw.execute("BEGIN")
             return fn(Transaction(connection, self._sealing, writable=False))
         except (sqlite3.Error, DBAPIError) as error:
-            self._raise(error)
+            if _is_refused(error):  # a function that writes in a read: its author's mistake, not the disk's
+                raise
+            explained = self._at_work(error)
+            if explained is error:
+                raise
+            raise explained from error
         finally:
             if raw.in_transaction:
                 raw.execute("ROLLBACK")
@@ -220,18 +241,26 @@ class SqliteEngine:
             self._commit_together([job])
         except GroupLostError as lost:
             job.error = lost.__cause__
+        except Exception as error:  # noqa: BLE001 -- this job's alone: those before it are committed
+            job.error = error
 
     def _commit_together(self, jobs: Sequence[Job[Fn]]) -> None:
-        """Every job in a savepoint of its own, one commit for all. Raises GroupLostError with nothing committed."""
+        """Every job in a savepoint of its own, one commit for all. Raises GroupLostError with nothing committed.
+
+        What cannot even be begun would not be begun for one of them alone either: that is every job's error.
+        """
         try:
             self._raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._at_work(error) from error
+        try:
             for job in jobs:
                 self._run(job)
             self._raw.execute("COMMIT")
         except sqlite3.Error as error:
             if self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
-            raise GroupLostError from explain(error, self._path)
+            raise GroupLostError from self._at_work(error)
 
     def _run(self, job: Job[Fn]) -> None:
         self._raw.execute("SAVEPOINT job")
@@ -242,26 +271,42 @@ class SqliteEngine:
             job.announcements = transaction.announcements
         except Exception as error:  # noqa: BLE001 -- whatever the caller's function raises is the caller's to see
             if not self._raw.in_transaction:
-                raise GroupLostError from self._explained(error)
+                raise GroupLostError from self._at_work(error)
             self._raw.execute("ROLLBACK TO job")
-            job.error = self._explained(error)
+            job.error = self._at_work(error)
         self._raw.execute("RELEASE job")
 
     def _settled(self, jobs: Sequence[Job[Fn]]) -> None:
         self._feed.deliver(each for job in jobs if job.error is None for each in job.announcements)
 
     def _raise(self, error: Exception) -> NoReturn:
-        explained = self._explained(error)
-        if explained is error:
+        """While the database is opened: to the owner, who waits for it."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        explained = explain(cause, self._path) if isinstance(cause, sqlite3.Error) else error
+        if explained is error or explained is cause:
             raise error
         raise explained from error
 
-    def _explained(self, error: Exception) -> Exception:
+    def _at_work(self, error: Exception) -> Exception:
+        """What a caller is told, who can only try again; the owner finds the rest in the log."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         if not isinstance(cause, sqlite3.Error):
             return error
         explained = explain(cause, self._path)
+        if isinstance(explained, StoreError):
+            self._tell(explained)
+            return UnusableError(_CAUSES[_code(cause)][0])
         return error if explained is cause else explained
+
+    def _tell(self, error: StoreError) -> None:
+        if (now_s := time.monotonic()) - self._told_s >= _TOLD_EVERY_S:
+            self._told_s = now_s
+            logger.error("%s", error)
+
+
+def _is_refused(error: Exception) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, sqlite3.Error) and _code(cause) == sqlite3.SQLITE_READONLY
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:

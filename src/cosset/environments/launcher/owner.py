@@ -54,12 +54,15 @@ def run(
         egress_to: lets environments reach the internet, and of what is otherwise out of reach these networks. None:
             nothing.
 
-    Raises: OwnerError, when another Cosset has the data folder.
+    Raises: OwnerError, when another Cosset has the data folder, or it cannot be written.
     """
     if egress_to is not None:
         _check_egress(egress_to)
-    data = _make_data(data)
-    folder = RunFolder(data)
+    try:
+        data = _make_data(data)
+        folder = RunFolder(data)
+    except OSError as error:
+        raise OwnerError(f"Cannot write in the data folder {data}: {error.strerror}.") from error
     ours, theirs = channel.pair()
     launcher_pid = os.getpid()
     server = os.fork()
