@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from cosset.gateway.bucket_hosts import Site, bucket_of
 from cosset.gateway.claims import Claim
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.principal import NOBODY, Principal
 from cosset.services.operation import Params, Result
 from cosset.services.s3.checksums import ALGORITHMS, begin
 from cosset.services.s3.cors_rules import METHODS, CorsAsk, allowed_headers
@@ -58,9 +58,6 @@ class BucketConfigurations(Protocol):
     async def region_of(self, bucket: str) -> str | None:
         """None where there is no such bucket."""
         ...
-
-
-NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,43 +9,36 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from cosset.clock import Clock
-from cosset.gateway.body import AWS_MAX_REQUEST_BYTES, BodyReader, ClientGoneError, TooLargeError, iterate
+from cosset.gateway.authentication import Authentication
+from cosset.gateway.body import ClientGoneError, TooLargeError
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
-from cosset.gateway.bucket_ways import NOBODY, BucketWays, Visitor, check_content, check_subresource, refused_method
+from cosset.gateway.bucket_ways import BucketWays, Visitor, check_content, check_subresource, refused_method
+from cosset.gateway.call import Call
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path
-from cosset.gateway.chunked import ChunkedBody, Chunking
-from cosset.gateway.claims import Claim, guess_service, read_claim
+from cosset.gateway.claims import guess_service, read_claim
 from cosset.gateway.cors import Cors
 from cosset.gateway.function_urls import FunctionUrlGate, find_place
-from cosset.gateway.keys import find_known_key
-from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_stream, declared_payload, hash_body
 from cosset.gateway.plain import PlainRoute
-from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
+from cosset.gateway.refusals import Family, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
-from cosset.gateway.sigv2 import read_old_claim, verify_old_claim, with_hoisted
-from cosset.gateway.sigv4 import Verifier
 from cosset.gateway.upload_heads import checked_upload
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement, UseNotes
-from cosset.identity.principal import Principal
+from cosset.identity.principal import NOBODY
 from cosset.services.operation import AnyService, Context, Operation, Params, Result
 from cosset.settings import Settings
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 from cosset.wire.host_ids import host_id
-from cosset.wire.message import Headers, Request, Response
+from cosset.wire.message import Request, Response
 from cosset.wire.models import Catalogue
 from cosset.wire.protocols import RoutedOperation
 from cosset.wire.validation import validate
 
-UNSIGNED_BODY_BYTES = 256 * 1024
-"""What a caller without a signature may send before it is known whether the operation needs one."""
-
-_ANONYMOUS = NOBODY
 _log = logging.getLogger(__name__)
 
 
@@ -58,26 +51,6 @@ class RequestIds:
     def __call__(self) -> str:
         text = f"{self._random.getrandbits(128):032x}"
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call on its way through the pipeline.
-
-    `routed` is set as soon as the operation can be told: before the body for REST, after it for the rest.
-    """
-
-    request: Request
-    request_id: str
-    gone: asyncio.Event
-    route: Route
-    claim: Claim | None
-    principal: Principal = _ANONYMOUS
-    routed: RoutedOperation | None = None
-
-    @property
-    def operation(self) -> str | None:
-        return self.routed.operation if self.routed is not None else None
 
 
 class Door:
@@ -103,18 +76,15 @@ class Door:
         buckets: Callable[["Door"], BucketWays] | None = None,
     ) -> None:
         self._router = Router(services, catalogue or Catalogue())
-        self._keys = keys
+        self._authentication = Authentication(keys, settings, clock, uses)
         self._authorizer = authorizer
         self._region = settings.region
         self._clock = clock
         self._routes = tuple(routes)
+        self._route_starts = tuple(route.path_prefix for route in routes)
         self._urls = urls
-        self._verifier = Verifier(clock, settings.max_clock_skew_s)
         self._cors = Cors(settings.cors_origins)
-        self._bodies = BodyReader(min(settings.max_body_mb * 1024 * 1024, AWS_MAX_REQUEST_BYTES))
-        self._unsigned_bodies = BodyReader(UNSIGNED_BODY_BYTES)
         self._new_request_id = new_request_id or RequestIds()
-        self._uses = uses
         self._steps = steps
         self._make_ways = buckets
 
@@ -154,9 +124,10 @@ class Door:
             response = await self._ways.site(site, request, request_id, gone)
             response.headers.extend(await self._ways.cors_headers(replace(request, path=f"/{site.bucket}{site.path}")))
             return response
-        for route in self._routes:
-            if not is_bucket and route.takes(request):
-                return await route.handler(request)
+        if not is_bucket and request.path.startswith(self._route_starts):
+            for route in self._routes:
+                if route.takes(request):
+                    return await route.handler(request)
         preflight = self._cors.preflight(request)
         return preflight or await self._answer_call(request, request_id, gone)
 
@@ -169,8 +140,8 @@ class Door:
         except RefusedError as error:
             refusal, signing_name = error, guess_service(request)
         if refusal is None and claim is None and not self._is_for_buckets(request):
-            request = await self._read_unsigned(request)
-        call = _Call(request, request_id, gone, self._router.route(request, signing_name), claim)
+            request = await self._authentication.read_unsigned(request)
+        call = Call(request, request_id, gone, self._router.route(request, signing_name), claim)
         try:
             if refusal is not None:
                 raise refusal
@@ -193,9 +164,9 @@ class Door:
         """Their bodies may be large, and nothing of where they go stands in them."""
         return self._make_ways is not None and self._router.route(request, None).family is Family.S3
 
-    async def _for_pages(self, call: _Call, response: Response) -> Response:
+    async def _for_pages(self, call: Call, response: Response) -> Response:
         """What S3's answers have besides: the second request id, and what a bucket lets pages of other origins see."""
-        if call.route.family is not Family.S3 or call.route.table is None:
+        if not call.is_for_bucket or call.route.table is None:
             return response
         response.headers.append(("x-amz-id-2", host_id(call.request_id)))
         response.headers.append(("Server", "AmazonS3"))
@@ -205,17 +176,8 @@ class Door:
             response.headers.extend(await self._ways.region_headers(path_style(call.request)))
         return response
 
-    async def _read_unsigned(self, request: Request) -> Request:
-        """A small body is read, since the Action may stand in it; of a large one nothing."""
-        try:
-            self._unsigned_bodies.check_length(request)
-            body = await self._unsigned_bodies.read(request.body)
-            return request if body is request.body else replace(request, body=body)
-        except (TooLargeError, ServiceError):
-            return replace(request, body=b"")
-
-    async def _pass(self, call: _Call) -> Response:
-        is_s3 = call.route.family is Family.S3
+    async def _pass(self, call: Call) -> Response:
+        is_s3 = call.is_for_bucket
         if is_s3 and call.route.table is not None and call.claim is None and self._ways is not None:
             answer = await self._ways.answer(path_style(call.request), call.request_id, call.gone)
             if answer is not None:
@@ -226,11 +188,13 @@ class Door:
                 call.request = replace(call.request, path=path)
         unknown = None if call.route.reads_body else self._match(call)
         if call.claim is None and is_s3 and call.route.table is not None and self._make_ways is not None:
-            await self._admit_nobody(call, call.route.table)
+            await self._authentication.admit_nobody(call, call.route.table)
         elif call.claim is None:
-            self._admit_unsigned(call)
+            if call.route.reads_body:
+                self._match(call)
+            self._authentication.admit_unsigned(call)
         else:
-            await self._authenticate(call, call.claim)
+            await self._authentication.authenticate(call, call.claim)
             if call.route.reads_body:
                 unknown = self._match(call)
         if call.route.table is None:
@@ -242,18 +206,18 @@ class Door:
             raise unknown or ServiceError("UnknownOperationException", "", status=status)
         return await self._perform(call, call.routed)
 
-    async def _not_served(self, call: _Call) -> ServiceError:
+    async def _not_served(self, call: Call) -> ServiceError:
         if call.route.named is None:
             return ServiceError("UnknownOperationException", "No such service or operation.", status=404)
         operation = await asyncio.to_thread(self._router.name_operation, call.route, call.request)
         return OperationNotImplementedError(call.route.named, operation)
 
-    def _match(self, call: _Call) -> ServiceError | None:
+    def _match(self, call: Call) -> ServiceError | None:
         """Finds the operation. The error is for later: a caller without a signature hears of nothing else first."""
         if call.route.table is None:
             return None
         try:
-            is_s3 = call.route.family is Family.S3
+            is_s3 = call.is_for_bucket
             request = path_style(call.request) if is_s3 else call.request
             routed = call.route.protocol.match(call.route.wire, request)
             if is_s3 and routed is not None:
@@ -263,91 +227,7 @@ class Door:
             return error
         return None
 
-    def _admit_unsigned(self, call: _Call) -> None:
-        """Only operations that need no signature, and nothing is told of any other."""
-        if call.route.reads_body:
-            self._match(call)
-        if (
-            call.routed is None
-            or call.route.table is None
-            or call.route.wire.operation(call.routed.operation).auth_type != "none"
-        ):
-            raise RefusedError(Reason.MISSING)
-
-    async def _admit_nobody(self, call: _Call, table: AnyService) -> None:
-        """To a bucket, or whoever signed the URL in the older way. What a body declares of itself proves nothing then;
-        chunks are taken out all the same."""
-        if call.routed is None or call.routed.operation not in table.operations:
-            raise RefusedError(Reason.MISSING)
-        old = read_old_claim(call.request)
-        if old is not None:
-            call.principal = await verify_old_claim(call.request, old, self._keys, self._clock.now_ms())
-            call.request = with_hoisted(call.request)
-        declared = call.request.headers.get("x-amz-content-sha256") or UNSIGNED
-        if declared in CHUNKED_KINDS:
-            chunking = Chunking.unsigned(call.request.headers, declared)
-            decoded = aiter(ChunkedBody(iterate(call.request.body), chunking))
-            call.request = replace(call.request, body=decoded, headers=_without_chunking(call.request.headers))
-        if not call.route.wire.operation(call.routed.operation).streams_in:
-            try:
-                self._unsigned_bodies.check_length(call.request)
-                call.request = replace(call.request, body=await self._unsigned_bodies.read(call.request.body))
-            except TooLargeError:
-                raise RefusedError(Reason.MISSING) from None
-
-    async def _authenticate(self, call: _Call, claim: Claim) -> None:
-        """On return the principal is known, the signature holds, the body is proven or will be as it streams.
-
-        What a stranger can make the door do is little: a body is read only for a key that exists.
-        """
-        s3 = call.route.family is Family.S3
-        if call.route.table is not None and claim.service != call.route.wire.signing_name:
-            scoped = f"Credential should be scoped to correct service: '{call.route.wire.signing_name}'. "
-            raise RefusedError(Reason.MISMATCH, scoped)
-        if s3 and claim.region == "aws-global":
-            sentence = (
-                f"The authorization header is malformed; the region 'aws-global' is wrong; expecting '{self._region}'"
-            )
-            raise ServiceError("AuthorizationHeaderMalformed", sentence, fields={"Region": self._region})
-        if s3 and claim.presigned and claim.expires_s is None:
-            raise RefusedError(Reason.PRESIGN_MALFORMED)
-        self._verifier.check_date(claim)
-        key = await find_known_key(self._keys, claim, self._clock.now_ms())
-        secret = key.credentials.secret_access_key
-        declared = declared_payload(call.request, claim, s3=s3)
-        if declared is None:
-            body = await self._buffer(call)
-            self._verifier.verify(call.request, claim, secret, await hash_body(body), single_encoded=s3)
-        else:
-            self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
-            await self._prove(call, claim, declared, secret)
-        call.principal = key.principal
-        if s3 and claim.presigned:
-            call.request = with_hoisted(call.request)
-        if self._uses is not None:
-            now_ms = self._clock.now_ms()
-            self._uses.used(claim.access_key_id, key.principal, claim.service, claim.region, now_ms)
-
-    async def _prove(self, call: _Call, claim: Claim, declared: str, secret: str) -> None:
-        """A body whose hash or chunks are signed: proven now, or as it streams to an operation that streams."""
-        streams = call.routed is not None and call.route.wire.operation(call.routed.operation).streams_in
-        if declared in CHUNKED_KINDS:
-            chunking = Chunking.of(call.request.headers, claim, declared, self._verifier.signing_key(secret, claim))
-            decoded = aiter(ChunkedBody(iterate(call.request.body), chunking))
-            call.request = replace(call.request, body=decoded, headers=_without_chunking(call.request.headers))
-        elif declared != UNSIGNED and streams and not isinstance(call.request.body, bytes):
-            call.request = replace(call.request, body=checked_stream(call.request.body, declared))
-        if not streams or isinstance(call.request.body, bytes):
-            await check_body(await self._buffer(call), declared)
-
-    async def _buffer(self, call: _Call) -> bytes:
-        self._bodies.check_length(call.request)
-        body = await self._bodies.read(call.request.body)
-        if body is not call.request.body:
-            call.request = replace(call.request, body=body)
-        return body
-
-    async def _perform(self, call: _Call, routed: RoutedOperation) -> Response:
+    async def _perform(self, call: Call, routed: RoutedOperation) -> Response:
         route, request = call.route, call.request
         assert route.table is not None
         operation = route.table.operations.get(routed.operation)
@@ -361,7 +241,7 @@ class Door:
         result = await self._run(call, operation, params)
         return route.protocol.serialize(route.wire, operation.name, result, call.request_id)
 
-    async def _run(self, call: _Call, operation: Operation, params: Params) -> Result:
+    async def _run(self, call: Call, operation: Operation, params: Params) -> Result:
         """Raises: ServiceError, where the caller may not, or the operation fails."""
         request = call.request
         ctx = Context(
@@ -380,9 +260,9 @@ class Door:
         ctx.call = self._context_of(request, ctx)
         needed: Sequence[Requirement] = ()
         # Elsewhere nobody gets this far but to operations that carry their own proof.
-        if call.principal is not _ANONYMOUS or call.route.family is Family.S3:
+        if call.principal is not NOBODY or call.is_for_bucket:
             meets_bucket = "Bucket" in params and operation.name != "CreateBucket"
-            if call.principal is _ANONYMOUS and self._ways is not None and meets_bucket:
+            if call.principal is NOBODY and self._ways is not None and meets_bucket:
                 await self._ways.check_there(params["Bucket"])
             needed = operation.requirements(ctx, params)
         try:
@@ -397,7 +277,7 @@ class Door:
             self._steps.ended(ctx, needed)
         return result
 
-    def _trace_underway(self, call: _Call) -> str | None:
+    def _trace_underway(self, call: Call) -> str | None:
         """What the environment that calls is busy with, where its SDK does not say so."""
         if self._steps is None or call.claim is None:
             return None
@@ -411,7 +291,7 @@ class Door:
 
         Raises: ServiceError.
         """
-        call = _Call(request, request_id, gone, self._router.route_of("s3"), who.claim, who.principal)
+        call = Call(request, request_id, gone, self._router.route_of("s3"), who.claim, who.principal)
         assert call.route.table is not None
         return await self._run(call, call.route.table.operations[operation], params)
 
@@ -437,19 +317,6 @@ class Door:
             referer=request.headers.get("referer"),
             is_secure=request.scheme == "https",
         )
-
-
-def _without_chunking(headers: Headers) -> Headers:
-    """aws-chunked is between the client and the door; what is left of Content-Encoding is the object's own."""
-    kept: list[tuple[str, str]] = []
-    for name, value in headers:
-        if name == "content-encoding":
-            value = ",".join(part for part in value.split(",") if part.strip().lower() != "aws-chunked")
-            if not value:
-                continue
-        if name != "content-length":
-            kept.append((name, value))
-    return Headers(kept)
 
 
 def _internal_failure(route: Route) -> ServiceError:

@@ -23,7 +23,7 @@ from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
-from cosset.identity.principal import Principal, PrincipalKind
+from cosset.identity.principal import NOBODY, Principal
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
 from cosset.services.lambda_ import url_cors
 from cosset.services.lambda_.url_calls import UrlCalls, identify
@@ -46,7 +46,6 @@ FORBIDDEN = (
 
 _HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]{1,32})\.[a-z0-9.-]+(?::\d+)?", re.ASCII | re.IGNORECASE)
 _PATH = re.compile(re.escape(PATH) + r"([a-z0-9]{32})(/.*)?", re.ASCII | re.DOTALL)
-_NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
 _TRACE = re.compile(r"[A-Za-z0-9=;:_.|-]{1,2048}", re.ASCII)  # as long as a lineage may grow
 
 
@@ -134,7 +133,7 @@ class FunctionUrlGate:
         caller = None
         if access.url.auth_type == AWS_IAM:
             caller, request = await self._authenticate(access, request)
-        await self._authorize(access, request, _NOBODY if caller is None else caller.principal)
+        await self._authorize(access, request, NOBODY if caller is None else caller.principal)
         self._bodies.check_length(request)
         call = UrlCall(
             url=access.url,

@@ -66,3 +66,7 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     expires_at_ms: int | None = None
+
+
+NOBODY = Principal(kind=PrincipalKind.ANONYMOUS, account="", arn="", user_id="")
+"""Who did not sign. Compared by identity."""
