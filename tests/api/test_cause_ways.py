@@ -141,6 +141,7 @@ def test_what_failed_leads_to_its_dead_letters_and_to_its_bucket(server: CossetS
         functions.get_waiter("function_updated_v2").wait(FunctionName=sink.name)
         assert edge(server, sink.arn, dead)["means"] == "dead-letter queue"
         answer = functions.invoke(FunctionName=sink.name, InvocationType="Event", Payload=b'{"fail": true}')
+        answer["Payload"].read()
         request_id = answer["ResponseMetadata"]["RequestId"]
         steps = tree(server, request_id, kinds("object", "message"))
         assert shape(steps)[0] == (0, "invocation", sink.arn)
@@ -199,6 +200,7 @@ def test_what_a_function_prints_leads_to_who_subscribes(server: CossetServer, si
     assert (silent["count"], silent["means"]) == (0, "subscription filter shouts")
     assert edge(server, sink.arn, arn)["configured"]
     answer = functions.invoke(FunctionName=sink.name, Payload=b'{"say": "SHOUT"}')
+    answer["Payload"].read()
     request_id = answer["ResponseMetadata"]["RequestId"]
     steps = tree(server, request_id, lambda steps: len(steps) == 3)
     assert shape(steps) == [(0, "invocation", sink.arn), (1, "log-events", arn), (2, "invocation", sink.arn)]

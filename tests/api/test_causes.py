@@ -174,8 +174,55 @@ def test_a_function_that_opts_out_has_no_events_kept(server: CossetServer, chain
     functions.untag_resource(Resource=chain.last, TagKeys=["cosset:record"])
     refused = cosset(server, "replay", request_id)
     assert refused.returncode != 0
-    assert "No event of request" in refused.stderr
+    assert f"No event of request {request_id} is kept: its function keeps none" in refused.stderr
+    assert chain.last in refused.stderr
     assert steps_of(server, request_id, lambda _: True)
+
+
+def test_a_queued_event_runs_again_on_another_function_when_its_own_is_gone(server: CossetServer, chain: Chain) -> None:
+    functions = server.client("lambda")
+    functions.create_function(
+        FunctionName="gone",
+        Runtime="python3.12",
+        Role=make_role(server, "gone", "logs:*"),
+        Handler="index.handler",
+        Code={"ZipFile": SOURCE},
+    )
+    functions.get_waiter("function_active_v2").wait(FunctionName="gone")
+    # All that a byte may be in JSON, more of it than fits into one line of a terminal.
+    payload = json.dumps({"text": "\x7f\u00ff\u2028\ud83d\ude00" * 2_000}, ensure_ascii=True).encode()
+    queued = functions.invoke(FunctionName="gone", InvocationType="Event", Payload=payload)
+    queued["Payload"].read()
+    request_id = queued["ResponseMetadata"]["RequestId"]
+    steps_of(server, request_id, lambda steps: bool(steps))
+    functions.delete_function(FunctionName="gone")
+    refused = cosset(server, "replay", request_id)
+    assert refused.returncode == 1
+    assert "Function not found" in refused.stderr
+    assert "--function NAME" in refused.stderr
+    again = cosset(server, "replay", request_id, "--function", chain.last)
+    assert json.loads(again.stdout)["event"] == json.loads(payload)
+    async_again = cosset(server, "replay", request_id, "--function", "causes-last", "--async", "--json")
+    assert json.loads(async_again.stdout)["status"] == 202
+    steps = steps_of(server, request_id, lambda steps: len(steps) == 3)
+    assert [(step["depth"], step["resource"]) for step in steps[1:]] == [(1, chain.last)] * 2
+
+
+def test_what_cannot_be_replayed_says_why(server: CossetServer, chain: Chain) -> None:
+    functions, sqs = server.client("lambda"), server.client("sqs")
+    large = functions.invoke(FunctionName="causes-last", Payload=json.dumps("x" * 300_000))
+    large["Payload"].read()
+    message = sqs.send_message(QueueUrl=sqs.create_queue(QueueName="no-event")["QueueUrl"], MessageBody="x")
+    for id_, why in (
+        (large["ResponseMetadata"]["RequestId"], "it has 300002 bytes, more than are kept (setting event_kb)"),
+        (message["MessageId"], "it is no invocation but a message"),
+        (str(uuid4()), "nothing with this id is on record here"),
+    ):
+        refused = cosset(server, "replay", id_)
+        assert refused.returncode == 1
+        assert why in refused.stderr
+    refused = cosset(server, "replay", large["ResponseMetadata"]["RequestId"], "--function", "nobody")
+    assert refused.returncode == 1
 
 
 SILENT_SDK = make_zip(

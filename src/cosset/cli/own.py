@@ -52,4 +52,6 @@ def _failure(operation: str, status: int, body: bytes) -> Failure:
         code, message = str(said["code"]), str(said["message"])
     except (ValueError, KeyError, TypeError):
         return Failure(f"{operation}: status {status}", "is it an older Cosset? cosset doctor")
+    if code == "ResourceNotFoundException":
+        return Failure(message)  # it says all there is to say
     return Failure(f"{operation}: {code}: {message}", FIXES.get(code))

@@ -9,7 +9,7 @@ from collections import Counter
 from cosset.clock import Clock, SystemClock
 from cosset.invocation.admission import Admission, Key, Place, ThrottledError
 from cosset.invocation.api import Invocation, Target
-from cosset.observe.causes import MAX_CAUSES, CauseRecorder, RecordedEvent, Step, StepKind, Unrecorded, root_in
+from cosset.observe.causes import CauseRecorder, Ran, Unrecorded
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Run
 from cosset.observe.log_lines import Report
 from cosset.wire.errors import ServiceError
@@ -84,37 +84,24 @@ class Metering:
                 architecture=target.architecture,
             ),
         )
-        self._record(target, invocation, report)
-
-    def _record(self, target: Target, invocation: Invocation, report: Report) -> None:
-        began_ms = self._clock.now_ms() - int(report.duration_ms)
-        self._causes.happened(
-            Step(
-                kind=StepKind.INVOCATION,
-                id=invocation.request_id,
-                account=target.account,
-                region=target.region,
-                resource=target.function_arn,
-                at_ms=began_ms,
-                name=target.version,
-                source=invocation.source,
-                causes=invocation.causes[:MAX_CAUSES],
-                duration_ms=round(report.duration_ms, 2),
-                error="" if report.status == "success" else report.status,
-                root=root_in(invocation.trace_id),
-            )
-        )
-        if target.keeps_events:
-            self._causes.ran_with(
-                RecordedEvent(
-                    request_id=invocation.request_id,
-                    account=target.account,
-                    region=target.region,
-                    function_name=target.function_name,
-                    qualifier=invocation.qualifier,
-                    at_ms=began_ms,
-                    client_context=invocation.client_context,
-                    payload=invocation.payload,
+        if self._causes.keeps_runs:
+            self._causes.ran(
+                Ran(
+                    invocation.request_id,
+                    target.account,
+                    target.region,
+                    target.function_arn,
+                    target.version,
+                    invocation.source,
+                    invocation.causes,
+                    self._clock.now_ms(),
+                    report.duration_ms,
+                    "" if report.status == "success" else report.status,
+                    invocation.trace_id,
+                    target.function_name,
+                    invocation.qualifier,
+                    invocation.client_context,
+                    invocation.payload if target.keeps_events else None,
                 )
             )
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from cosset.clock import Clock
-from cosset.observe.causes import RecordedEvent, Step
+from cosset.observe import run_lines
+from cosset.observe.causes import Ran, RecordedEvent, Step, Unkept
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 MAX_TRIES = 3
 STEPS_A_LINE = 200
-EVENTS_A_LINE = 20
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -58,8 +58,8 @@ class CauseBuffer:
         self._clock = clock
         self._max_event_bytes = max_event_bytes
         self._max_waiting = max_waiting
-        self._waiting: list[Step] = []
-        self._waiting_events: list[RecordedEvent] = []
+        self.keeps_runs = steps is not None or events is not None
+        self._waiting: list[Step | Ran] = []
         self._waiting_bytes = 0
         self._left_out = 0
         self._arrived = asyncio.Event()
@@ -75,16 +75,25 @@ class CauseBuffer:
         if not self._arrived.is_set():
             self._arrived.set()
 
-    def ran_with(self, event: RecordedEvent) -> None:
-        size = len(event.payload)
-        if self._events is None or size > self._max_event_bytes:
-            return
-        if self._waiting_bytes + size > MAX_WAITING_BYTES or len(self._waiting_events) >= self._max_waiting:
+    def ran(self, run: Ran) -> None:
+        if len(self._waiting) >= self._max_waiting:
             self._left_out += 1
             return
-        self._waiting_events.append(event)
-        self._waiting_bytes += size
-        self._arrived.set()
+        payload = run.payload
+        if payload is None:
+            run = _without(run, Unkept.FUNCTION)
+        elif self._events is None:
+            run = _without(run, Unkept.OFF)
+        elif (size := len(payload)) > self._max_event_bytes:
+            run = _without(run, f"{Unkept.LARGE}{size}")
+        elif self._waiting_bytes + size > MAX_WAITING_BYTES:
+            run = _without(run, Unkept.FULL)
+            self._left_out += 1
+        else:
+            self._waiting_bytes += size
+        self._waiting.append(run)
+        if not self._arrived.is_set():
+            self._arrived.set()
 
     async def serve(self) -> None:
         """Runs until it is cancelled; `flush` then writes what is left."""
@@ -103,38 +112,35 @@ class CauseBuffer:
             await self.flush()
 
     async def flush(self) -> None:
-        if not self._waiting and not self._waiting_events and not self._writing.locked():
+        if not self._waiting and not self._writing.locked():
             return
         async with self._writing:
             self._arrived.clear()
-            steps, self._waiting = self._waiting, []
-            events, self._waiting_events, self._waiting_bytes = self._waiting_events, [], 0
+            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
             if self._left_out:
                 logger.error("%d steps were left out of what caused what: the buffer was full", self._left_out)
                 self._left_out = 0
+            if not waiting:
+                return
+            steps, events = await asyncio.to_thread(pack, waiting)
             if steps and self._steps is not None:
-                await self._append(self._steps, await asyncio.to_thread(pack_steps, steps))
+                await self._append(self._steps, steps)
             if events and self._events is not None:
-                await self._append(self._events, await asyncio.to_thread(pack_events, events))
+                await self._append(self._events, events)
 
     def steps(self) -> Iterator[Step]:
         """All that are kept, of every account, in the order in which they were written. Blocks: for a thread."""
         if self._steps is not None:
             for line in self._steps.lines():
-                for values in _read(line):
-                    step = Step.unpack(values)
-                    if step is not None:
-                        yield step
+                yield from read_steps(line)
 
     def event(self, account: str, region: str, request_id: str) -> RecordedEvent | None:
         """The newest with this request id. Blocks: for a thread."""
         wanted, found = _encode(request_id).encode(), None
         for line in self._events.lines() if self._events is not None else ():
-            for values in _read(line) if wanted in line else ():
-                event = unpack_event(values)
-                if event is None or (event.request_id, event.account, event.region) != (request_id, account, region):
-                    continue
-                found = event  # the newest comes last
+            for event in read_events(line) if wanted in line else ():
+                if (event.request_id, event.account, event.region) == (request_id, account, region):
+                    found = event  # the newest comes last
         return found
 
     async def _append(self, journal: Lines, lines: Sequence[bytes]) -> None:
@@ -158,27 +164,50 @@ class CauseBuffer:
                 logger.error("what is too old of what caused what stays for now: %s", error)
 
 
-def pack_steps(steps: Sequence[Step]) -> list[bytes]:
-    """Many to a line: making one JSON text of them costs a third of making many."""
-    return [_encode(steps[at : at + STEPS_A_LINE]).encode() for at in range(0, len(steps), STEPS_A_LINE)]
+def pack(waiting: Sequence[Step | Ran]) -> tuple[list[bytes], list[bytes]]:
+    """Lines for the two journals. Many steps to a line: making one JSON text of them costs a third of making many."""
+    runs = [each for each in waiting if each.__class__ is Ran]
+    steps = [each for each in waiting if each.__class__ is not Ran] if len(runs) < len(waiting) else []
+    lines = [_encode(steps[at : at + STEPS_A_LINE]).encode() for at in range(0, len(steps), STEPS_A_LINE)]
+    return [*lines, *run_lines.pack_steps(runs)], [*run_lines.pack_events(runs)]
 
 
-def pack_events(events: Sequence[RecordedEvent]) -> list[bytes]:
-    """The payload's bytes as characters: it is nearly always ASCII, and may be anything."""
-    texts = [event._replace(payload=event.payload.decode("latin-1")) for event in events]  # type: ignore[arg-type]
-    return [_encode(texts[at : at + EVENTS_A_LINE]).encode() for at in range(0, len(texts), EVENTS_A_LINE)]
-
-
-def _read(line: bytes) -> list[list[Any]]:
+def read_steps(line: bytes) -> Iterator[Step]:
     """Nothing of a line that is torn."""
+    found = _read(line)
+    if isinstance(found, dict):
+        yield from run_lines.read_steps(found)
+        return
+    for values in found if isinstance(found, list) else ():
+        step = Step.unpack(values)
+        if step is not None:
+            yield step
+
+
+def read_events(line: bytes) -> Iterator[RecordedEvent]:
+    found = _read(line)
+    if isinstance(found, dict):
+        yield from run_lines.read_events(found)
+        return
+    for values in found if isinstance(found, list) else ():
+        event = _unpack_event(values)
+        if event is not None:
+            yield event
+
+
+def _without(run: Ran, why: str) -> Ran:
+    return run._replace(payload=None, unkept=why)
+
+
+def _read(line: bytes) -> object:
     try:
-        found = json.loads(line)
+        return json.loads(line)
     except ValueError:
-        return []
-    return found if isinstance(found, list) else []
+        return None
 
 
-def unpack_event(values: list[Any]) -> RecordedEvent | None:
+def _unpack_event(values: list[Any]) -> RecordedEvent | None:
+    """As earlier releases wrote them."""
     try:
         event = RecordedEvent(*values)
         return event._replace(payload=event.payload.encode("latin-1"))  # type: ignore[attr-defined]

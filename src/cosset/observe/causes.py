@@ -50,7 +50,8 @@ class Step(NamedTuple):
 
     `causes` are the keys of what led to it, `source` the ARN of the nearest of that (a queue, a function, a user).
     `name` is the operation of a call, the version of an invocation; of others what led here, where that wants a word.
-    `error` is empty for what went well. `root` is the trace's, empty where nothing carried one.
+    `error` is empty for what went well. `root` is the trace's, empty where nothing carried one. `unkept`: why the event
+    of an invocation is not kept (see `Unkept`).
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Step(NamedTuple):
     duration_ms: float = 0.0
     error: str = ""
     root: str = ""
+    unkept: str = ""
 
     @property
     def key(self) -> str:
@@ -78,6 +80,39 @@ class Step(NamedTuple):
             return step._replace(causes=tuple(step.causes))
         except TypeError:
             return None
+
+
+class Unkept:
+    """Why an event is not kept. `LARGE` is followed by its size in bytes."""
+
+    OFF = "off"
+    FUNCTION = "function"
+    LARGE = "large "
+    FULL = "full"
+
+
+class Ran(NamedTuple):
+    """An invocation that is over, put down as it is found: whoever waits for its answer waits for nothing else.
+
+    A step is made of it, and a recorded event where there is a `payload`; None: the function's are not to be kept.
+    """
+
+    request_id: str
+    account: str
+    region: str
+    function_arn: str
+    version: str
+    source: str
+    causes: tuple[str, ...]
+    ended_ms: int
+    duration_ms: float
+    error: str
+    trace_id: str
+    function_name: str
+    qualifier: str | None
+    client_context: str | None
+    payload: bytes | None
+    unkept: str = ""
 
 
 class RecordedEvent(NamedTuple):
@@ -131,11 +166,17 @@ def dead_letter_id(message_id: str, queue_arn: str) -> str:
 
 
 class CauseRecorder(Protocol):
-    """Where steps are told. Takes no time and never fails: what cannot be kept is counted."""
+    """Where steps are told. Takes no time and never fails: what cannot be kept is counted.
+
+    `keeps_runs` False: nobody need tell of invocations.
+    """
+
+    @property
+    def keeps_runs(self) -> bool: ...
 
     def happened(self, step: Step) -> None: ...
 
-    def ran_with(self, event: RecordedEvent) -> None: ...
+    def ran(self, run: Ran) -> None: ...
 
     async def flush(self) -> None:
         """What was told before is durable on return, or was given up with a line in the log."""
@@ -145,10 +186,12 @@ class CauseRecorder(Protocol):
 class Unrecorded:
     """A CauseRecorder that keeps nothing."""
 
+    keeps_runs = False
+
     def happened(self, step: Step) -> None:
         pass
 
-    def ran_with(self, event: RecordedEvent) -> None:
+    def ran(self, run: Ran) -> None:
         pass
 
     async def flush(self) -> None:

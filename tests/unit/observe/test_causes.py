@@ -1,21 +1,48 @@
 """What caused what: keys and steps, the buffer before the disk, trees and the map of them."""
 
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from cosset.observe.cause_buffer import MAX_TRIES, CauseBuffer, pack_steps
+from cosset.observe.cause_buffer import MAX_TRIES, CauseBuffer, pack, read_events, read_steps
 from cosset.observe.cause_map import Place, count_edges
 from cosset.observe.cause_tree import Node, Steps, related
-from cosset.observe.causes import RecordedEvent, Step, StepKind, cause_in, dead_letter_id, key_of, root_in
+from cosset.observe.causes import (
+    MAX_CAUSES,
+    Ran,
+    RecordedEvent,
+    Step,
+    StepKind,
+    Unkept,
+    cause_in,
+    dead_letter_id,
+    key_of,
+    root_in,
+)
 from cosset.store.journal import Journal, JournalBounds
 from support.clock import ManualClock
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:q"
 F = "arn:aws:lambda:us-east-1:111111111111:function:f"
 G = "arn:aws:lambda:us-east-1:111111111111:function:g"
+
+
+ODD_LINES = (
+    b"",
+    b"null",
+    b"{}",
+    b'{"of": 7}',
+    b'{"of": [], "runs": [[]]}',
+    b'{"of": ["", "", "", "", "", ""]}',
+    b'{"of": ["a", "b", "c", null, null], "runs": [["r", 1, 7]]}',
+    b"[[[[[",
+    b"[null]",
+    b'["x"]',
+    b"\xff\xfe",
+)
 
 
 def step(id_: str, kind: str = StepKind.INVOCATION, *causes: str, at_ms: int = 0, **values: object) -> Step:
@@ -43,6 +70,26 @@ def event(request_id: str = "r", payload: bytes = b"{}") -> RecordedEvent:
         client_context=None,
         payload=payload,
     )
+
+
+def run(request_id: str = "r", payload: bytes | None = b"{}", **values: object) -> Ran:
+    """What `event` is made of."""
+    given: dict[str, object] = {
+        "account": "111111111111",
+        "region": "us-east-1",
+        "function_arn": F,
+        "version": "$LATEST",
+        "source": QUEUE,
+        "causes": ("0123456789abcdef",),
+        "ended_ms": 7,
+        "duration_ms": 2.25,
+        "error": "",
+        "trace_id": "Root=1-a-b;Parent=0123456789abcdef",
+        "function_name": "f",
+        "qualifier": None,
+        "client_context": None,
+    }
+    return Ran(request_id=request_id, payload=payload, **given | values)  # type: ignore[arg-type]
 
 
 class Lines:
@@ -83,7 +130,7 @@ def test_what_a_header_says(header: str | None, cause: tuple[str, ...], root: st
 
 def test_steps_come_back_as_they_were_and_torn_lines_are_none() -> None:
     whole = step("r", StepKind.CALL, "a" * 16, name="sqs:SendMessage", error="Odd\n\u2028", resource="arn:\ud800")
-    (line,) = pack_steps([whole, whole])
+    ((line,), _) = pack([whole, whole])
     assert b"\n" not in line
     lines = Lines()
     lines.written = [[line, line[:-5], b"", b"[]", b"{}", b"[1,2]", b"[[1]]", b"\xff"]]
@@ -198,15 +245,19 @@ def test_steps_are_written_together_and_are_bounded(caplog: pytest.LogCaptureFix
     async def scenario() -> None:
         steps, events = Lines(), Lines()
         buffer = CauseBuffer(steps, events, ManualClock(0), max_waiting=3, max_event_bytes=10)
-        for number in range(5):
+        for number in range(2):
             buffer.happened(step(str(number)))
-        buffer.ran_with(event("small"))
-        buffer.ran_with(event("large", b"x" * 11))
+        buffer.ran(run("small"))
+        for number in range(2):
+            buffer.happened(step(str(number)))
+            buffer.ran(run(str(number)))
+        await buffer.flush()
+        buffer.ran(run("large", b"x" * 11))
         await buffer.flush()
         await buffer.flush()
-        assert [step.id for step in buffer.steps()] == ["0", "1", "2"]
-        assert len(steps.written) == 1
-        assert "2 steps were left out" in caplog.text
+        assert [step.id for step in buffer.steps()] == ["0", "1", "small", "large"]
+        assert [len(lines.written) for lines in (steps, events)] == [2, 1]
+        assert "4 steps were left out" in caplog.text
         assert buffer.event("111111111111", "us-east-1", "small") == event("small")
         for account, region, name in (
             ("222222222222", "us-east-1", "small"),
@@ -216,6 +267,76 @@ def test_steps_are_written_together_and_are_bounded(caplog: pytest.LogCaptureFix
             assert buffer.event(account, region, name) is None
 
     asyncio.run(scenario())
+
+
+def test_an_invocation_is_a_step_with_all_that_was_told_of_it() -> None:
+    async def scenario() -> None:
+        buffer = CauseBuffer(Lines(), Lines(), ManualClock(0))
+        buffer.ran(run("a", error="timeout"))
+        buffer.ran(run("b", version="3", source="", causes=(), trace_id=""))
+        buffer.ran(run("c", causes=tuple(f"{number:016x}" for number in range(MAX_CAUSES + 5))))
+        await buffer.flush()
+        a, b, c = buffer.steps()
+        assert a == step("a", StepKind.INVOCATION, "0123456789abcdef", at_ms=5, name="$LATEST", source=QUEUE,
+                         duration_ms=2.25, error="timeout", root="1-a-b")  # fmt: skip
+        assert b == step("b", at_ms=5, name="3", duration_ms=2.25)
+        assert len(c.causes) == MAX_CAUSES
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("keeps", "payload", "why"),
+    [
+        (True, b"{}", ""),
+        (True, None, Unkept.FUNCTION),
+        (True, b"x" * 11, f"{Unkept.LARGE}11"),
+        (False, b"{}", Unkept.OFF),
+    ],
+)
+def test_why_an_event_is_not_kept_is_on_record(keeps: bool, payload: bytes | None, why: str) -> None:
+    async def scenario() -> None:
+        buffer = CauseBuffer(Lines(), Lines() if keeps else None, ManualClock(0), max_event_bytes=10)
+        buffer.ran(run("r", payload))
+        await buffer.flush()
+        assert [each.unkept for each in buffer.steps()] == [why]
+        assert (buffer.event("111111111111", "us-east-1", "r") is None) == bool(why)
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        buffer = CauseBuffer(Lines(), Lines(), ManualClock(0))
+        for name in ("a", "b", "c"):
+            buffer.ran(run(name, b"x" * 60))
+        await buffer.flush()
+        buffer.ran(run("d", b"x" * 60))  # what was written leaves room
+        await buffer.flush()
+        assert [each.unkept for each in buffer.steps()] == ["", Unkept.FULL, Unkept.FULL, ""]
+
+    monkeypatch.setattr("cosset.observe.cause_buffer.MAX_WAITING_BYTES", 100)
+    asyncio.run(scenario())
+
+
+def test_lines_of_earlier_releases_are_read() -> None:
+    old = [list(step("r", at_ms=3))[:12], ["what is no step"], 7]
+    event_values = [*event("r")[:-1], "{}"]
+    steps, events = Lines(), Lines()
+    steps.written, events.written = [[json.dumps(old).encode()]], [[json.dumps([event_values, []]).encode()]]
+    buffer = CauseBuffer(steps, events, ManualClock(0))
+    assert list(buffer.steps()) == [step("r", at_ms=3)]
+    assert buffer.event("111111111111", "us-east-1", "r") == event("r")
+
+
+@pytest.mark.parametrize("whole", [pack([run("a"), run("b", b"[1]")]), pack([step("a"), step("b")])])
+def test_of_a_torn_or_twisted_line_nothing_is_read_and_nothing_breaks(whole: tuple[list[bytes], list[bytes]]) -> None:
+    lines = [line for some in whole for line in some]
+    for line in lines:
+        for cut in range(len(line)):
+            assert list(read_steps(line[:cut])) == list(read_events(line[:cut])) == []
+    for odd in ODD_LINES:
+        assert list(read_steps(odd)) == list(read_events(odd)) == []
 
 
 def test_what_the_disk_does_not_take_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
@@ -242,8 +363,9 @@ def test_switched_off_nothing_is_kept() -> None:
     async def scenario() -> None:
         buffer = CauseBuffer(None, None, ManualClock(0))
         buffer.happened(step("r"))
-        buffer.ran_with(event())
+        buffer.ran(run())
         await buffer.flush()
+        assert not buffer.keeps_runs
         assert list(buffer.steps()) == []
         assert buffer.event("111111111111", "us-east-1", "r") is None
 
@@ -255,12 +377,13 @@ def test_any_bytes_run_again_from_the_disk(tmp_path: Path) -> None:
         clock = ManualClock(1_000)
         events = Journal(tmp_path, JournalBounds(10**6, 60), clock)
         buffer = CauseBuffer(None, events, clock)
-        odd = event("odd", bytes(range(256)))._replace(client_context='{"a": "\n"}', qualifier="live")
-        buffer.ran_with(odd._replace(at_ms=1, payload=b"earlier"))
-        buffer.ran_with(odd)
-        buffer.ran_with(event("od"))
+        odd = run("odd", bytes(range(256)), client_context='{"a": "\n"}', qualifier="live")
+        buffer.ran(odd._replace(ended_ms=1, payload=b"earlier"))
+        buffer.ran(odd)
+        buffer.ran(run("od"))
         await buffer.flush()
         events.close()
-        assert buffer.event("111111111111", "us-east-1", "odd") == odd
+        found = event("odd", bytes(range(256)))._replace(client_context='{"a": "\n"}', qualifier="live")
+        assert buffer.event("111111111111", "us-east-1", "odd") == found
 
     asyncio.run(scenario())

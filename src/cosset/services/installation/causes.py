@@ -6,14 +6,14 @@ invokes the function by Lambda's own operation, with the right that this takes.
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from cosset.clock import Clock
 from cosset.identity.ports import Requirement
 from cosset.observe.cause_map import Place, Traffic, count_edges
 from cosset.observe.cause_tree import Node, Steps, related
-from cosset.observe.causes import RecordedEvent, Step
+from cosset.observe.causes import RecordedEvent, Step, StepKind, Unkept
 from cosset.services.operation import Context, Params, Requirements, Result, operation
 from cosset.wire.errors import ServiceError
 
@@ -107,13 +107,15 @@ class CauseOperations:
     async def get_recorded_event(self, ctx: Context, params: Params) -> Result:
         """What a function ran with."""
         request_id = _text(params, "request_id")
-        event = await self._look(lambda: self._record.event(ctx.account, ctx.region, request_id))
-        if event is None:
+
+        def read() -> RecordedEvent | str:
+            found = self._record.event(ctx.account, ctx.region, request_id)
+            return found or why_not_kept(step for step in self._steps_of(ctx) if step.id == request_id)
+
+        event = await self._look(read)
+        if isinstance(event, str):
             raise ServiceError(
-                "ResourceNotFoundException",
-                f"No event of request {request_id} is kept: it is too old or too large, its function keeps none, or "
-                "none are kept at all (settings events_mb, event_kb).",
-                status=404,
+                "ResourceNotFoundException", f"No event of request {request_id} is kept: {event}.", status=404
             )
         return {
             "request_id": event.request_id,
@@ -131,6 +133,28 @@ class CauseOperations:
         async with self._turn:
             await self._record.flush()
             return await asyncio.to_thread(read)
+
+
+def why_not_kept(steps: Iterable[Step]) -> str:
+    """Of the steps with an id that has no recorded event."""
+    found: Step | None = None
+    for step in steps:
+        if found is None or step.kind == StepKind.INVOCATION:
+            found = step
+    if found is None:
+        return (
+            "nothing with this id is on record here, which holds what this node saw of this account in this region "
+            "(settings causes_mb, causes_days)"
+        )
+    if found.kind != StepKind.INVOCATION:
+        return f"it is no invocation but a {found.kind}; cosset trace shows the invocations that it led to"
+    if found.unkept.startswith(Unkept.LARGE):
+        return f"it has {found.unkept.removeprefix(Unkept.LARGE)} bytes, more than are kept (setting event_kb)"
+    return {
+        Unkept.OFF: "none are kept on this node (setting events_mb)",
+        Unkept.FUNCTION: f"its function keeps none: the tag cosset:record of {found.resource}",
+        Unkept.FULL: "more was waiting to be written just then than there was room for",
+    }.get(found.unkept, "it has made room for newer ones (settings events_mb, events_days)")
 
 
 def _text(params: Params, name: str) -> str:
