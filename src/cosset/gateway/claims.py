@@ -69,7 +69,8 @@ def read_claim(request: Request) -> Claim | None:
     if authorization is None:
         return _claim_of_query(request) if in_query else None
     if in_query or len(headers.get_all("authorization")) > 1:
-        raise RefusedError(Reason.INCOMPLETE, "Only one auth mechanism allowed")
+        fields = {"ArgumentName": "Authorization", "ArgumentValue": authorization}
+        raise RefusedError(Reason.TWO_WAYS, "Only one auth mechanism allowed", **fields)
     return _claim_of_header(authorization, headers)
 
 
@@ -92,6 +93,7 @@ def _claim_of_header(authorization: str, headers: Headers) -> Claim:
 def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
     """AWS hashes the header instead of repeating it: it may hold a secret that was sent to the wrong place."""
     algorithm, _, rest = authorization.strip().partition(" ")
+    reason, fields = _blame(authorization, algorithm)
     parts: dict[str, str] = {}
     for piece in (rest if algorithm == ALGORITHM else authorization).replace(",", " ").split():
         name, equals, value = piece.partition("=")
@@ -99,9 +101,10 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
             if algorithm != ALGORITHM and piece == algorithm:
                 continue
             raise RefusedError(
-                Reason.INCOMPLETE,
+                reason,
                 "Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded "
                 f"with Base64): '{_hashed(authorization)}'.",
+                **fields,
             )
         if name in parts:
             raise RefusedError(Reason.INCOMPLETE, f"Authorization header has more than one '{name}' parameter.")
@@ -115,9 +118,11 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
     if timestamp is None:
         missing.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
     if missing or timestamp is None:
+        without_date = timestamp is None and algorithm == ALGORITHM
         raise RefusedError(
-            Reason.INCOMPLETE,
+            Reason.NO_DATE if without_date else reason,
             f"{' '.join(missing)} (Hashed with SHA-256 and encoded with Base64) Authorization={_hashed(authorization)}",
+            **fields,
         )
     key, date, region, service = _read_credential(parts["Credential"])
     return Claim(
@@ -132,6 +137,16 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
     )
 
 
+def _blame(authorization: str, algorithm: str) -> tuple[Reason, dict[str, str]]:
+    """What S3 calls a header that cannot be read."""
+    fields = {"ArgumentName": "Authorization", "ArgumentValue": authorization}
+    if not algorithm:
+        return Reason.EMPTY, {}
+    if algorithm == "AWS":
+        return (Reason.OLD_SCHEME, {}) if ":" in authorization else (Reason.BROKEN_OLD_SCHEME, fields)
+    return (Reason.INCOMPLETE, {}) if algorithm == ALGORITHM else (Reason.OTHER_SCHEME, fields)
+
+
 def _hashed(authorization: str) -> str:
     return b64encode(hashlib.sha256(authorization.encode("latin-1", "replace")).digest()).decode()
 
@@ -142,7 +157,7 @@ def _timestamp_of(headers: Headers) -> str | None:
     if given is not None:
         if not _TIMESTAMP.fullmatch(given):
             raise RefusedError(
-                Reason.INCOMPLETE,
+                Reason.NO_DATE,
                 f"Date must be in ISO-8601 'basic format'. Got '{given}'. See http://en.wikipedia.org/wiki/ISO_8601",
             )
         return given

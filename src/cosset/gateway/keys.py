@@ -14,7 +14,7 @@ async def find_known_key(keys: KeyDirectory, claim: Claim, now_ms: int) -> Known
         expired = error.code.startswith("ExpiredToken")
         raise RefusedError(Reason.TOKEN_EXPIRED if expired else Reason.TOKEN_INVALID) from error
     if key is None:
-        raise RefusedError(Reason.UNKNOWN_KEY)
+        raise RefusedError(Reason.UNKNOWN_KEY, None, AWSAccessKeyId=claim.access_key_id)
     expires_at_ms = key.credentials.expires_at_ms
     if expires_at_ms is not None and expires_at_ms <= now_ms:
         raise RefusedError(Reason.TOKEN_EXPIRED)

@@ -19,7 +19,7 @@ from cosset.gateway.claims import ALGORITHM, Claim, claim_of_form
 from cosset.gateway.form_parts import FormParts
 from cosset.gateway.keys import find_known_key
 from cosset.gateway.post_policies import SizeRange, check_policy
-from cosset.gateway.refusals import Reason, RefusedError
+from cosset.gateway.refusals import mismatch
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import KeyDirectory
 from cosset.services.operation import Result
@@ -84,7 +84,7 @@ class PostForms:
         signing_key = self._verifier.signing_key(key.credentials.secret_access_key, claim)
         expected = hmac.digest(signing_key, fields["policy"].encode(), "sha256").hex()
         if fields.get("x-amz-algorithm") != ALGORITHM or not _is_same(expected, claim.signature):
-            raise _mismatch(claim.access_key_id, fields["policy"], claim.signature)
+            raise mismatch(claim.access_key_id, fields["policy"], claim.signature)
         return Visitor(key.principal, claim)
 
     async def _old_signer(self, fields: Mapping[str, str]) -> Visitor:
@@ -102,7 +102,7 @@ class PostForms:
         key = await find_known_key(self._keys, claim, self._clock.now_ms())
         digest = hmac.digest(key.credentials.secret_access_key.encode(), fields["policy"].encode(), "sha1")
         if not _is_same(b64encode(digest).decode(), signature):
-            raise _mismatch(access_key_id, fields["policy"], signature)
+            raise mismatch(access_key_id, fields["policy"], signature)
         return Visitor(key.principal)
 
 
@@ -168,14 +168,3 @@ def _answer(request: Request, bucket: str, fields: Mapping[str, str], result: Re
 
 def _is_same(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
-
-
-def _mismatch(access_key_id: str, to_sign: str, signature: str) -> RefusedError:
-    return RefusedError(
-        Reason.MISMATCH,
-        None,
-        AWSAccessKeyId=access_key_id,
-        StringToSign=to_sign,
-        SignatureProvided=signature,
-        StringToSignBytes=" ".join(f"{byte:02x}" for byte in to_sign.encode()),
-    )

@@ -26,6 +26,12 @@ class Family(Enum):
 class Reason(Enum):
     MISSING = "missing"
     INCOMPLETE = "incomplete"
+    EMPTY = "empty"
+    OTHER_SCHEME = "other scheme"
+    OLD_SCHEME = "old scheme"
+    BROKEN_OLD_SCHEME = "broken old scheme"
+    TWO_WAYS = "two ways"
+    NO_DATE = "no date"
     UNKNOWN_KEY = "unknown key"
     MISMATCH = "mismatch"
     SKEWED = "skewed"
@@ -85,6 +91,15 @@ _WORDS: dict[Reason, tuple[str, int, str, str]] = {
     Reason.HEADERS_NOT_SIGNED: ("SignatureDoesNotMatch", 403, "InvalidSignatureException", _UNSIGNED_HEADERS),
 }
 
+# S3 alone tells these apart.
+_WORDS |= dict.fromkeys(
+    (
+        *(Reason.EMPTY, Reason.OTHER_SCHEME, Reason.OLD_SCHEME, Reason.BROKEN_OLD_SCHEME, Reason.TWO_WAYS),
+        Reason.NO_DATE,
+    ),
+    _WORDS[Reason.INCOMPLETE],
+)
+
 # What S3 says instead: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _S3_WORDS: dict[Reason, tuple[str, int, str]] = {
     Reason.MISSING: ("AccessDenied", 403, "Access Denied"),
@@ -93,6 +108,25 @@ _S3_WORDS: dict[Reason, tuple[str, int, str]] = {
         400,
         "The authorization header that you provided is not valid.",
     ),
+    Reason.EMPTY: ("AccessDenied", 403, "Access Denied"),
+    Reason.OTHER_SCHEME: ("InvalidArgument", 400, "Unsupported Authorization Type"),
+    Reason.OLD_SCHEME: (
+        "InvalidRequest",
+        400,
+        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+    ),
+    Reason.BROKEN_OLD_SCHEME: (
+        "InvalidArgument",
+        400,
+        "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+    ),
+    Reason.TWO_WAYS: (
+        "InvalidArgument",
+        400,
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
+        "or the Authorization header should be specified",
+    ),
+    Reason.NO_DATE: ("AccessDenied", 403, "AWS authentication requires a valid Date or x-amz-date header"),
     Reason.UNKNOWN_KEY: (
         "InvalidAccessKeyId",
         403,
@@ -128,7 +162,30 @@ _S3_WORDS: dict[Reason, tuple[str, int, str]] = {
 }
 
 # S3 keeps its own sentence for these whatever the detail: the detail names what only other services tell.
-_S3_KEEPS_ITS_SENTENCE = frozenset({Reason.SKEWED, Reason.PRESIGN_EXPIRED, Reason.PRESIGN_CREDENTIAL, Reason.MISSING})
+_S3_KEEPS_ITS_SENTENCE = frozenset(
+    {
+        *(Reason.SKEWED, Reason.PRESIGN_EXPIRED, Reason.PRESIGN_CREDENTIAL, Reason.MISSING, Reason.EMPTY),
+        *(Reason.OTHER_SCHEME, Reason.OLD_SCHEME, Reason.BROKEN_OLD_SCHEME, Reason.TWO_WAYS, Reason.NO_DATE),
+    }
+)
+
+
+def mismatch(access_key_id: str, to_sign: str, signature: str, canonical: bytes | None = None) -> RefusedError:
+    """A signature that is not the right one, with what S3 tells of how it counted: recorded for forms and for URLs of
+    the older kind; `canonical` is the canonical request, where there is one."""
+    fields = {
+        "AWSAccessKeyId": access_key_id,
+        "StringToSign": to_sign,
+        "SignatureProvided": signature,
+        "StringToSignBytes": _bytes(to_sign.encode()),
+    }
+    if canonical is not None:
+        fields |= {"CanonicalRequest": canonical.decode("utf-8", "replace"), "CanonicalRequestBytes": _bytes(canonical)}
+    return RefusedError(Reason.MISMATCH, None, **fields)
+
+
+def _bytes(text: bytes) -> str:
+    return " ".join(f"{byte:02x}" for byte in text)
 
 
 def answer_refusal(refusal: RefusedError, family: Family) -> ServiceError:

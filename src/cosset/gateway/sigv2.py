@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from cosset.gateway.bucket_hosts import read_host
 from cosset.gateway.bucket_ways import SUBRESOURCES
-from cosset.gateway.refusals import Reason, RefusedError
+from cosset.gateway.refusals import Reason, RefusedError, mismatch
 from cosset.identity.ports import KeyDirectory
 from cosset.identity.principal import Principal
 from cosset.wire.errors import ServiceError
@@ -82,11 +82,13 @@ async def verify_old_claim(request: Request, claim: OldClaim, keys: KeyDirectory
         raise RefusedError(Reason.TOKEN_EXPIRED)
     if key.credentials.session_token != claim.session_token:
         raise RefusedError(Reason.TOKEN_INVALID)
+    first: str | None = None
     for text in _texts(request, claim):
+        first = first or text
         signature = b64encode(hmac.digest(key.credentials.secret_access_key.encode(), text.encode(), "sha1"))
         if hmac.compare_digest(signature, claim.signature.encode("utf-8", "replace")):
             return key.principal
-    raise RefusedError(Reason.MISMATCH, None, AWSAccessKeyId=claim.access_key_id)
+    raise mismatch(claim.access_key_id, first or "", claim.signature)
 
 
 def with_hoisted(request: Request) -> Request:
@@ -111,7 +113,7 @@ def _texts(request: Request, claim: OldClaim) -> Iterator[str]:
 
 
 def _resources(request: Request) -> Iterator[str]:
-    """With the bucket, wherever it stood; the path as sent."""
+    """With the bucket, wherever it stood; the path as sent. Of a bucket alone clients sign the slash behind it, too."""
     named = read_host(request.host)
     path = request.path if named is None else f"/{named.bucket}{request.path or '/'}"
     wanted = []
@@ -121,6 +123,8 @@ def _resources(request: Request) -> Iterator[str]:
             wanted.append(f"{unquote(name)}{equals}{unquote(value)}" if equals and value else unquote(name))
     tail = f"?{'&'.join(sorted(wanted))}" if wanted else ""
     yield path + tail
+    if path.count("/") == 1 and path != "/":
+        yield f"{path}/{tail}"
 
 
 def _iso(seconds: int) -> str:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from cosset.clock import Clock
 from cosset.gateway.canonical import canonical_requests
 from cosset.gateway.claims import ALGORITHM, TERMINATOR, Claim, format_timestamp
-from cosset.gateway.refusals import Reason, RefusedError
+from cosset.gateway.refusals import Reason, RefusedError, mismatch
 from cosset.wire.message import Headers, Request
 
 KEYS_CACHED = 1024
@@ -35,12 +35,21 @@ def _read_timestamp(text: str) -> int:
     )
 
 
-def _expiry(claim: Claim, signed_s: int, now_s: int) -> dict[str, str]:
-    """What S3 says of a presigned URL that has expired."""
+def _expiry(claim: Claim, signed_s: int, now_s: int, skew_s: int) -> dict[str, str]:
+    """What S3 says of a presigned URL that has expired, or of a request that is too old."""
     if claim.expires_s is None:
-        return {}
-    times = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each)) for each in (signed_s + claim.expires_s, now_s)]
-    return {"X-Amz-Expires": str(claim.expires_s), "Expires": times[0], "ServerTime": times[1]}
+        return _skew(claim, now_s, skew_s)
+    expires = _iso(signed_s + claim.expires_s)
+    return {"X-Amz-Expires": str(claim.expires_s), "Expires": expires, "ServerTime": _iso(now_s)}
+
+
+def _skew(claim: Claim, now_s: int, skew_s: int) -> dict[str, str]:
+    most = str(skew_s * 1000)
+    return {"RequestTime": claim.timestamp, "ServerTime": _iso(now_s), "MaxAllowedSkewMilliseconds": most}
+
+
+def _iso(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _span(seconds: int) -> str:
@@ -71,6 +80,7 @@ class Verifier:
                 Reason.SKEWED,
                 f"Signature not yet current: {claim.timestamp} is still later than "
                 f"{format_timestamp(now_s + self._skew_s)} ({format_timestamp(now_s)} + {_span(self._skew_s)})",
+                **_skew(claim, now_s, self._skew_s),
             )
         life_s = self._skew_s if claim.expires_s is None else claim.expires_s
         if signed_s < now_s - life_s:
@@ -78,7 +88,7 @@ class Verifier:
                 Reason.PRESIGN_EXPIRED if claim.presigned else Reason.SKEWED,
                 f"Signature expired: {claim.timestamp} is now earlier than "
                 f"{format_timestamp(now_s - life_s)} ({format_timestamp(now_s)} - {_span(life_s)})",
-                **_expiry(claim, signed_s, now_s),
+                **_expiry(claim, signed_s, now_s, self._skew_s),
             )
 
     def _read_timestamp(self, timestamp: str) -> int:
@@ -115,12 +125,15 @@ class Verifier:
         check_coverage(request.headers, claim)
         key = self.signing_key(secret, claim)
         prefix = f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n"
+        first: tuple[str, bytes] | None = None
         for canonical in canonical_requests(request, claim.signed_headers, payload_hash, single_encoded):
             to_sign = prefix + hashlib.sha256(canonical).hexdigest()
             signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
             if hmac.compare_digest(signature.encode(), claim.signature.encode("latin-1", "replace")):
                 return
-        raise RefusedError(Reason.MISMATCH)
+            first = first or (to_sign, canonical)
+        assert first is not None
+        raise mismatch(claim.access_key_id, first[0], claim.signature, first[1])
 
 
 def check_coverage(headers: Headers, claim: Claim) -> None:
