@@ -114,6 +114,14 @@ def test_a_burst_leaves_as_many_as_it_wanted_until_they_have_aged() -> None:
     assert host.waiting(PYTHON) == 1
 
 
+def test_where_memory_is_tight_a_burst_leaves_few() -> None:
+    host, kept = make()
+    host.free_bytes = 1 << 30
+    take(host, kept, PYTHON, 100)
+    host.run(1, kept)
+    assert host.waiting(PYTHON) == spares.MOST_WHERE_TIGHT
+
+
 def test_the_last_one_of_a_whole_interpreter_goes_when_nobody_has_asked_for_long() -> None:
     host, kept = make()
     take(host, kept, NODE, 9)

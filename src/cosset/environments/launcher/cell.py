@@ -53,6 +53,8 @@ class Cell:
     link_fd: int | None = None
     ending: dict[str, Any] | None = None
     failure: str | None = None
+    is_again: bool = False
+    """What it failed of another would not."""
     is_killed: bool = False
     is_oom: bool = False
 
@@ -74,6 +76,16 @@ class Cell:
 
     def hear_failure(self, message: dict[str, Any]) -> None:
         self.failure = str(message.get("error"))[:_LONGEST_FAILURE]
+        self.is_again = message.get("again") is True
+
+    def was_unlucky(self) -> bool:
+        """Of one that has not started: whether what it ended of lies neither in its function nor in the host."""
+        return self.is_again or (self.is_spare and self.failure is None and self.ending is None)
+
+    def has_disk(self) -> None:
+        """It says so: its loop device is attached."""
+        if self.image is not None:
+            self.image.is_attached = True
 
     def hear_last(self) -> None:
         """What it said before it died may still lie in the socket."""

@@ -10,7 +10,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,22 +170,29 @@ class Cells:
             if not is_grouped:
                 cell.cgroup.attach(pid)
             self._begin(cell)
-        except OSError as error:
+        except (OSError, channel.ChannelError) as error:
             self._fail(cell, f"cgroup: {error}")
 
     def _begin(self, cell: Cell) -> None:
-        """Tells the init what it needs before it has a function: its disk, and its groups, which it enters itself."""
+        """Tells the init what it needs before it has a function: its disk, and its groups, which it enters itself. The
+        function with it, if that is known and nothing is to be done in between."""
         gates = cell.cgroup.open_gates()
         try:
             fds = {f"group{number}": fd for number, fd in enumerate(gates)}
             if cell.image is not None:
-                fds["disk"] = cell.image.loop_fd
-            message = {
+                fds |= _disk(cell.image)
+            message: dict[str, Any] = {
                 "uid": cell.uid,
                 "disk_bytes": cell.disk_mb * 1024 * 1024,
-                "fds": list(fds),
+                "is_urgent": not cell.is_spare,
+                "assignment": None,
             }
-            channel.send(cell.channel, message, list(fds.values()))
+            request = cell.request
+            if request is not None and self._way_out is None and not cell.root.standby:
+                message["assignment"] = self._assignment(cell, request, request.fd_names)
+                fds |= dict(zip(request.fd_names, cell.request_fds, strict=True))
+                cell.stage = Stage.ASSIGNED
+            channel.send(cell.channel, message | {"fds": list(fds)}, list(fds.values()))
         finally:
             close_all(gates)
             if cell.image is not None:
@@ -193,6 +200,7 @@ class Cells:
 
     def _on_prepared(self, cell: Cell) -> None:
         cell.stage = Stage.PREPARED
+        cell.has_disk()
         if self._way_out is not None:
             try:
                 cell.link_fd = self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
@@ -208,19 +216,8 @@ class Cells:
 
     def _assign(self, cell: Cell, request: requests.Spawn) -> None:
         try:
-            disk = self._exchange_disk(cell, request.disk_mb)
-            disks = {} if disk is None else {"disk": disk}
-            assignment = {
-                "code": request.code,
-                "layers": request.layers,
-                "network": self._network_of(cell, request),
-                "scratch": None if cell.image is not None else cell.name,
-                "uid": cell.uid,
-                "environment": request.environment,
-                "command": request.command,
-                "extensions": request.extensions,
-                "fds": [*request.fd_names, *disks],
-            }
+            disks = self._exchange_disk(cell, request.disk_mb)
+            assignment = self._assignment(cell, request, [*request.fd_names, *disks])
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has just died, and that will be heard
                 channel.send(cell.channel, assignment, [*cell.request_fds, *disks.values()])
         except (OSError, channel.ChannelError) as error:
@@ -230,19 +227,32 @@ class Cells:
         if cell.image is not None:
             cell.image.let_go_of_loop()
 
+    def _assignment(self, cell: Cell, request: requests.Spawn, fd_names: Sequence[str]) -> dict[str, Any]:
+        return {
+            "code": request.code,
+            "layers": request.layers,
+            "network": self._network_of(cell, request),
+            "scratch": None if cell.image is not None else cell.name,
+            "uid": cell.uid,
+            "environment": request.environment,
+            "command": request.command,
+            "extensions": request.extensions,
+            "fds": list(fd_names),
+        }
+
     def _network_of(self, cell: Cell, request: requests.Spawn) -> dict[str, str] | None:
         return None if self._way_out is None else self._way_out.network(cell.slot, has_egress=request.has_egress)
 
-    def _exchange_disk(self, cell: Cell, disk_mb: int) -> int | None:
-        """A prepared environment has a disk of the usual size; for another one a descriptor of another disk."""
+    def _exchange_disk(self, cell: Cell, disk_mb: int) -> dict[str, int]:
+        """A prepared environment has a disk of the usual size; for another one the descriptors of another disk."""
         if cell.image is None or cell.image.size_mb == disk_mb:
-            return None
+            return {}
         image = self._images.make(disk_mb)
         if image is None:
             raise OSError(f"no disk of {disk_mb} MB for /tmp")
         cell.image.release()
         cell.image = image
-        return image.loop_fd
+        return _disk(image)
 
     def _on_cell(self, cell: Cell) -> None:
         """From the init of an environment. After the start it is not to be trusted more than the function."""
@@ -255,24 +265,30 @@ class Cells:
             cell.kill(is_wanted=cell.pidfd < 0)
             return
         message, fds = received
-        if message.get("event") == "prepared" and cell.stage is Stage.FORKED:
+        event = message.get("event")
+        if event == "prepared" and cell.stage is Stage.FORKED:
             first_pipe = len(fds) - message["pipes"]
             cell.listener_fds, cell.pipe_fds = fds[:first_pipe], fds[first_pipe:]
             self._on_prepared(cell)
-            return
-        close_all(fds)
-        self._hear(cell, message)
+        elif event == "started" and cell.stage is Stage.ASSIGNED:
+            cell.listener_fds += fds  # where they were not passed out before
+            self._on_started(cell)
+        else:
+            close_all(fds)
+            self._hear(cell, message)
+
+    def _on_started(self, cell: Cell) -> None:
+        cell.stage = Stage.STARTED
+        cell.has_disk()
+        close_all(cell.request_fds)
+        cell.request_fds = []
+        self._started(cell)
+        if "memory" not in self._groups.controllers:
+            self._upkeep.watch_memory(cell)
 
     def _hear(self, cell: Cell, message: dict[str, Any]) -> None:
         event = message.get("event")
-        if event == "started" and cell.stage is Stage.ASSIGNED:
-            cell.stage = Stage.STARTED
-            close_all(cell.request_fds)
-            cell.request_fds = []
-            self._started(cell)
-            if "memory" not in self._groups.controllers:
-                self._upkeep.watch_memory(cell)
-        elif event == "exit" and cell.ending is None:
+        if event == "exit" and cell.ending is None:
             cell.ending = message
             cell.cgroup.unthrottle()  # the rest of it is being killed by the kernel
         elif event == "failed":
@@ -299,7 +315,7 @@ class Cells:
         was_started = cell.stage is Stage.STARTED
         cell.hear_last()
         lost = None
-        if cell.is_spare and not was_started and not cell.is_killed and cell.failure is None and cell.ending is None:
+        if not was_started and not cell.is_killed and cell.was_unlucky():
             lost, cell.request = cell.request, None  # it died of something else than its function: another takes it
             lost_fds, cell.request_fds = cell.request_fds, []
         cell.stage = Stage.DEAD
@@ -316,3 +332,7 @@ class Cells:
         del self._cells[cell.name]
         self._free_slots.insert(0, cell.slot)  # the longest unused uid is given out next
         self._gone(cell)
+
+
+def _disk(image: images.Image) -> dict[str, int]:
+    return {"disk": image.loop_fd, "file": image.file_fd}

@@ -7,7 +7,7 @@ Moving a process takes milliseconds after idling (an RCU grace period): so none 
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,16 +95,16 @@ def _own_group(text: str, version: int, controllers: frozenset[str]) -> str | No
 
 
 class Cgroup:
-    """The groups of one environment, one in each hierarchy. Empty when the host gives none."""
+    """The groups of one environment, one in each hierarchy: folders by controller. Empty when the host gives none."""
 
-    def __init__(self, folders: dict[str, Path], versions: dict[str, int]) -> None:
-        self._folders = folders
+    def __init__(self, folders: Mapping[str, Path | str], versions: dict[str, int]) -> None:
+        self._folders = {name: str(folder) for name, folder in folders.items()}
         self._versions = versions
 
     def open_gates(self) -> list[int]:
         """Of version 1: by writing `0` to each a process with one thread enters by itself, which waits for nobody."""
         folders = {folder for name, folder in self._folders.items() if self._versions[name] == 1}
-        return [os.open(folder / "tasks", os.O_WRONLY | os.O_CLOEXEC) for folder in folders]
+        return [os.open(f"{folder}/tasks", os.O_WRONLY | os.O_CLOEXEC) for folder in folders]
 
     def open_folder(self) -> int | None:
         """Of version 2: for a process to be forked into."""
@@ -116,34 +116,34 @@ class Cgroup:
     def attach(self, pid: int) -> None:
         """Of version 2, one that could not be forked into it: takes milliseconds."""
         for folder in {folder for name, folder in self._folders.items() if self._versions[name] == 2}:
-            _write(folder / "cgroup.procs", str(pid))
+            _write(f"{folder}/cgroup.procs", str(pid))
 
     def hold_back(self) -> None:
         """A tenth of the CPU's usual share, until `limit`: what is prepared for later is to disturb nobody."""
         if folder := self._folders.get("cpu"):
             if self._versions["cpu"] == 1:
-                _write(folder / "cpu.shares", "102")
+                _write(f"{folder}/cpu.shares", "102")
             else:
-                _write(folder / "cpu.weight", "10")
+                _write(f"{folder}/cpu.weight", "10")
 
     def limit(self, memory_mb: int) -> None:
         """Memory and the number of processes, hard; CPU as a share until `throttle`."""
         size = str(memory_mb * 1024 * 1024)
         if folder := self._folders.get("memory"):
             if self._versions["memory"] == 1:
-                _write(folder / "memory.limit_in_bytes", size)
-                _write_if_there(folder / "memory.memsw.limit_in_bytes", size)
+                _write(f"{folder}/memory.limit_in_bytes", size)
+                _write_if_there(f"{folder}/memory.memsw.limit_in_bytes", size)
             else:
-                _write(folder / "memory.max", size)
-                _write_if_there(folder / "memory.swap.max", "0")
+                _write(f"{folder}/memory.max", size)
+                _write_if_there(f"{folder}/memory.swap.max", "0")
         if folder := self._folders.get("pids"):
-            _write(folder / "pids.max", str(MAX_PROCESSES))
+            _write(f"{folder}/pids.max", str(MAX_PROCESSES))
         if folder := self._folders.get("cpu"):
             share = max(_MIN_SHARES, 1024 * memory_mb // FULL_CPU_MB)
             if self._versions["cpu"] == 1:
-                _write(folder / "cpu.shares", str(share))
+                _write(f"{folder}/cpu.shares", str(share))
             else:
-                _write(folder / "cpu.weight", str(min(10_000, max(1, 100 * memory_mb // FULL_CPU_MB))))
+                _write(f"{folder}/cpu.weight", str(min(10_000, max(1, 100 * memory_mb // FULL_CPU_MB))))
 
     def throttle(self, memory_mb: int) -> None:
         """CPU as a quota in proportion to memory, as on AWS, which gives a full share only to Init."""
@@ -151,23 +151,24 @@ class Cgroup:
             quota_us = max(_MIN_QUOTA_US, CPU_PERIOD_US * memory_mb // FULL_CPU_MB)
             # Refused where a quota above ours is smaller: then that one holds.
             if self._versions["cpu"] == 1:
-                _write_if_there(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
-                _write_if_there(folder / "cpu.cfs_quota_us", str(quota_us))
+                _write_if_there(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
+                _write_if_there(f"{folder}/cpu.cfs_quota_us", str(quota_us))
             else:
-                _write_if_there(folder / "cpu.max", f"{quota_us} {CPU_PERIOD_US}")
+                _write_if_there(f"{folder}/cpu.max", f"{quota_us} {CPU_PERIOD_US}")
 
     def unthrottle(self) -> None:
         """Before a kill: a thousand processes under a quota, or with a small share, would take minutes to die."""
         if folder := self._folders.get("cpu"):
             _unthrottle(folder)
-            _write_if_there(folder / ("cpu.shares" if self._versions["cpu"] == 1 else "cpu.weight"), "1000")
+            name = "cpu.shares" if self._versions["cpu"] == 1 else "cpu.weight"
+            _write_if_there(f"{folder}/{name}", "1000")
 
     def open_freezer(self) -> tuple[int, int] | None:
         """A descriptor to write to (FREEZE, THAW), and the version; None where nothing can be frozen."""
         if folder := self._folders.get(FREEZER):
             version = self._versions[FREEZER]
             try:
-                return os.open(folder / _FREEZER_FILES[version], os.O_WRONLY | os.O_CLOEXEC), version
+                return os.open(f"{folder}/{_FREEZER_FILES[version]}", os.O_WRONLY | os.O_CLOEXEC), version
             except OSError:
                 return None  # cgroup.freeze came with Linux 5.2
         return None
@@ -182,7 +183,7 @@ class Cgroup:
         if folder := self._folders.get("memory"):
             name = "memory.max_usage_in_bytes" if self._versions["memory"] == 1 else "memory.peak"
             try:
-                return os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
+                return os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 return None  # memory.peak came with Linux 5.19
         return None
@@ -204,7 +205,7 @@ class Cgroup:
         if folder := self._folders.get("memory"):
             name = "memory.oom_control" if self._versions["memory"] == 1 else "memory.events"
             try:
-                pairs = (line.split() for line in (folder / name).read_text().splitlines())
+                pairs = (line.split() for line in Path(folder, name).read_text().splitlines())
                 return any(pair[0] == "oom_kill" and pair[1] != "0" for pair in pairs)
             except OSError:
                 return False
@@ -233,11 +234,11 @@ class Cgroups:
         return frozenset(name for hierarchy in self._hierarchies for name in hierarchy.controllers)
 
     def make(self, name: str) -> Cgroup:
-        folders: dict[str, Path] = {}
+        folders: dict[str, str] = {}
         versions: dict[str, int] = {}
         for hierarchy, above in zip(self._hierarchies, self.folders, strict=True):
-            folder = above / name
-            folder.mkdir()
+            folder = f"{above}/{name}"
+            os.mkdir(folder)
             for controller in hierarchy.controllers:
                 folders[controller] = folder
                 versions[controller] = hierarchy.version
@@ -282,17 +283,17 @@ def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> bool:
     return False
 
 
-def _unthrottle(folder: Path) -> None:
+def _unthrottle(folder: Path | str) -> None:
     """Whichever version, and whether it has the controller or not."""
     for name, text in (("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")):
-        if (folder / name).exists():
-            _write_if_there(folder / name, text)
+        if os.path.exists(f"{folder}/{name}"):
+            _write_if_there(f"{folder}/{name}", text)
 
 
-def thaw_group(folder: Path) -> None:
+def thaw_group(folder: Path | str) -> None:
     """Of version 1; any other folder is left alone."""
-    if (folder / _FREEZER_FILES[1]).exists():
-        _write_if_there(folder / _FREEZER_FILES[1], "THAWED")
+    if os.path.exists(f"{folder}/{_FREEZER_FILES[1]}"):
+        _write_if_there(f"{folder}/{_FREEZER_FILES[1]}", "THAWED")
 
 
 def _kill_members(group: Path) -> None:
@@ -307,9 +308,9 @@ def _kill_members(group: Path) -> None:
             continue
 
 
-def _remove(folder: Path) -> bool:
+def _remove(folder: Path | str) -> bool:
     try:
-        folder.rmdir()
+        os.rmdir(folder)
     except FileNotFoundError:
         return True
     except OSError:
@@ -317,7 +318,7 @@ def _remove(folder: Path) -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path | str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
@@ -325,7 +326,7 @@ def _write(path: Path, text: str) -> None:
         os.close(fd)
 
 
-def _write_if_there(path: Path, text: str) -> None:
+def _write_if_there(path: Path | str, text: str) -> None:
     """For what is not on every host (swap accounting), or may be refused."""
     try:
         _write(path, text)

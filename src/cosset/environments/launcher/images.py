@@ -5,19 +5,17 @@ however that happens, mount, device and file are gone. The file system is made o
 (some tens of kilobytes), so that none waits for mkfs. Sparse: upkeep.py, to be read next, watches the disk.
 """
 
-import contextlib
 import errno
 import fcntl
 import os
 import shutil
 import signal
-import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from cosset.environments.launcher.scratch import Scratch
-from cosset.runtimes.sealing import filesystem, kernel
+from cosset.runtimes.sealing import filesystem, kernel, loops
 
 DEFAULT_MB = 512
 """EphemeralStorage of those who ask for none: what is prepared in advance."""
@@ -26,11 +24,8 @@ _BYTES_AN_INODE = 16 * 1024
 _TRIES = 16
 _MIB = 1024 * 1024
 
+_LOOP_CTL_ADD = 0x4C80
 _LOOP_CTL_GET_FREE = 0x4C82
-_LOOP_CONFIGURE = 0x4C0A
-_LO_FLAGS_AUTOCLEAR = 4
-_LO_FLAGS_DIRECT_IO = 16
-_BLOCK_BYTES = 4096
 
 Template = list[tuple[int, bytes]]
 """What an empty file system consists of: offsets and bytes; the rest is a hole."""
@@ -42,13 +37,17 @@ class ImagesUnavailableError(Exception):
 
 @dataclass(slots=True)
 class Image:
-    """Owned by the launcher until `release`. `loop_fd` is for the environment, and to be closed once it has it."""
+    """Owned by the launcher until `release`. `file_fd` and `loop_fd` are for the environment, which makes the one the
+    other; `loop_fd` is to be closed once it has it."""
 
     size_mb: int
     file_fd: int
     loop_fd: int
-    _attached: Path
-    _backing: str
+    number: int
+    """Of the loop device."""
+    is_attached: bool = False
+    """The environment has said so. Until then nobody else is to have the device."""
+    _inode: int = 0
 
     def used_bytes(self) -> int:
         """On the data disk."""
@@ -62,12 +61,15 @@ class Image:
     def release(self) -> None:
         self.let_go_of_loop()
         if self.file_fd >= 0:
+            self._inode = os.fstat(self.file_fd).st_ino
             os.close(self.file_fd)
             self.file_fd = -1
 
     def is_detached(self) -> bool:
-        """Whether the kernel has taken the last mount away, which it does after the last process has gone."""
-        return _read(self._attached) != self._backing
+        """After `release`: whether the kernel has taken the last mount away, which it does after the last process has
+        gone. The kernel calls a nameless file by its inode."""
+        backing = _read(Path(f"/sys/block/loop{self.number}/loop/backing_file"))
+        return not backing.endswith(f"/#{self._inode} (deleted)\n")
 
 
 class Images:
@@ -77,6 +79,9 @@ class Images:
         self._scratch = scratch
         self._templates: dict[int, Template] = {}
         self._is_unavailable = not is_root
+        self._control: int | None = None
+        self._promised: list[Image] = []
+        """Those whose devices may not be attached yet."""
 
     def make(self, size_mb: int) -> Image | None:
         """None: this host has no images, which is said once.
@@ -111,12 +116,29 @@ class Images:
             os.ftruncate(file_fd, image_bytes(size_mb))
             for offset, data in self._templates[size_mb]:
                 os.pwrite(file_fd, data, offset)
-            loop_fd, number = attach(file_fd)
+            loop_fd, number = self._open_device()
         except BaseException:
             os.close(file_fd)
             raise
-        attached = Path(f"/sys/block/loop{number}/loop/backing_file")
-        return Image(size_mb, file_fd, loop_fd, attached, _read(attached))
+        image = Image(size_mb, file_fd, loop_fd, number)
+        self._promised.append(image)
+        return image
+
+    def _open_device(self) -> tuple[int, int]:
+        """A loop device that nobody has, and that none of ours has been promised."""
+        self._promised = [image for image in self._promised if not image.is_attached and image.file_fd >= 0]
+        promised = [image.number for image in self._promised]
+        try:
+            if self._control is None:
+                self._control = _open_control()
+            number = fcntl.ioctl(self._control, _LOOP_CTL_GET_FREE)
+            if number in promised:
+                number = max(promised) + 1
+                while os.path.exists(f"/sys/block/loop{number}/loop"):
+                    number += 1
+            return _open_loop(self._control, number), number
+        except OSError as error:
+            raise ImagesUnavailableError(f"no loop device: {error}") from error
 
 
 def image_bytes(size_mb: int) -> int:
@@ -163,13 +185,13 @@ def _make_file_system(mkfs: str, file_fd: int, teller: int) -> None:
         status = os.waitpid(os.posix_spawn(mkfs, command, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}), 0)[1]
         if status != 0:
             raise OSError(f"mkfs.ext4 ended with {os.waitstatus_to_exitcode(status)}")
-        loop_fd, _ = attach(file_fd)
+        loop_fd = _attach(file_fd)
         filesystem.mount_disk(loop_fd, "/tmp")
         os.rmdir("/tmp/lost+found")
         kernel.unmount_now("/tmp")
         os.close(loop_fd)
         code = 0
-    except (OSError, ImagesUnavailableError) as error:
+    except OSError as error:
         os.write(teller, str(error).encode()[:1000])
     finally:
         os._exit(code)
@@ -187,38 +209,45 @@ def _content(fd: int) -> Template:
                 return found
             raise
         end = os.lseek(fd, start, os.SEEK_HOLE)
-        for offset in range(start, end, _BLOCK_BYTES):
-            data = os.pread(fd, _BLOCK_BYTES, offset)
-            if data.strip(b"\0"):
+        for offset in range(start, end, loops.BLOCK_BYTES):
+            data = os.pread(fd, loops.BLOCK_BYTES, offset)
+            if not data.strip(b"\0"):
+                continue
+            if found and sum((found[-1][0], len(found[-1][1]))) == offset:
+                found[-1] = (found[-1][0], found[-1][1] + data)
+            else:
                 found.append((offset, data))
 
 
-def attach(file_fd: int) -> tuple[int, int]:
-    """A loop device on the file, and its number. It lets go of the file when its last user has gone.
+def _attach(file_fd: int) -> int:
+    """A loop device on the file.
 
-    Raises: ImagesUnavailableError.
+    Raises: OSError.
     """
-    # Past the page cache: or else what is written to /tmp would be held twice, once inside and once for the file.
-    flags = _LO_FLAGS_AUTOCLEAR | _LO_FLAGS_DIRECT_IO
-    info = struct.pack("<QQQQQIIII64s64s32sQQ", 0, 0, 0, 0, 0, 0, 0, 0, flags, b"", b"", b"", 0, 0)
-    configuration = struct.pack("<II", file_fd, _BLOCK_BYTES) + info + bytes(64)
+    control = _open_control()
     try:
-        control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
-        with contextlib.closing(os.fdopen(control, "rb", buffering=0)):
-            for _ in range(_TRIES):
-                number = fcntl.ioctl(control, _LOOP_CTL_GET_FREE)
-                loop_fd = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
-                try:
-                    fcntl.ioctl(loop_fd, _LOOP_CONFIGURE, configuration)
-                except OSError as error:
-                    os.close(loop_fd)
-                    if error.errno != errno.EBUSY:  # somebody else was quicker
-                        raise
-                else:
-                    return loop_fd, number
-    except OSError as error:
-        raise ImagesUnavailableError(f"no loop device: {error}") from error
-    raise ImagesUnavailableError("no loop device: others take them all")
+        for _ in range(_TRIES):
+            loop_fd = _open_loop(control, fcntl.ioctl(control, _LOOP_CTL_GET_FREE))
+            try:
+                loops.configure(loop_fd, file_fd)
+                return loop_fd
+            except loops.TakenError:
+                os.close(loop_fd)
+    finally:
+        os.close(control)
+    raise OSError("no loop device: others take them all")
+
+
+def _open_control() -> int:
+    return os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _open_loop(control: int, number: int) -> int:
+    try:
+        return os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        fcntl.ioctl(control, _LOOP_CTL_ADD, number)
+        return os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
 
 
 def _read(path: Path) -> str:

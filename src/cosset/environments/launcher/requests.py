@@ -20,6 +20,7 @@ MAX_EXTENSIONS = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PATH = re.compile(r"[A-Za-z0-9._/@+-]{1,1024}")
 """Of folders that are handed to mount: no comma, colon or backslash, which mean something there."""
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _PYTHON = re.compile(r"python3\.\d+")
 _JAVA = "java"
 
@@ -226,4 +227,4 @@ def _text(value: object) -> str:
 
 def _is_text(value: object) -> bool:
     """As the kernel takes it: without a zero, and no half of a surrogate pair, which JSON may hold."""
-    return isinstance(value, str) and "\0" not in value and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, str) and "\0" not in value and not _HALF_A_PAIR.search(value)

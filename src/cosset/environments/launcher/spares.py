@@ -16,8 +16,14 @@ from cosset.environments.launcher.cell import Cell, Stage
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey
 
-MOST = 8
-"""Of one spawner, however many are wanted at once; about 3 MB of memory each."""
+MOST = 64
+"""Of one spawner, however many are wanted at once, where the host has memory to spare."""
+MOST_WHERE_TIGHT = 8
+"""Where it has not."""
+SPARE_BYTES = 3 * 1024 * 1024
+"""What one of them takes."""
+_SHARE = 100
+"""Of the memory that is free one part in so many may go into those of one spawner."""
 MOST_PROGRAMS = 2
 """Of one whose environments have a whole interpreter of their own, of some 20 MB."""
 BURST_S = 2.0
@@ -74,7 +80,7 @@ class Spares:
         shelf = self._shelf(key)
         now_s = self._now_s()
         shelf.asked_s.append(now_s)
-        wanted = min(sum(now_s - each_s <= BURST_S for each_s in shelf.asked_s), _most(key))
+        wanted = min(sum(now_s - each_s <= BURST_S for each_s in shelf.asked_s), self._most(key))
         if wanted >= shelf.wanted or now_s - shelf.wanted_s > self._kept_s:
             shelf.wanted, shelf.wanted_s = max(wanted, 1), now_s
         shelf.cells = [cell for cell in shelf.cells if _is_alive(cell) and not cell.has_ended()]
@@ -159,6 +165,11 @@ class Spares:
         has_many = any(shelf.wanted > 1 or len(shelf.cells) > 1 for shelf in self._shelves.values())
         self._loop.after(min(LOOK_S if has_many else REST_S, max(LOOK_S, self._kept_s)), self._look)
 
+    def _most(self, key: RootKey) -> int:
+        if key.kind != "python":
+            return MOST_PROGRAMS
+        return max(MOST_WHERE_TIGHT, min(MOST, self._free_bytes() // _SHARE // SPARE_BYTES))
+
     def _enough(self, key: RootKey, shelf: _Shelf) -> int:
         idle_s = self._now_s() - max([shelf.wanted_s, *shelf.asked_s])
         if (key.kind != "python" or key.has_sdk) and idle_s > FORGOTTEN_S:
@@ -171,10 +182,6 @@ class Spares:
 
 def _is_alive(cell: Cell) -> bool:
     return cell.stage is not Stage.DEAD and not cell.is_killed
-
-
-def _most(key: RootKey) -> int:
-    return MOST if key.kind == "python" else MOST_PROGRAMS
 
 
 def free_memory_bytes(path: Path = Path("/proc/meminfo")) -> int:

@@ -22,7 +22,8 @@ from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey, is_java
 from cosset.environments.launcher.scratch import NAME as SCRATCH_NAME
 from cosset.environments.launcher.scratch import Scratch
-from cosset.runtimes.sealing import channel, filesystem, kernel, ports, seal, spawner
+from cosset.runtimes.sealing import cell as seal_cell
+from cosset.runtimes.sealing import channel, filesystem, kernel, ports, spawner
 from cosset.runtimes.sealing import filter as seccomp
 
 MAX_SPAWNERS = 32
@@ -179,7 +180,7 @@ def _live(key: RootKey, control: socket.socket, mount_point: Path, data: Path, s
         if key.standby and key.interpreter is not None:
             command = [inside(key.interpreter), NODE_BOOTSTRAP]
             standby = functools.partial(spawner.begin_program, command, dict(key.standby))
-        cell = seal.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), spawner.run_program, standby)
+        cell = seal_cell.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), spawner.run_program, standby)
         spawner.serve(socket.socket(fileno=_CONTROL_FD), cell)
     except BaseException as error:  # noqa: BLE001 - the boundary of this process
         sys.stderr.write(f"cosset: spawner for {key.interpreter or key.kind}: {type(error).__name__}: {error}\n")

@@ -30,8 +30,8 @@ def main(control_fd, preloaded=()):
     sys.path[:] = [RUNTIMES, os.path.join(RUNTIMES, "python"), RUNTIME_DIR, *own_path]
     import client
     from awslambdaric import bootstrap
+    from sealing import cell, kernel, ports, spawner
     from sealing import filter as seccomp
-    from sealing import kernel, ports, seal, spawner
 
     importlib.import_module("awslambdaric.lambda_literals")  # the bootstrap loads it on every start
 
@@ -45,12 +45,13 @@ def main(control_fd, preloaded=()):
             _run_wrapper(assignment, fds, sources)
         _run_function(assignment, fds, own_path, bootstrap, client.FramedRuntimeClient)
 
-    cell = seal.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), run)
+    environments = cell.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), run)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("sealing", "client", "wrapper")]:
         del sys.modules[name]
+    compile("", "zygote", "exec")  # makes the types of syntax trees, which takes a millisecond
     gc.collect()
     gc.freeze()
-    spawner.serve(socket.socket(fileno=control_fd), cell)
+    spawner.serve(socket.socket(fileno=control_fd), environments)
 
 
 def _run_function(assignment, fds, own_path, bootstrap, client_class):

@@ -90,7 +90,9 @@ def fork_init(group_fd: int | None) -> tuple[int, int]:
     """Forks the first process of a new pid namespace; (0, -1) in it, its pid and a pidfd for it here.
 
     `group_fd`: the folder of a cgroup of version 2, in which it begins: put there later it would take milliseconds.
-    The child is to fork once more before it runs anything large: the C library still takes it for its parent.
+    For processes of one thread only, and neither the C library nor Python's modules are told: what they would do after
+    a fork costs half a millisecond and means nothing to an init. Whatever the child runs that is larger it is to fork
+    in the usual way.
     """
     pidfd = ctypes.c_int(-1)
     arguments = _CloneArguments(
@@ -99,18 +101,10 @@ def fork_init(group_fd: int | None) -> tuple[int, int]:
     if group_fd is not None:
         arguments.flags |= _CLONE_INTO_CGROUP
         arguments.cgroup = group_fd
-    python = ctypes.pythonapi
-    python.PyOS_BeforeFork()
     pid = _holding_libc.syscall(
         ctypes.c_long(_SYS_CLONE3), ctypes.byref(arguments), ctypes.c_size_t(ctypes.sizeof(arguments))
     )
-    if pid == 0:
-        python.PyOS_AfterFork_Child()
-        return 0, -1
-    code = ctypes.get_errno()
-    python.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(code, "clone3: %s" % os.strerror(code))
+    _check(pid, "clone3")
     return pid, pidfd.value
 
 

@@ -12,15 +12,17 @@ import socket
 import sys
 
 from . import channel as messages
-from . import kernel, seal
+from . import kernel, runtime_process, seal
 
 MYPY = False
 if MYPY:
     from collections.abc import Mapping, Sequence
     from typing import Any, NoReturn
 
+    from .cell import Cell
 
-def serve(control: socket.socket, cell: seal.Cell) -> None:
+
+def serve(control: socket.socket, cell: Cell) -> None:
     """Until the launcher goes: one fork a message. The message brings the environment's own channel, and where there
     is one the folder of its cgroup of version 2."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the launcher watches the children by pidfd
@@ -39,7 +41,7 @@ def serve(control: socket.socket, cell: seal.Cell) -> None:
                 os.close(fd)
 
 
-def _fork(control: socket.socket, name: str, cell: seal.Cell, fd: int, group_fd: int | None = None) -> None:
+def _fork(control: socket.socket, name: str, cell: Cell, fd: int, group_fd: int | None = None) -> None:
     is_grouped = group_fd is not None
     try:
         pid, pidfd = kernel.fork_init(group_fd)
@@ -86,4 +88,4 @@ def run_program(assignment: dict[str, Any], fds: dict[str, int]) -> None:
         os.execve(command[0], command, environment)
     except OSError as error:
         sys.stderr.write("fork/exec %s: %s\n" % (command[0], (error.strerror or "").lower()))
-        sys.exit(seal.EXEC_FAILED)
+        sys.exit(runtime_process.EXEC_FAILED)
