@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from cosset.testing.server import CossetServer
 from support.s3_buckets import MALFORMED, code, new_bucket, open_up, refusal, sentence
+from support.s3_wire import signed
 
 BAD_XML = f"MalformedXML: {MALFORMED}"
 
@@ -22,7 +25,9 @@ def bucket(s3: Any) -> Iterator[str]:
         yield name
 
 
-@pytest.mark.parametrize("name", ["ab", "UPPER", "a..b", "192.168.0.1", "-a-b", "a_b", "xn--abc", "abc-s3alias"])
+@pytest.mark.parametrize(
+    "name", ["ab", "UPPER", "a..b", "a.-b", "a-.b", "192.168.0.1", "-a-b", "a_b", "xn--abc", "abc-s3alias"]
+)
 def test_names_that_are_none(s3: Any, name: str) -> None:
     s3.meta.events.register("before-parameter-build.s3", lambda **_: None)
     refused = refusal(s3.create_bucket, Bucket=name)
@@ -65,6 +70,88 @@ def test_lists_are_paged_and_filtered(s3: Any) -> None:
         ]
         assert names == sorted(names)
         assert {one, other} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("params", "wanted"),
+    [
+        ({"MaxBuckets": 0}, "Argument maxBuckets must be an integer between 1 and 10000"),
+        ({"MaxBuckets": 10_001}, "Argument maxBuckets must be an integer between 1 and 10000"),
+        ({"ContinuationToken": "x"}, "The continuation token provided is incorrect"),
+        ({"BucketRegion": "nowhere"}, "Argument value nowhere is not a valid AWS Region"),
+    ],
+)
+def test_lists_that_are_none(server: CossetServer, params: dict[str, Any], wanted: str) -> None:
+    unchecked = server.client("s3", config=Config(parameter_validation=False))
+    assert sentence(unchecked.list_buckets, **params) == f"InvalidArgument: {wanted}"
+
+
+def test_the_older_name_of_a_region_comes_back(server: CossetServer) -> None:
+    ireland = server.client("s3", region_name="eu-west-1")
+    with new_bucket(ireland, CreateBucketConfiguration={"LocationConstraint": "EU"}) as name:
+        assert ireland.get_bucket_location(Bucket=name)["LocationConstraint"] == "EU"
+        assert ireland.head_bucket(Bucket=name)["BucketRegion"] == "eu-west-1"
+
+
+def test_uploads_keep_no_bucket(s3: Any) -> None:
+    """Nor does one of the same name begin with them."""
+    with new_bucket(s3) as name:
+        upload = s3.create_multipart_upload(Bucket=name, Key="k")["UploadId"]
+        s3.upload_part(Bucket=name, Key="k", UploadId=upload, PartNumber=1, Body=b"x" * 100_000)
+        s3.delete_bucket(Bucket=name)
+        s3.create_bucket(Bucket=name)
+        assert "Uploads" not in s3.list_multipart_uploads(Bucket=name)
+        assert code(s3.list_parts, Bucket=name, Key="k", UploadId=upload) == "NoSuchUpload"
+
+
+def test_where_a_bucket_is_even_strangers_are_told(server: CossetServer, s3: Any) -> None:
+    nobody = server.client("s3", config=Config(signature_version=UNSIGNED))
+    with new_bucket(s3, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}) as name:
+        for client, call in (
+            (s3, "list_objects"),
+            (s3, "list_objects_v2"),
+            (s3, "head_bucket"),
+            (nobody, "head_bucket"),
+        ):
+            try:
+                response = getattr(client, call)(Bucket=name)
+            except client.exceptions.ClientError as error:
+                response = error.response
+            assert response["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == "eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "wanted"),
+    [
+        ("PATCH", "", 405, {"Code": "MethodNotAllowed", "Method": "PATCH", "ResourceType": "SERVICE"}),
+        ("PATCH", "BUCKET", 405, {"Code": "MethodNotAllowed", "Method": "PATCH", "ResourceType": "BUCKET"}),
+        ("PATCH", "BUCKET/k", 405, {"Code": "MethodNotAllowed", "Method": "PATCH", "ResourceType": "OBJECT"}),
+        (
+            "POST",
+            "BUCKET",
+            412,
+            {
+                "Code": "PreconditionFailed",
+                "Condition": "Bucket POST must be of the enclosure-type multipart/form-data",
+            },
+        ),
+        ("GET", "BUCKET?policy", 404, {"Code": "NoSuchBucketPolicy", "BucketName": "BUCKET"}),
+        ("PUT", "BUCKET?acl", 400, {"Code": "MissingSecurityHeader", "MissingHeaderName": "x-amz-acl"}),
+    ],
+)
+def test_errors_as_they_are_written(
+    server: CossetServer, s3: Any, bucket: str, method: str, path: str, status: int, wanted: dict[str, str]
+) -> None:
+    open_up(s3, bucket)
+    response = signed(server, method, f"/{path.replace('BUCKET', bucket)}")
+    error = response.error
+    assert response.status == status
+    assert {name: error.get(name) for name in wanted} == {
+        name: text.replace("BUCKET", bucket) if name == "BucketName" else text for name, text in wanted.items()
+    }
+    headers = response.headers
+    assert (error["RequestId"], error["HostId"]) == (headers["x-amz-request-id"], headers["x-amz-id-2"])
+    assert response.headers["server"] == "AmazonS3"
 
 
 def test_the_owner_that_is_expected(server: CossetServer, s3: Any, bucket: str) -> None:
@@ -185,7 +272,12 @@ def test_versioning(s3: Any, bucket: str) -> None:
     assert sentence(put, Bucket=bucket, VersioningConfiguration={"Status": "enabled"}) == BAD_XML
     assert code(put, Bucket=bucket, VersioningConfiguration={}) == "IllegalVersioningConfigurationException"
     with_device = {"Status": "Enabled", "MFADelete": "Enabled"}
-    assert code(put, Bucket=bucket, VersioningConfiguration=with_device) == "NotImplementedException"
+    assert sentence(put, Bucket=bucket, VersioningConfiguration=with_device) == (
+        "AccessDenied: Mfa Authentication must be used for this request"
+    )
+    header = "arn:aws:iam::123456789012:mfa/root 123456"
+    assert code(put, Bucket=bucket, VersioningConfiguration=with_device, MFA="x") == "InvalidArgument"
+    assert code(put, Bucket=bucket, VersioningConfiguration=with_device, MFA=header) == "NotImplementedException"
 
 
 def test_tags(s3: Any, bucket: str) -> None:
@@ -293,6 +385,26 @@ def test_reports(s3: Any, bucket: str) -> None:
     metrics = {"Id": "m", "Filter": {"Prefix": "logs/"}}
     s3.put_bucket_metrics_configuration(Bucket=bucket, Id="m", MetricsConfiguration=metrics)
     assert s3.list_bucket_metrics_configurations(Bucket=bucket)["MetricsConfigurationList"] == [metrics]
+
+
+def test_a_kind_of_encryption_that_is_blocked(s3: Any, bucket: str) -> None:
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    key = {"Bucket": bucket, "Key": "k", "SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    s3.put_object(**key)
+    for blocked, status in (["SSE-C"], 403), (["NONE"], 200):
+        rules = [{**rule, "BlockedEncryptionTypes": {"EncryptionType": blocked}}]
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+        if status == 403:
+            assert refusal(s3.put_object, **key)["Status"] == 403
+        else:
+            s3.put_object(**key)
+
+
+@pytest.mark.parametrize("period", [{"Days": 0}, {"Years": -1}])
+def test_a_retention_is_positive(s3: Any, bucket: str, period: dict[str, int]) -> None:
+    given = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", **period}}}
+    refused = refusal(s3.put_object_lock_configuration, Bucket=bucket, ObjectLockConfiguration=given)
+    assert (refused["Code"], refused["ArgumentName"]) == ("InvalidArgument", *period)
 
 
 def test_logging_and_replication_need_their_targets(s3: Any, bucket: str) -> None:

@@ -55,7 +55,7 @@ class Room:
         files, rights = ObjectFiles(folder), Everything()
         writes, finder = ObjectWrites(store, files, clock, self.heard), Finder(store, rights)
         parts = [
-            *bucket_parts(store, clock),
+            *bucket_parts(store, files, clock),
             Objects(writes, finder),
             Multipart(writes),
             Deletes(writes, rights),

@@ -74,6 +74,8 @@ class BucketAccess:
     @operation("PutPublicAccessBlock", on_bucket("PutBucketPublicAccessBlock"))
     async def put_public_access_block(self, ctx: Context, params: Params) -> None:
         given = params["PublicAccessBlockConfiguration"]
+        if not given:
+            raise ServiceError("InvalidRequest", "Must specify at least one configuration.")
         kept = {name: bool(given.get(name, False)) for name in ALL_BLOCKED}
         await self._settings.put(params["Bucket"], Kind.PUBLIC_ACCESS_BLOCK, kept)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.s3.acl import PERMISSIONS
 from cosset.services.s3.bucket_book import change_bucket, find_bucket, need_bucket, put_setting, read_setting
 from cosset.services.s3.bucket_settings import BucketSettings, plain
 from cosset.services.s3.errors import invalid_argument, malformed_xml
@@ -41,8 +42,7 @@ class BucketDefaults:
     @operation("PutBucketVersioning", on_bucket("PutBucketVersioning"))
     async def put_bucket_versioning(self, ctx: Context, params: Params) -> None:
         given = params["VersioningConfiguration"]
-        if params.get("MFA") is not None or given.get("MFADelete") == "Enabled":
-            raise OperationNotImplementedError("s3", "PutBucketVersioning with MFA delete")
+        _check_mfa(params.get("MFA"), given.get("MFADelete"))
         status = given.get("Status")
         if status is None:
             sentence = "The Versioning element must be specified"
@@ -173,18 +173,35 @@ def lock_of(tx: Transaction, bucket: Bucket) -> Any:
     return read_setting(tx, bucket.name, Kind.OBJECT_LOCK) or {"ObjectLockEnabled": "Enabled"}
 
 
+def _check_mfa(header: str | None, wanted: str | None) -> None:
+    """Raises ServiceError AccessDenied, InvalidArgument, OperationNotImplementedError."""
+    if header is None:
+        if wanted == "Enabled":
+            raise ServiceError("AccessDenied", "Mfa Authentication must be used for this request", status=403)
+        return
+    if len(header.split(" ")) != 2:
+        sentence = "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}"
+        raise invalid_argument(sentence, "x-amz-mfa", header)
+    raise OperationNotImplementedError("s3", "PutBucketVersioning with MFA delete")
+
+
 def _check_retention(retention: Mapping[str, Any]) -> None:
     days, years = retention.get("Days"), retention.get("Years")
     if retention.get("Mode") is None or (days is None) == (years is None):
         raise malformed_xml()
     period, most = (int(days or 0), 36_500) if years is None else (int(years), 100)
+    fields = {"ArgumentName": "Days" if years is None else "Years"}
     if period <= 0:
-        raise ServiceError("InvalidArgument", "Default retention period must be a positive integer value.")
+        sentence = "Default retention period must be a positive integer value."
+        raise ServiceError("InvalidArgument", sentence, fields=fields)
     if period > most:
-        raise ServiceError("InvalidArgument", "Default retention period is too large.")
+        raise ServiceError("InvalidArgument", "Default retention period is too large.", fields=fields)
 
 
 def _check_log_target(target: Bucket | None, bucket: Bucket, enabled: Mapping[str, Any]) -> None:
+    # More is taken than the model lists (recorded: test_put_bucket_logging_accept_wrong_grants).
+    if any(grant.get("Permission") not in PERMISSIONS for grant in enabled.get("TargetGrants") or ()):
+        raise malformed_xml()
     if target is None or target.account != bucket.account:
         sentence = "The target bucket for logging does not exist"
         fields = {"TargetBucket": enabled["TargetBucket"]}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
-from cosset.services.s3 import cors_rules, lifecycle_rules, website_rules
+from cosset.services.s3 import cors_rules, lifecycle_checks, lifecycle_rules, website_rules
 from cosset.services.s3.bucket_settings import BucketSettings, plain
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.requirements import on_bucket
@@ -52,8 +52,9 @@ class BucketPages:
     @operation("PutBucketLifecycleConfiguration", on_bucket("PutLifecycleConfiguration"))
     async def put_bucket_lifecycle_configuration(self, ctx: Context, params: Params) -> Result:
         rules = (params.get("LifecycleConfiguration") or {}).get("Rules") or ()
-        lifecycle_rules.check_rules(rules)
+        lifecycle_checks.check_rules(rules)
         minimum = params.get("TransitionDefaultMinimumObjectSize") or DEFAULT_MINIMUM
+        lifecycle_checks.check_minimum(minimum)
         kept = {"Rules": plain([_named(rule) for rule in rules]), "Minimum": minimum}
         await self._settings.put(params["Bucket"], Kind.LIFECYCLE, kept)
         return {"TransitionDefaultMinimumObjectSize": minimum}

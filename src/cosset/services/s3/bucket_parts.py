@@ -18,14 +18,15 @@ from cosset.services.s3.buckets import Buckets
 from cosset.services.s3.copy_sources import read_source
 from cosset.services.s3.errors import access_denied
 from cosset.services.s3.expirations import TELLING, Expirations
+from cosset.services.s3.object_files import ObjectFiles
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 
 
-def bucket_parts(store: Store, clock: Clock) -> list[object]:
+def bucket_parts(store: Store, files: ObjectFiles, clock: Clock) -> list[object]:
     settings = BucketSettings(store)
     return [
-        Buckets(store, clock),
+        Buckets(store, files, clock),
         BucketAccess(settings),
         BucketDefaults(settings),
         BucketPages(settings),

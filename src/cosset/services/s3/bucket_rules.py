@@ -2,6 +2,7 @@
 
 import re
 
+from cosset.services.s3.errors import invalid_argument
 from cosset.wire.errors import ServiceError
 
 HOME = "us-east-1"
@@ -9,7 +10,8 @@ HOME = "us-east-1"
 _NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9](?:[a-z0-9]|-(?!\.)|\.(?![.-])){1,61}[a-z0-9]", re.ASCII)
 _RESERVED = re.compile(r"(?:xn--|sthree-|amzn-s3-demo-).*|.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+){1,3}-\d", re.ASCII)
-_OLD_NAMES = {"EU": "eu-west-1"}
+OLD_NAMES = {"EU": "eu-west-1"}
+"""Of regions, as location constraints."""
 
 
 def check_name(name: str) -> None:
@@ -18,17 +20,23 @@ def check_name(name: str) -> None:
         raise ServiceError("InvalidBucketName", "The specified bucket is not valid.", fields={"BucketName": name})
 
 
+def check_region(name: str) -> None:
+    """Raises ServiceError InvalidArgument."""
+    if _REGION.fullmatch(name) is None:
+        raise invalid_argument(f"Argument value {name} is not a valid AWS Region", "bucket-region", name)
+
+
 def chosen_region(endpoint: str, constraint: str | None) -> str:
     """The region of a bucket that is made at the endpoint of a region. Raises ServiceError."""
     if endpoint == HOME:
         if constraint is None:
             return HOME
-        region = _OLD_NAMES.get(constraint, constraint)
+        region = OLD_NAMES.get(constraint, constraint)
         if region == HOME or _REGION.fullmatch(region) is None:
             sentence = "The specified location-constraint is not valid"
             raise ServiceError("InvalidLocationConstraint", sentence, fields={"LocationConstraint": constraint})
         return region
-    if constraint is None or (constraint != endpoint and _OLD_NAMES.get(constraint) != endpoint):
+    if constraint is None or (constraint != endpoint and OLD_NAMES.get(constraint) != endpoint):
         sentence = (
             f"The {constraint or 'unspecified'} location constraint is incompatible for the region specific endpoint "
             "this request was sent to."

@@ -1,5 +1,6 @@
 """Buckets are made, found, listed and deleted. Recorded: TestS3 create_bucket*, TestS3ListBuckets, TestS3BucketCRUD."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,16 +11,26 @@ from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.acl import Grant, grants_of, is_private
 from cosset.services.s3.acl import is_public as is_public_acl
 from cosset.services.s3.bucket_access import ALL_BLOCKED, ENFORCED, OWNERSHIPS
-from cosset.services.s3.bucket_book import add_bucket, buckets_of, find_bucket, need_bucket, put_setting, remove_bucket
+from cosset.services.s3.bucket_book import (
+    add_bucket,
+    buckets_of,
+    find_bucket,
+    need_bucket,
+    put_setting,
+    read_setting,
+    remove_bucket,
+)
 from cosset.services.s3.bucket_requirements import on_new_bucket
-from cosset.services.s3.bucket_rules import HOME, check_name, chosen_region
+from cosset.services.s3.bucket_rules import HOME, OLD_NAMES, check_name, check_region, chosen_region
 from cosset.services.s3.bucket_tags import check_new_tags
 from cosset.services.s3.errors import access_denied, invalid_argument
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.model import Bucket, Versioning
+from cosset.services.s3.object_files import ObjectFiles
 from cosset.services.s3.owners import shown_owner
 from cosset.services.s3.requirements import on_bucket, on_everything
 from cosset.services.s3.tables import s3_uploads, s3_versions
+from cosset.services.s3.uploads import end_upload, read_upload
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import ServiceError
 
@@ -28,8 +39,9 @@ _MOST_OWNED = 10_000
 
 
 class Buckets:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, files: ObjectFiles, clock: Clock) -> None:
         self._store = store
+        self._files = files
         self._clock = clock
 
     @operation("CreateBucket", on_new_bucket)
@@ -64,6 +76,8 @@ class Buckets:
                 put_setting(tx, name, Kind.ACL, grants)
             if tags:
                 put_setting(tx, name, Kind.TAGS, list(tags))
+            if configuration.get("LocationConstraint") in OLD_NAMES:
+                put_setting(tx, name, Kind.LOCATION, configuration["LocationConstraint"])
 
         await self._store.write(work)
         location = f"/{name}" if ctx.region == HOME and region == HOME else f"{ctx.scheme}://{ctx.host}/{name}/"
@@ -76,8 +90,11 @@ class Buckets:
 
     @operation("GetBucketLocation", on_bucket("GetBucketLocation"))
     async def get_bucket_location(self, ctx: Context, params: Params) -> Result:
-        bucket = await self._store.read(lambda tx: need_bucket(tx, params["Bucket"]))
-        return {"LocationConstraint": None if bucket.region == HOME else bucket.region}
+        def read(tx: Transaction) -> str | None:
+            bucket = need_bucket(tx, params["Bucket"])
+            return read_setting(tx, bucket.name, Kind.LOCATION) or (None if bucket.region == HOME else bucket.region)
+
+        return {"LocationConstraint": await self._store.read(read)}
 
     @operation("ListBuckets", on_everything("ListAllMyBuckets"))
     async def list_buckets(self, ctx: Context, params: Params) -> Result:
@@ -87,11 +104,10 @@ class Buckets:
         if limit is not None and not 1 <= limit <= _MOST_LISTED:
             sentence = f"Argument maxBuckets must be an integer between 1 and {_MOST_LISTED}"
             raise invalid_argument(sentence, "max-buckets", str(limit))
-        token, prefix, region = (
-            params.get("ContinuationToken") or "",
-            params.get("Prefix") or "",
-            params.get("BucketRegion"),
-        )
+        token, prefix = _read_token(params.get("ContinuationToken") or ""), params.get("Prefix") or ""
+        region = params.get("BucketRegion")
+        if region is not None:
+            check_region(region)
         found = [
             each
             for each in await self._store.read(lambda tx: buckets_of(tx, ctx.account))
@@ -106,21 +122,36 @@ class Buckets:
         if prefix:
             result["Prefix"] = prefix
         if len(found) > len(page):
-            result["ContinuationToken"] = page[-1].name
+            result["ContinuationToken"] = urlsafe_b64encode(b"b" + page[-1].name.encode()).decode()
         return result
 
     @operation("DeleteBucket", on_bucket("DeleteBucket"))
     async def delete_bucket(self, ctx: Context, params: Params) -> None:
+        """Uploads that have not come to an end keep no bucket: they go with it."""
         name = params["Bucket"]
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> list[str]:
             bucket = need_bucket(tx, name)
-            for table in (s3_versions, s3_uploads):
-                if tx.execute(select(table.c.bucket).where(table.c.bucket == name).limit(1)).first() is not None:
-                    raise _not_empty(bucket)
+            columns = s3_versions.c
+            if tx.execute(select(columns.bucket).where(columns.bucket == name).limit(1)).first() is not None:
+                raise _not_empty(bucket)
+            uploads = [read_upload(row) for row in tx.execute(select(s3_uploads).where(s3_uploads.c.bucket == name))]
             remove_bucket(tx, name)
+            return [file for upload in uploads for file in end_upload(tx, upload)]
 
-        await self._store.write(work)
+        await self._files.remove(await self._store.write(work, frees=True))
+
+
+def _read_token(token: str) -> str:
+    try:
+        read = urlsafe_b64decode(token.encode()) if token else b"b"
+    except ValueError:
+        read = b""
+    if not read.startswith(b"b"):
+        error = invalid_argument("The continuation token provided is incorrect", "continuation-token", "")
+        del error.fields["ArgumentValue"]
+        raise error
+    return read[1:].decode(errors="replace")
 
 
 def _shown(bucket: Bucket, *, with_region: bool) -> dict[str, Any]:

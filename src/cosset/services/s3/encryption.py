@@ -14,7 +14,7 @@ from typing import Any
 
 from cosset.services.operation import Context
 from cosset.services.s3.customer_keys import CustomerKey, read_key
-from cosset.services.s3.errors import invalid_argument
+from cosset.services.s3.errors import access_denied, invalid_argument
 from cosset.wire.errors import ServiceError
 
 _KMS = ("aws:kms", "aws:kms:dsse")
@@ -55,6 +55,8 @@ def read_encryption(ctx: Context, params: Mapping[str, Any], default: Mapping[st
     if key is not None:
         if wanted is not None:
             raise _invalid(_TWO_KINDS, None)
+        if "SSE-C" in ((default or {}).get("BlockedEncryptionTypes") or {}).get("EncryptionType", ()):
+            raise access_denied()
         return Encryption({"customer": key.kept()}, key)
     key_id, bucket_key = params.get("SSEKMSKeyId"), params.get("BucketKeyEnabled")
     if wanted is None and key_id is not None:

@@ -14,6 +14,8 @@ class Kind(StrEnum):
     LIFECYCLE = "lifecycle"
     LIFECYCLE_PASS = "lifecycle-pass"
     """When the rules were last carried out, in epoch milliseconds."""
+    LOCATION = "location"
+    """What the bucket was made with, where that is another name of its region."""
     LOGGING = "logging"
     METRICS = "metrics"
     OBJECT_LOCK = "object-lock"

@@ -28,7 +28,7 @@ def s3_service(store: Store, files: ObjectFiles, clock: Clock, rights: Rights, n
     writes, finder = ObjectWrites(store, files, clock, notifications.outbox), Finder(store, rights)
     multipart = Multipart(writes)
     parts = [
-        *bucket_parts(store, clock),
+        *bucket_parts(store, files, clock),
         notifications,
         Objects(writes, finder),
         Copies(writes, finder, multipart, rights),
