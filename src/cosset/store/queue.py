@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Row
-
 from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
@@ -123,7 +121,8 @@ class DurableQueue:
         row = self._row(draft, now)
         if draft.group is not None and self._first_of(tx, draft.group) is not None:
             row["due_ms"] = None
-        seq = int(tx.execute(statements.SEND, row).inserted_primary_key[0])  # type: ignore[index]
+        seq = tx.run(statements.SEND, row).number
+        assert seq is not None
         if draft.deduplication_id is not None:
             self._remember(tx, draft.deduplication_id, row["id"], seq, now, again=earlier is not None)
         tx.announce(self._topic, self._name)
@@ -134,7 +133,7 @@ class DurableQueue:
         now = self._clock.now_ms()
         rows = [self._row(draft, now) for draft in drafts]
         if rows:
-            tx.execute(statements.SEND, rows)
+            tx.run(statements.SEND, rows)
             tx.announce(self._topic, self._name)
         return [row["id"] for row in rows]
 
@@ -147,7 +146,7 @@ class DurableQueue:
         if self._store.shared:
             return 0
         parameters = {"the_queue": self._name, "due": self._clock.now_ms()}
-        return await self._store.write(lambda tx: tx.execute(statements.RECOVER, parameters).rowcount)
+        return await self._store.write(lambda tx: tx.run(statements.RECOVER, parameters).count)
 
     async def receive(self, *, limit: int, lease_ms: int) -> list[Message]:
         """Up to `limit` messages, those due longest first, leased for `lease_ms`. An empty list: nothing is due.
@@ -206,7 +205,7 @@ class DurableQueue:
     def delete_held(self, tx: Transaction, lease: str, group: str | None) -> bool:
         if group is not None:
             lock_group(tx, self._name, group)
-        if tx.execute(statements.DELETE, _held(lease)).rowcount == 0:
+        if tx.run(statements.DELETE, _held(lease)).count == 0:
             return False
         if group is not None:
             self._look_after(tx, group)
@@ -215,7 +214,7 @@ class DurableQueue:
     def remove_many(self, tx: Transaction, seqs: Sequence[int]) -> None:
         """Ends messages without a group, whoever holds them."""
         if seqs:
-            tx.execute(statements.REMOVE, [{"the_queue": self._name, "the_seq": seq} for seq in seqs])
+            tx.run(statements.REMOVE, [{"the_queue": self._name, "the_seq": seq} for seq in seqs])
 
     def release(self, tx: Transaction, message: Message, *, delay_ms: int = 0, body: bytes | None = None) -> bool:
         """Gives the message back, to come again after `delay_ms`, with a new body if one is given. False: lease lost.
@@ -227,7 +226,7 @@ class DurableQueue:
         visible = self._clock.now_ms() + delay_ms
         due = due_ms(visible, message.expires_at_ms)
         parameters = {**_held(message.lease), "due": due, "visible": visible, "new_body": body}
-        if tx.execute(statements.RELEASE, parameters).rowcount == 0:
+        if tx.run(statements.RELEASE, parameters).count == 0:
             return False
         tx.announce(self._topic, self._name)
         return True
@@ -237,7 +236,7 @@ class DurableQueue:
         if message.group is not None:
             lock_group(tx, self._name, message.group)
         parameters = {**_held(message.lease), "due": self._clock.now_ms() + lease_ms}
-        extended = tx.execute(statements.EXTEND, parameters).rowcount > 0
+        extended = tx.run(statements.EXTEND, parameters).count > 0
         if extended:
             tx.announce(self._topic, self._name)  # whoever waits for the old end waits for the new one
         return extended
@@ -245,21 +244,21 @@ class DurableQueue:
     def extend_seq(self, tx: Transaction, seq: int, lease: str, lease_ms: int) -> None:
         """Puts a message under this lease, whoever had it."""
         due = self._clock.now_ms() + lease_ms
-        tx.execute(statements.TAKE, {"the_queue": self._name, "the_seq": seq, "new_lease": lease, "due": due})
+        tx.run(statements.TAKE, {"the_queue": self._name, "the_seq": seq, "new_lease": lease, "due": due})
         tx.announce(self._topic, self._name)
 
     def standing(self, tx: Transaction, seq: int) -> Standing | None:
         """None: there is no such message, or no more. It stands so until the end of the transaction."""
-        row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
+        row = tx.run(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
         if row is None or row.group_id is None:
             return None if row is None else Standing(row.lease, row.due_ms, None)
         lock_group(tx, self._name, row.group_id)
-        row = tx.execute(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
+        row = tx.run(statements.STANDING, {"the_queue": self._name, "the_seq": seq}).first()
         return None if row is None else Standing(row.lease, row.due_ms, row.group_id)
 
     def held(self, tx: Transaction, lease: str) -> Message | None:
         """The message that is under this lease, as its receiver got it. None: the lease is lost or has ended."""
-        row = tx.execute(statements.HELD, {"the_queue": self._name, "the_seq": seq_of(lease)}).first()
+        row = tx.run(statements.HELD, {"the_queue": self._name, "the_seq": seq_of(lease)}).first()
         if row is None or row.lease != lease or row.due_ms is None or row.due_ms <= self._clock.now_ms():
             return None
         return Message(
@@ -277,50 +276,50 @@ class DurableQueue:
         """Ends messages that were sent by then and that nobody has had since, of `at_most` groups or `at_most` without
         a group; how many of either it found."""
         bounds = {"the_queue": self._name, "until": until_ms, "at_most": at_most}
-        dropped = tx.execute(statements.REMOVE_OLD, bounds).rowcount
-        groups = {row.group_id for row in tx.execute(statements.OLD_GROUPS, bounds)}
+        dropped = tx.run(statements.REMOVE_OLD, bounds).count
+        groups = {row.group_id for row in tx.run(statements.OLD_GROUPS, bounds).rows}
         for group in sorted(groups):
             lock_group(tx, self._name, group)
             old = {"the_queue": self._name, "the_group": group, "until": until_ms}
-            tx.execute(statements.REMOVE_OLD_OF_GROUP, old)
+            tx.run(statements.REMOVE_OLD_OF_GROUP, old)
             self._look_after(tx, group)
         return max(dropped, len(groups))
 
     def clear(self, tx: Transaction, at_most: int) -> int:
         """Ends messages of a queue that nobody uses any more; how many. 0: there are none left."""
-        tx.execute(statements.FORGET, {"the_queue": self._name, "now": _END_OF_TIME})
+        tx.run(statements.FORGET, {"the_queue": self._name, "now": _END_OF_TIME})
         parameters = {"the_queue": self._name, "at_most": at_most}
-        return tx.execute(statements.CLEAR, parameters).rowcount
+        return tx.run(statements.CLEAR, parameters).count
 
     def forget_sometimes(self, tx: Transaction) -> None:
         """Forgets the deduplication ids that have grown old, if it has not lately."""
         now = self._clock.now_ms()
         if now - self._forgotten_at_ms >= _FORGET_EVERY_MS:
             self._forgotten_at_ms = now
-            tx.execute(statements.FORGET, {"the_queue": self._name, "now": now})
+            tx.run(statements.FORGET, {"the_queue": self._name, "now": now})
 
     async def count(self) -> int:
         """Messages kept: waiting, delayed and leased."""
         return await self._store.read(self.count_all)
 
     def count_all(self, tx: Transaction) -> int:
-        return int(tx.execute(statements.COUNT, {"the_queue": self._name}).scalar_one())
+        return int(tx.run(statements.COUNT, {"the_queue": self._name}).scalar())
 
     def count_ahead(self, tx: Transaction) -> tuple[int, int]:
         """Of messages that cannot be received yet: those under lease, those delayed."""
         parameters = {"the_queue": self._name, "now": self._clock.now_ms()}
-        row = tx.execute(statements.COUNT_AHEAD, parameters).one()
+        row = tx.run(statements.COUNT_AHEAD, parameters).first()
         return int(row.leased), int(row.ahead - row.leased)
 
     def count_delayed_behind(self, tx: Transaction) -> int:
         """Of messages that stand behind others of their group: those delayed. Looks at all of them."""
         parameters = {"the_queue": self._name, "now": self._clock.now_ms()}
-        return int(tx.execute(statements.COUNT_DELAYED_BEHIND, parameters).scalar_one())
+        return int(tx.run(statements.COUNT_DELAYED_BEHIND, parameters).scalar())
 
     def count_under_way(self, tx: Transaction, at_most: int) -> int:
         """Messages under lease, counted up to `at_most`."""
         parameters = {"the_queue": self._name, "now": self._clock.now_ms(), "at_most": at_most}
-        return int(tx.execute(statements.COUNT_UNDER_WAY, parameters).scalar_one())
+        return int(tx.run(statements.COUNT_UNDER_WAY, parameters).scalar())
 
     def _row(self, draft: Draft, now: int) -> dict[str, Any]:
         visible = now + draft.delay_ms
@@ -337,9 +336,9 @@ class DurableQueue:
             "first_received_at_ms": draft.first_received_at_ms,
         }
 
-    def _earlier(self, tx: Transaction, deduplication_id: str) -> Row[tuple[str, int | None, int]] | None:
+    def _earlier(self, tx: Transaction, deduplication_id: str) -> Any:
         same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
-        return tx.execute(statements.EARLIER, same).first()
+        return tx.run(statements.EARLIER, same).first()
 
     def _remember(
         self, tx: Transaction, deduplication_id: str, message_id: str, seq: int, now: int, *, again: bool
@@ -347,27 +346,27 @@ class DurableQueue:
         until = now + DEDUPLICATION_MS
         if again:
             same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
-            tx.execute(statements.REMEMBER_AGAIN, {**same, "new_id": message_id, "new_seq": seq, "until": until})
+            tx.run(statements.REMEMBER_AGAIN, {**same, "new_id": message_id, "new_seq": seq, "until": until})
             return
         row = {"queue": self._name, "deduplication_id": deduplication_id, "message_id": message_id}
-        tx.execute(statements.REMEMBER, {**row, "seq": seq, "until_ms": until})
+        tx.run(statements.REMEMBER, {**row, "seq": seq, "until_ms": until})
 
-    def _first_of(self, tx: Transaction, group: str) -> Row[tuple[int, int, int | None]] | None:
-        return tx.execute(statements.FIRST_OF_GROUP, {"the_queue": self._name, "the_group": group}).first()
+    def _first_of(self, tx: Transaction, group: str) -> Any:
+        return tx.run(statements.FIRST_OF_GROUP, {"the_queue": self._name, "the_group": group}).first()
 
     def _look_after(self, tx: Transaction, group: str) -> None:
         """A group that nothing is due of any more goes on with its first."""
         of_group = {"the_queue": self._name, "the_group": group}
-        if tx.execute(statements.IS_LOOKED_AFTER, of_group).first() is None:
+        if tx.run(statements.IS_LOOKED_AFTER, of_group).first() is None:
             first = self._first_of(tx, group)
             if first is None:
                 return
             due = due_ms(first.visible_at_ms, first.expires_at_ms)
-            tx.execute(statements.PROMOTE, {"the_seq": first.seq, "due": due})
+            tx.run(statements.PROMOTE, {"the_seq": first.seq, "due": due})
         tx.announce(self._topic, self._name)
 
     def _next_due(self, tx: Transaction) -> int | None:
-        due: int | None = tx.execute(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
+        due: int | None = tx.run(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
         return due
 
     async def _first(self, changed: asyncio.Event, delay_s: float) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
 from cosset.store import queue_tables as statements
 from cosset.store.transaction import Transaction
 
@@ -72,7 +70,7 @@ class Receipt:
         while not self._is_done(limit):
             at_most = len(self._seen) + limit - len(self._taken)
             due = {**self._queue, "now": self._now, "at_most": at_most}
-            found = self._tx.execute(statements.DUE, due).all()
+            found = self._tx.run(statements.DUE, due).rows
             fresh = [row for row in found if row.seq not in self._seen]
             for row in fresh:
                 if self._is_done(limit):
@@ -86,7 +84,7 @@ class Receipt:
     def _is_done(self, limit: int) -> bool:
         return len(self._taken) >= limit or self._removed >= self._max_removed
 
-    def _take_from(self, row: Row[Any], wanted: int) -> None:
+    def _take_from(self, row: Any, wanted: int) -> None:
         if row.group_id is None:
             self._offer(row)
             return
@@ -100,31 +98,31 @@ class Receipt:
         if not lock_group(self._tx, self._queue["the_queue"], group, wait=False):
             return  # another receiver is at it
         now = {**of_group, "now": self._now}
-        if self._tx.execute(statements.IS_UNDER_WAY, now).first() is not None:
-            self._tx.execute(statements.STAND_BACK, now)
+        if self._tx.run(statements.IS_UNDER_WAY, now).first() is not None:
+            self._tx.run(statements.STAND_BACK, now)
             return
         before = len(self._taken)
         first = self._offer_heads(of_group, wanted)
-        self._tx.execute(statements.STAND_BACK, now)
+        self._tx.run(statements.STAND_BACK, now)
         if len(self._taken) == before and first is not None:
             due = due_ms(first.visible_at_ms, first.expires_at_ms)
-            self._tx.execute(statements.PROMOTE, {"the_seq": first.seq, "due": due})
+            self._tx.run(statements.PROMOTE, {"the_seq": first.seq, "due": due})
 
-    def _offer_heads(self, of_group: dict[str, Any], wanted: int) -> Row[Any] | None:
+    def _offer_heads(self, of_group: dict[str, Any], wanted: int) -> Any:
         """Takes from the front of the group. The first that stays and was not taken, where one was met."""
         taken = 0
         while self._removed < self._max_removed:
             removed = self._removed
-            heads = self._tx.execute(statements.HEADS_OF_GROUP, {**of_group, "at_most": wanted}).all()
+            heads = self._tx.run(statements.HEADS_OF_GROUP, {**of_group, "at_most": wanted}).rows
             for head in heads[taken:]:
                 if due_ms(head.visible_at_ms, head.expires_at_ms) > self._now or self._removed >= self._max_removed:
                     return head
                 taken += self._offer(head)
             if taken == wanted or removed == self._removed:
                 return None
-        return self._tx.execute(statements.FIRST_OF_GROUP, of_group).first()
+        return self._tx.run(statements.FIRST_OF_GROUP, of_group).first()
 
-    def _offer(self, row: Row[Any]) -> bool:
+    def _offer(self, row: Any) -> bool:
         message = Message(
             id=row.id,
             body=bytes(row.body),
@@ -137,7 +135,7 @@ class Receipt:
             first_received_at_ms=self._now if row.first_received_at_ms is None else row.first_received_at_ms,
         )
         if self._keep is not None and not self._keep(self._tx, message):
-            self._tx.execute(statements.REMOVE, {**self._queue, "the_seq": row.seq})
+            self._tx.run(statements.REMOVE, {**self._queue, "the_seq": row.seq})
             self._removed += 1
             return False
         self._seen.add(row.seq)
@@ -148,9 +146,7 @@ class Receipt:
         if not self._taken:
             return
         due = {"due": self._now + self._lease_ms, "now": self._now}
-        self._tx.execute(
-            statements.LEASE, [{"the_seq": each.seq, "new_lease": each.lease, **due} for each in self._taken]
-        )
+        self._tx.run(statements.LEASE, [{"the_seq": each.seq, "new_lease": each.lease, **due} for each in self._taken])
 
 
 def lock_group(tx: Transaction, queue: str, group: str, *, wait: bool = True) -> bool:

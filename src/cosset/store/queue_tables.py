@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from cosset.store.prepared import Prepared
 from cosset.store.schema import Serial, metadata
 
 # due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while others of
@@ -95,31 +96,33 @@ _seen = (
     _message.body,
 )
 
-SEND = insert(messages)
-FIRST_OF_GROUP = (
+SEND = Prepared(insert(messages))
+FIRST_OF_GROUP = Prepared(
     select(_message.seq, _message.visible_at_ms, _message.expires_at_ms)
     .where(*_of_group)
     .order_by(_message.seq)
     .limit(1)
 )
-HEADS_OF_GROUP = select(*_seen).where(*_of_group).order_by(_message.seq).limit(bindparam("at_most"))
+HEADS_OF_GROUP = Prepared(select(*_seen).where(*_of_group).order_by(_message.seq).limit(bindparam("at_most")))
 # `>= 0` and not `IS NOT NULL`, for which SQLite would look at every message of the group.
-IS_LOOKED_AFTER = select(_message.seq).where(*_of_group, _message.due_ms >= 0).limit(1)
-IS_UNDER_WAY = (
+IS_LOOKED_AFTER = Prepared(select(_message.seq).where(*_of_group, _message.due_ms >= 0).limit(1))
+IS_UNDER_WAY = Prepared(
     select(_message.seq).where(*_of_group, _message.due_ms > bindparam("now"), _message.lease.is_not(None)).limit(1)
 )
-STAND_BACK = update(messages).where(*_of_group, _is_due).values(due_ms=None)
+STAND_BACK = Prepared(update(messages).where(*_of_group, _is_due).values(due_ms=None))
 LOCK_GROUP = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 TRY_GROUP = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
-PROMOTE = update(messages).where(_message.seq == bindparam("the_seq")).values(due_ms=bindparam("due"))
+PROMOTE = Prepared(update(messages).where(_message.seq == bindparam("the_seq")).values(due_ms=bindparam("due")))
 DUE = (
-    select(*_seen)
-    .where(_of_queue, _is_due)
-    .order_by(_message.due_ms, _message.seq)
-    .limit(bindparam("at_most"))
-    .with_for_update(skip_locked=True)  # SQLite has one writer, and leaves this out
+    Prepared(
+        select(*_seen)
+        .where(_of_queue, _is_due)
+        .order_by(_message.due_ms, _message.seq)
+        .limit(bindparam("at_most"))
+        .with_for_update(skip_locked=True)
+    )  # SQLite has one writer, and leaves this out
 )
-LEASE = (
+LEASE = Prepared(
     update(messages)
     .where(_message.seq == bindparam("the_seq"))
     .values(
@@ -129,27 +132,31 @@ LEASE = (
         first_received_at_ms=func.coalesce(_message.first_received_at_ms, bindparam("now")),
     )
 )
-STANDING = select(_message.lease, _message.due_ms, _message.group_id).where(
-    _of_queue, _message.seq == bindparam("the_seq")
+STANDING = Prepared(
+    select(_message.lease, _message.due_ms, _message.group_id).where(_of_queue, _message.seq == bindparam("the_seq"))
 )
-HELD = select(*_seen, _message.lease, _message.due_ms).where(_of_queue, _message.seq == bindparam("the_seq"))
-DELETE = delete(messages).where(*_under_lease)
-REMOVE = delete(messages).where(_of_queue, _message.seq == bindparam("the_seq"))
-REMOVE_OLD = delete(messages).where(
-    _message.seq.in_(
-        select(_message.seq)
-        .where(_of_queue, _message.due_ms <= bindparam("until"), _message.group_id.is_(None))
-        .limit(bindparam("at_most"))
+HELD = Prepared(select(*_seen, _message.lease, _message.due_ms).where(_of_queue, _message.seq == bindparam("the_seq")))
+DELETE = Prepared(delete(messages).where(*_under_lease))
+REMOVE = Prepared(delete(messages).where(_of_queue, _message.seq == bindparam("the_seq")))
+REMOVE_OLD = Prepared(
+    delete(messages).where(
+        _message.seq.in_(
+            select(_message.seq)
+            .where(_of_queue, _message.due_ms <= bindparam("until"), _message.group_id.is_(None))
+            .limit(bindparam("at_most"))
+        )
     )
 )
-OLD_GROUPS = (
+OLD_GROUPS = Prepared(
     select(_message.group_id)
     .where(_of_queue, _message.due_ms <= bindparam("until"), _message.group_id.is_not(None))
     .limit(bindparam("at_most"))
 )
-REMOVE_OLD_OF_GROUP = delete(messages).where(*_of_group, _message.sent_at_ms <= bindparam("until"))
-CLEAR = delete(messages).where(_message.seq.in_(select(_message.seq).where(_of_queue).limit(bindparam("at_most"))))
-RELEASE = (
+REMOVE_OLD_OF_GROUP = Prepared(delete(messages).where(*_of_group, _message.sent_at_ms <= bindparam("until")))
+CLEAR = Prepared(
+    delete(messages).where(_message.seq.in_(select(_message.seq).where(_of_queue).limit(bindparam("at_most"))))
+)
+RELEASE = Prepared(
     update(messages)
     .where(*_under_lease)
     .values(
@@ -159,36 +166,46 @@ RELEASE = (
         body=func.coalesce(bindparam("new_body", type_=LargeBinary), _message.body),
     )
 )
-TAKE = (
+TAKE = Prepared(
     update(messages)
     .where(_of_queue, _message.seq == bindparam("the_seq"))
     .values(lease=bindparam("new_lease"), due_ms=bindparam("due"))
 )
-EXTEND = update(messages).where(*_under_lease).values(due_ms=bindparam("due"))
-RECOVER = update(messages).where(_of_queue, _message.lease.is_not(None)).values(due_ms=bindparam("due"), lease=None)
-NEXT_DUE = select(_message.due_ms).where(_of_queue, _message.due_ms.is_not(None)).order_by(_message.due_ms).limit(1)
-COUNT = select(func.count()).select_from(messages).where(_of_queue)
-COUNT_AHEAD = select(
-    func.count().label("ahead"),
-    func.count(_message.lease).label("leased"),
-).where(_of_queue, _message.due_ms > bindparam("now"))
-COUNT_UNDER_WAY = select(func.count()).select_from(
-    select(_message.seq)
-    .where(_of_queue, _message.due_ms > bindparam("now"), _message.lease.is_not(None))
-    .limit(bindparam("at_most"))
-    .subquery()
+EXTEND = Prepared(update(messages).where(*_under_lease).values(due_ms=bindparam("due")))
+RECOVER = Prepared(
+    update(messages).where(_of_queue, _message.lease.is_not(None)).values(due_ms=bindparam("due"), lease=None)
 )
-COUNT_DELAYED_BEHIND = select(func.count()).where(
-    _of_queue, _message.due_ms.is_(None), _message.visible_at_ms > bindparam("now")
+NEXT_DUE = Prepared(
+    select(_message.due_ms).where(_of_queue, _message.due_ms.is_not(None)).order_by(_message.due_ms).limit(1)
+)
+COUNT = Prepared(select(func.count()).select_from(messages).where(_of_queue))
+COUNT_AHEAD = Prepared(
+    select(
+        func.count().label("ahead"),
+        func.count(_message.lease).label("leased"),
+    ).where(_of_queue, _message.due_ms > bindparam("now"))
+)
+COUNT_UNDER_WAY = Prepared(
+    select(func.count()).select_from(
+        select(_message.seq)
+        .where(_of_queue, _message.due_ms > bindparam("now"), _message.lease.is_not(None))
+        .limit(bindparam("at_most"))
+        .subquery()
+    )
+)
+COUNT_DELAYED_BEHIND = Prepared(
+    select(func.count()).where(_of_queue, _message.due_ms.is_(None), _message.visible_at_ms > bindparam("now"))
 )
 
-EARLIER = select(_deduplication.message_id, _deduplication.seq, _deduplication.until_ms).where(*_the_same)
-REMEMBER = insert(deduplications)
-REMEMBER_AGAIN = (
+EARLIER = Prepared(select(_deduplication.message_id, _deduplication.seq, _deduplication.until_ms).where(*_the_same))
+REMEMBER = Prepared(insert(deduplications))
+REMEMBER_AGAIN = Prepared(
     update(deduplications)
     .where(*_the_same)
     .values(message_id=bindparam("new_id"), seq=bindparam("new_seq"), until_ms=bindparam("until"))
 )
-FORGET = delete(deduplications).where(
-    _deduplication.queue == bindparam("the_queue"), _deduplication.until_ms <= bindparam("now")
+FORGET = Prepared(
+    delete(deduplications).where(
+        _deduplication.queue == bindparam("the_queue"), _deduplication.until_ms <= bindparam("now")
+    )
 )

@@ -206,7 +206,7 @@ class SqliteEngine:
         raw = _raw(connection)
         try:
             raw.execute("BEGIN")
-            return fn(Transaction(connection, self._sealing, writable=False))
+            return fn(Transaction(connection, self._sealing, writable=False, raw=raw))
         except (sqlite3.Error, DBAPIError) as error:
             if _is_refused(error):  # a function that writes in a read: its author's mistake, not the disk's
                 raise
@@ -264,7 +264,7 @@ class SqliteEngine:
 
     def _run(self, job: Job[Fn]) -> None:
         self._raw.execute("SAVEPOINT job")
-        transaction = Transaction(self._connection, self._sealing, writable=True)
+        transaction = Transaction(self._connection, self._sealing, writable=True, raw=self._raw)
         try:
             job.result = job.work(transaction)
             job.error = None

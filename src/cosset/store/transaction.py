@@ -1,14 +1,16 @@
 """What a function given to `Store.write` or `Store.read` works with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, CursorResult, Executable
 
-if TYPE_CHECKING:
-    from cosset.store.sealing import Sealing
+from cosset.store.prepared import Found, Parameters, Prepared
 
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+if TYPE_CHECKING:
+    import sqlite3
+
+    from cosset.store.sealing import Sealing
 
 
 class Transaction:
@@ -17,8 +19,12 @@ class Transaction:
     A database error ends the transaction on PostgreSQL, so let it out: ask before writing, or use `on_conflict`.
     """
 
-    def __init__(self, connection: Connection, sealing: "Sealing", *, writable: bool) -> None:
+    def __init__(
+        self, connection: Connection, sealing: "Sealing", *, writable: bool, raw: "sqlite3.Connection | None" = None
+    ) -> None:
+        """`raw` is SQLite's own connection, where the database is one."""
         self._connection = connection
+        self._raw = raw
         self._sealing = sealing
         self._writable = writable
         self.announcements: list[tuple[str, str]] = []
@@ -30,6 +36,12 @@ class Transaction:
 
     def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         return self._connection.execute(statement, parameters)
+
+    def run(self, prepared: Prepared, parameters: Parameters) -> Found:
+        """As `execute`, of a statement that runs all the time."""
+        if self._raw is not None:
+            return prepared.run_on_sqlite(self._connection, self._raw, parameters)
+        return prepared.run(self._connection, parameters)
 
     def seal(self, column: Column[Any], row: Sequence[str], plain: str | bytes) -> str:
         """A secret as this column keeps it, in the row with this primary key. Raises StoreError: no root key."""

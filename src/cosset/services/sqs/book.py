@@ -20,6 +20,7 @@ from cosset.services.sqs.model import QueueKey
 from cosset.services.sqs.tables import CHANGES, DISCARDED, deleted_queues, discarded, queues
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
+from cosset.store.prepared import Prepared
 from cosset.wire.errors import ServiceError
 
 REST_MS = 60_000
@@ -91,7 +92,7 @@ class QueueBook:
         now = self._clock.now_ms()
 
         def work(tx: Transaction) -> QueueRecord | None:
-            if tx.execute(_IDENTITY, _named(key)).first() is not None:
+            if tx.run(_IDENTITY, _named(key)).first() is not None:
                 return None
             _refuse_rest(tx, key, now)
             row = {
@@ -134,7 +135,7 @@ class QueueBook:
         now = self._clock.now_ms()
 
         def work(tx: Transaction) -> None:
-            found = tx.execute(_IDENTITY, _named(key)).first()
+            found = tx.run(_IDENTITY, _named(key)).first()
             if found is None:
                 raise no_such_queue()
             tx.execute(delete(queues).where(*_at(queues, key)))
@@ -193,7 +194,7 @@ def read_queues(tx: Transaction) -> list[QueueRecord]:
 def confirm(tx: Transaction, *records: QueueRecord) -> None:
     """Raises StaleRecordError unless these queues stand as these records say."""
     for record in records:
-        row = tx.execute(_IDENTITY, _named(record.key)).first()
+        row = tx.run(_IDENTITY, _named(record.key)).first()
         if row is None or (row.uid, row.revision) != (record.uid, record.revision):
             raise StaleRecordError(record.key)
 
@@ -216,10 +217,12 @@ _WHOLE = select(queues).where(
     queues.c.region == bindparam("of_region"),
     queues.c.name == bindparam("of_name"),
 )
-_IDENTITY = select(queues.c.uid, queues.c.revision).where(
-    queues.c.account == bindparam("of_account"),
-    queues.c.region == bindparam("of_region"),
-    queues.c.name == bindparam("of_name"),
+_IDENTITY = Prepared(
+    select(queues.c.uid, queues.c.revision).where(
+        queues.c.account == bindparam("of_account"),
+        queues.c.region == bindparam("of_region"),
+        queues.c.name == bindparam("of_name"),
+    )
 )
 
 
