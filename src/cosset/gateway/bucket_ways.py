@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from cosset.gateway.bucket_hosts import Site, bucket_of
 from cosset.gateway.claims import Claim
@@ -152,6 +152,8 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
 
     Raises ServiceError MethodNotAllowed.
     """
+    if "%" in request.path:
+        _check_text(request.path)
     if operation.name == "CompleteMultipartUpload" and "uploadId" not in read_query(request.query):
         raise _method_not_allowed(request.method, "OBJECT")
     if not request.query:
@@ -160,6 +162,14 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
     unmeant = (read_query(request.query).keys() & SUBRESOURCES) - read_query(meant).keys()
     if unmeant:
         raise _method_not_allowed(request.method, min(unmeant).upper())
+
+
+def _check_text(path: str) -> None:
+    """Raises ServiceError InvalidURI, for what is no text in UTF-8."""
+    try:
+        unquote_to_bytes(path.encode("latin-1", "replace")).decode()
+    except UnicodeDecodeError:
+        raise ServiceError("InvalidURI", "Couldn't parse the specified URI.", fields={"URI": path}) from None
 
 
 def refused_method(request: Request, unknown: ServiceError | None) -> ServiceError:

@@ -16,6 +16,8 @@ from cosset.wire.errors import ServiceError
 
 _UNCHECKED = frozenset({"policy", "file", "signature", "awsaccesskeyid", "x-amz-signature", "x-amz-algorithm"})
 _RANGE = "content-length-range"
+_DOLLAR = re.compile(r"(?<!\\)((?:\\\\)*)\\\$")
+"""A dollar sign that is no variable is escaped, which JSON has no word for."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
 
 
@@ -96,7 +98,7 @@ def _shown(condition: list[Any]) -> str:
 
 def _read(encoded: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(b64decode(encoded, validate=False))
+        document = json.loads(_DOLLAR.sub(r"\1$", b64decode(encoded, validate=False).decode()))
     except (ValueError, binascii.Error, RecursionError):
         document = None
     if not isinstance(document, dict):

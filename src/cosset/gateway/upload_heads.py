@@ -16,14 +16,24 @@ _PREFIX = "x-amz-checksum-"
 _CHECKSUMS = frozenset(f"{_PREFIX}{name.lower()}" for name in (*ALGORITHMS, *ELSEWHERE))
 _LONELY = f"{_ALGORITHM} specified, but no corresponding {_PREFIX}* or x-amz-trailer headers were found."
 _WANTS_DIGEST = frozenset({"DeleteObjects", "PutObjectLegalHold", "PutObjectRetention"})
+_ENCRYPTION = "x-amz-server-side-encryption"
+_HAS_ITS_ENCRYPTION = frozenset({"GetObject", "HeadObject", "UploadPart", "UploadPartCopy"})
+"""What they are about is encrypted as it was put, or begun."""
+_OUT_OF_PLACE = {
+    "UploadPart": ("x-amz-tagging", "x-amz-storage-class", "x-amz-website-redirect-location"),
+    "UploadPartCopy": ("x-amz-tagging", "x-amz-storage-class", "x-amz-metadata-directive"),
+}
 
 
 def checked_upload(operation: WireOperation, request: Request) -> Request:
-    """Raises: ServiceError MissingContentLength, NotImplemented, InvalidRequest."""
+    """Raises: ServiceError MissingContentLength, NotImplemented, InvalidArgument, InvalidRequest."""
+    _check_place(operation.name, request.headers)
     if not operation.streams_in:
         if operation.name in _WANTS_DIGEST:
             _check_digest(request.headers)
         return request
+    if operation.name == "PutObject" and not _has_digest(request.headers):
+        _check_unlocked(request.headers)
     is_chunked = (request.headers.get("x-amz-content-sha256") or "").startswith("STREAMING-")
     _check_length(request.headers, "x-amz-decoded-content-length" if is_chunked else "content-length")
     named = request.headers.get(_ALGORITHM)
@@ -34,6 +44,20 @@ def checked_upload(operation: WireOperation, request: Request) -> Request:
         return request if trailing is None else _naming(request, trailing)
     _check_named(request, named.lower(), trailing)
     return request
+
+
+def _check_place(operation: str, headers: Headers) -> None:
+    if operation in _HAS_ITS_ENCRYPTION and _ENCRYPTION in headers:
+        sentence = f"{_ENCRYPTION} header is not supported for this operation."
+        raise _invalid(sentence, _ENCRYPTION, headers)
+    for name in _OUT_OF_PLACE.get(operation, ()):
+        if name in headers:
+            raise _invalid("The specified header is not valid in this context", name, headers)
+
+
+def _invalid(sentence: str, name: str, headers: Headers) -> ServiceError:
+    fields = {"ArgumentName": name, "ArgumentValue": headers.get(name) or ""}
+    return ServiceError("InvalidArgument", sentence, fields=fields)
 
 
 def _check_length(headers: Headers, where: str) -> None:
@@ -71,7 +95,21 @@ def _check_named(request: Request, named: str, trailing: str | None) -> None:
 
 
 def _check_digest(headers: Headers) -> None:
-    if "content-md5" in headers or any(name in _CHECKSUMS for name, _ in headers):
-        return
-    sentence = f"Missing required header for this request: Content-MD5 OR {_PREFIX}*"
-    raise ServiceError("InvalidRequest", sentence)
+    if not _has_digest(headers):
+        sentence = f"Missing required header for this request: Content-MD5 OR {_PREFIX}*"
+        raise ServiceError("InvalidRequest", sentence)
+
+
+def _check_unlocked(headers: Headers) -> None:
+    """What is locked cannot be replaced: it must have come as it was sent."""
+    if any(name.startswith("x-amz-object-lock-") for name, _ in headers):
+        sentence = (
+            f"Content-MD5 OR {_PREFIX} HTTP header is required for Put Object requests with Object Lock parameters"
+        )
+        raise ServiceError("InvalidRequest", sentence)
+
+
+def _has_digest(headers: Headers) -> bool:
+    if "content-md5" in headers or "x-amz-trailer" in headers:
+        return True
+    return any(name in _CHECKSUMS for name, _ in headers)

@@ -87,7 +87,9 @@ class WireService:
 
     def _lay_over(self, operation: WireOperation) -> None:
         root = self.overlay.roots.get(operation.name)
-        shape = operation.model.output_shape
+        shape, taken = operation.model.output_shape, operation.model.input_shape
+        if self.overlay.checks_roots and taken is not None and (body := taken.serialization.get("payload")):
+            taken.members[body].serialization["checksRoot"] = True
         if shape is None:
             return
         if root is not None:
@@ -100,6 +102,7 @@ class WireService:
                 each.serialization["exactTimes"] = True
         if self.overlay.roots_namespace and payload is not None:
             shape.members[payload].serialization["xmlNamespace"] = {"uri": self.overlay.roots_namespace}
+            shape.members[payload].serialization["root"] = root
 
     def form_model(self, operation: str) -> OperationModel:
         """The operation as the query protocol sees it: with the names of the overlay, where it has any."""

@@ -27,6 +27,7 @@ class Overlay:
     - `exact_times`: times in bodies always have their milliseconds.
     - `roots`: by operation, the root element of its answer, where it is not what the output shape is called, in
       `roots_namespace`. `bare_root`: the operation whose answer is that element's text.
+    - `checks_roots`: a document must begin with the element that the operation takes.
     - `statuses`: of an operation's answer, where the model says another.
     - `superseded`: operations that share method and path with their successors, and are never meant.
     - `hides_values`: no violation shows the value.
@@ -61,6 +62,7 @@ class Overlay:
     roots: Mapping[str, str] = field(default_factory=dict)
     roots_namespace: str = ""
     bare_root: str | None = None
+    checks_roots: bool = False
     statuses: Mapping[str, int] = field(default_factory=dict)
     superseded: frozenset[str] = frozenset()
     hides_values: bool = False
@@ -208,6 +210,8 @@ _S3_ROOTS = {
     "GetBucketWebsite": "WebsiteConfiguration",
     "GetObjectAcl": "AccessControlPolicy",
     "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectLegalHold": "LegalHold",
+    "GetObjectRetention": "Retention",
     "GetObjectTagging": "Tagging",
     "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
     "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
@@ -262,6 +266,7 @@ OVERLAYS: Mapping[str, Overlay] = {
         # What is said of a cache is the client's own.
         texts=frozenset({"Expires", "ResponseExpires"}),
         exact_times=True,
+        checks_roots=True,
         # A part of an object is 206, and a restore that begins 202, which the model does not say.
         telling_members={
             **dict.fromkeys(("GetObject", "HeadObject"), ("ContentRange", 206)),

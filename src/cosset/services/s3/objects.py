@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from cosset.identity.principal import PrincipalKind
 from cosset.services.operation import Context, Params, Result, operation
 from cosset.services.s3.checksums import (
     COMPOSITE,
@@ -67,6 +68,9 @@ class Objects:
 
     @operation("GetObject", on_version("GetObject"))
     async def get_object(self, ctx: Context, params: Params) -> Result:
+        if ctx.principal.kind is PrincipalKind.ANONYMOUS and any(name.startswith("Response") for name in params):
+            sentence = "Request specific response headers cannot be used for anonymous GET requests."
+            raise ServiceError("InvalidRequest", sentence)
         for left in reversed(range(_TRIES)):
             bucket, found = await self._find(ctx, params)
             check_readable(found.facts, self._clock.now_ms())

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cosset.wire.errors import ServiceError
+from cosset.wire.errors import SerializationError, ServiceError
 from cosset.wire.eventstream import EventStreamWriter
 from cosset.wire.host_ids import host_id
 from cosset.wire.http_bindings import OutputBindings
@@ -28,7 +28,17 @@ class RestXml(RestProtocol):
 
     def compile_value_reader(self, shape: Any) -> Callable[[bytes], Any]:
         read = XmlReaders().reader(shape)
-        return lambda body: read(load_xml(body))
+        if not shape.serialization.get("checksRoot"):
+            return lambda body: read(load_xml(body))
+        name = shape.serialization.get("name", shape.name)
+
+        def read_named(body: bytes) -> Any:
+            element = load_xml(body)
+            if element.tag != name:
+                raise SerializationError(f"The document is no {name}")
+            return read(element)
+
+        return read_named
 
     def compile_members_writer(self, shape: Any, members: Mapping[str, Any]) -> Callable[[Any], bytes]:
         content, attributes = _writers(shape).members(shape, members)
@@ -51,7 +61,7 @@ class RestXml(RestProtocol):
         return write
 
     def compile_value_writer(self, shape: Any, member: str) -> Callable[[Any], bytes]:
-        write = _writers(shape).element(shape, root_name(shape, member))
+        write = _writers(shape).element(shape, shape.serialization.get("root") or root_name(shape, member))
         return lambda value: _document(write, value)
 
     def compile_events(self, shape: Any) -> EventStreamWriter:
