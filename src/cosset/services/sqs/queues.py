@@ -12,12 +12,12 @@ For other rooms (they see a port of their own, wired in assembly/queues.py):
     depth(arn) -> Depth
 
 None of them asks IAM: who calls has asked. All raise ServiceError QueueDoesNotExist where there is no such queue.
-Next: receiving.py, sending.py, holding.py, and book.py for the records.
+Next: receiving.py, sending.py, handing.py, holding.py, and book.py for the records.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cosset.clock import Clock
 from cosset.observe.causes import CauseRecorder, Unrecorded
@@ -25,6 +25,7 @@ from cosset.observe.metrics import MetricWriter
 from cosset.services.sqs.book import QueueBook, QueueRecord, StaleRecordError, confirm
 from cosset.services.sqs.depths import Depths
 from cosset.services.sqs.errors import no_such_queue
+from cosset.services.sqs.handing import Handing, Waiter
 from cosset.services.sqs.holding import change_held, delete_held
 from cosset.services.sqs.message_rules import size_of
 from cosset.services.sqs.metering import QueueMeter
@@ -34,6 +35,7 @@ from cosset.services.sqs.receiving import Receiving, Taken
 from cosset.services.sqs.sending import Outcome, Sending
 from cosset.services.sqs.shelves import Shelves
 from cosset.store.database import Store, Transaction
+from cosset.store.queue import Draft
 from cosset.wire.errors import ServiceError
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class Queues:
         self._shelves = Shelves(store, clock)
         self._sending = Sending(self._shelves, clock)
         self._receiving = Receiving(self._shelves, clock)
+        self._handing = Handing(self._receiving)
         self._depths = Depths(self._shelves, store, clock)
 
     async def facts(self, queue_arn: str) -> QueueFacts | None:
@@ -88,8 +91,10 @@ class Queues:
         key = _key_of(queue_arn)
         deadline_s = self._clock.monotonic_s() + wait_s
         cancelled = cancelled or asyncio.Event()
+        limit = min(max_messages, MAX_AT_ONCE)
+        found: list[ReceivedMessage] = []
         while True:
-            found = await self._receive_once(key, min(max_messages, MAX_AT_ONCE), visibility_s, attempt)
+            found = found or await self._receive_once(key, limit, visibility_s, attempt)
             left_s = deadline_s - self._clock.monotonic_s()
             if found and cancelled.is_set():
                 # Whoever waited has gone: the next one shall not wait for the visibility timeout.
@@ -98,7 +103,10 @@ class Queues:
             if found or left_s <= 0 or cancelled.is_set():
                 self._meter.received(key, len(found))
                 return found
-            await self._wait(key, left_s, cancelled)
+            if attempt is None:
+                found = await self._wait_for_sender(key, left_s, cancelled, limit, visibility_s)
+            else:
+                await self._wait(key, left_s, cancelled)
 
     async def delete_batch(self, queue_arn: str, receipt_handles: Sequence[str]) -> list[ServiceError | None]:
         """One answer for each handle, None where the message is gone now."""
@@ -136,14 +144,17 @@ class Queues:
         Raises ServiceError for what makes AWS refuse a batch whole.
         """
 
-        def work(tx: Transaction, record: QueueRecord) -> list[Outcome]:
-            return self._sending.send(tx, record, drafts)
-
         key = _key_of(queue_arn)
         for _ in range(_MAX_TRIES):
             record = await self.book.get(key)
             drafts = self._sending.prepare(record, messages, sender_id, in_batch=in_batch)
-            if (sent := await self._try(record, work)) is not None:
+            is_due = any(not isinstance(each, ServiceError) and not each.delay_ms for each in drafts)
+            waiter = self._handing.claim(record) if is_due else None
+            if waiter is None:
+                sent = await self._try(record, lambda tx, record, drafts=drafts: self._sending.send(tx, record, drafts))  # type: ignore[misc]
+            else:
+                sent = await self._send_to(waiter, record, drafts)
+            if sent is not None:
                 pairs = zip(messages, sent, strict=True)
                 self._meter.sent(key, [size_of(each) for each, done in pairs if isinstance(done, SentMessage)])
                 return sent
@@ -155,6 +166,23 @@ class Queues:
 
     async def depth(self, queue_arn: str) -> Depth:
         return await self._depths.depth(await self._current(_key_of(queue_arn)))
+
+    async def _send_to(
+        self, waiter: Waiter, record: QueueRecord, drafts: Sequence[Draft | ServiceError]
+    ) -> list[Outcome] | None:
+        """As `_try`. Should the sender go away meanwhile, who waits gets what was committed for him all the same."""
+
+        def work(tx: Transaction, record: QueueRecord) -> tuple[list[Outcome], Taken | None]:
+            return self._sending.send(tx, record, drafts), self._handing.serve(tx, record, waiter)
+
+        def settle(done: "asyncio.Task[tuple[list[Outcome], Taken | None] | None]") -> None:
+            failed = done.cancelled() or done.exception() is not None
+            waiter.settle(None if failed or (result := done.result()) is None else result[1])
+
+        sending = asyncio.get_running_loop().create_task(self._try(record, work))
+        sending.add_done_callback(settle)
+        result = await asyncio.shield(sending)
+        return None if result is None else result[0]
 
     async def _current(self, key: QueueKey) -> QueueRecord:
         record = await self.book.read(key)
@@ -168,8 +196,7 @@ class Queues:
         for _ in range(_MAX_TRIES):
             record = await self.book.get(key)
             own = attempt if record.settings.is_fifo else None
-            redrive = record.settings.redrive
-            dead_letters = None if redrive is None else await self.book.find(redrive.target)
+            dead_letters = await self._dead_letters_of(record)
 
             def work(
                 tx: Transaction,
@@ -182,12 +209,19 @@ class Queues:
                 return self._receiving.receive(tx, record, target, limit, visibility_s, own)
 
             if (taken := await self._try(record, work)) is not None:
-                for each in taken.moved:
-                    self._causes.happened(dead_letter_step(each, self._clock.now_ms()))
-                return taken.messages
+                return self._messages_of(taken)
             if dead_letters is not None:
                 self.book.mistrust(dead_letters.key)
         raise _never_still(key)
+
+    def _messages_of(self, taken: Taken) -> list[ReceivedMessage]:
+        for each in taken.moved:
+            self._causes.happened(dead_letter_step(each, self._clock.now_ms()))
+        return taken.messages
+
+    async def _dead_letters_of(self, record: QueueRecord) -> QueueRecord | None:
+        redrive = record.settings.redrive
+        return None if redrive is None else await self.book.find(redrive.target)
 
     async def _write(self, key: QueueKey, work: Callable[[Transaction, QueueRecord], T]) -> T:
         for _ in range(_MAX_TRIES):
@@ -208,7 +242,28 @@ class Queues:
             self.book.mistrust(record.key)
             return None
 
-    async def _wait(self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event) -> None:
+    async def _wait_for_sender(
+        self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event, limit: int, visibility_s: int | None
+    ) -> list[ReceivedMessage]:
+        """As `_wait`. What a sender hands over, where one does."""
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        while True:
+            record = await self.book.get(key)
+            waiter = self._handing.add(record, await self._dead_letters_of(record), limit, visibility_s)
+            try:
+                await self._wait(key, deadline_s - self._clock.monotonic_s(), cancelled, waiter.handed)
+            finally:
+                self._handing.forget(waiter)
+            taken = await waiter.handed if waiter.is_claimed else None
+            found = [] if taken is None else self._messages_of(taken)
+            # Where the sender found nothing to give, there is nothing to look for: that group waits for another.
+            if taken is None or found or cancelled.is_set() or self._clock.monotonic_s() >= deadline_s:
+                return found
+
+    async def _wait(
+        self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event, *ends: "asyncio.Future[Any]"
+    ) -> None:
+        """Until something may be receivable, the time is over, or one of `ends` has come."""
         record = await self.book.get(key)
         if self._receiving.is_full(record):
             waiting = asyncio.ensure_future(self._clock.sleep(min(timeout_s, _LIMIT_PAUSE_S)))
@@ -216,7 +271,7 @@ class Queues:
             waiting = asyncio.ensure_future(self._wait_there(record, timeout_s))
         tasks = [waiting, asyncio.ensure_future(cancelled.wait())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()

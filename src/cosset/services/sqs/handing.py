@@ -1,0 +1,76 @@
+"""Messages handed straight to whoever waits for them on this node: who sends receives for him, in one transaction.
+
+So a message is sent and received with one commit, and nobody need be woken to look. Who waits and is passed over, or
+whose sender came to nothing, hears of the change as ever and looks for himself. Next: queues.py, both ends of it.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from cosset.services.sqs.book import QueueRecord, StaleRecordError, confirm
+from cosset.services.sqs.receiving import Receiving, Taken
+from cosset.store.transaction import Transaction
+from cosset.wire.errors import ServiceError
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """Who waits for messages of a queue as `record` says it stands. `handed` ends when whoever claimed him is done:
+    with None where he has to look for himself."""
+
+    record: QueueRecord
+    dead_letters: QueueRecord | None
+    limit: int
+    visibility_s: int | None
+    handed: "asyncio.Future[Taken | None]"
+    is_claimed: bool = False
+
+    def settle(self, taken: Taken | None) -> None:
+        if not self.handed.done():
+            self.handed.set_result(taken)
+
+
+class Handing:
+    """Those who wait on this node, by queue, the longest waiting first."""
+
+    def __init__(self, receiving: Receiving) -> None:
+        self._receiving = receiving
+        self._waiting: dict[str, deque[Waiter]] = {}
+
+    def add(
+        self, record: QueueRecord, dead_letters: QueueRecord | None, limit: int, visibility_s: int | None
+    ) -> Waiter:
+        handed: asyncio.Future[Taken | None] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(record, dead_letters, limit, visibility_s, handed)
+        self._waiting.setdefault(record.uid, deque()).append(waiter)
+        return waiter
+
+    def claim(self, record: QueueRecord) -> Waiter | None:
+        """The next to serve, who waits until he is settled. None: nobody waits, or for a queue as it was before."""
+        waiting = self._waiting.get(record.uid)
+        if not waiting or waiting[0].record.revision != record.revision:
+            return None
+        waiter = waiting.popleft()
+        waiter.is_claimed = True
+        self._tidy(record.uid)
+        return waiter
+
+    def forget(self, waiter: Waiter) -> None:
+        waiting = self._waiting.get(waiter.record.uid)
+        if waiting is not None and not waiter.is_claimed:
+            waiting.remove(waiter)
+            self._tidy(waiter.record.uid)
+
+    def serve(self, tx: Transaction, record: QueueRecord, waiter: Waiter) -> Taken | None:
+        """What he gets of the queue. None: nothing this way, and no reason not to send."""
+        try:
+            if waiter.dead_letters is not None:
+                confirm(tx, waiter.dead_letters)
+            return self._receiving.receive(tx, record, waiter.dead_letters, waiter.limit, waiter.visibility_s)
+        except (StaleRecordError, ServiceError):
+            return None
+
+    def _tidy(self, uid: str) -> None:
+        if not self._waiting[uid]:
+            del self._waiting[uid]
