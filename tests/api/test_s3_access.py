@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
 from support.accounts import Account
@@ -153,16 +154,7 @@ def allowed(client: Any, bucket: str) -> set[str]:
         *(("set acl of k", client.put_object_acl, {"Key": "k", "ACL": "public-read-write"}),),
         *(("set acl", client.put_bucket_acl, {"ACL": "private"}),),
     )
-    found = set()
-    for name, call, params in calls:
-        try:
-            call(Bucket=bucket, **params)
-        except client.exceptions.ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
-                raise
-        else:
-            found.add(name)
-    return found
+    return {name for name, call, params in calls if granted(call, Bucket=bucket, **params)}
 
 
 ON_BUCKET = {
@@ -219,16 +211,8 @@ def test_an_object_is_who_wrote_its(s3: Any, other: Any, bucket: str, acl: str, 
 
 
 def allowed_for(client: Any, bucket: str, key: str) -> set[str]:
-    found = set()
-    for name, call in (("get", client.get_object), ("acl", client.get_object_acl)):
-        try:
-            call(Bucket=bucket, Key=key)
-        except client.exceptions.ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
-                raise
-        else:
-            found.add(name)
-    return found
+    calls = {"get": client.get_object, "acl": client.get_object_acl}
+    return {name for name, call in calls.items() if granted(call, Bucket=bucket, Key=key)}
 
 
 def test_what_nobody_wrote_nobody_may_read(s3: Any, nobody: Any, bucket: str) -> None:
@@ -264,3 +248,111 @@ def test_an_acl_changes_no_owner(s3: Any, other: Any, bucket: str) -> None:
     for call, params in ((s3.put_bucket_acl, {}), (s3.put_object_acl, {"Key": "k"})):
         policy = {"Owner": other.list_buckets()["Owner"], "Grants": []}
         assert refusal(call, Bucket=bucket, AccessControlPolicy=policy, **params)["Status"] == 403
+
+
+def granted(call: Any, **params: Any) -> bool:
+    try:
+        call(**params)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+            raise
+        return False
+    return True
+
+
+LIST = {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::BUCKET"}
+PUT = {"Action": ["s3:PutObject", "s3:PutObjectTagging"]}
+ENCRYPTION = "s3:x-amz-server-side-encryption"
+
+
+@pytest.mark.parametrize(
+    ("statement", "condition", "operation", "yes", "no"),
+    [
+        (LIST, {"StringEquals": {"s3:prefix": "a/"}}, "list_objects_v2", {"Prefix": "a/"}, {}),
+        (LIST, {"NumericLessThan": {"s3:max-keys": "9"}}, "list_objects", {"MaxKeys": 8}, {"MaxKeys": 10}),
+        (
+            {**LIST, "Action": "s3:ListBucketVersions"},
+            {"StringEquals": {"s3:delimiter": "/"}},
+            "list_object_versions",
+            {"Delimiter": "/"},
+            {},
+        ),
+        ({}, {"StringEquals": {"s3:ExistingObjectTag/a": "b"}}, "get_object", {"Key": "tagged"}, {"Key": "k"}),
+        (
+            {"Action": "s3:GetObjectTagging"},
+            {"StringEquals": {"s3:ExistingObjectTag/a": "b"}},
+            "get_object_tagging",
+            {"Key": "tagged"},
+            {"Key": "k"},
+        ),
+        ({}, {"StringEquals": {"s3:signatureversion": "AWS4-HMAC-SHA256"}}, "get_object", {"Key": "k"}, None),
+        ({}, {"StringEquals": {"s3:authType": "REST-HEADER"}}, "get_object", {"Key": "k"}, None),
+        ({}, {"Null": {"s3:ResourceAccount": "false"}}, "get_object", {"Key": "k"}, None),
+        ({}, {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, "get_object", {"Key": "k"}, None),
+        ({}, {"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, "get_object", None, {"Key": "k"}),
+        (PUT, {"StringEquals": {ENCRYPTION: "AES256"}}, "put_object", {"ServerSideEncryption": "AES256"}, {}),
+        (
+            PUT,
+            {"StringEquals": {ENCRYPTION: "AES256"}},
+            "create_multipart_upload",
+            {"ServerSideEncryption": "AES256"},
+            {"ServerSideEncryption": "aws:kms"},
+        ),
+        (PUT, {"StringEquals": {"s3:RequestObjectTag/a": "b"}}, "put_object", {"Tagging": "a=b"}, {"Tagging": "a=c"}),
+        (PUT, {"StringEquals": {"s3:x-amz-storage-class": "GLACIER"}}, "put_object", {"StorageClass": "GLACIER"}, {}),
+        (PUT, {"Null": {"s3:if-none-match": "false"}}, "put_object", {"IfNoneMatch": "*"}, {}),
+        (
+            PUT,
+            {"StringLike": {"s3:x-amz-copy-source": "BUCKET/tag*"}},
+            "copy_object",
+            {"CopySource": "BUCKET/tagged", "TaggingDirective": "REPLACE"},
+            {"CopySource": "BUCKET/k", "TaggingDirective": "REPLACE"},
+        ),
+        (
+            PUT,
+            {"StringEquals": {"s3:x-amz-metadata-directive": "COPY"}},
+            "copy_object",
+            {"CopySource": "BUCKET/k", "MetadataDirective": "COPY"},
+            {"CopySource": "BUCKET/k"},
+        ),
+    ],
+)
+def test_conditions(
+    s3: Any, other: Any, bucket: str, statement: Any, condition: Any, operation: str, yes: Any, no: Any
+) -> None:
+    """`yes` and `no`: with these parameters another account may, and may not."""
+    s3.put_object(Bucket=bucket, Key="tagged", Tagging="a=b")
+    statements = [{**ALLOW, **statement, "Condition": condition}]
+    if operation == "copy_object":
+        statements.append({**ALLOW, "Action": ["s3:GetObject", "s3:GetObjectTagging"]})
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(*statements).replace("BUCKET", bucket))
+    writes = {"Key": "new"} if operation in ("put_object", "copy_object", "create_multipart_upload") else {}
+    for params, wanted in ((yes, True), (no, False)):
+        if params is not None:
+            given = {name: v.replace("BUCKET", bucket) if isinstance(v, str) else v for name, v in params.items()}
+            assert granted(getattr(other, operation), Bucket=bucket, **writes, **given) == wanted
+
+
+def test_parts_are_encrypted_as_their_upload_is(s3: Any, bucket: str) -> None:
+    """What refuses everything that is not encrypted refuses no part of an upload that is."""
+    everything = {**ALLOW, "Effect": "Deny", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(
+        Bucket=bucket,
+        Policy=document(
+            {**everything, "Condition": {"StringNotEquals": {ENCRYPTION: "AES256"}}},
+            {**everything, "Condition": {"Null": {ENCRYPTION: "true"}}},
+        ),
+    )
+    upload = {"Bucket": bucket, "Key": "u"}
+    assert not granted(s3.create_multipart_upload, **upload)
+    upload["UploadId"] = s3.create_multipart_upload(**upload, ServerSideEncryption="AES256")["UploadId"]
+    part = s3.upload_part(**upload, PartNumber=1, Body=b"x")
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+
+
+def test_principals_by_their_canonical_id(s3: Any, other: Any, nobody: Any, bucket: str) -> None:
+    principal = {"CanonicalUser": other.list_buckets()["Owner"]["ID"]}
+    allowed = {**ALLOW, "Principal": principal, "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(allowed))
+    assert granted(other.get_object, Bucket=bucket, Key="k")
+    assert not granted(nobody.get_object, Bucket=bucket, Key="k")

@@ -26,6 +26,7 @@ from cosset.gateway.function_urls import FunctionUrlGate, find_place
 from cosset.gateway.plain import PlainRoute
 from cosset.gateway.refusals import Family, RefusedError, answer_refusal
 from cosset.gateway.routing import Route, Router
+from cosset.gateway.signature_keys import signature_keys
 from cosset.gateway.upload_heads import checked_upload
 from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement, UseNotes
@@ -257,7 +258,7 @@ class Door:
             user_agent=request.headers.get("user-agent"),
             cancelled=call.gone,
         )
-        ctx.call = self._context_of(request, ctx)
+        ctx.call = self._context_of(call, ctx)
         needed: Sequence[Requirement] = ()
         # Elsewhere nobody gets this far but to operations that carry their own proof.
         if call.principal is not NOBODY or call.is_for_bucket:
@@ -306,16 +307,19 @@ class Door:
         route = self._router.route_of("s3")
         return route.protocol.parse(RoutedOperation(route.protocol, route.wire, operation, labels), request)
 
-    def _context_of(self, request: Request, ctx: Context) -> CallContext:
+    def _context_of(self, call: Call, ctx: Context) -> CallContext:
         """How the call came, for the conditions of policies."""
+        request, now_ms = call.request, self._clock.now_ms()
+        is_signed = call.is_for_bucket and call.principal is not NOBODY
         return CallContext(
-            now_ms=self._clock.now_ms(),
+            now_ms=now_ms,
             service=ctx.service,
             region=ctx.region,
             source_ip=request.peer or None,
             user_agent=ctx.user_agent,
             referer=request.headers.get("referer"),
             is_secure=request.scheme == "https",
+            keys=signature_keys(request, call.claim, now_ms) if is_signed else None,
         )
 
 

@@ -13,7 +13,7 @@ from cosset.identity.principal import Principal, PrincipalKind
 ContextValue = str | Sequence[str]
 """A key's value; a sequence for keys that have several (`aws:TagKeys`)."""
 
-VOLATILE = frozenset({"aws:currenttime", "aws:epochtime", "aws:multifactorauthage"})
+VOLATILE = frozenset({"aws:currenttime", "aws:epochtime", "aws:multifactorauthage", "s3:signatureage"})
 """Keys that are different in every call: a decision about them is not worth keeping."""
 
 _FIXED = frozenset({"aws:username", "aws:userid", "aws:tokenissuetime", "aws:sourceidentity"})
@@ -37,7 +37,7 @@ def is_fixed(key: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """How a call came. `service` is the one that is asked (`lambda`); `via_service` an AWS service that asks it with
-    the caller's own rights."""
+    the caller's own rights. `keys`: condition keys of that service about how it was called, in lower case."""
 
     now_ms: int
     service: str | None = None
@@ -47,6 +47,7 @@ class CallContext:
     referer: str | None = None
     is_secure: bool = False
     via_service: str | None = None
+    keys: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class RequestValues:
         for name, said in self.caller.session.context:
             if name.lower() == key:
                 return (said,)
-        return self._of_the_operation(key)
+        told = (self.call.keys or {}).get(key)
+        return self._of_the_operation(key) if told is None else (told,)
 
     def _of_the_operation(self, key: str) -> tuple[str, ...] | None:
         for name, value in self.own.items():

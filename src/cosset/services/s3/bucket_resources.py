@@ -17,9 +17,11 @@ from cosset.services.s3.acl import Grant, allowing, default_grants
 from cosset.services.s3.bucket_access import ENFORCED, acl_of, ownership_of
 from cosset.services.s3.bucket_book import find_bucket, read_setting
 from cosset.services.s3.kinds import Kind
-from cosset.services.s3.object_requirements import NEW_OBJECT
+from cosset.services.s3.object_requirements import NEW_OBJECT, UPLOAD
+from cosset.services.s3.owners import account_of
 from cosset.services.s3.places import CHANGES
 from cosset.services.s3.publicness import is_public
+from cosset.services.s3.uploads import find_upload
 from cosset.services.s3.versions import find_latest, find_version
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
@@ -29,6 +31,7 @@ _KEPT = 1_000
 """Buckets whose facts are kept."""
 _MAKES = frozenset({"s3:createbucket", "s3:tagresource"})
 _TAG_KEY = "s3:existingobjecttag/"
+_ENCRYPTION_KEY = "s3:x-amz-server-side-encryption"
 
 _READ = ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads")
 _WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
@@ -82,7 +85,8 @@ class BucketResources:
             return None
         wants_acl = known.has_acls and action.lower() in _BY_OBJECT_ACL
         detail = ObjectDetail(self._store, name, key, known, wants_acl=wants_acl) if key else None
-        return ResourceFacts(known.policies, account=known.account, detail=detail)
+        context = {"s3:ResourceAccount": known.account}
+        return ResourceFacts(known.policies, context, account=known.account, detail=detail)
 
     async def _find(self, name: str) -> _Known | None:
         known = self._known.get(name)
@@ -103,7 +107,8 @@ class BucketResources:
 
 
 class ObjectDetail:
-    """Implements identity's `ResourceDetail`: the tags of an object, for policies that ask for them, and its ACL."""
+    """Implements identity's `ResourceDetail`: the tags of an object, for policies that ask for them, its ACL, and how
+    the upload that it is made of is encrypted."""
 
     def __init__(self, store: Store, bucket: str, key: str, known: _Known, *, wants_acl: bool) -> None:
         self._store = store
@@ -113,9 +118,13 @@ class ObjectDetail:
         self._wants_acl = wants_acl
 
     def is_wanted(self, keys: frozenset[str]) -> bool:
-        return self._wants_acl or any(key.startswith(_TAG_KEY) for key in keys)
+        return self._wants_acl or any(key.startswith((_TAG_KEY, _ENCRYPTION_KEY)) for key in keys)
 
     async def add_to(self, facts: ResourceFacts, context: Mapping[str, ContextValue]) -> ResourceFacts:
+        upload = context.get(UPLOAD)
+        if upload is not None:
+            said = await self._store.read(lambda tx: _encryption(tx, self._bucket, self._key, str(upload)))
+            facts = replace(facts, context={**facts.context, **said})
         version = context.get("s3:VersionId")
         found = await self._store.read(lambda tx: self._find(tx, None if version is None else str(version)))
         if found is None:
@@ -140,12 +149,23 @@ class ObjectDetail:
         return None if found is None else found.facts
 
 
+def _encryption(tx: Transaction, bucket: str, key: str, upload_id: str) -> dict[str, str]:
+    upload = find_upload(tx, bucket, key, upload_id)
+    if upload is None:
+        return {}
+    kept: Mapping[str, Any] = upload.object_facts.get("encryption", {})
+    if "customer" in kept:
+        return {f"{_ENCRYPTION_KEY}-customer-algorithm": "AES256"}
+    said = {_ENCRYPTION_KEY: str(kept.get("ServerSideEncryption", "AES256"))}
+    return said | ({f"{_ENCRYPTION_KEY}-aws-kms-key-id": kept["SSEKMSKeyId"]} if "SSEKMSKeyId" in kept else {})
+
+
 def _read(tx: Transaction, name: str) -> _Known | None:
     bucket = find_bucket(tx, name)
     if bucket is None:
         return None
     block: Mapping[str, bool] = read_setting(tx, name, Kind.PUBLIC_ACCESS_BLOCK) or {}
-    text: str | None = read_setting(tx, name, Kind.POLICY)
+    text = _evaluable(read_setting(tx, name, Kind.POLICY))
     has_acls = ownership_of(tx, name) != ENFORCED
     ignores_public = block.get("IgnorePublicAcls", False)
     policies: list[PolicyText] = []
@@ -159,6 +179,27 @@ def _read(tx: Transaction, name: str) -> _Known | None:
         new = allowing(grants, _ON_NEW_OBJECTS, ignores_public=ignores_public, where={NEW_OBJECT: "true"})
         policies += [_policy("the bucket's ACL", new)] if new else []
     return _Known(bucket.account, tuple(policies), has_acls, ignores_public)
+
+
+def _evaluable(text: str | None) -> str | None:
+    """The policy with accounts for the canonical ids that it names."""
+    if text is None or '"CanonicalUser"' not in text:
+        return text
+    document = json.loads(text)
+    found = document["Statement"]
+    for statement in found if isinstance(found, list) else [found]:
+        for name in ("Principal", "NotPrincipal"):
+            principals = statement.get(name)
+            if isinstance(principals, dict) and "CanonicalUser" in principals:
+                statement[name] = _with_accounts(principals)
+    return json.dumps(document)
+
+
+def _with_accounts(principals: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {kind: values for kind, values in principals.items() if kind != "CanonicalUser"}
+    given, named = principals["CanonicalUser"], kept.get("AWS", [])
+    accounts = [account_of(each) for each in (given if isinstance(given, list) else [given])]
+    return {**kept, "AWS": [*(named if isinstance(named, list) else [named]), *(each for each in accounts if each)]}
 
 
 def _told(

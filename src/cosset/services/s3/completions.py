@@ -21,9 +21,9 @@ from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.multipart import part_key
 from cosset.services.s3.object_facts import shown_checksum
 from cosset.services.s3.object_files import Stored
+from cosset.services.s3.object_requirements import on_part
 from cosset.services.s3.object_writes import NewObject, ObjectWrites
 from cosset.services.s3.preconditions import check_write, check_write_headers
-from cosset.services.s3.requirements import on_object
 from cosset.services.s3.tables import s3_versions
 from cosset.services.s3.uploads import Upload, UploadedPart, end_upload, find_upload, no_such_upload, parts_of
 from cosset.services.s3.versions import ObjectVersion, Part, find_latest, version_of_row
@@ -40,7 +40,7 @@ class Completions:
     def __init__(self, writes: ObjectWrites) -> None:
         self._writes = writes
 
-    @operation("CompleteMultipartUpload", on_object("PutObject"))
+    @operation("CompleteMultipartUpload", on_part)
     async def complete_multipart_upload(self, ctx: Context, params: Params) -> Result:
         """Again after it succeeded, it answers the same: the client may not have heard."""
         check_key(params["Key"])

@@ -19,7 +19,7 @@ from cosset.services.s3.encryption import shown_encryption
 from cosset.services.s3.errors import invalid_argument
 from cosset.services.s3.keys import check_key
 from cosset.services.s3.object_files import Stored
-from cosset.services.s3.object_requirements import on_put
+from cosset.services.s3.object_requirements import on_part, on_put
 from cosset.services.s3.object_writes import ObjectWrites
 from cosset.services.s3.objects import check_body, check_length
 from cosset.services.s3.requirements import on_object
@@ -72,7 +72,7 @@ class Multipart:
             result |= {"ChecksumAlgorithm": upload.algorithm, "ChecksumType": upload.checksum_type}
         return result
 
-    @operation("UploadPart", on_object("PutObject"))
+    @operation("UploadPart", on_part)
     async def upload_part(self, ctx: Context, params: Params) -> Result:
         check_key(params["Key"])
         check_part_number(params)

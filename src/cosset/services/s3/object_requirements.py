@@ -32,6 +32,8 @@ _IN_CONDITIONS = {
 
 NEW_OBJECT = "cosset:newobject"
 """A condition key of our own: the ACL is that of an object which the call makes."""
+UPLOAD = "cosset:upload"
+"""Another: the upload that the call goes on with."""
 
 
 def object_arn(bucket: str, key: str) -> str:
@@ -74,9 +76,16 @@ def on_copy(ctx: Context, params: Params) -> Sequence[Requirement]:
     return [*_on_source(params), *needed]
 
 
+def on_part(ctx: Context, params: Params) -> Sequence[Requirement]:
+    """A part is encrypted as its upload is, whatever its own headers say."""
+    context = conditions(params)
+    if params.get("UploadId"):
+        context[UPLOAD] = params["UploadId"]
+    return [Requirement("s3:PutObject", object_arn(params["Bucket"], params["Key"]), context)]
+
+
 def on_part_copy(ctx: Context, params: Params) -> Sequence[Requirement]:
-    arn = object_arn(params["Bucket"], params["Key"])
-    return [*_on_source(params), Requirement("s3:PutObject", arn, conditions(params))]
+    return [*_on_source(params), *on_part(ctx, params)]
 
 
 def on_delete(ctx: Context, params: Params) -> Sequence[Requirement]:
