@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_whole
+from cosset.gateway.inflow import Buffers
 from cosset.gateway.limits import Limits, Quota
 from cosset.gateway.streaming import CONNECTION, GONE, stream
 from cosset.wire.message import Request, Response
@@ -41,12 +42,14 @@ class Connection(HttpToolsProtocol):
         answer: Answer,
         limits: Limits,
         quota: Quota,
+        buffers: Buffers,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._rested_s: float | None = None
         """Since when no request is under way; None while one is."""
         self._answer = answer
         self.limits = limits
+        self.buffers = buffers
         self._quota = quota
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -262,6 +265,15 @@ class Connection(HttpToolsProtocol):
             task.add_done_callback(self.tasks.discard)
         else:
             super().on_message_complete()
+
+    def body_moved(self) -> None:
+        """Some of the body came, past the parser (inflow.py)."""
+        self._moved = True
+
+    def body_ended(self) -> None:
+        """It came to its end past the parser: what comes next is a request."""
+        self.parser = _make_parser(self)
+        self.on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.running = cycle

@@ -14,6 +14,7 @@ import uvicorn
 
 from cosset.gateway.connection import Connection
 from cosset.gateway.door import Door
+from cosset.gateway.inflow import Buffers
 from cosset.gateway.limits import Limits, Quota
 from cosset.gateway.streaming import application
 from cosset.settings import Settings
@@ -28,7 +29,7 @@ class Front:
 
     def __init__(self, door: Door, settings: Settings, limits: Limits | None = None) -> None:
         self._limits = limits or Limits(max_connections=settings.max_connections)
-        self._connection = partial(Connection, answer=door.handle, limits=self._limits)
+        self._connection = partial(Connection, answer=door.handle, limits=self._limits, buffers=Buffers())
         self._config = uvicorn.Config(
             app=cast(Any, partial(application, door)),
             http=cast(Any, partial(self._connection, quota=Quota(self._limits.max_connections))),

@@ -14,19 +14,16 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from cosset.gateway.body import ClientGoneError
 from cosset.gateway.door import Door
 from cosset.gateway.exchange import Exchange, encode_headers
+from cosset.gateway.inflow import Inflow
 from cosset.gateway.outflow import FileSender, NotSendableError, can_send
 from cosset.wire.file_bodies import FileBody
-from cosset.wire.message import BodyBrokenError, Headers, Request, Response
+from cosset.wire.message import Body, BodyBrokenError, Headers, Request, Response
 
 GONE = "cosset.gone"
 """Key in the state of an ASGI scope: an asyncio.Event, set when the client has left."""
 
 CONNECTION = "cosset.connection"
 """Key in the same: the connection."""
-
-_LET_GO_BYTES = 1 << 27
-"""A client that is still sending reads no answer: what is left of its body is read and thrown away."""
-_LET_GO_S = 2.0
 
 
 async def stream(connection: Any, exchange: Exchange, response: Response) -> None:
@@ -105,83 +102,42 @@ async def _send_files(body: FileBody, cycle: RequestResponseCycle, connection: A
 
 
 async def application(door: Door, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The ASGI application, for uvicorn's own cycles only: it knows whose `send` it has."""
     assert scope["type"] == "http"
+    cycle = cast(Any, send).__self__
+    assert isinstance(cycle, RequestResponseCycle)
     state = cast(Any, scope)["state"]
     connection, gone = state.pop(CONNECTION), state[GONE]
-    request = await _read_request(cast(Any, scope), receive)
+    headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+    inflow = _inflow(headers, cycle, connection)
     try:
-        response = await door.handle(request, gone)
-        if isinstance(request.body, _Body) and not await request.body.let_go("expect" in request.headers):
+        response = await door.handle(_request(cast(Any, scope), headers, inflow or b""), gone)
+        if inflow is not None and not await inflow.let_go("expect" in headers):
             response.headers.append(("connection", "close"))
     except ClientGoneError:
         return
-    await _send_response(response, cast(Any, send).__self__, connection, gone)
+    finally:
+        if inflow is not None:
+            inflow.close()
+    await _send_response(response, cycle, connection, gone)
 
 
-async def _read_request(scope: dict[str, Any], receive: ASGIReceiveCallable) -> Request:
-    """A body that is there already is given as bytes, any other as an iterator: the door decides what to hold."""
-    headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+def _inflow(headers: Headers, cycle: RequestResponseCycle, connection: Any) -> Inflow | None:
+    length = headers.get("content-length")
+    if "transfer-encoding" in headers:
+        return Inflow(cycle, connection, None)
+    return None if length in (None, "0") else Inflow(cycle, connection, int(length))
+
+
+def _request(scope: dict[str, Any], headers: Headers, body: Body) -> Request:
+    """A body that streams is given as an iterator: the door decides what to hold."""
     return Request(
         method=scope["method"],
         path=scope["raw_path"].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
-        body=await _first_body(headers, receive),
+        body=body,
         scheme=scope["scheme"],
         host=headers.get("host") or "localhost",
         peer=scope["client"][0] if scope.get("client") else "",
     )
-
-
-async def _first_body(headers: Headers, receive: ASGIReceiveCallable) -> bytes | AsyncIterator[bytes]:
-    length = headers.get("content-length")
-    if "transfer-encoding" not in headers and length in (None, "0"):
-        return b""
-    return _Body(receive)
-
-
-class _Body:
-    """The body as it comes. uvicorn stops reading from the client while 64 KB wait here: back-pressure.
-
-    What an answer that came early left unread must not be taken for the next request on the connection.
-    """
-
-    def __init__(self, receive: ASGIReceiveCallable) -> None:
-        self._receive = receive
-        self._has_begun = False
-        self._has_ended = False
-
-    def __aiter__(self) -> "_Body":
-        return self
-
-    async def __anext__(self) -> bytes:
-        """Raises ClientGoneError: the client left in the middle."""
-        while not self._has_ended:
-            self._has_begun = True
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise ClientGoneError
-            self._has_ended = not message["more_body"]
-            if message["body"]:
-                return message["body"]
-        raise StopAsyncIteration
-
-    async def let_go(self, expects_word: bool) -> bool:
-        """Reads on to the end, if that is near; whether the connection may be used again.
-
-        `expects_word`: the client waits to be told before it sends the body, and will not send it after an answer.
-        """
-        if self._has_ended:
-            return True
-        if expects_word and not self._has_begun:
-            return False
-        read = 0
-        try:
-            async with asyncio.timeout(_LET_GO_S):
-                async for piece in self:
-                    read += len(piece)
-                    if read > _LET_GO_BYTES:
-                        return False
-        except TimeoutError:
-            return False
-        return True

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
+from cosset.wire.views import Chunk
 
 SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
 """The algorithms, with the bytes of each."""
@@ -30,7 +31,7 @@ _UNSUPPORTED = (
 
 
 class Checksum(Protocol):
-    def update(self, data: bytes) -> None: ...
+    def update(self, data: Chunk) -> None: ...
 
     def digest(self) -> bytes: ...
 
@@ -38,12 +39,12 @@ class Checksum(Protocol):
 class _Crc:
     """A checksum that is a number, carried from one piece of the object to the next."""
 
-    def __init__(self, step: Callable[[bytes, int], int], size: int) -> None:
+    def __init__(self, step: Callable[[Chunk, int], int], size: int) -> None:
         self._step = step
         self._size = size
         self._value = 0
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: Chunk) -> None:
         self._value = self._step(data, self._value)
 
     def digest(self) -> bytes:
@@ -58,10 +59,17 @@ class Digests:
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._checksums = {algorithm: begin(algorithm) for algorithm in algorithms}
 
-    def update(self, data: bytes) -> None:
-        self.size += len(data)
+    def update(self, data: Chunk) -> None:
+        self.update_md5(data)
+        self.update_rest(data)
+
+    def update_md5(self, data: Chunk) -> None:
+        """With `update_rest` what `update` does: the two may run in threads of their own."""
         if self._md5 is not None:
             self._md5.update(data)
+
+    def update_rest(self, data: Chunk) -> None:
+        self.size += len(data)
         for checksum in self._checksums.values():
             checksum.update(data)
 

@@ -51,7 +51,7 @@ class BodyCipher:
         self._context = Cipher(algorithms.AES(secret), modes.CTR(counter.to_bytes(_BLOCK, "big"))).encryptor()
         self._context.update(bytes(start % _BLOCK))
 
-    def update(self, data: bytes) -> bytes:
+    def update(self, data: bytes | memoryview) -> bytes:
         return self._context.update(data)
 
 

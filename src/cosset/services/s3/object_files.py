@@ -2,27 +2,26 @@
 
 A file is written under a name that nobody else has, synced, and only then named by a row: what was written and never
 named is removed by `sweep`. A file has one owner, a version or a part; a copy has links of its own to the same bytes.
-Small bodies are no files; they are kept in the row (`Stored.inline`). Two megabytes of a body are in memory at a time:
-one is written and counted in a thread while the next one comes.
+Small bodies are no files; they are kept in the row (`Stored.inline`). Next: drafts.py, readings.py.
 """
 
 import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from cosset.services.s3.checksums import Digests
-from cosset.services.s3.customer_keys import BodyCipher
+from cosset.services.s3.drafts import OUT_OF_SPACE, Draft, fill, fill_at_once
 from cosset.services.s3.readings import Reading, Segment, unsealed
 from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError
+from cosset.wire.views import Chunk, viewed
 
 INLINE_BYTES = 4096
-_CHUNK = 1 << 20
-_OUT_OF_SPACE = (28, 122)  # ENOSPC, EDQUOT
+_COPIED_AT_ONCE = 1 << 20
 _NO_LINK = (1, 18, 31, 95)  # EPERM, EXDEV, EMLINK, EOPNOTSUPP: a copy of the bytes then
 
 FilePart = tuple[str, int]
@@ -77,29 +76,28 @@ class ObjectFiles:
         `key` seals the file (customer_keys.py). Raises DiskFullError. What raises, or is cancelled, leaves nothing
         behind.
         """
-        draft: _Draft | None = None
-        writing: asyncio.Future[None] | None = None
-        loop = asyncio.get_running_loop()
-        try:
-            async for chunk in _gathered(body):
-                if draft is None:
-                    if may_inline and key is None and chunk.is_last and len(chunk.data) <= INLINE_BYTES:
-                        digests.update(chunk.data)
-                        return Stored(inline=chunk.data)
-                    draft = _Draft(self._path(uuid4().hex), self._watch, key)
-                if writing is not None:
-                    await writing
-                writing = loop.run_in_executor(None, draft.write, chunk.data, digests, chunk.is_last)
-            assert draft is not None
-            assert writing is not None
-            await writing
-            kept, draft = draft, None
-            return Stored(files=((kept.path.name, kept.size),))
-        finally:
-            if draft is not None:
-                if writing is not None:
-                    await asyncio.wait([writing])  # its thread still has the descriptor
-                draft.discard()
+        may_inline = may_inline and key is None
+        if isinstance(body, bytes):
+            if may_inline and len(body) <= INLINE_BYTES:
+                digests.update(body)
+                return Stored(inline=body)
+            draft = self._draft(key)
+            await fill_at_once(draft, digests, body)
+            return Stored(files=((draft.path.name, draft.size),))
+        source = viewed(body)
+        begun: list[Chunk] = []
+        if may_inline:
+            small, second = bytes(await source.next_view() or b""), None
+            if len(small) <= INLINE_BYTES and (second := await source.next_view()) is None:
+                digests.update(small)
+                return Stored(inline=small)
+            begun = [small] if second is None else [small, second]
+        draft = self._draft(key)
+        await fill(draft, digests, begun, source)
+        return Stored(files=((draft.path.name, draft.size),))
+
+    def _draft(self, key: bytes | None) -> Draft:
+        return Draft(self._path(uuid4().hex), self._watch, key)
 
     async def link(self, stored: Stored) -> Stored:
         """The same bytes under names of their own, which outlast a power loss.
@@ -124,7 +122,7 @@ class ObjectFiles:
             try:
                 os.link(self._path(name), path)
             except OSError as error:
-                if error.errno in _OUT_OF_SPACE:
+                if error.errno in OUT_OF_SPACE:
                     raise DiskFullError(self._folder) from error
                 if error.errno not in _NO_LINK:
                     raise
@@ -136,7 +134,7 @@ class ObjectFiles:
     def _copy(self, source: Path, path: Path) -> None:
         with source.open("rb") as read, path.open("xb") as written:
             self._watch.check(os.fstat(read.fileno()).st_size)
-            shutil.copyfileobj(read, written, _CHUNK)
+            shutil.copyfileobj(read, written, _COPIED_AT_ONCE)
             written.flush()
             os.fsync(written.fileno())
 
@@ -190,76 +188,6 @@ class ObjectFiles:
 
 async def _whole(data: bytes) -> AsyncIterator[bytes]:
     yield data
-
-
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    data: bytes
-    is_last: bool
-
-
-async def _gathered(body: AsyncIterator[bytes] | bytes) -> AsyncIterator[_Gathered]:
-    """The body in pieces of about a megabyte, the last of them known to be it."""
-    if isinstance(body, bytes):
-        yield _Gathered(body, True)
-        return
-    held: list[bytes] = []
-    size = 0
-    async for chunk in body:
-        if size >= _CHUNK:
-            yield _Gathered(b"".join(held), False)
-            held, size = [], 0
-        held.append(chunk)
-        size += len(chunk)
-    yield _Gathered(b"".join(held), True)
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A file being written. `write` blocks: for threads, one at a time."""
-
-    path: Path
-    watch: DiskWatch
-    key: bytes | None
-    size: int = 0
-    _cipher: BodyCipher | None = field(init=False)
-    _descriptor: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._cipher = None if self.key is None else BodyCipher(self.key, self.path.name)
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-
-    def write(self, data: bytes, digests: Digests, is_last: bool) -> None:
-        """With the last piece the file and its name outlast a power loss."""
-        self.watch.check(len(data))
-        view = memoryview(data if self._cipher is None else self._cipher.update(data))
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            if not is_last:
-                self._start_writing_back(len(data))
-            digests.update(data)
-            self.size += len(data)
-            if is_last:
-                os.fsync(self._descriptor)
-                sync_folder(self.path.parent)
-                os.close(self._descriptor)
-                self._descriptor = -1
-        except OSError as error:
-            raise self._explained(error) from error
-
-    def _start_writing_back(self, length: int) -> None:
-        """The disk begins while the rest still comes, so that there is little left to sync at the end."""
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, self.size, length, os.POSIX_FADV_DONTNEED)
-
-    def discard(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self.path.unlink(missing_ok=True)
-
-    def _explained(self, error: OSError) -> Exception:
-        return DiskFullError(self.path.parent) if error.errno in _OUT_OF_SPACE else error
 
 
 def _unlink_all(paths: Sequence[Path]) -> None:

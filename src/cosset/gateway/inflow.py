@@ -1,0 +1,204 @@
+"""Bodies on their way in: what the parser had, and, where it knows the length, the rest straight from the socket.
+
+A large body goes into buffers that are used again and again, past the parser, which has nothing to find in it: most of
+what a body costs otherwise is memory that was not touched before. Decision 0033. Next: streaming.py.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from cosset.gateway.body import ClientGoneError
+from cosset.wire.views import Chunk, ViewedBody
+
+BUFFER_BYTES = 512 * 1024
+_WORTH_BYTES = 64 * 1024
+"""Less than this of a body is left to the parser, and not given on while more is coming."""
+_LET_GO_BYTES = 1 << 27
+"""A client that is still sending reads no answer: what is left of its body is read and thrown away."""
+_LET_GO_S = 2.0
+_EACH = 4
+"""Buffers of one body: one being filled, one ready, and two that were given on."""
+
+
+class Buffers:
+    """Memory for bodies on their way in, all connections together. At the limit bodies go through the parser instead,
+    64 KB at a time."""
+
+    def __init__(self, most: int = 64, kept: int = 8) -> None:
+        self._most = most
+        self._kept = kept
+        self._used = 0
+        self._free: list[bytearray] = []
+
+    def take(self) -> list[bytearray]:
+        """As many as one body takes, or none."""
+        if self._used + _EACH > self._most:
+            return []
+        self._used += _EACH
+        return [self._free.pop() if self._free else bytearray(BUFFER_BYTES) for _ in range(_EACH)]
+
+    def give_back(self, buffers: list[bytearray]) -> None:
+        self._used -= len(buffers)
+        self._free += buffers[: self._kept - len(self._free)]
+
+
+class Inflow(ViewedBody):
+    """The body of one request. uvicorn stops reading from the client while 64 KB wait here, or all buffers are full:
+    back-pressure. `length` is what the client announced, None where it did not."""
+
+    def __init__(self, cycle: RequestResponseCycle, connection: Any, length: int | None) -> None:
+        self._cycle = cycle
+        self._connection = connection
+        self._left = length
+        self._direct: _Direct | None = None
+        self._has_begun = False
+        self._has_ended = False
+
+    async def next_view(self) -> Chunk | None:
+        """Raises ClientGoneError: the client left in the middle."""
+        self._has_begun = True
+        if self._direct is not None:
+            view = await self._direct.next_view()
+            self._has_ended = view is None
+            return view
+        while not self._has_ended:
+            message = await self._cycle.receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            self._has_ended = not message["more_body"]
+            if message["body"]:
+                if self._left is not None:
+                    self._left -= len(message["body"])
+                self._go_direct()
+                return message["body"]
+        return None
+
+    def _go_direct(self) -> None:
+        connection = self._connection
+        plain = connection.transport.get_extra_info("sslcontext") is None
+        if self._has_ended or self._left is None or self._left < _WORTH_BYTES or not plain:
+            return
+        buffers = connection.buffers.take()
+        if buffers:
+            self._direct = _Direct(connection, self._left, buffers)
+
+    async def let_go(self, expects_word: bool) -> bool:
+        """Reads on to the end, if that is near; whether the connection may be used again: what an answer that came
+        early left unread must not be taken for the next request on it.
+
+        `expects_word`: the client waits to be told before it sends the body, and will not send it after an answer.
+        """
+        if self._has_ended:
+            return True
+        if expects_word and not self._has_begun:
+            return False
+        read = 0
+        try:
+            async with asyncio.timeout(_LET_GO_S):
+                while (piece := await self.next_view()) is not None:
+                    read += len(piece)
+                    if read > _LET_GO_BYTES:
+                        return False
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nobody reads on, nor has a view of it: what still comes is thrown away."""
+        if self._direct is not None:
+            self._direct.close()
+
+
+class _Direct(asyncio.BufferedProtocol):
+    """Stands in a connection's place at its transport, until `left` bytes have come."""
+
+    def __init__(self, connection: Any, left: int, buffers: list[bytearray]) -> None:
+        self._connection = connection
+        self._left = left
+        self._buffers = buffers
+        self._free = deque(buffers)
+        self._filling: bytearray | None = None
+        self._filled = 0
+        self._ready: deque[tuple[bytearray, int]] = deque()
+        self._given: deque[bytearray] = deque()
+        self._wanted: asyncio.Future[None] | None = None
+        self._is_gone = False
+        self._is_closed = False
+        connection.transport.set_protocol(self)
+        connection.flow.resume_reading()
+
+    # --- the reader's side
+
+    async def next_view(self) -> memoryview | None:
+        if len(self._given) == 2:
+            self._free.append(self._given.popleft())
+            self._connection.flow.resume_reading()
+        while not self._ready:
+            if self._is_gone:
+                raise ClientGoneError
+            if not self._left:
+                return None
+            if self._filled >= _WORTH_BYTES:
+                self._put_by()
+                break
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+        buffer, size = self._ready.popleft()
+        self._given.append(buffer)
+        return memoryview(buffer)[:size]
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._ready.clear()
+            self._connection.buffers.give_back(self._buffers)
+
+    # --- the socket's side
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._is_closed:
+            return memoryview(bytearray(min(_WORTH_BYTES, self._left)))
+        if self._filling is None:
+            self._filling = self._free.popleft()
+        return memoryview(self._filling)[self._filled :][: self._left]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.body_moved()
+        self._left -= nbytes
+        if not self._is_closed:
+            self._filled += nbytes
+            if not self._left or self._filled == BUFFER_BYTES or (self._wanted and self._filled >= _WORTH_BYTES):
+                self._put_by()
+        if not self._left:
+            self._connection.transport.set_protocol(self._connection)
+            self._connection.body_ended()
+
+    def _put_by(self) -> None:
+        assert self._filling is not None
+        self._ready.append((self._filling, self._filled))
+        self._filling, self._filled = None, 0
+        if not self._free:
+            self._connection.flow.pause_reading()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+        self._wanted = None
+
+    def eof_received(self) -> bool | None:
+        return self._connection.eof_received()  # type: ignore[no-any-return]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_gone = True
+        self._wake()
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()

@@ -1,0 +1,43 @@
+"""Bodies whose chunks may be views of memory that is used again: read with care, or iterated without."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+
+from cosset.wire.message import Body
+
+Chunk = bytes | memoryview
+
+
+class ViewedBody(AsyncIterator[bytes]):
+    """A body on its way in. Iterated it gives bytes of their own; fresh memory is what costs most in that."""
+
+    @abstractmethod
+    async def next_view(self) -> Chunk | None:
+        """The next chunk, which is good until two more were asked for; None at the end."""
+
+    async def __anext__(self) -> bytes:
+        view = await self.next_view()
+        if view is None:
+            raise StopAsyncIteration
+        return bytes(view)
+
+
+class _Plain(ViewedBody):
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def next_view(self) -> Chunk | None:
+        async for chunk in self._chunks:
+            return chunk
+        return None
+
+
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    if data:
+        yield data
+
+
+def viewed(body: Body) -> ViewedBody:
+    if isinstance(body, ViewedBody):
+        return body
+    return _Plain(_whole(body) if isinstance(body, bytes) else body)
