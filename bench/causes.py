@@ -5,9 +5,10 @@ Three measures, from the steadiest to the one that the bound is about:
 - the Python calls that a node makes for an invocation, counted by `sys.setprofile`: no clock, so no noise but that of
   timers, which is told apart by counting twice;
 - the CPU that a node spends on an invocation (user and system, of all its threads, in nanoseconds by the scheduler), in
-  many short slices, with and without in turn, the order changing. The figure is the median of the pairs' ratios; its
-  interval holds the true one in 95 of 100 runs (bootstrap over servers, then over their pairs: two processes of the
-  same program differ by a per cent or two from where their memory happens to lie);
+  many short slices, with and without in turn, the order changing. The figure is the ratio of the two lower quartiles:
+  other load only ever adds to a slice. Its interval holds the true one in 95 of 100 runs (bootstrap over servers, then
+  over their slices: two processes of the same program differ by a per cent or two from where their memory happens to
+  lie);
 - throughput, from the same slices.
 """
 
@@ -38,11 +39,13 @@ from cosset.testing.server import CossetServer
 COUNTING = Path(__file__).parent / "floors/counting"
 SILENT = ("--causes-mb", "0", "--events-mb", "0")
 IN_FLIGHT = 8
-SERVERS = 3
-PAIRS = 24
-CALLS = 240
+SERVERS = 4
+PAIRS = 50
+CALLS = 80
 COUNTED_CALLS = 400
-RESAMPLES = 2_000
+RESAMPLES = 1_000
+CPU, RATE = 0, 1
+Pair = tuple[dict[str, float], dict[str, float]]
 
 
 class Client(asyncio.Protocol):
@@ -116,7 +119,7 @@ def cpu_ns(pid: int) -> int:
     return total
 
 
-async def paired() -> list[tuple[dict[str, float], dict[str, float]]]:
+async def paired() -> list[Pair]:
     """Of a fresh server without recording and one with it: what each pair of slices was."""
     with CossetServer(SILENT) as silent, CossetServer() as recording:
         sides = {"without": Side(silent), "with": Side(recording)}
@@ -133,21 +136,29 @@ async def paired() -> list[tuple[dict[str, float], dict[str, float]]]:
         return found
 
 
-def interval(groups: Sequence[Sequence[float]], noise: random.Random) -> tuple[float, float, float]:
-    """The median of all, and where it lies in 95 of 100 resamplings: of the groups, then within each."""
-    medians = []
+def interval(groups: Sequence[Sequence[Pair]], column: int, noise: random.Random) -> tuple[float, float, float]:
+    """The ratio over all, and where it lies in 95 of 100 resamplings: of the servers, then of the pairs of each."""
+    found = []
     for _ in range(RESAMPLES):
         chosen = noise.choices(groups, k=len(groups))
-        medians.append(statistics.median(value for group in chosen for value in noise.choices(group, k=len(group))))
-    medians.sort()
-    middle = statistics.median(value for group in groups for value in group)
-    return middle, medians[RESAMPLES // 40], medians[-RESAMPLES // 40]
+        found.append(statistics.median(ratio(noise.choices(group, k=len(group)), column) for group in chosen))
+    found.sort()
+    whole = statistics.median(ratio(group, column) for group in groups)
+    return whole, found[RESAMPLES // 40], found[-RESAMPLES // 40]
+
+
+def ratio(pairs: Sequence[Pair], column: int) -> float:
+    """With recording to without, of the quartile that other load disturbed least: low in CPU, high in throughput."""
+    at = len(pairs) // 4 if column == CPU else len(pairs) * 3 // 4
+    with_it, without = (sorted(pair[column][name] for pair in pairs)[at] for name in ("with", "without"))
+    return with_it / without
 
 
 async def counted(*flags: str) -> list[float]:
     """Python calls of a node for an invocation, counted twice."""
     path = Path(tempfile.gettempdir()) / f"cosset-counts-{os.getpid()}.json"
-    environ = {"PYTHONPATH": str(COUNTING), "BENCH_COUNTS": str(path)}
+    folders = os.pathsep.join([str(COUNTING), os.environ.get("PYTHONPATH", "")])
+    environ = {"PYTHONPATH": folders.rstrip(os.pathsep), "BENCH_COUNTS": str(path)}
     try:
         with CossetServer(flags, environ=environ) as server:
             side = Side(server)
@@ -187,15 +198,14 @@ def main() -> None:
     groups = [uvloop.run(paired()) for _ in range(SERVERS)]
     noise = random.Random(7)
     for figure, bound, column in (
-        ("server CPU a warm invocation with recording, times without", "at most 1.03", 0),
-        ("warm throughput with recording, of without", "at least 0.97", 1),
+        ("server CPU a warm invocation with recording, times without", "at most 1.03", CPU),
+        ("warm throughput with recording, of without", "at least 0.97", RATE),
     ):
-        ratios = [[pair[column]["with"] / pair[column]["without"] for pair in group] for group in groups]
         shown = {
             name: statistics.median(pair[column][name] for group in groups for pair in group)
             for name in ("with", "without")
         }
-        show(figure, bound, interval(ratios, noise), **shown)
+        show(figure, bound, interval(groups, column, noise), **shown)
 
 
 if __name__ == "__main__":

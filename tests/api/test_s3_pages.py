@@ -230,6 +230,9 @@ def test_preflights(server: CossetServer, s3: Any) -> None:
         }
         s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [rule]})
         s3.put_object(Bucket=name, Key="k", Body=b"test-cors")
+        signed = urlsplit(s3.generate_presigned_url("put_object", Params={"Bucket": name, "Key": "k"}))
+        asked = {"Origin": "https://localhost:4200", "Access-Control-Request-Method": "PUT"}
+        assert ask(server, "OPTIONS", f"{signed.path}?{signed.query}", headers=asked).status == 200
         allowed = preflight("GET", "https://localhost:4200", "X-Amz-Request-Payer,x-amz-expected-bucket-owner")
         assert allowed.status == 200
         assert {

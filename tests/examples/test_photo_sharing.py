@@ -1,6 +1,7 @@
 """examples/photo-sharing as its README has it: deployed, a real photograph uploaded, everything taken away again."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cosset.testing.server import CossetServer
+from support.chromium import chromium_page, find_chromium
 
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPH = ROOT / "demo/photograph.jpg"
@@ -57,5 +59,11 @@ def test_pictures_are_shared(server: CossetServer) -> None:
         thumbnail = get(server, made["page"] + name)
         assert thumbnail.headers["content-type"] == "image/jpeg"
         assert thumbnail.read()[:2] == b"\xff\xd8"
+    if find_chromium() is not None or os.environ.get("COSSET_TEST_ALL"):
+        with chromium_page() as browser:
+            browser.open(made["page"])
+            widths = browser.run("[...document.images].map(each => each.naturalWidth)")
+        assert len(widths) == len(PICTURES)
+        assert all(widths)
     run(server, "--remove")
     assert not [each for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("photo-sharing")]

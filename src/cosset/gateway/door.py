@@ -41,6 +41,9 @@ from cosset.wire.protocols import RoutedOperation
 from cosset.wire.validation import validate
 
 _log = logging.getLogger(__name__)
+# Of a UUID: version 4, variant 10.
+_VERSION_BITS = 4 << 76 | 2 << 62
+_RANDOM_BITS = (1 << 128) - 1 - (15 << 76) - (3 << 62)
 
 
 class RequestIds:
@@ -50,8 +53,8 @@ class RequestIds:
         self._random = random.Random()
 
     def __call__(self) -> str:
-        text = f"{self._random.getrandbits(128):032x}"
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+        text = f"{self._random.getrandbits(128) & _RANDOM_BITS | _VERSION_BITS:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Door:
@@ -179,7 +182,9 @@ class Door:
 
     async def _pass(self, call: Call) -> Response:
         is_s3 = call.is_for_bucket
-        if is_s3 and call.route.table is not None and call.claim is None and self._ways is not None:
+        # A browser asks before it uses a presigned URL, with the signature of the call that it has not made yet.
+        is_unsigned = call.claim is None or call.request.method == "OPTIONS"
+        if is_s3 and call.route.table is not None and is_unsigned and self._ways is not None:
             answer = await self._ways.answer(path_style(call.request), call.request_id, call.gone)
             if answer is not None:
                 return answer
