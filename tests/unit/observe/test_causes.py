@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -385,5 +386,58 @@ def test_any_bytes_run_again_from_the_disk(tmp_path: Path) -> None:
         events.close()
         found = event("odd", bytes(range(256)))._replace(client_context='{"a": "\n"}', qualifier="live")
         assert buffer.event("111111111111", "us-east-1", "odd") == found
+
+    asyncio.run(scenario())
+
+
+def test_the_record_keeps_to_its_bounds_whatever_is_told(tmp_path: Path) -> None:
+    """Filled many times over, grown old, torn in the middle, and with no room left: it never holds more than it may."""
+
+    async def scenario() -> None:
+        clock = ManualClock(1_000_000)
+        bounds = JournalBounds(200_000, 800)
+        journals = [Journal(tmp_path / name, bounds, clock) for name in ("steps", "events")]
+        buffer = CauseBuffer(*journals, clock)
+        for batch in range(40):
+            for number in range(500):
+                buffer.ran(run(f"{batch}-{number}", b"x" * 60))
+            await buffer.flush()
+        sizes = [sum(path.stat().st_size for path in (tmp_path / name).iterdir()) for name in ("steps", "events")]
+        assert all(150_000 < size <= 200_000 for size in sizes)
+        kept = [each.id for each in buffer.steps()]
+        assert kept[-1] == "39-499"
+        assert kept == [f"{batch}-{number}" for batch in range(40) for number in range(500)][-len(kept) :]
+        assert buffer.event("111111111111", "us-east-1", "0-0") is None
+        assert buffer.event("111111111111", "us-east-1", "39-499") is not None
+        newest = max((tmp_path / "steps").iterdir())
+        times_ns = (newest.stat().st_mtime_ns, newest.stat().st_mtime_ns)
+        newest.write_bytes(newest.read_bytes()[:-50])  # a crash in the middle of the last line
+        os.utime(newest, ns=times_ns)
+        torn = [each.id for each in buffer.steps()]
+        assert torn == kept[: len(torn)]
+        assert 0 < len(torn) < len(kept)
+        clock.advance(900)
+        for journal in journals:
+            await journal.prune()
+        assert list(buffer.steps()) == []
+        assert buffer.event("111111111111", "us-east-1", "39-499") is None
+        for journal in journals:
+            journal.close()
+
+    asyncio.run(scenario())
+
+
+def test_with_no_room_on_the_disk_nothing_is_held_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        clock = ManualClock(0)
+        full = Journal(tmp_path, JournalBounds(10**6, 60), clock, min_free_mb=2**40)
+        buffer = CauseBuffer(full, full, clock)
+        buffer.ran(run())
+        flushed = asyncio.create_task(buffer.flush())
+        while not flushed.done():
+            clock.advance(1)
+            await asyncio.sleep(0.001)  # lets the thread work
+        assert list(buffer.steps()) == []
+        assert caplog.text.count("lost to what caused what") == 2
 
     asyncio.run(scenario())
