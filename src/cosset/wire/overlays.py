@@ -295,7 +295,10 @@ OVERLAYS: Mapping[str, Overlay] = {
         ),
         # Refused in sentences of their own: services/s3.
         checked_by_hand=frozenset(
-            {"BucketLocationConstraint", "BucketLogsPermission", "Event", "FilterRuleName", "Permission", "Type"}
+            {
+                *("BucketLocationConstraint", "BucketLogsPermission", "Event", "FilterRuleName", "ObjectKey"),
+                *("Permission", "Type"),
+            }
         ),
         answer_headers={key: {"BucketRegion": "x-amz-bucket-region"} for key in ("ListObjects", "ListObjectsV2")},
     ),

@@ -47,7 +47,8 @@ class Deletes:
         bypasses = bool(params.get("BypassGovernanceRetention"))
 
         def work(tx: Transaction) -> tuple[Replaced, dict[str, Any]]:
-            return self._delete(tx, ctx, need_bucket(tx, params["Bucket"]), params, bypasses=bypasses)
+            bucket = _need_bucket(tx, params)
+            return self._delete(tx, ctx, bucket, params, bypasses=bypasses)
 
         replaced, told = await self._store.write(work, frees=True)
         await self._files.remove(replaced.orphans)
@@ -57,9 +58,9 @@ class Deletes:
     async def delete_objects(self, ctx: Context, params: Params) -> Result:
         """Every object needs its own right: what is refused stands among the errors of the answer."""
         wanted: Sequence[Mapping[str, Any]] = params["Delete"]["Objects"]
-        if not 1 <= len(wanted) <= _MOST:
+        if not 1 <= len(wanted) <= _MOST or not all(each["Key"] for each in wanted):
             raise malformed_xml()
-        await self._store.read(lambda tx: need_bucket(tx, params["Bucket"]))
+        await self._store.read(lambda tx: _need_bucket(tx, params))
         bypasses = bool(params.get("BypassGovernanceRetention"))
         allowed = [await self._may_delete(ctx, params["Bucket"], each, bypasses=bypasses) for each in wanted]
 
@@ -146,3 +147,12 @@ class Deletes:
     ) -> None:
         is_gone = name == "ObjectRemoved:Delete"
         self._writes.events.happened(tx, event_of(ctx, bucket, name, version, now_ms, is_gone=is_gone))
+
+
+def _need_bucket(tx: Transaction, params: Mapping[str, Any]) -> Bucket:
+    """Recorded: test_delete_object_with_no_locking. Raises: ServiceError NoSuchBucket, InvalidArgument."""
+    bucket = need_bucket(tx, params["Bucket"])
+    if params.get("BypassGovernanceRetention") is not None and not bucket.has_object_lock:
+        sentence = "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets."
+        raise ServiceError("InvalidArgument", sentence, fields={"ArgumentName": "x-amz-bypass-governance-retention"})
+    return bucket

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from cosset.wire.errors import ServiceError
 
 _MOST = 10
+_BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEY = re.compile(r"[\w\s+\-=.:/@]{1,128}")
 _VALUE = re.compile(r"[\w\s+\-=.:/@]{0,256}")
 
@@ -20,9 +21,8 @@ def tags_in_header(header: str | None) -> dict[str, str]:
     if not header:
         return {}
     pairs = read_pairs(header)
-    if any(each.startswith("=") for each in header.split("&")):
-        raise _invalid("The TagKey you have provided is invalid", TagKey="")
-    if len({name for name, _ in pairs}) != len(pairs):
+    is_broken = _BROKEN.search(header) is not None or any(each.startswith("=") for each in header.split("&"))
+    if is_broken or len({name for name, _ in pairs}) != len(pairs):
         sentence = (
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
             "name duplicates."
