@@ -32,6 +32,12 @@ def make_s3(
     return s3_service(ground.store, files, clock, CallersRights(authorizer), notifications.operations())
 
 
+def make_s3control(ground: Ground) -> Service:
+    from cosset.services.s3.control import s3control_service
+
+    return s3control_service(ground.store)
+
+
 async def sweep_objects(ground: Ground, clock: Clock) -> None:
     """For a task: from the start on, or from when there first are objects. Nothing is imported before."""
     while not (ground.data / _FOLDER).is_dir():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cosset.assembly.buckets import make_bucket_ways, make_s3
+from cosset.assembly.buckets import make_bucket_ways, make_s3, make_s3control
 from cosset.assembly.eventing import Eventing
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Running
@@ -84,6 +84,7 @@ def make_services(
         "sqs": lambda: make_sqs(ground, clock),
         "sns": eventing.topics.service,
         "s3": lambda: make_s3(settings, ground, authorizer, eventing.notifications, clock),
+        "s3control": lambda: make_s3control(ground),
     }
     return [LateService(name, make) for name, make in makers.items()]
 

@@ -24,6 +24,7 @@ _TITLES = {
     "sqs": "SQS",
     "sns": "SNS",
     "s3": "S3",
+    "s3control": "S3 Control",
 }
 
 

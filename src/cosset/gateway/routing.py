@@ -26,6 +26,8 @@ from cosset.wire.protocols.rpc_v2_cbor import RpcV2Cbor, named_in
 _STAND_INS = {"query": "sts", "json": "logs", "rest-json": "lambda", "rest-xml": "route53"}
 # How the paths of rest-json services begin. Without a signature it is what tells them from the names of buckets.
 _DATED = re.compile(r"/20\d\d-\d\d-\d\d/")
+_CONTROL, _CONTROL_PATH = "s3control", "/v20180820/"
+"""S3 Control signs as S3 does, and has paths that S3 could have: the header with the account tells them apart."""
 _CBOR = PROTOCOLS[RpcV2Cbor.name]
 
 
@@ -42,7 +44,7 @@ class Route:
 
     @cached_property
     def family(self) -> Family:
-        if self.protocol.name == "rest-xml" and self.named is not None and self.named.startswith("s3"):
+        if self.protocol.name == "rest-xml" and (self.named or "").startswith("s3") and self.named != _CONTROL:
             return Family.S3
         return {"json": Family.JSON, "rest-json": Family.REST_JSON}.get(self.protocol.name, Family.QUERY)
 
@@ -80,7 +82,8 @@ class Router:
             if head.target_prefix is not None:
                 self._by_target[head.target_prefix] = name
             self._by_endpoint_prefix.setdefault(head.endpoint_prefix, []).append(name)
-            self._by_signing_name.setdefault(head.signing_name, []).append(name)
+            if name != _CONTROL:
+                self._by_signing_name.setdefault(head.signing_name, []).append(name)
 
     def read_model(self, name: str) -> None:
         self._catalogue.service(name)
@@ -105,6 +108,8 @@ class Router:
         return route
 
     def _served_by(self, request: Request, signing_name: str | None) -> str | None:
+        if request.path.startswith(_CONTROL_PATH) and "x-amz-account-id" in request.headers:
+            return _CONTROL if _CONTROL in self._tables else None
         named = read_host(request.host)
         if named is not None and named.is_sure and "s3" in self._tables:
             return "s3"

@@ -3,10 +3,11 @@
 What they come to is the evaluator's to say: `bucket_resources.py` tells it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cosset.identity.policy_document import parse_policy
 from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.s3.account_blocks import SWITCHES, blocks_of, read_switches
 from cosset.services.s3.acl import Grant, default_grants, is_private, put_grants
 from cosset.services.s3.acl import is_public as is_public_acl
 from cosset.services.s3.bucket_book import need_bucket, read_setting
@@ -25,7 +26,7 @@ from cosset.wire.errors import ServiceError
 ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 _METHODS = {"PutBucketPolicy": "PUT", "DeleteBucketPolicy": "DELETE"}
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
-ALL_BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+ALL_BLOCKED = dict.fromkeys(SWITCHES, True)
 _NO_POLICY = ("NoSuchBucketPolicy", "The bucket policy does not exist")
 _NO_BLOCK = ("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
 _NO_OWNERSHIP = ("OwnershipControlsNotFoundError", "The bucket ownership controls were not found")
@@ -42,7 +43,7 @@ class BucketAccess:
 
         def check(tx: Transaction, found: Bucket) -> None:
             _check_home(ctx, found)
-            if blocks(tx, bucket, "BlockPublicPolicy") and is_public(document):
+            if blocks_of(tx, found)["BlockPublicPolicy"] and is_public(document):
                 why = "public policies are blocked by the BlockPublicPolicy block public access setting"
                 raise _blocked(ctx, "PutBucketPolicy", found, why)
 
@@ -73,10 +74,7 @@ class BucketAccess:
 
     @operation("PutPublicAccessBlock", on_bucket("PutBucketPublicAccessBlock"))
     async def put_public_access_block(self, ctx: Context, params: Params) -> None:
-        given = params["PublicAccessBlockConfiguration"]
-        if not given:
-            raise ServiceError("InvalidRequest", "Must specify at least one configuration.")
-        kept = {name: bool(given.get(name, False)) for name in ALL_BLOCKED}
+        kept = read_switches(params["PublicAccessBlockConfiguration"])
         await self._settings.put(params["Bucket"], Kind.PUBLIC_ACCESS_BLOCK, kept)
 
     @operation("GetPublicAccessBlock", on_bucket("GetBucketPublicAccessBlock"))
@@ -142,11 +140,6 @@ def ownership_of(tx: Transaction, bucket: str) -> str:
     return str(read_setting(tx, bucket, Kind.OWNERSHIP) or WRITER)
 
 
-def blocks(tx: Transaction, bucket: str, setting: str) -> bool:
-    found: Mapping[str, bool] = read_setting(tx, bucket, Kind.PUBLIC_ACCESS_BLOCK) or {}
-    return found.get(setting, False)
-
-
 def check_grants(
     tx: Transaction, ctx: Context, bucket: Bucket, grants: Sequence[Grant], owner: str, action: str
 ) -> None:
@@ -158,7 +151,7 @@ def check_grants(
     is_usual = action == "PutObject" and is_private(grants, bucket.account)
     if ownership_of(tx, bucket.name) == ENFORCED and not is_usual:
         raise ServiceError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-    if blocks(tx, bucket.name, "BlockPublicAcls") and is_public_acl(grants):
+    if is_public_acl(grants) and blocks_of(tx, bucket)["BlockPublicAcls"]:
         why = "public access control lists (ACLs) are blocked by the BlockPublicAcls block public access setting"
         raise _blocked(ctx, action, bucket, why)
 

@@ -13,6 +13,7 @@ from typing import Any
 from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.policy_document import parse_policy
 from cosset.identity.policy_sources import PolicyText, ResourceFacts
+from cosset.services.s3.account_blocks import blocks_of
 from cosset.services.s3.acl import Grant, allowing, default_grants
 from cosset.services.s3.bucket_access import ENFORCED, acl_of, ownership_of
 from cosset.services.s3.bucket_book import find_bucket, read_setting
@@ -164,14 +165,14 @@ def _read(tx: Transaction, name: str) -> _Known | None:
     bucket = find_bucket(tx, name)
     if bucket is None:
         return None
-    block: Mapping[str, bool] = read_setting(tx, name, Kind.PUBLIC_ACCESS_BLOCK) or {}
+    block = blocks_of(tx, bucket)
     text = _evaluable(read_setting(tx, name, Kind.POLICY))
     has_acls = ownership_of(tx, name) != ENFORCED
-    ignores_public = block.get("IgnorePublicAcls", False)
+    ignores_public = block["IgnorePublicAcls"]
     policies: list[PolicyText] = []
     if text is not None:
         policies.append(PolicyText("the bucket's policy", text))
-        if block.get("RestrictPublicBuckets") and is_public(parse_policy(text)):
+        if block["RestrictPublicBuckets"] and is_public(parse_policy(text)):
             policies.append(PolicyText("RestrictPublicBuckets", _only_account(bucket.account)))
     if has_acls:
         grants = acl_of(tx, bucket)
