@@ -83,7 +83,7 @@ class Verifier:
                 **_skew(claim, now_s, self._skew_s),
             )
         life_s = self._skew_s if claim.expires_s is None else claim.expires_s
-        if signed_s < now_s - life_s:
+        if signed_s < now_s - life_s or claim.expires_s == 0:
             raise RefusedError(
                 Reason.PRESIGN_EXPIRED if claim.presigned else Reason.SKEWED,
                 f"Signature expired: {claim.timestamp} is now earlier than "

@@ -78,7 +78,7 @@ def changed_retention(
     if lock is None or lock["until_ms"] <= now_ms:
         return new
     extends = new is not None and new["until_ms"] >= lock["until_ms"]
-    keeps = new is not None and extends and (new["mode"] == lock["mode"] or lock["mode"] == GOVERNANCE)
+    keeps = new is not None and extends and new["mode"] == lock["mode"]
     if not keeps and not (bypasses and lock["mode"] == GOVERNANCE):
         raise protected()
     return new
