@@ -262,6 +262,10 @@ def test_preflights(server: CossetServer, s3: Any) -> None:
         assert (seen.text, seen.headers["access-control-allow-origin"]) == ("test-cors", "http://x.origin.com")
         unseen = ask(server, "GET", f"{place.path}?{place.query}", headers={"Origin": "http://elsewhere.test"})
         assert "access-control-allow-origin" not in unseen.headers
+        for method, is_seen in (("PUT", True), ("DELETE", False)):
+            asked = {"Origin": "http://x.origin.com", "Access-Control-Request-Method": method}
+            answer = ask(server, "GET", f"/{name}/k", headers=asked)
+            assert (answer.status, "access-control-allow-origin" in answer.headers) == (403, is_seen)
 
 
 @pytest.mark.parametrize(
