@@ -73,7 +73,7 @@ class FileSender:
                 continue
             except OSError as error:
                 if error.errno in _LEFT:
-                    self._transport.abort()
+                    self._cut_off()
                     return
                 if error.errno in _NOT_SENDABLE and left == piece.length:
                     raise NotSendableError from error
@@ -95,10 +95,13 @@ class FileSender:
                 await asyncio.wait((writable, self._leaving), timeout=self._stall_s, return_when="FIRST_COMPLETED")
                 before, unread = unread, self._unread_bytes()
                 if not writable.done() and unread >= before:
-                    self._transport.abort()
-                    return
+                    self._cut_off()
         finally:
             self._loop.remove_writer(self._socket)
+
+    def _cut_off(self) -> None:
+        self._transport.abort()
+        self._gone.set()
 
     def _unread_bytes(self) -> int:
         """What the kernel still holds for the client. It says that there is room only when there is plenty of it: who

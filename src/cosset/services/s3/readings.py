@@ -44,8 +44,9 @@ class Reading(FileBody):
 
     def _open_first(self) -> None:
         try:
-            for segment in reversed(self._left[-_OPEN_AT_ONCE:]):
-                self._open[segment.path] = os.open(segment.path, _FLAGS)
+            for segment in self._left[-_OPEN_AT_ONCE:]:
+                if segment.path not in self._open:
+                    self._open[segment.path] = os.open(segment.path, _FLAGS)
         except BaseException:
             self._close()
             raise
