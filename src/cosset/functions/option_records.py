@@ -6,14 +6,17 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from cosset.functions.model import FunctionKey, FunctionOptions
-from cosset.functions.records import of_function
+from cosset.functions.records import at_function, named, of_function
 from cosset.functions.tables import function_options as table
 from cosset.store.database import Transaction
+from cosset.store.prepared import Prepared
+
+_OPTIONS = Prepared(select(table).where(at_function(table)))
 
 
 def read(tx: Transaction, key: FunctionKey) -> FunctionOptions:
     """AWS's defaults for a function that has set none."""
-    row = tx.execute(select(table).where(of_function(table, key))).first()
+    row = tx.run(_OPTIONS, named(key)).first()
     if row is None:
         return FunctionOptions()
     return FunctionOptions(row.recursive_loop, row.code_signing_config)

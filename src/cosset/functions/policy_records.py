@@ -5,25 +5,27 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from cosset.functions.model import FunctionKey
-from cosset.functions.records import of_function
+from cosset.functions.records import at_function, named, of_function
 from cosset.functions.tables import policy_heads as heads
 from cosset.functions.tables import statements
 from cosset.store.database import Transaction
+from cosset.store.prepared import Prepared
 
+_STATEMENTS = Prepared(
+    select(statements.c.statement)
+    .where(at_function(statements), statements.c.qualifier == bindparam("of_qualifier"))
+    .order_by(statements.c.position)
+)
 _OWN_HEAD = {"Version": "2012-10-17", "Id": "default"}
 """Of a policy that AddPermission began."""
 
 
 def read_statements(tx: Transaction, key: FunctionKey, qualifier: str) -> list[dict[str, Any]]:
-    query = (
-        select(statements.c.statement)
-        .where(of_function(statements, key), statements.c.qualifier == qualifier)
-        .order_by(statements.c.position)
-    )
-    return [json.loads(row.statement) for row in tx.execute(query)]
+    found = tx.run(_STATEMENTS, named(key) | {"of_qualifier": qualifier})
+    return [json.loads(row.statement) for row in found.rows]
 
 
 def sum_size(tx: Transaction, key: FunctionKey, qualifier: str) -> int:

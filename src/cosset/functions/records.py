@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
+from sqlalchemy import Row, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from cosset.functions.model import (
@@ -37,6 +37,7 @@ from cosset.functions.tables import (
 )
 from cosset.functions.url_tables import function_urls
 from cosset.store.database import Transaction
+from cosset.store.prepared import Prepared
 
 TOPIC = "lambda.function"
 CONCURRENCY_TOPIC = "lambda.concurrency"
@@ -70,7 +71,7 @@ def account_key(account: str, region: str) -> str:
 
 
 def read_settings(tx: Transaction, key: FunctionKey) -> FunctionSettings | None:
-    row = tx.execute(select(functions).where(of_function(functions, key))).first()
+    row = tx.run(_SETTINGS, named(key)).first()
     if row is None:
         return None
     return FunctionSettings(key, json.loads(row.tags), row.reserved_concurrency)
@@ -133,7 +134,7 @@ def count_functions(tx: Transaction, account: str, region: str) -> tuple[int, in
 
 
 def read_version(tx: Transaction, key: FunctionKey, version: str = LATEST) -> FunctionVersion | None:
-    row = tx.execute(select(versions).where(of_function(versions, key), versions.c.version == version)).first()
+    row = tx.run(_VERSION, named(key) | {"of_version": version}).first()
     return None if row is None else _to_version(row)
 
 
@@ -229,6 +230,8 @@ def read_aliases(
     tx: Transaction, key: FunctionKey, *, version: str | None = None, after: str = "", limit: int | None = None
 ) -> list[Alias]:
     """By name; those after `after`, and those that point at `version` when that is given."""
+    if version is None and limit is None:
+        return [_to_alias(row) for row in tx.run(_ALIASES, named(key) | {"after": after}).rows]
     query = select(aliases).where(of_function(aliases, key), aliases.c.alias > after).order_by(aliases.c.alias)
     if version is not None:
         query = query.where(aliases.c.version == version)
@@ -269,6 +272,28 @@ def _delete_qualified(tx: Transaction, key: FunctionKey, qualifier: str) -> None
 def of_function(table: Table, key: FunctionKey) -> ColumnElement[bool]:
     """The rows of a function, in any table that has them."""
     return and_(table.c.account == key.account, table.c.region == key.region, table.c.name == key.name)
+
+
+def at_function(table: Table) -> ColumnElement[bool]:
+    """The same in a `Prepared`, whose parameters `named` gives."""
+    columns = table.c
+    return and_(
+        columns.account == bindparam("of_account"),
+        columns.region == bindparam("of_region"),
+        columns.name == bindparam("of_name"),
+    )
+
+
+def named(key: FunctionKey) -> dict[str, Any]:
+    return {"of_account": key.account, "of_region": key.region, "of_name": key.name}
+
+
+# What every cold start reads.
+_SETTINGS = Prepared(select(functions).where(at_function(functions)))
+_VERSION = Prepared(select(versions).where(at_function(versions), versions.c.version == bindparam("of_version")))
+_ALIASES = Prepared(
+    select(aliases).where(at_function(aliases), aliases.c.alias > bindparam("after")).order_by(aliases.c.alias)
+)
 
 
 def _identity(version: FunctionVersion) -> dict[str, Any]:
