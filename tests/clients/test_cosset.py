@@ -126,6 +126,42 @@ def test_env_points_a_stock_client_here(cosset, server):
     assert client.get_caller_identity()["Account"] == server.account
 
 
+def test_a_full_disk_is_said_in_a_line(server):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COSSET, "map"], env=server.environ | {"NO_COLOR": "1"}, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "cosset: cannot write: No space left on device"
+
+
+def test_an_interrupted_command_ends_as_shells_have_it(cosset, server):
+    """The signal comes while the command waits for the answer: the function tells that it runs."""
+    client = server.client("lambda")
+    client.create_function(
+        FunctionName="waits",
+        Runtime="python3.12",
+        Role=starter_role(server),
+        Handler="index.handler",
+        Timeout=60,
+        Code={"ZipFile": make_zip({"index.py": "import time\ndef handler(e, c):\n    time.sleep(55)\n"})},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName="waits")
+    called = subprocess.Popen([*COSSET, "invoke", "waits"], env=server.environ, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while (
+        "START RequestId"
+        not in subprocess.run([*COSSET, "logs", "waits"], env=server.environ, capture_output=True, text=True).stdout
+    ):
+        assert time.monotonic() < until
+        assert called.poll() is None
+        time.sleep(0.05)
+    called.send_signal(signal.SIGINT)
+    assert called.communicate(timeout=60)[1].strip() == ""
+    assert called.returncode == 130
+    client.delete_function(FunctionName="waits")
+
+
 def test_doctor_as_json(cosset):
     found = json.loads(cosset("doctor", "--json", "--port", "0", "--tier", "process").stdout)
     assert {each["topic"] for each in found} == {"isolation", "runtimes", "data", "database", "port"}

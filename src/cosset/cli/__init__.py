@@ -5,7 +5,10 @@ the way in to the server; the others are ordinary AWS clients. Read next: up.py,
 """
 
 import difflib
+import errno
+import os
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -31,8 +34,25 @@ COMMANDS = {
 """Where each command lives. `up` must start without the imports of the others: its process becomes the launcher."""
 
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as of any command in a shell."""
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for; names the nearest for one that does not exist."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            click.echo(f"cosset: cannot write: {error.strerror}", err=True)
+            ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

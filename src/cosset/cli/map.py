@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import click
 from cosset.cli.client import data_option, json_option
 from cosset.cli.failure import Failure
 from cosset.cli.own import call_own
-from cosset.cli.trace import short_name
+from cosset.cli.trace import printable, short_name
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST_DAYS = 366
 _SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 
 
@@ -30,9 +32,8 @@ def map_(since: str, style: str | None, data: Path | None, as_json: bool) -> Non
         click.echo(json.dumps(answer))
         return
     if style is None and answer["oldest_ms"] is not None and answer["oldest_ms"] > answer["since_ms"]:
-        click.echo(
-            "the record begins later than that: it holds what settings causes_mb and causes_days let it", err=True
-        )
+        begin = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(answer["oldest_ms"] / 1000))
+        click.echo(f"counted from {begin} UTC on, where the record begins", err=True)
     for line in {"mermaid": mermaid, "dot": dot, None: table}[style](answer["edges"]):
         click.echo(line)
 
@@ -40,13 +41,15 @@ def map_(since: str, style: str | None, data: Path | None, as_json: bool) -> Non
 def seconds(span: str) -> int:
     """Raises: Failure."""
     found = _SPAN.fullmatch(span)
-    if found is None:
-        raise Failure(f"{span!r} is no span of time", "for instance: --since 15m", exit_code=2)
-    return int(found[1]) * _SECONDS[found[2]]
+    meant = int(found[1]) * _SECONDS[found[2]] if found is not None else 0
+    if not 0 < meant <= _LONGEST_DAYS * 86_400:
+        fix = f"for instance: --since 15m; up to {_LONGEST_DAYS}d"
+        raise Failure(f"{span!r} is no span of time to look back", fix, exit_code=2)
+    return meant
 
 
 def table(edges: Sequence[dict[str, Any]]) -> Iterator[str]:
-    rows = [(label(each["source"]), label(each["target"]), _counted(each), each["means"]) for each in edges]
+    rows = [(label(each["source"]), label(each["target"]), _counted(each), printable(each["means"])) for each in edges]
     if not rows:
         yield "nothing triggers anything here"
         return
@@ -83,7 +86,7 @@ def label(arn: str) -> str:
     kinds |= dict.fromkeys(("iam", "sts", "logs", "cloudwatch"), "")  # what follows says it by itself
     parts = arn.split(":")
     kind = kinds.get(parts[2], parts[2]) if len(parts) > 5 else ""
-    return f"{kind} {short_name(arn)}".strip()
+    return printable(f"{kind} {short_name(arn)}".strip())
 
 
 def _counted(edge: dict[str, Any]) -> str:

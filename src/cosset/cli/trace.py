@@ -69,7 +69,14 @@ def describe(step: dict[str, Any]) -> str:
         parts.append(step["id"].partition("#")[0])
     if step.get("again"):
         parts.append("(as above)")
-    return "  ".join(parts)
+    return printable("  ".join(parts))
+
+
+def printable(text: str) -> str:
+    """On one line whatever it is: the keys of objects may hold what moves a terminal's cursor."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
 def _what(step: dict[str, Any]) -> str:

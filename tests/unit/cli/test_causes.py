@@ -33,6 +33,28 @@ def test_a_step_says_how_it_went() -> None:
     assert line == "  function f [1]  (timeout)  tried 3 times  2.2 ms  00:00:00.000  id  (as above)"
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "shown"),
+    [
+        ("message", {"resource": QUEUE, "name": "redrive"}, "message in queue q (redrive)"),
+        ("dead-letter", {"resource": QUEUE, "id": f"m#{QUEUE}"}, "dead letter in queue q  00:00:00.000  m"),
+        ("alarm", {"resource": "arn:aws:cloudwatch:r:1:alarm:a", "name": "to OK"}, "alarm a to OK  00:00:00.000"),
+        ("post", {"resource": "https://x/y", "id": "m#s"}, "post to https://x/y  00:00:00.000  m"),
+        (
+            "log-events",
+            {"resource": "arn:aws:logs:r:1:log-group:/g:*", "name": "subscription filter s"},
+            "events of log group /g by subscription filter s",
+        ),
+        ("log-export", {"resource": "arn:aws:logs:r:1:log-group:/g:*"}, "export of log group /g"),
+        ("call", {"resource": F, "name": "sqs:SendMessage", "source": QUEUE}, "sqs:SendMessage f by q"),
+        ("object", {"id": "b/k\x1b[2J\nfunction g@v#1"}, "object b/k\\x1b[2J\\nfunction g@v"),
+    ],
+)
+def test_what_each_kind_of_step_is_called(kind: str, more: dict[str, object], shown: str) -> None:
+    (line,) = tree_lines([step(0, "id", kind=kind) | more])
+    assert line.startswith(f"  {shown}")
+
+
 def test_the_map_as_a_table_and_drawn() -> None:
     assert next(iter(table(EDGES))) == "queue q     ->  function f  3, 1 failed  event source mapping"
     assert "silent" in list(table(EDGES))[1]
@@ -50,7 +72,15 @@ def test_the_map_as_a_table_and_drawn() -> None:
 
 @pytest.mark.parametrize(
     ("arn", "shown"),
-    [(F, "function f"), (QUEUE, "queue q"), ("arn:aws:iam::1:user/a", "user/a"), ("https://x:1/y", "https://x:1/y")],
+    [
+        ("arn:aws:logs:r:1:log-group:/g:*", "log group /g"),
+        ("arn:aws:cloudwatch:r:1:alarm:a", "alarm a"),
+        ("arn:aws:s3:::b\x1b[2J", "bucket b\\x1b[2J"),
+        (F, "function f"),
+        (QUEUE, "queue q"),
+        ("arn:aws:iam::1:user/a", "user/a"),
+        ("https://x:1/y", "https://x:1/y"),
+    ],
 )
 def test_labels(arn: str, shown: str) -> None:
     assert label(arn) == shown
@@ -58,7 +88,7 @@ def test_labels(arn: str, shown: str) -> None:
 
 def test_spans() -> None:
     assert [seconds(span) for span in ("90s", "15m", "6h", "2d")] == [90, 900, 21_600, 172_800]
-    for odd in ("", "1", "h", "-1h", "1w", "1 h"):
+    for odd in ("", "1", "h", "-1h", "1w", "1 h", "0s", "367d", "\u0661h"):
         with pytest.raises(Failure):
             seconds(odd)
 
