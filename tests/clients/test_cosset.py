@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -135,31 +136,23 @@ def test_a_full_disk_is_said_in_a_line(server):
     assert done.stderr.splitlines()[-1] == "cosset: cannot write: No space left on device"
 
 
-def test_an_interrupted_command_ends_as_shells_have_it(cosset, server):
-    """The signal comes while the command waits for the answer: the function tells that it runs."""
-    client = server.client("lambda")
-    client.create_function(
-        FunctionName="waits",
-        Runtime="python3.12",
-        Role=starter_role(server),
-        Handler="index.handler",
-        Timeout=60,
-        Code={"ZipFile": make_zip({"index.py": "import time\ndef handler(e, c):\n    time.sleep(55)\n"})},
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName="waits")
-    called = subprocess.Popen([*COSSET, "invoke", "waits"], env=server.environ, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while (
-        "START RequestId"
-        not in subprocess.run([*COSSET, "logs", "waits"], env=server.environ, capture_output=True, text=True).stdout
-    ):
-        assert time.monotonic() < until
-        assert called.poll() is None
-        time.sleep(0.05)
-    called.send_signal(signal.SIGINT)
-    assert called.communicate(timeout=60)[1].strip() == ""
-    assert called.returncode == 130
-    client.delete_function(FunctionName="waits")
+def test_an_interrupted_command_ends_as_shells_have_it():
+    """The signal comes while it waits for a server that has taken the call and does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        environ = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "s",
+            "AWS_REGION": "us-east-1",
+        }
+        waiting = subprocess.Popen([*COSSET, "map"], env=os.environ | environ, stderr=subprocess.PIPE, text=True)
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.communicate(timeout=60)[1].strip() == ""
+    assert waiting.returncode == 130
 
 
 def test_doctor_as_json(cosset):
