@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from cosset.assembly.bucket_logs import BucketLogs
 from cosset.assembly.buckets import serve_bucket_destination, serve_lifecycle, sweep_objects
 from cosset.assembly.code_objects import serve_packages
 from cosset.assembly.eventing import Eventing, make_eventing
@@ -151,8 +152,19 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         eventing.exports.write_to(services)
         health = _make_health(settings, ground, running, launcher)
         urls = make_urls(settings, ground, running, authorizer, clock)
+        bucket_logs = BucketLogs(ground, services, authorizer, clock)
         door = make_door(
-            settings, ground, services, links, health, urls, eventing.topics, authorizer, running.pool, clock
+            settings,
+            ground,
+            services,
+            links,
+            health,
+            urls,
+            eventing.topics,
+            bucket_logs,
+            authorizer,
+            running.pool,
+            clock,
         )
         front = Front(door, settings)
         endpoints.front = front
@@ -164,6 +176,7 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
             *eventing.work(),
             ("lifecycle", serve_lifecycle(settings, ground, eventing.notifications, clock)),
             ("object-sweeps", sweep_objects(ground, clock)),
+            ("bucket-logs", bucket_logs.serve()),
             ("metric-ages", age_metrics(ground.metrics, clock)),
             ("provisioner", running.provisioner.serve(lambda: clock.sleep(SWEEP_S))),
             ("pool-sweep", _every(SWEEP_S, clock, running.pool.sweep)),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cosset.assembly.bucket_logs import BucketLogs
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
 from cosset.assembly.notifications import BucketNotifications
@@ -55,7 +56,7 @@ def serve_bucket_destination(outward: Outward, services: Sequence[AnyService], g
             outward.destinations.serve("s3", BucketDestination(service, ground.causes, clock))
 
 
-def make_bucket_ways(settings: Settings, ground: Ground, calls: Calls, clock: Clock) -> BucketWays:
+def make_bucket_ways(settings: Settings, ground: Ground, logs: BucketLogs, calls: Calls, clock: Clock) -> BucketWays:
     """The ways into buckets beside signed calls. Made on the first request for S3."""
     from cosset.gateway.post_forms import PostForms
     from cosset.gateway.sigv4 import Verifier
@@ -64,7 +65,7 @@ def make_bucket_ways(settings: Settings, ground: Ground, calls: Calls, clock: Cl
 
     configurations = BucketSettings(ground.store)
     forms = PostForms(calls, ground.directory, Verifier(clock, settings.max_clock_skew_s), clock)
-    return BucketWays(configurations, Websites(configurations, calls).answer, forms.answer)
+    return BucketWays(configurations, logs.logs(), Websites(configurations, calls).answer, forms.answer)
 
 
 async def serve_lifecycle(settings: Settings, ground: Ground, notifications: BucketNotifications, clock: Clock) -> None:

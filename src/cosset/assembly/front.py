@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cosset.assembly.bucket_logs import BucketLogs
 from cosset.assembly.buckets import make_bucket_ways, make_s3, make_s3control
 from cosset.assembly.eventing import Eventing
 from cosset.assembly.ground import Ground
@@ -149,6 +150,7 @@ def make_door(
     health: Health,
     urls: FunctionUrlGate,
     topics: Topics,
+    bucket_logs: BucketLogs,
     authorizer: PolicyAuthorizer,
     pool: Pool,
     clock: Clock,
@@ -169,5 +171,5 @@ def make_door(
         urls=urls,
         uses=ground.uses,
         steps=CallSteps(ground.causes, ground.underway.header_of, clock),
-        buckets=lambda door: make_bucket_ways(settings, ground, door, clock),
+        buckets=lambda door: make_bucket_ways(settings, ground, bucket_logs, door, clock),
     )

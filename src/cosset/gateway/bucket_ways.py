@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, unquote_to_bytes
 
-from cosset.gateway.bucket_hosts import Site, bucket_of
+from cosset.gateway.bucket_hosts import Site, bucket_of, path_style
+from cosset.gateway.call import Call
 from cosset.gateway.claims import Claim
+from cosset.gateway.logged_requests import logged_request
 from cosset.identity.principal import NOBODY, Principal
 from cosset.services.operation import Params, Result
+from cosset.services.s3.access_logs import LoggedRequest
 from cosset.services.s3.checksums import ALGORITHMS, begin
 from cosset.services.s3.cors_rules import METHODS, CorsAsk, allowed_headers
 from cosset.services.s3.kinds import Kind
@@ -68,6 +71,14 @@ class Visitor:
     claim: Claim | None = None
 
 
+class RequestLog(Protocol):
+    """The access logs of buckets."""
+
+    async def takes(self, bucket: str) -> bool: ...
+
+    def note(self, request: LoggedRequest) -> None: ...
+
+
 class Calls(Protocol):
     """What the door does for these ways: an operation, asked of the evaluator first."""
 
@@ -87,8 +98,11 @@ SiteAnswerer = Callable[[Site, Request, str, Event], Awaitable[Response]]
 class BucketWays:
     """`site` answers requests to websites, `form` what browsers post."""
 
-    def __init__(self, configurations: BucketConfigurations, site: SiteAnswerer, form: Answerer) -> None:
+    def __init__(
+        self, configurations: BucketConfigurations, logs: RequestLog, site: SiteAnswerer, form: Answerer
+    ) -> None:
         self._configurations = configurations
+        self._logs = logs
         self.site = site
         self._form = form
 
@@ -138,6 +152,13 @@ class BucketWays:
         bucket, _, key = unquote(request.path).removeprefix("/").partition("/")
         region = await self._configurations.region_of(bucket) if bucket and not key else None
         return [] if region is None else [("x-amz-bucket-region", region)]
+
+    async def note(self, call: Call, response: Response, now_ms: int) -> None:
+        """For the bucket's access log, where it has one."""
+        request = path_style(call.request)
+        bucket = unquote(bucket_of(request))
+        if bucket and await self._logs.takes(bucket):
+            self._logs.note(logged_request(call, request, response, now_ms))
 
     async def check_there(self, bucket: str) -> None:
         """Raises ServiceError NoSuchBucket: which AWS tells even those who may do nothing."""

@@ -178,6 +178,8 @@ class Door:
             response.headers.extend(await self._ways.cors_headers(path_style(call.request)))
         if self._ways is not None and response.status == 403:
             response.headers.extend(await self._ways.region_headers(path_style(call.request)))
+        if self._ways is not None:
+            await self._ways.note(call, response, self._clock.now_ms())
         return response
 
     async def _pass(self, call: Call) -> Response:

@@ -1,11 +1,9 @@
 """What holds for all objects of a bucket: versioning, encryption, object lock, acceleration, who pays, access logs.
 
 Nothing is encrypted with keys here beyond what the disk does (SSE-S3 and SSE-KMS are noted, as headers tell), nothing
-is faster for acceleration, and nobody pays. MFA delete is refused by name. Access logs are not delivered: logging that
-is enabled says so in the server's log, each time it is put.
+is faster for acceleration, and nobody pays. MFA delete is refused by name. Who delivers access logs: access_logs.py.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +17,6 @@ from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.requirements import on_bucket
 from cosset.store.transaction import Transaction
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
-
-logger = logging.getLogger(__name__)
 
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
 DEFAULT_ENCRYPTION = {
@@ -158,7 +154,6 @@ class BucketDefaults:
             _check_log_target(find_bucket(tx, enabled["TargetBucket"]), bucket, enabled)
 
         await self._settings.put(params["Bucket"], Kind.LOGGING, plain(enabled), check)
-        logger.warning("Bucket %s asks for access logs, which are kept as asked and not delivered", params["Bucket"])
 
     @operation("GetBucketLogging", on_bucket("GetBucketLogging"))
     async def get_bucket_logging(self, ctx: Context, params: Params) -> Result:
