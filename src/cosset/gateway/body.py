@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Body, Request
+from cosset.wire.views import viewed
 
 AWS_MAX_REQUEST_BYTES = 70_167_211
 """What AWS takes for CreateFunction: 50 MB of zip in base64 and 256 KB beside it
@@ -68,10 +69,5 @@ class BodyReader:
         return b"".join(pieces)
 
 
-async def iterate(body: Body) -> AsyncIterator[bytes]:
-    if isinstance(body, bytes):
-        if body:
-            yield body
-    else:
-        async for chunk in body:
-            yield chunk
+def iterate(body: Body) -> AsyncIterator[bytes]:
+    return viewed(body)

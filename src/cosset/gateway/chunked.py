@@ -1,7 +1,7 @@
 """aws-chunked bodies, decoded as they arrive: chunk signatures, the trailer's signature and its checksum all verified.
 
-A signed chunk is given on only after its signature held, so it is kept whole until then and therefore bounded; unsigned
-chunks pass straight through. Refuses checksums that it cannot compute rather than skipping them.
+A signed chunk is given on only after its signature held, so it is kept whole until then and therefore bounded. Refuses
+checksums that it cannot compute rather than skipping them.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and sigv4-streaming-trailers.html
 """
 
@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,18 +18,22 @@ from cosset.gateway.claims import ALGORITHM, Claim
 from cosset.gateway.payload import CHUNKED_KINDS, CHUNKED_UNSIGNED_TRAILER, hash_body
 from cosset.gateway.refusals import Reason, RefusedError
 from cosset.wire.errors import ServiceError
-from cosset.wire.message import Headers
+from cosset.wire.message import Body, Headers
+from cosset.wire.views import Chunk, ViewedBody, viewed
 
 MAX_SIGNED_CHUNK_BYTES = 16 * 1024 * 1024
 MAX_LINE_BYTES = 8 * 1024
 MAX_TRAILERS = 16
+VIEW_BYTES = 256 * 1024
+"""What is gathered of small chunks before it is given on."""
+_AHEAD_BYTES = 256
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,12}")
 
 
 class _Digest(Protocol):
-    def update(self, data: bytes) -> None: ...
+    def update(self, data: Chunk) -> None: ...
     def digest(self) -> bytes: ...
 
 
@@ -77,99 +81,132 @@ def _incomplete() -> ServiceError:
 
 
 class _Reader:
-    """Lines and pieces out of a stream of chunks, keeping no more than it must."""
+    """Lines and pieces out of a body, copied out of its views once."""
 
-    def __init__(self, source: AsyncIterator[bytes]) -> None:
+    def __init__(self, source: ViewedBody) -> None:
         self._source = source
-        self._held = bytearray()
+        self._view = memoryview(b"")
 
     async def _more(self) -> None:
-        async for chunk in self._source:
-            if chunk:
-                self._held += chunk
-                return
-        raise _incomplete()
+        if await self.at_end():
+            raise _incomplete()
 
     async def line(self) -> bytes:
-        while (end := self._held.find(b"\r\n")) < 0:
-            if len(self._held) > MAX_LINE_BYTES:
+        line = b""
+        while True:
+            if not self._view:
+                await self._more()
+            ahead = bytes(self._view[:_AHEAD_BYTES])
+            taken = ahead.find(b"\n") + 1 or len(ahead)
+            line += ahead[:taken]
+            self._view = self._view[taken:]
+            if line.endswith(b"\r\n"):
+                return line[:-2]
+            if len(line) > MAX_LINE_BYTES:
                 raise _incomplete()
-            await self._more()
-        line = bytes(self._held[:end])
-        del self._held[: end + 2]
-        return line
 
-    async def some(self, limit: int) -> bytes:
-        """At least one byte, at most `limit`."""
-        if not self._held:
+    async def some_into(self, target: memoryview) -> int:
+        """How many: at least one byte, at most what fits."""
+        if not self._view:
             await self._more()
-        piece = bytes(self._held[:limit])
-        del self._held[:limit]
-        return piece
+        size = min(len(target), len(self._view))
+        target[:size] = self._view[:size]
+        self._view = self._view[size:]
+        return size
 
-    async def exactly(self, size: int) -> bytes:
-        while len(self._held) < size:
-            await self._more()
-        return await self.some(size) if size else b""
+    async def all_into(self, target: memoryview) -> None:
+        while target:
+            target = target[await self.some_into(target) :]
 
     async def line_end(self) -> None:
-        if await self.exactly(2) != b"\r\n":
+        end = bytearray(2)
+        await self.all_into(memoryview(end))
+        if end != b"\r\n":
             raise _incomplete()
 
     async def at_end(self) -> bool:
-        if self._held:
-            return False
-        async for chunk in self._source:
-            if chunk:
-                self._held += chunk
-                return False
-        return True
+        while not self._view:
+            view = await self._source.next_view()
+            if view is None:
+                return True
+            self._view = memoryview(view)
+        return False
 
 
-class ChunkedBody:
-    """Decodes one body; iterate it once.
+class ChunkedBody(ViewedBody):
+    """Decodes one body, many chunks into one view.
 
     Raises:
         RefusedError: a chunk's or the trailer's signature is not the client's.
         ServiceError: IncompleteBody, BadDigest, InvalidRequest, MalformedTrailerError.
     """
 
-    def __init__(self, source: AsyncIterator[bytes], chunking: Chunking) -> None:
-        self._reader = _Reader(source)
+    def __init__(self, source: Body, chunking: Chunking) -> None:
+        self._reader = _Reader(viewed(source))
         self._chunking = chunking
         self._previous = chunking.claim.signature if chunking.claim is not None else ""
         self._checksums = {
             name: _start_checksum(name) for name in chunking.trailers if name.startswith("x-amz-checksum-")
         }
         self._decoded = 0
+        self._buffers = deque([bytearray(), bytearray()])
+        self._left = 0
+        """Of an unsigned chunk under way."""
+        self._has_ended = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            size, signature = self._read_head(await self._reader.line())
-            if size == 0:
-                self._check_chunk(_EMPTY_SHA256, signature)
-                break
-            if self._chunking.decoded_bytes is not None and self._decoded + size > self._chunking.decoded_bytes:
-                raise _incomplete()
-            if self._chunking.key is None:
-                while size:
-                    piece = await self._reader.some(size)
-                    size -= len(piece)
-                    self._take(piece)
-                    yield piece
-            else:
-                if size > MAX_SIGNED_CHUNK_BYTES:
-                    raise ServiceError("InvalidChunkSizeError", "Chunk size is too large", status=403)
-                data = await self._reader.exactly(size)
-                self._check_chunk(await hash_body(data), signature)
-                self._take(data)
-                yield data
+    async def next_view(self) -> memoryview | None:
+        filled = 0
+        self._buffers.rotate()
+        self._make_room(0, VIEW_BYTES)
+        while not self._has_ended and filled < VIEW_BYTES:
+            filled += await (self._unsigned_piece(filled) if self._left else self._chunk(filled))
+        return memoryview(self._buffers[0])[:filled] if filled else None
+
+    def _make_room(self, filled: int, size: int) -> memoryview:
+        """Where the next `size` bytes go, behind those that are there. A buffer that was given on keeps its place."""
+        there = self._buffers[0]
+        if len(there) < filled + size:
+            self._buffers[0] = bytearray(filled + size)
+            self._buffers[0][:filled] = memoryview(there)[:filled]
+        return memoryview(self._buffers[0])[filled : filled + size]
+
+    async def _chunk(self, filled: int) -> int:
+        """Begins with the next one, which is read whole where it is signed. How many bytes came of it."""
+        size, signature = self._read_head(await self._reader.line())
+        if size == 0:
+            self._check_chunk(_EMPTY_SHA256, signature)
+            await self._end()
+            return 0
+        if self._chunking.decoded_bytes is not None and self._decoded + size > self._chunking.decoded_bytes:
+            raise _incomplete()
+        if self._chunking.key is None:
+            self._left = size
+            return 0
+        if size > MAX_SIGNED_CHUNK_BYTES:
+            raise ServiceError("InvalidChunkSizeError", "Chunk size is too large", status=403)
+        data = self._make_room(filled, size)
+        await self._reader.all_into(data)
+        self._check_chunk(await hash_body(data), signature)
+        self._take(data)
+        await self._reader.line_end()
+        return size
+
+    async def _unsigned_piece(self, filled: int) -> int:
+        data = self._make_room(filled, min(self._left, VIEW_BYTES - filled))
+        size = await self._reader.some_into(data)
+        self._take(data[:size])
+        self._left -= size
+        if not self._left:
             await self._reader.line_end()
+        return size
+
+    async def _end(self) -> None:
         await self._read_trailers()
         if self._chunking.decoded_bytes is not None and self._decoded != self._chunking.decoded_bytes:
             raise _incomplete()
+        self._has_ended = True
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: memoryview) -> None:
         self._decoded += len(data)
         for checksum in self._checksums.values():
             checksum.update(data)
