@@ -4,6 +4,7 @@ Beyond it a call has a principal, and a request whose body is proven, or will be
 and tells a stranger nothing. Read next: claims.py, sigv4.py, payload.py; door.py, the stages before and after.
 """
 
+import hashlib
 from dataclasses import replace
 
 from cosset.clock import Clock
@@ -12,7 +13,15 @@ from cosset.gateway.call import Call
 from cosset.gateway.chunked import ChunkedBody, Chunking
 from cosset.gateway.claims import Claim
 from cosset.gateway.keys import find_known_key
-from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, checked_stream, declared_payload, hash_body
+from cosset.gateway.payload import (
+    CHUNKED_KINDS,
+    HASH_ON_LOOP_BYTES,
+    UNSIGNED,
+    check_body,
+    checked_stream,
+    declared_payload,
+    hash_body,
+)
 from cosset.gateway.refusals import Reason, RefusedError
 from cosset.gateway.sigv2 import read_old_claim, verify_old_claim, with_hoisted
 from cosset.gateway.sigv4 import Verifier
@@ -92,7 +101,8 @@ class Authentication:
         declared = declared_payload(call.request, claim, s3=s3)
         if declared is None:
             body = await self._buffer(call)
-            self._verifier.verify(call.request, claim, secret, await hash_body(body), single_encoded=s3)
+            body_hash = hashlib.sha256(body).hexdigest() if len(body) <= HASH_ON_LOOP_BYTES else await hash_body(body)
+            self._verifier.verify(call.request, claim, secret, body_hash, single_encoded=s3)
         else:
             self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
             await self._prove(call, claim, declared, secret)

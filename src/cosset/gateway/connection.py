@@ -54,6 +54,8 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
+        self._is_large = False
+        """The body is not to be read whole before anybody has looked at the head."""
         self._moved = False
         self._discarded_bytes = 0
         self._refused = False
@@ -208,32 +210,53 @@ class Connection(HttpToolsProtocol):
         self._feed(b"".join([*head, b"\r\n"]) + rest)
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        """Without the scope that uvicorn would make here: only what goes through ASGI needs one."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._is_large = False
         self._head_bytes = self._head_bytes or 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-length":
+            self._is_large = self._is_large or int(value) > WHOLE_BYTES
+        elif name == b"transfer-encoding":
+            self._is_large = True
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._refused or self.parser.should_upgrade():
             return
-        size, length, chunked = len(self.url), 0, False
-        for name, value in self.headers:
-            size += len(name) + len(value)
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"transfer-encoding":
-                chunked = True
-        if size > self.limits.head_bytes or len(self.pipeline) >= _MAX_PIPELINED:
+        if self._is_head_too_long() or len(self.pipeline) >= _MAX_PIPELINED:
             self._refuse(431)
             return
         self._in_head = False
         self._head_bytes = self._discarded_bytes = 0
         self._unwatch()
-        if chunked or length > WHOLE_BYTES or not self._may_exchange():
-            self.scope["state"] |= {GONE: asyncio.Event(), CONNECTION: self}
+        if self._is_large or not self._may_exchange():
+            self._make_scope()
             super().on_headers_complete()
         else:
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
             self.running = Exchange(self.parser.get_method(), self.url, self.headers, keep_alive=keep_alive)
             self.cycle = cast(RequestResponseCycle, self.running)
+
+    def _is_head_too_long(self) -> bool:
+        """Of a request that came behind another in one piece of data, only counting tells."""
+        if 1 < self._head_bytes <= self.limits.head_bytes:
+            return False
+        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+        return size > self.limits.head_bytes
+
+    def _make_scope(self) -> None:
+        url, headers, expect_100_continue = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expect_100_continue
+        self.scope["headers"] = headers
+        self.scope["state"] |= {GONE: asyncio.Event(), CONNECTION: self}
 
     def _may_exchange(self) -> bool:
         """Not behind another request, not where the client waits to be asked for the body, not for odd URLs."""
