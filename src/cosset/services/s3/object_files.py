@@ -6,6 +6,7 @@ Small bodies are no files; they are kept in the row (`Stored.inline`). Next: dra
 """
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
@@ -22,7 +23,10 @@ from cosset.wire.views import Chunk, viewed
 
 INLINE_BYTES = 4096
 _COPIED_AT_ONCE = 1 << 20
+_REMOVALS_AT_ONCE = 16
 _NO_LINK = (1, 18, 31, 95)  # EPERM, EXDEV, EMLINK, EOPNOTSUPP: a copy of the bytes then
+
+_log = logging.getLogger(__name__)
 
 FilePart = tuple[str, int]
 """A file's name and its size."""
@@ -62,6 +66,7 @@ class ObjectFiles:
                 (folder / f"{number:02x}").mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_folder(folder)
         self._watch = DiskWatch(folder, min_free_mb)
+        self._removals: set[asyncio.Future[None]] = set()
 
     async def write(
         self,
@@ -167,6 +172,23 @@ class ObjectFiles:
         paths = [self._path(name) for name in names]
         if paths:
             await asyncio.to_thread(_unlink_all, paths)
+
+    async def remove_soon(self, names: Iterable[str]) -> None:
+        """The same, behind the caller's back: giving a large file's blocks back takes longer than writing a small one.
+        Where the node is killed before, it is left to the sweep; where there is much to remove, it is waited for."""
+        paths = [self._path(name) for name in names]
+        if not paths:
+            return
+        if len(self._removals) >= _REMOVALS_AT_ONCE:
+            await asyncio.wait(self._removals, return_when=asyncio.FIRST_COMPLETED)
+        removal = asyncio.get_running_loop().run_in_executor(None, _unlink_all, paths)
+        self._removals.add(removal)
+        removal.add_done_callback(self._note_removal)
+
+    def _note_removal(self, removal: asyncio.Future[None]) -> None:
+        self._removals.discard(removal)
+        if not removal.cancelled() and (error := removal.exception()) is not None:
+            _log.warning("A file that no object has any more could not be removed: %s", error)
 
     async def sweep(self, are_named: Callable[[Sequence[str]], Awaitable[Collection[str]]], older_than_s: float) -> int:
         """Removes files that were never named, or whose rows went before they did; how many.

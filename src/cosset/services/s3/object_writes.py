@@ -111,7 +111,7 @@ class ObjectWrites:
 
         async with self.kept(new.stored):
             home, replaced = await self.store.write(work)
-        await self.files.remove(replaced.orphans)
+        await self.files.remove_soon(replaced.orphans)
         assert replaced.version is not None
         return home, replaced.version
 

@@ -114,3 +114,35 @@ def test_the_sweep_removes_what_nobody_names(tmp_path: Path) -> None:
         assert orphan.names[0] not in on_disk(tmp_path)
 
     asyncio.run(main())
+
+
+def test_what_was_replaced_goes_behind_the_callers_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = ObjectFiles(tmp_path)
+        stored = [await files.write(DATA[:5000], Digests()) for _ in range(40)]
+        for each in stored:
+            await files.remove_soon(each.names)
+        await files.remove_soon(stored[0].names)  # not there is no error
+
+    asyncio.run(main())  # which ends its threads
+    assert on_disk(tmp_path) == []
+
+
+def test_who_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Whatever the threads were at."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield DATA
+
+    async def main() -> None:
+        for turns in (1, 3, 10):
+            writing = asyncio.create_task(ObjectFiles(tmp_path).write(endless(), Digests()))
+            for _ in range(turns):
+                await asyncio.sleep(0.001)
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            assert on_disk(tmp_path) == []
+
+    asyncio.run(main())
