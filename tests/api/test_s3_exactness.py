@@ -8,6 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -408,6 +409,49 @@ def test_what_is_locked_came_as_it_was_sent(sender: Sender, locked: str) -> None
     answer = sender.ask("PUT", f"/{locked}/k", headers=headers, body=BODY)
     assert (answer.status, answer.code) == (400, "InvalidRequest")
     assert sender.ask("PUT", f"/{locked}/k", headers=headers | {"Content-MD5": MD5}, body=BODY).status == 200
+
+
+def test_a_lock_is_not_made_another_without_a_bypass(s3: Any, locked: str) -> None:
+    s3.put_object(Bucket=locked, Key="moded", Body=b"")
+    named = {"Bucket": locked, "Key": "moded"}
+    until = datetime(2099, 1, 1, tzinfo=UTC)
+    s3.put_object_retention(**named, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    later = until + timedelta(days=1)
+    s3.put_object_retention(**named, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": later})
+    other = {"Mode": "COMPLIANCE", "RetainUntilDate": later}
+    assert refusal(s3.put_object_retention, **named, Retention=other) == ("AccessDenied", 403)
+
+
+def test_lists_show_what_was_restored_if_asked(s3: Any, sender: Sender) -> None:
+    bucket = new_bucket(s3)
+    s3.put_object(Bucket=bucket, Key="ice", Body=b"", StorageClass="GLACIER")
+    s3.restore_object(Bucket=bucket, Key="ice", RestoreRequest={"Days": 1})
+    for call, name in (
+        (s3.list_objects, "Contents"),
+        (s3.list_objects_v2, "Contents"),
+        (s3.list_object_versions, "Versions"),
+    ):
+        assert "RestoreStatus" not in call(Bucket=bucket)[name][0]
+        shown = call(Bucket=bucket, OptionalObjectAttributes=["RestoreStatus"])[name][0]
+        assert shown["RestoreStatus"]["IsRestoreInProgress"] is False
+    answer = sender.ask("GET", f"/{bucket}", headers={"x-amz-optional-object-attributes": "Colour"})
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+
+
+def test_conditions_of_other_kinds_of_buckets(s3: Any, bucket: str) -> None:
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="begun")["UploadId"]
+    arguments = {"Bucket": bucket, "Key": "begun", "UploadId": upload}
+    begun = datetime(2020, 1, 1, tzinfo=UTC)
+    assert refusal(s3.abort_multipart_upload, **arguments, IfMatchInitiatedTime=begun) == ("NotImplemented", 501)
+    s3.abort_multipart_upload(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("a", "InvalidBucketName"), ("-ab", "InvalidBucketName"), ("A_b", "NoSuchBucket")]
+)
+def test_names_that_no_bucket_has(sender: Sender, name: str, code: str) -> None:
+    assert sender.ask("GET", f"/{name}/k").code == code
+    assert sender.ask("GET", f"/{name}").code == code
 
 
 @pytest.mark.parametrize(

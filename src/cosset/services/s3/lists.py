@@ -10,6 +10,7 @@ from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.errors import invalid_argument
 from cosset.services.s3.keys import check_encoding, shown_key
 from cosset.services.s3.listing import Entry, Walk, list_latest
+from cosset.services.s3.object_facts import check_optional, restore_status
 from cosset.services.s3.owners import shown_owner
 from cosset.services.s3.requirements import on_list
 from cosset.store.database import Store, Transaction
@@ -84,7 +85,11 @@ def _shown(
     if encoding:
         result["EncodingType"] = encoding
     result["IsTruncated"] = more
+    with_restore = check_optional(params)
     contents = [_object(each, encoding, with_owner=with_owner) for each in found if not each.is_prefix]
+    if with_restore:
+        restores = [restore_status(each.row.facts) for each in found if each.row is not None]
+        contents = [each | restore for each, restore in zip(contents, restores, strict=True)]
     prefixes = [{"Prefix": shown_key(each.name, encoding)} for each in found if each.is_prefix]
     if contents:
         result["Contents"] = contents

@@ -22,6 +22,7 @@ from cosset.services.s3.object_files import Stored
 from cosset.services.s3.object_requirements import on_part, on_put
 from cosset.services.s3.object_writes import ObjectWrites
 from cosset.services.s3.objects import check_body, check_length
+from cosset.services.s3.preconditions import not_implemented
 from cosset.services.s3.requirements import on_object
 from cosset.services.s3.uploads import (
     MOST_PARTS,
@@ -96,6 +97,9 @@ class Multipart:
 
     @operation("AbortMultipartUpload", on_object("AbortMultipartUpload"))
     async def abort_multipart_upload(self, ctx: Context, params: Params) -> None:
+        if params.get("IfMatchInitiatedTime") is not None:
+            raise not_implemented("x-amz-if-match-initiated-time")
+
         def work(tx: Transaction) -> tuple[str, ...]:
             need_bucket(tx, params["Bucket"])
             return end_upload(tx, need_upload(tx, params["Bucket"], params["Key"], params["UploadId"]))

@@ -164,6 +164,23 @@ def shown_restore(restore: Mapping[str, Any]) -> str:
     return f'ongoing-request="false", expiry-date="{expiry}"'
 
 
+def check_optional(params: Mapping[str, Any]) -> bool:
+    """Whether a list is to show what was restored. Raises: ServiceError InvalidArgument."""
+    wanted = params.get("OptionalObjectAttributes") or ()
+    unknown = [name for name in wanted if name != "RestoreStatus"]
+    if unknown:
+        sentence = "Invalid attribute name specified."
+        raise invalid_argument(sentence, "x-amz-optional-object-attributes", ",".join(unknown))
+    return bool(wanted)
+
+
+def restore_status(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """As lists show it, of what was ever restored."""
+    if "restore" not in facts:
+        return {}
+    return {"RestoreStatus": {"IsRestoreInProgress": False, "RestoreExpiryDate": facts["restore"]["until_ms"] / 1000}}
+
+
 def shown_checksum(facts: Mapping[str, Any]) -> dict[str, str]:
     checksum = facts.get("checksum")
     if checksum is None:

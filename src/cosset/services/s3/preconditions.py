@@ -51,7 +51,7 @@ def check_delete(there: ObjectVersion | None, key: str, params: Mapping[str, Any
     """Before `there` is deleted. Raises ServiceError PreconditionFailed, NoSuchKey, NotImplemented."""
     for name, header in _EXPRESS_ONLY.items():
         if params.get(name) is not None:
-            raise _not_implemented(header)
+            raise not_implemented(header)
     match = params.get("IfMatch")
     if match is None:
         return
@@ -67,13 +67,13 @@ def check_write_headers(params: Mapping[str, Any]) -> None:
     """What S3 takes of these headers at all: an ETag for the one, `*` for the other, never both."""
     match, none_match = params.get("IfMatch"), params.get("IfNoneMatch")
     if params.get("WriteOffsetBytes") is not None:
-        raise _not_implemented("x-amz-write-offset-bytes")
+        raise not_implemented("x-amz-write-offset-bytes")
     if match is not None and none_match is not None:
-        raise _not_implemented("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
+        raise not_implemented("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
     if match == "*":
-        raise _not_implemented("If-Match", "We don't accept the provided value of If-Match header for this API")
+        raise not_implemented("If-Match", "We don't accept the provided value of If-Match header for this API")
     if none_match is not None and none_match != "*":
-        raise _not_implemented(
+        raise not_implemented(
             "If-None-Match", "We don't accept the provided value of If-None-Match header for this API"
         )
 
@@ -99,7 +99,7 @@ def _time(given: Any) -> float | None:
     return given.timestamp() if isinstance(given, datetime) else given
 
 
-def _not_implemented(header: str, more: str = "") -> ServiceError:
+def not_implemented(header: str, more: str = "") -> ServiceError:
     return ServiceError(
         "NotImplemented",
         "A header you provided implies functionality that is not implemented",

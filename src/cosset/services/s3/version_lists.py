@@ -11,6 +11,7 @@ from cosset.services.s3.errors import invalid_argument
 from cosset.services.s3.keys import check_encoding, shown_key
 from cosset.services.s3.listing import Entry, Walk, list_versions
 from cosset.services.s3.lists import page_size
+from cosset.services.s3.object_facts import check_optional, restore_status
 from cosset.services.s3.owners import shown_owner
 from cosset.services.s3.requirements import on_list
 from cosset.services.s3.tables import s3_versions
@@ -78,7 +79,9 @@ def _shown(found: Sequence[Entry], params: Mapping[str, Any], encoding: str | No
         result["Delimiter"] = shown_key(params["Delimiter"].encode(), encoding)
     if encoding:
         result["EncodingType"] = encoding
-    versions = [_version(each, encoding) for each in found if each.row is not None and not each.row.is_marker]
+    with_restore = check_optional(params)
+    shown = [each for each in found if each.row is not None and not each.row.is_marker]
+    versions = [_version(each, encoding, with_restore=with_restore) for each in shown]
     markers = [_marker(each, encoding) for each in found if each.row is not None and each.row.is_marker]
     prefixes = [{"Prefix": shown_key(each.name, encoding)} for each in found if each.is_prefix]
     named = {"Versions": versions, "DeleteMarkers": markers, "CommonPrefixes": prefixes}
@@ -96,7 +99,7 @@ def _marker(entry: Entry, encoding: str | None) -> dict[str, Any]:
     }
 
 
-def _version(entry: Entry, encoding: str | None) -> dict[str, Any]:
+def _version(entry: Entry, encoding: str | None, *, with_restore: bool) -> dict[str, Any]:
     assert entry.row is not None
     facts = entry.row.facts
     shown = _marker(entry, encoding) | {
@@ -106,4 +109,4 @@ def _version(entry: Entry, encoding: str | None) -> dict[str, Any]:
     }
     if "checksum" in facts:
         shown |= {"ChecksumAlgorithm": [facts["checksum"]["algorithm"]], "ChecksumType": facts["checksum"]["type"]}
-    return shown
+    return shown | restore_status(facts) if with_restore else shown
