@@ -199,6 +199,14 @@ def test_what_a_put_may_say(sender: Sender, bucket: str, headers: Mapping[str, s
     assert (answer.status, answer.code) == expected
 
 
+def test_a_wrong_digest_is_told_both(sender: Sender, bucket: str, begun: tuple[str, list[str]]) -> None:
+    headers = {"Content-MD5": base64.b64encode(bytes(16)).decode()}
+    answer = sender.ask("PUT", f"/{bucket}/put", headers=headers, body=BODY)
+    assert (answer.told("ExpectedDigest"), answer.told("CalculatedDigest")) == ("0" * 32, MD5)
+    answer = sender.ask("PUT", f"/{bucket}/parts", f"partNumber=1&uploadId={begun[0]}", headers, BODY)
+    assert (answer.told("ExpectedDigest"), answer.told("CalculatedDigest")) == (headers["Content-MD5"], MD5)
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
