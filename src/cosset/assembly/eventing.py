@@ -63,7 +63,7 @@ def make_eventing(
 ) -> Eventing:
     """From here on the ends of asynchronous events may go to queues and topics."""
     push = make_push(ground, running.functions, authorizer, clock)
-    subscriptions = LogSubscriptions(ground.store, push, ground.causes)
+    subscriptions = LogSubscriptions(ground.store, push, ground.metrics, ground.causes)
     ground.logs.follow(subscriptions)
     topics = Topics(settings, ground, push, QueuesForTopics(ground, authorizer, clock), authorizer, endpoint, clock)
     to_topics = RecordedDestination(LateTopicDestination(topics), StepKind.TOPIC_MESSAGE, ground.causes, clock)

@@ -1,4 +1,5 @@
-"""Subscription filters of log groups, wired to functions. Nothing of it is imported before a group has a filter."""
+"""Subscription filters of log groups, wired to functions, and metric filters, wired to the store of metrics. Nothing of
+either is imported before a group has one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,7 +8,9 @@ from cosset.invocation.push import Push
 from cosset.observe.causes import CauseRecorder
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.services.logs.filter_book import Filters, SubscriptionFilter
+from cosset.services.logs.metric_filter_book import MetricFilter, MetricFilters
 from cosset.store.database import Store
+from cosset.store.metrics import MetricStore
 
 if TYPE_CHECKING:
     from cosset.services.logs.following import Following
@@ -16,24 +19,39 @@ if TYPE_CHECKING:
 class LogSubscriptions:
     """Implements observe's LogFollower, and the FunctionGate of services/logs."""
 
-    def __init__(self, store: Store, push: Push, causes: CauseRecorder) -> None:
+    def __init__(self, store: Store, push: Push, metrics: MetricStore, causes: CauseRecorder) -> None:
         self._causes = causes
         self._store = store
         self._push = push
         self._filters = Filters(store)
+        self._metrics = metrics
+        self._metric_filters = MetricFilters(store)
         self._made: Following | None = None
 
     async def follow(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]], firsts: Sequence[int]) -> None:
         filters = await self._filters.by_group()
-        if not filters:
-            return
-        taken = [
-            (wanted, (key, events, first))
-            for (key, events), first in zip(batch, firsts, strict=True)
-            for wanted in filters.get((key.account, key.region, key.group), ())
-        ]
-        if taken:
-            await self._following().follow(taken)
+        if filters:
+            taken = [
+                (wanted, (key, events, first))
+                for (key, events), first in zip(batch, firsts, strict=True)
+                for wanted in filters.get((key.account, key.region, key.group), ())
+            ]
+            if taken:
+                await self._following().follow(taken)
+        metric_filters = await self._metric_filters.by_group()
+        if metric_filters:
+            measured = [
+                (wanted, events)
+                for key, events in batch
+                for wanted in metric_filters.get((key.account, key.region, key.group), ())
+            ]
+            if measured:
+                await self._measure(measured)
+
+    async def _measure(self, measured: Sequence[tuple[MetricFilter, Sequence[LogEvent]]]) -> None:
+        from cosset.services.logs.measuring import Measuring
+
+        await Measuring(self._metrics).measure(measured)
 
     async def lets_in(self, asked: SubscriptionFilter) -> bool:
         return await self._following().lets_in(asked)

@@ -49,6 +49,30 @@ def parse_json_pattern(text: str) -> Callable[[str], bool]:
     return matcher
 
 
+def selectors_in(text: str) -> list[str]:
+    """The properties that a pattern speaks of, `$.level`. Raises InvalidPatternError, UnsupportedPatternError."""
+    return list(dict.fromkeys(token for kind, token in _tokens(text[1:-1]) if kind == "selector"))
+
+
+def json_value(selector: str) -> Callable[[str], str | None]:
+    """Of a JSON message: the property, as a text. None where there is none, or one that holds others.
+
+    Raises InvalidPatternError: that is no selector.
+    """
+    if [kind for kind, _ in _tokens(selector)] != ["selector"]:
+        raise InvalidPatternError(f"Invalid selector: {selector}")
+    select = _selector(selector.strip())
+
+    def value(message: str) -> str | None:
+        try:
+            found = select(json.loads(message))
+        except (ValueError, RecursionError):
+            return None
+        return None if found is _MISSING or isinstance(found, dict | list) else _as_text(found)
+
+    return value
+
+
 def _tokens(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     position, text = 0, text.rstrip()

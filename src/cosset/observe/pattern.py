@@ -1,17 +1,20 @@
-"""Filter patterns of CloudWatch Logs: which messages match. Terms here; JSON patterns in `json_pattern.py`.
+"""Filter patterns of CloudWatch Logs: which messages match, and what is read from them. Terms here; JSON patterns in
+`json_pattern.py`, space-delimited ones in `field_pattern.py`.
 
-Source: "Filter pattern syntax" in the CloudWatch Logs user guide. Case matters. Space-delimited patterns
-(`[ip, user, ...]`) and regular expressions (`%...%`) are not there yet, and say so.
+Source: "Filter pattern syntax" in the CloudWatch Logs user guide. Case matters. Regular expressions (`%...%`) are not
+there yet, and say so.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cosset.observe.json_pattern import parse_json_pattern
+from cosset.observe.field_pattern import parse_field_pattern
+from cosset.observe.json_pattern import json_value, parse_json_pattern, selectors_in
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
 Matcher = Callable[[str], bool]
+Reader = Callable[[str], Mapping[str, str] | None]
 
 _TERM = re.compile(r'\s*([-?]?)(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
 
@@ -43,8 +46,26 @@ def compile_pattern(pattern: str) -> Matcher:
     if text.startswith("{"):
         return parse_json_pattern(text)
     if text.startswith("["):
-        raise UnsupportedPatternError("a space-delimited pattern")
+        return parse_field_pattern(text).matches
     return _parse_terms(text).matches
+
+
+def compile_reader(pattern: str) -> Reader:
+    """What a message that matches has for the names in the pattern, `$.level` or `$status`; None where it does not
+    match. Raises as `compile_pattern`."""
+    text = pattern.strip()
+    if text.startswith("["):
+        return parse_field_pattern(text).read
+    matches = compile_pattern(text)
+    selectors = {name: json_value(name) for name in selectors_in(text)} if text.startswith("{") else {}
+
+    def read(message: str) -> Mapping[str, str] | None:
+        if not matches(message):
+            return None
+        found = {name: value(message) for name, value in selectors.items()}
+        return {name: each for name, each in found.items() if each is not None}
+
+    return read
 
 
 def _parse_terms(text: str) -> _Terms:

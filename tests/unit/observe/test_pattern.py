@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosset.observe.pattern import compile_pattern
+from cosset.observe.pattern import compile_pattern, compile_reader
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
 LINES = [
@@ -127,7 +127,7 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         compile_pattern(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["[ip, user]", "%ERROR|WARN%", "{ $.a = %x% }"])
+@pytest.mark.parametrize("pattern", ["[ip, user = %x%]", "%ERROR|WARN%", "{ $.a = %x% }"])
 def test_what_is_not_there_yet_says_so(pattern: str) -> None:
     with pytest.raises(UnsupportedPatternError):
         compile_pattern(pattern)
@@ -151,3 +151,57 @@ def test_any_pattern_is_read_or_refused(pattern: str) -> None:
         matcher = compile_pattern(pattern)
         for message in ("", "plain", JSON_LINE, '{"a": [1, {"b": null}]}', "[]", "{"):
             matcher(message)
+
+
+LINE = '127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] "GET /index.html HTTP/1.0" 404 1534'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_matched"),
+    [
+        ("[ip, id, user, timestamp, request, status, bytes]", True),
+        ("[ip, id, user, timestamp, request, status]", False),
+        ("[ip, id, user, timestamp, request, status, bytes, more]", False),
+        ("[...]", True),
+        ("[..., status = 4*, bytes]", True),
+        ("[..., status = 5*, bytes]", False),
+        ("[ip = 127.*, ...]", True),
+        ("[..., request = *.html*, status, bytes > 1000]", True),
+        ("[..., bytes >= 1534]", True),
+        ("[..., bytes < 1534]", False),
+        ("[..., request < 3, status, bytes]", False),
+        ("[..., status = 404 || status = 410, bytes]", True),
+        ("[..., (status != 404 && status != 410), bytes]", False),
+        ('[..., user = "frank", timestamp, request, status, bytes]', True),
+        ("[,,,,,,]", True),
+    ],
+)
+def test_fields_between_spaces(pattern: str, is_matched: bool) -> None:
+    assert compile_pattern(pattern)(LINE) is is_matched
+
+
+def test_fields_are_read_by_name_and_by_place() -> None:
+    fields = compile_reader("[ip, ..., request, status, ]")(LINE)
+    assert fields == {
+        "$ip": "127.0.0.1",
+        "$2": "-",
+        "$3": "frank",
+        "$4": "10/Oct/2000:13:25:15 -0700",
+        "$request": "GET /index.html HTTP/1.0",
+        "$status": "404",
+        "$7": "1534",
+    }
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[a", "[a=]", "[a = b c]", "[..., ...]", "[a=1 && b=2]", "[(a=1]", "[a > x]", "[a)]"]
+)
+def test_fields_that_are_not_understood(pattern: str) -> None:
+    with pytest.raises(InvalidPatternError):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize("message", ["[ " * 100_000, '" ' * 99_999, '"[ ' * 60_000])
+def test_a_message_of_openings_is_read_in_a_moment(message: str) -> None:
+    """Each opening was once looked for its end through all of the rest."""
+    assert compile_pattern("[..., x]")(message)

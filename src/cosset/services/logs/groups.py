@@ -9,6 +9,7 @@ from cosset.clock import Clock
 from cosset.services.logs.errors import group_exists, invalid_parameter, no_such_group
 from cosset.services.logs.filter_book import delete_filters
 from cosset.services.logs.group_book import CHANGES, LogGroup, add_group, find_group, group_of, own
+from cosset.services.logs.metric_filter_book import count_by_group, delete_metric_filters
 from cosset.services.logs.names import group_name, name_of, on_all_groups, on_group
 from cosset.services.logs.tables import log_groups
 from cosset.services.logs.tokens import read_name, write_token
@@ -63,6 +64,7 @@ class LogGroups:
             _need_deletable(tx, ctx, name)
             tx.execute(delete(log_groups).where(*own(ctx.account, ctx.region, name)))
             delete_filters(tx, (ctx.account, ctx.region, name))
+            delete_metric_filters(tx, (ctx.account, ctx.region, name))
             tx.announce(CHANGES, name)
 
         await self._store.write(work)
@@ -103,7 +105,8 @@ class LogGroups:
         if not brief:
             names = [group.name for group in shown]
             sizes = await self._segments.stored_bytes(ctx.account, ctx.region, names)
-        result: Result = {"logGroups": [_shown(group, sizes) for group in shown]}
+        counts = await self._store.read(lambda tx: count_by_group(tx, ctx.account, ctx.region))
+        result: Result = {"logGroups": [_shown(group, sizes, counts) for group in shown]}
         if len(rest) > len(shown):
             result["nextToken"] = write_token(shown[-1].name)
         return result
@@ -153,11 +156,11 @@ def _need_deletable(tx: Transaction, ctx: Context, name: str) -> None:
         raise ServiceError("ValidationException", "Cannot delete a log group that has deletion protection enabled.")
 
 
-def _shown(group: LogGroup, sizes: Mapping[str, int]) -> dict[str, Any]:
+def _shown(group: LogGroup, sizes: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "logGroupName": group.name,
         "creationTime": group.created_ms,
-        "metricFilterCount": 0,
+        "metricFilterCount": counts.get(group.name, 0),
         "arn": f"{group.arn}:*",
         "logGroupArn": group.arn,
         "logGroupClass": group.log_group_class,

@@ -9,6 +9,7 @@ from cosset.services.logs.events import LogEvents
 from cosset.services.logs.export_tasks import LogExports
 from cosset.services.logs.filters import FunctionGate, LogFilters
 from cosset.services.logs.groups import LogGroups
+from cosset.services.logs.metric_filters import LogMetricFilters
 from cosset.services.logs.streams import LogStreams
 from cosset.services.logs.tags import LogTags
 from cosset.services.operation import Service
@@ -30,6 +31,7 @@ def logs_service(
         LogStreams(store, segments),
         LogEvents(store, segments, follower, clock),
         LogFilters(store, gate, clock),
+        LogMetricFilters(store, clock),
         LogTags(store),
     ]
     if exports is not None:

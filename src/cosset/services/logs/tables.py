@@ -1,6 +1,6 @@
 """What CloudWatch Logs keeps besides the events and their streams, which are the segment store's."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from cosset.store.schema import metadata
 
@@ -49,4 +49,31 @@ log_export_tasks = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("completed_ms", BigInteger),
     Index("log_export_tasks_of_account", "account", "region", "created_ms", "id"),
+)
+
+log_metric_filters = Table(
+    "log_metric_filters",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("log_group", String(512), primary_key=True),
+    Column("name", String(512), primary_key=True),
+    Column("pattern", Text, nullable=False),
+    Column("metric", String(255), nullable=False),
+    Column("namespace", String(255), nullable=False),
+    Column("value", String(100), nullable=False),
+    Column("default_value", Float),
+    Column("unit", String(32)),
+    Column("dimensions", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+log_resource_policies = Table(
+    "log_resource_policies",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(512), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
 )
