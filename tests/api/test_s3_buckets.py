@@ -1,5 +1,7 @@
 """Buckets through stock boto3: names, regions, owners, lists, and what every configuration takes and refuses."""
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -485,3 +487,21 @@ def test_documents_are_what_their_headers_say(s3: Any, bucket: str) -> None:
     assert say("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==") == "BadDigest"
     assert say("Content-MD5", "not one") == "InvalidDigest"
     assert say("x-amz-checksum-crc32", "AAAAAA==") == "BadDigest"
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("versioning", "<Versioning><Status>Enabled</Status></Versioning>"),
+        ("versioning", "<VersioningConfiguration><Status>Enabled</Status><More/></VersioningConfiguration>"),
+        ("versioning", f"<VersioningConfiguration>{'<Status>Enabled</Status>' * 2}</VersioningConfiguration>"),
+        ("tagging", "<Tagging><TagSet><Label><Key>a</Key><Value>b</Value></Label></TagSet></Tagging>"),
+        ("publicAccessBlock", "<PublicAccessBlockConfiguration><More>true</More></PublicAccessBlockConfiguration>"),
+        ("", "<CreateBucketConfiguration><Region>EU</Region></CreateBucketConfiguration>"),
+        ("notification", ""),
+    ],
+)
+def test_documents_that_follow_no_schema(server: CossetServer, bucket: str, query: str, body: str) -> None:
+    md5 = b64encode(hashlib.md5(body.encode()).digest()).decode()
+    response = signed(server, "PUT", f"/{bucket}?{query}", body.encode(), {"Content-MD5": md5})
+    assert (response.status, response.error["Code"]) == (400, "MalformedXML")

@@ -100,7 +100,11 @@ def _wire_name(shape: Shape, name: str) -> str:
 
 
 class XmlReaders:
-    """Compiles readers of elements; shapes that refer to themselves share one reader by name."""
+    """Compiles readers of elements; shapes that refer to themselves share one reader by name.
+
+    As a schema would have it, elements that nobody knows are refused, and those that come twice and may not: what a
+    caller says is never passed over in silence.
+    """
 
     def __init__(self) -> None:
         self._by_name: dict[str, XmlReader] = {}
@@ -148,19 +152,29 @@ class XmlReaders:
                     result[name] = convert(text)
             for child in element:
                 if (found := plain.get(child.tag)) is not None:
+                    if found[0] in result:
+                        raise SerializationError(f"The element {child.tag} comes twice")
                     result[found[0]] = found[1](child)
                 elif (found := flat_lists.get(child.tag)) is not None:
                     result.setdefault(found[0], []).append(found[1](child))
                 elif (pair := flat_maps.get(child.tag)) is not None:
                     key, value = pair[1](child)
                     result.setdefault(pair[0], {})[key] = value
+                else:
+                    raise SerializationError(f"There is no element {child.tag} here")
             return result
 
         return read
 
     def _list(self, shape: Any) -> XmlReader:
-        item = self.reader(shape.member)
-        return lambda element: [item(child) for child in element]
+        item, tag = self.reader(shape.member), _wire_name(shape.member, "member")
+
+        def read(element: Element) -> list[Any]:
+            if any(child.tag != tag for child in element):
+                raise SerializationError(f"Elements of {element.tag} are called {tag}")
+            return [item(child) for child in element]
+
+        return read
 
     def _map(self, shape: Any) -> XmlReader:
         entry = self._entry(shape)
