@@ -132,3 +132,44 @@ def test_a_pattern_is_tried(logs: Any) -> None:
     events = ['{"level":"ERROR","n":1}', '{"level":"INFO"}']
     (found,) = logs.test_metric_filter(filterPattern="{ $.level = ERROR }", logEventMessages=events)["matches"]
     assert found["extractedValues"] == {"$.level": "ERROR"}
+
+
+def test_a_resource_policy_lets_in_whom_it_names(server: CossetServer, logs: Any, group: str) -> None:
+    iam, name = server.client("iam"), f"{group}-reader"
+    user = iam.create_user(UserName=name)["User"]["Arn"]
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    reader = server.client("logs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    assert refusal(reader.describe_log_streams, logGroupName=group).startswith("AccessDenied")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": user},
+        "Action": "logs:DescribeLogStreams",
+        "Resource": f"arn:aws:logs:{server.region}:{server.account}:log-group:{group}:*",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    put = logs.put_resource_policy(policyName=name, policyDocument=document)["resourcePolicy"]
+    assert (put["policyName"], put["policyDocument"], put["policyScope"]) == (name, document, "ACCOUNT")
+    assert put in logs.describe_resource_policies()["resourcePolicies"]
+    assert [each["logStreamName"] for each in reader.describe_log_streams(logGroupName=group)["logStreams"]] == ["s"]
+    assert refusal(reader.delete_log_group, logGroupName=group).startswith("AccessDenied")
+    logs.delete_resource_policy(policyName=name)
+    assert refusal(reader.describe_log_streams, logGroupName=group).startswith("AccessDenied")
+    gone = refusal(logs.delete_resource_policy, policyName=name)
+    assert gone == f"ResourceNotFoundException: Policy with name [{name}] does not exist."
+
+
+def test_resource_policies_are_ten(server: CossetServer) -> None:
+    """Recorded: test_put_resource_policy_limit_exceeded."""
+    logs = server.client("logs", region_name="eu-south-2")
+    statement = {"Effect": "Allow", "Principal": {"Service": "es.amazonaws.com"}, "Action": "logs:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for number in range(10):
+        logs.put_resource_policy(policyName=f"p{number}", policyDocument=document)
+    logs.put_resource_policy(policyName="p0", policyDocument=document)
+    said = refusal(logs.put_resource_policy, policyName="one more", policyDocument=document)
+    assert said == "LimitExceededException: Resource limit exceeded."
+    for bad in ("no json", "{}", document.replace("logs:", "s3:")):
+        assert refusal(logs.put_resource_policy, policyName="p0", policyDocument=bad).startswith("InvalidParameter")
+    page = logs.describe_resource_policies(limit=4)
+    rest = logs.describe_resource_policies(nextToken=page["nextToken"])
+    assert len(page["resourcePolicies"] + rest["resourcePolicies"]) == 10

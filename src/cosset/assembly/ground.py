@@ -23,6 +23,7 @@ from cosset.services.iam.records import CHANGES as IAM_CHANGES
 from cosset.services.iam.uses import UseLog
 from cosset.services.installation.access_log import AccessLog
 from cosset.services.logs.group_book import LogGroupBook
+from cosset.services.logs.places import POLICY_CHANGES as LOG_POLICY_CHANGES
 from cosset.services.logs.retention import LogRetention
 from cosset.services.s3.places import CHANGES as BUCKET_CHANGES
 from cosset.services.sns.places import CHANGES as TOPIC_CHANGES
@@ -88,6 +89,7 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
     resources: dict[str, ResourceSource] = {
         "iam": IamResources(ground.store),
         "lambda": FunctionResources(ground.store),
+        "logs": LateResources(lambda: _log_resources(ground.store)),
         "s3": LateResources(lambda: _bucket_resources(ground.store)),
         "sns": LateResources(lambda: _topic_resources(ground.store)),
         "sqs": LateResources(lambda: _queue_resources(ground.store)),
@@ -95,7 +97,7 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
     }
     policies = CarriedPolicies(ground.store, PolicyBook())
     authorizer = PolicyAuthorizer(policies, resources, clock, audit=settings.dev, book=ground.access_book)
-    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES, BUCKET_CHANGES):
+    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES, BUCKET_CHANGES, LOG_POLICY_CHANGES):
         ground.store.on_change(topic, authorizer.forget)
     return authorizer
 
@@ -104,6 +106,12 @@ def _bucket_resources(store: Store) -> ResourceSource:
     from cosset.services.s3.bucket_resources import BucketResources
 
     return BucketResources(store)
+
+
+def _log_resources(store: Store) -> ResourceSource:
+    from cosset.services.logs.policy_book import LogResources
+
+    return LogResources(store)
 
 
 def _topic_resources(store: Store) -> ResourceSource:

@@ -5,3 +5,6 @@ EXPORTS = "log-exports"
 
 TEST_OBJECT = "aws-logs-write-test"
 """What is written below the prefix of an export before its task is made."""
+
+POLICY_CHANGES = "logs/policies"
+"""Announced when a resource policy is put or deleted."""

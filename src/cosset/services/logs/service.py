@@ -10,6 +10,7 @@ from cosset.services.logs.export_tasks import LogExports
 from cosset.services.logs.filters import FunctionGate, LogFilters
 from cosset.services.logs.groups import LogGroups
 from cosset.services.logs.metric_filters import LogMetricFilters
+from cosset.services.logs.policies import LogPolicies
 from cosset.services.logs.streams import LogStreams
 from cosset.services.logs.tags import LogTags
 from cosset.services.operation import Service
@@ -33,6 +34,7 @@ def logs_service(
         LogFilters(store, gate, clock),
         LogMetricFilters(store, clock),
         LogTags(store),
+        LogPolicies(store, clock),
     ]
     if exports is not None:
         parts.append(exports)
