@@ -18,22 +18,43 @@ MAX_HEAD_BYTES = 2 * 1024 * 1024
 _MAX_PATH_BYTES = 2048
 _MAX_CHUNK_OVERHEAD = 16
 """Bytes of framing that a body sent one byte a chunk may cost, for each byte."""
+_EXPECT_BYTES = len(b"expect")
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
+
+
+# Looking one up in an enumeration costs more than all else of a head.
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 @dataclass(slots=True)
 class HttpRequest:
-    """One request. Header names are in lower case. When `too_large` is set the body was read and thrown away."""
+    """One request. When `too_large` is set the body was read and thrown away."""
 
     path: str = ""
     method: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    trailers: dict[str, str] = field(default_factory=dict)
+    head: list[tuple[bytes, bytes]] = field(default_factory=list)
+    tail: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
     body_bytes: int = 0
     too_large: bool = False
     streamed: bool = False
     """The body has gone to the BodySink that `Handler.begins` gave."""
+    _headers: dict[str, str] | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case. Read when they are asked for: of most requests nobody does."""
+        if self._headers is None:
+            self._headers = _decoded(self.head)
+        return self._headers
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        return _decoded(self.tail) if self.tail else {}
+
+
+def _decoded(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in fields}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +170,16 @@ class HttpConnection(asyncio.Protocol):
             raise ConnectionAbortedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        fields = self._request.trailers if self._in_body else self._request.headers
-        fields[name.decode("latin-1").lower()] = value.decode("latin-1")
+        request = self._request
+        (request.tail if self._in_body else request.head).append((name, value))
+        if len(name) == _EXPECT_BYTES and not self._in_body and name.lower() == b"expect":
+            self._expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._request.path = self._url.decode("latin-1").partition("?")[0]
         self._request.method = self._parser.get_method().decode("latin-1")
-        if self._request.headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+        if self._expects and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._sink = self._handler.begins(self, self._request)
         self._request.streamed = self._sink is not None
@@ -188,6 +211,7 @@ class HttpConnection(asyncio.Protocol):
         self._request = HttpRequest()
         self._url = b""
         self._fed_bytes = 0
+        self._expects = False
         self._in_body = False  # what comes after the head: the body, its trailers
         self._body = bytearray()
         self._sink = None
@@ -208,9 +232,7 @@ def _without_upgrade(data: bytes) -> bytes:
 
 
 def _head(answered: Answered, keep_alive: bool) -> bytes:
-    lines = [f"HTTP/1.1 {answered.status} {HTTPStatus(answered.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in answered.headers.items()]
-    lines.append(f"Content-Type: {answered.content_type}\r\nContent-Length: {len(answered.body)}")
-    if not keep_alive:
-        lines.append("Connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+    headers = "".join([f"{name}: {value}\r\n" for name, value in answered.headers.items()])
+    end = "" if keep_alive else "Connection: close\r\n"
+    lengths = f"Content-Type: {answered.content_type}\r\nContent-Length: {len(answered.body)}\r\n"
+    return f"{_STATUS_LINES[answered.status]}{headers}{lengths}{end}\r\n".encode("latin-1", "replace")

@@ -127,13 +127,14 @@ class HttpTransport:
 
     def begins(self, connection: HttpConnection, request: HttpRequest) -> BodySink | None:
         """A body that streams, where the caller takes streams; every other is collected."""
-        match = _INVOCATION.fullmatch(request.path.removeprefix(RUNTIME_PREFIX))
         delivery = self._delivery
-        if match is None or match[2] != "response" or request.method != "POST" or delivery is None:
+        stream = None if delivery is None else delivery.event.stream
+        if delivery is None or stream is None or request.method != "POST" or self._streaming is not None:
             return None
-        stream = delivery.event.stream
-        is_its_own = self._delivered and match[1] == delivery.event.request_id and not delivery.reply.done()
-        if stream is None or not is_its_own or self._streaming is not None:
+        match = _INVOCATION.fullmatch(request.path.removeprefix(RUNTIME_PREFIX))
+        if match is None or match[2] != "response" or match[1] != delivery.event.request_id:
+            return None
+        if not self._delivered or delivery.reply.done():
             return None
         if request.headers.get(_RESPONSE_MODE, "").lower() != "streaming":
             return None
