@@ -6,10 +6,12 @@ afterwards: object_files.py.
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.customer_keys import BodyCipher
@@ -77,12 +79,19 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
     Raises DiskFullError. What raises, or is cancelled, leaves no file behind.
     """
     disk, counter = _Lane(), _Lane()
+
+    async def take(view: Chunk) -> None:
+        disk.put(partial(_write, draft, digests, view))
+        counter.put(partial(digests.update_md5, view))
+        await disk.all_but_last()
+        await counter.all_but_last()
+
     try:
         for chunk in begun:
-            await _take(chunk, draft, digests, disk, counter)
+            await take(chunk)
         while (view := await rest.next_view()) is not None:
-            await _take(view, draft, digests, disk, counter)
-        await disk.put(draft.finish)
+            await take(view)
+        disk.put(draft.finish)
         await counter.end()
         await disk.end()
     except BaseException:
@@ -94,15 +103,9 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
 
 async def fill_at_once(draft: Draft, digests: Digests, body: bytes) -> None:
     """The same, of a body that is there."""
-
-    def work() -> None:
-        draft.write(body)
-        digests.update(body)
-        draft.finish()
-
     disk = _Lane()
     try:
-        await disk.put(work)
+        disk.put(partial(_write_whole, draft, digests, body))
         await disk.end()
     except BaseException:
         await disk.leave()
@@ -110,32 +113,76 @@ async def fill_at_once(draft: Draft, digests: Digests, body: bytes) -> None:
         raise
 
 
-async def _take(view: Chunk, draft: Draft, digests: Digests, disk: "_Lane", counter: "_Lane") -> None:
-    def write() -> None:
-        draft.write(view)
-        digests.update_rest(view)
+def _write(draft: Draft, digests: Digests, view: Chunk) -> None:
+    draft.write(view)
+    digests.update_rest(view)
 
-    await disk.put(write)
-    await counter.put(partial(digests.update_md5, view))
+
+def _write_whole(draft: Draft, digests: Digests, body: bytes) -> None:
+    draft.write(body)
+    digests.update(body)
+    draft.finish()
 
 
 class _Lane:
-    """Work in threads, one after another: when `put` returns it has begun, and what was put before has ended."""
+    """Work in a thread, one after another. What waits begins without a word from the event loop, and no thread is kept
+    where nothing waits."""
 
     def __init__(self) -> None:
-        self._running: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._lock = Lock()
+        self._waiting: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
+        self._is_running = False
+        self._has_failed = False
+        self._put: deque[asyncio.Future[None]] = deque()
 
-    async def put(self, work: Callable[[], None]) -> None:
-        await self.end()
-        self._running = asyncio.get_running_loop().run_in_executor(None, work)
+    def put(self, work: Callable[[], None]) -> None:
+        done = self._loop.create_future()
+        self._put.append(done)
+        with self._lock:
+            self._waiting.append((work, done))
+            starts, self._is_running = not self._is_running, True
+        if starts:
+            self._loop.run_in_executor(None, self._work_off)
+
+    def _work_off(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._is_running = False
+                    return
+                work, done = self._waiting.popleft()
+            error: Exception | None = None
+            try:
+                if not self._has_failed:
+                    work()
+            except Exception as failure:  # noqa: BLE001 - the task boundary of a thread; raised where it is waited for
+                self._has_failed, error = True, failure
+            self._loop.call_soon_threadsafe(_settle, done, error)
+
+    async def all_but_last(self) -> None:
+        """Raises what the work raised."""
+        while len(self._put) > 1:
+            await asyncio.shield(self._put[0])
+            self._put.popleft()
 
     async def end(self) -> None:
-        if self._running is not None:
-            await asyncio.shield(self._running)
-            self._running = None
+        """Raises what the work raised."""
+        while self._put:
+            await asyncio.shield(self._put[0])
+            self._put.popleft()
 
     async def leave(self) -> None:
-        """Waits for what runs, whatever becomes of it."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
-            self._running.exception()
+        """Until nothing runs, whatever becomes of it; what has not begun never does."""
+        self._has_failed = True
+        if self._put:
+            await asyncio.wait(self._put)
+            for done in self._put:
+                done.exception()
+
+
+def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
