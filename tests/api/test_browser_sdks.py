@@ -66,6 +66,24 @@ def test_an_error_can_be_read_by_the_page(open_server: CossetServer) -> None:
     assert "x-amzn-errortype" in headers["access-control-expose-headers"]
 
 
+def test_what_a_bucket_says_to_its_pages_is_said_once(open_server: CossetServer) -> None:
+    """A browser takes an answer that names its origin twice for one that does not let it in."""
+    s3 = open_server.client("s3")
+    s3.create_bucket(Bucket="said-once")
+    rule = {"AllowedOrigins": [PAGE], "AllowedMethods": ["GET"], "ExposeHeaders": ["x-amz-meta-a"]}
+    s3.put_bucket_cors(Bucket="said-once", CORSConfiguration={"CORSRules": [rule]})
+    connection = http.client.HTTPConnection(urlsplit(open_server.endpoint).netloc, timeout=60)
+    try:
+        for path, exposed in (("/said-once/k", "x-amz-meta-a"), ("/another/k", "x-amzn-errortype")):
+            connection.request("GET", path, headers={"Origin": PAGE})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.headers.get_all("access-control-allow-origin") == [PAGE]
+            assert str(answer.headers["access-control-expose-headers"]).startswith(exposed)
+    finally:
+        connection.close()
+
+
 def test_other_pages_are_not_let_in(open_server: CossetServer) -> None:
     status, headers = ask(open_server, "OPTIONS", LIST, preflight("http://elsewhere"))
     assert status == 403

@@ -20,6 +20,7 @@ _EXPOSED = ", ".join(
     )
 )
 _MAX_AGE_S = 172_800
+_ALLOWS = "access-control-allow-origin"
 
 
 class Cors:
@@ -59,8 +60,8 @@ class Cors:
 
     def add_headers(self, request: Request, response: Response) -> None:
         origin = self.allowed_origin(request)
-        if origin is None:
-            return
+        if origin is None or any(name.lower() == _ALLOWS for name, _ in response.headers):
+            return  # a bucket has said it: twice is never, for a browser
         response.headers.append(("Access-Control-Allow-Origin", origin))
         if origin != "*":
             # Caches must not give one origin's answer to another.
