@@ -34,6 +34,7 @@ from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
 from cosset.runtimes.sealing import channel, ports
 
+_FIRST_LOOK = 16
 OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
 """Serves Cosset on a listening socket inside an environment; what it answers is called when the environment is gone."""
 
@@ -84,6 +85,8 @@ class JailTier:
         self._sweep = IdleSweep(clock)
         self._sdk_use = SdkUse()
         self._environments: dict[RunningEnvironment, JailProcess] = {}
+        self._look_at = _FIRST_LOOK
+        """How many there are when those that have gone are forgotten: not at each start of a burst."""
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
         started_s = self._clock.monotonic_s()
@@ -101,11 +104,16 @@ class JailTier:
             process, environment = await self._make(spec, request, network, sink, started_s)
         except SpawnFailedError as failed:
             raise TierUnavailableError(f"no environment could be made: {failed}") from failed
-        self._environments = {each: its for each, its in self._environments.items() if not its.is_gone}
-        self._environments[environment] = process
+        self._keep(environment, process)
         await environment.start()
         process.settle(has_cpu_quota=self._has_cpu_quota)
         return environment
+
+    def _keep(self, environment: RunningEnvironment, process: JailProcess) -> None:
+        if len(self._environments) >= self._look_at:
+            self._environments = {each: its for each, its in self._environments.items() if not its.is_gone}
+            self._look_at = max(_FIRST_LOOK, 2 * len(self._environments))
+        self._environments[environment] = process
 
     async def prepare(self, runtime: str, architecture: str) -> None:
         """Makes what environments of this runtime have alike, before the first is asked for: it takes a Python
