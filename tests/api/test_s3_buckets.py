@@ -409,7 +409,7 @@ def test_a_retention_is_positive(s3: Any, bucket: str, period: dict[str, int]) -
     assert (refused["Code"], refused["ArgumentName"]) == ("InvalidArgument", *period)
 
 
-def test_logging_and_replication_need_their_targets(s3: Any, bucket: str) -> None:
+def test_logging_and_replication_need_their_targets(server: CossetServer, s3: Any, bucket: str) -> None:
     """Recorded: TestS3BucketLogging, TestS3BucketReplication."""
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
     enabled = {"TargetBucket": "not-there-at-all", "TargetPrefix": "log"}
@@ -423,7 +423,7 @@ def test_logging_and_replication_need_their_targets(s3: Any, bucket: str) -> Non
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     rule = {"Status": "Disabled", "Priority": 0, "Filter": {}, "Destination": {"Bucket": "arn:aws:s3:::not-there"}}
     rule["DeleteMarkerReplication"] = {"Status": "Disabled"}
-    replication = {"Role": "arn:aws:iam::000000000000:role/r", "Rules": [rule]}
+    replication = {"Role": f"arn:aws:iam::{server.account}:role/r", "Rules": [rule]}
     assert sentence(s3.put_bucket_replication, Bucket=bucket, ReplicationConfiguration=replication) == (
         "InvalidRequest: Destination bucket must have versioning enabled."
     )

@@ -7,6 +7,7 @@ from cosset.assembly.bucket_logs import BucketLogs
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
 from cosset.assembly.notifications import BucketNotifications
+from cosset.assembly.replication import BucketReplications
 from cosset.clock import Clock
 from cosset.gateway.bucket_ways import BucketWays, Calls
 from cosset.identity.ports import Authorizer, Requirement
@@ -18,19 +19,30 @@ from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
     from cosset.services.s3.lifecycle import Lifecycle
+    from cosset.services.s3.object_files import ObjectFiles
 
 _FOLDER = "objects"
 _LOOK_EVERY_S = 3_600
 
 
-def make_s3(
-    settings: Settings, ground: Ground, authorizer: Authorizer, notifications: BucketNotifications, clock: Clock
-) -> Service:
+def open_files(settings: Settings, ground: Ground) -> "ObjectFiles":
     from cosset.services.s3.object_files import ObjectFiles
+
+    return ObjectFiles(ground.data / _FOLDER, min_free_mb=settings.min_free_mb)
+
+
+def make_s3(
+    settings: Settings,
+    ground: Ground,
+    authorizer: Authorizer,
+    notifications: BucketNotifications,
+    replications: BucketReplications,
+    clock: Clock,
+) -> Service:
     from cosset.services.s3.service import s3_service
 
-    files = ObjectFiles(ground.data / _FOLDER, min_free_mb=settings.min_free_mb)
-    return s3_service(ground.store, files, clock, CallersRights(authorizer), notifications.operations())
+    files, rights = open_files(settings, ground), CallersRights(authorizer)
+    return s3_service(ground.store, files, clock, rights, notifications.operations(), replications.outbox())
 
 
 def make_s3control(ground: Ground) -> Service:
@@ -73,9 +85,8 @@ async def serve_lifecycle(settings: Settings, ground: Ground, notifications: Buc
 
     def make() -> "Lifecycle":
         from cosset.services.s3.lifecycle import Lifecycle
-        from cosset.services.s3.object_files import ObjectFiles
 
-        files = ObjectFiles(ground.data / _FOLDER, min_free_mb=settings.min_free_mb)
+        files = open_files(settings, ground)
         return Lifecycle(ground.store, files, notifications.outbox(), clock)
 
     await keep_lifecycle(ground.store, clock, make)

@@ -13,6 +13,7 @@ from cosset.assembly.log_filters import LogSubscriptions
 from cosset.assembly.notifications import BucketNotifications
 from cosset.assembly.observation import make_alarm_watch
 from cosset.assembly.queues import QueueChores, serve_queues
+from cosset.assembly.replication import BucketReplications
 from cosset.assembly.topics import LateTopicDestination, QueuesForTopics, Topics, make_push
 from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock
@@ -31,6 +32,7 @@ class Eventing:
     subscriptions: LogSubscriptions
     topics: Topics
     notifications: BucketNotifications
+    replications: BucketReplications
     exports: LogExporting
     alarms: AlarmWatch
 
@@ -40,6 +42,7 @@ class Eventing:
             ("triggers", self.triggers.serve()),
             ("topics", self.topics.serve()),
             ("notifications", self.notifications.serve()),
+            ("replication", self.replications.serve()),
             ("log-exports", self.exports.serve()),
             ("alarms", self.alarms.serve()),
         )
@@ -68,12 +71,14 @@ def make_eventing(
     topics = Topics(settings, ground, push, QueuesForTopics(ground, authorizer, clock), authorizer, endpoint, clock)
     to_topics = RecordedDestination(LateTopicDestination(topics), StepKind.TOPIC_MESSAGE, ground.causes, clock)
     outward.destinations.serve("sns", to_topics)
+    notifications = BucketNotifications(ground, push, topics, authorizer, clock)
     return Eventing(
         queues=serve_queues(ground, outward, clock),
         triggers=Triggers(ground, running.functions, running.dispatcher, outward, clock),
         subscriptions=subscriptions,
         topics=topics,
-        notifications=BucketNotifications(ground, push, topics, authorizer, clock),
+        notifications=notifications,
+        replications=BucketReplications(settings, ground, notifications, authorizer, clock),
         exports=LogExporting(ground, authorizer, clock),
         alarms=make_alarm_watch(ground, push, topics, clock),
     )

@@ -84,7 +84,7 @@ def make_services(
         "cloudwatch": make_cloudwatch,
         "sqs": lambda: make_sqs(ground, clock),
         "sns": eventing.topics.service,
-        "s3": lambda: make_s3(settings, ground, authorizer, eventing.notifications, clock),
+        "s3": lambda: make_s3(settings, ground, authorizer, eventing.notifications, eventing.replications, clock),
         "s3control": lambda: make_s3control(ground),
     }
     return [LateService(name, make) for name, make in makers.items()]

@@ -144,6 +144,8 @@ def shown(found: ObjectVersion, *, is_versioned: bool, with_checksum: bool) -> d
         result["StorageClass"] = facts["storage_class"]
     if facts.get("tags"):
         result["TagCount"] = len(facts["tags"])
+    if facts.get("is_replica") or "replication" in facts:
+        result["ReplicationStatus"] = facts.get("replication", "REPLICA")
     if "restore" in facts:
         result["Restore"] = shown_restore(facts["restore"])
     if with_checksum:

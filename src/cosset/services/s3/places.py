@@ -6,5 +6,8 @@ CHANGES = "s3"
 NOTIFICATIONS = "s3-notifications"
 """The durable queue of notifications on their way: what is in it is delivered by whichever node finds it."""
 
+REPLICATION = "s3-replication"
+"""The durable queue of versions that are to be in other buckets, too."""
+
 POSTED = "PostedByForm"
 """Beside the parameters of PutObject, where a browser's form brought the object: no call can say so by itself."""

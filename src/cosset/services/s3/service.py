@@ -18,14 +18,23 @@ from cosset.services.s3.object_tags import ObjectTags
 from cosset.services.s3.object_writes import ObjectWrites
 from cosset.services.s3.objects import Objects
 from cosset.services.s3.ports import Rights
+from cosset.services.s3.replication_outbox import Hearers, ReplicationOutbox
 from cosset.services.s3.restores import Restores
 from cosset.services.s3.upload_lists import UploadLists
 from cosset.services.s3.version_lists import VersionLists
 from cosset.store.database import Store
 
 
-def s3_service(store: Store, files: ObjectFiles, clock: Clock, rights: Rights, notifications: Notifications) -> Service:
-    writes, finder = ObjectWrites(store, files, clock, notifications.outbox), Finder(store, rights)
+def s3_service(
+    store: Store,
+    files: ObjectFiles,
+    clock: Clock,
+    rights: Rights,
+    notifications: Notifications,
+    replication: ReplicationOutbox,
+) -> Service:
+    events = Hearers((notifications.outbox, replication))
+    writes, finder = ObjectWrites(store, files, clock, events), Finder(store, rights)
     multipart = Multipart(writes)
     parts = [
         *bucket_parts(store, files, clock),

@@ -68,12 +68,16 @@ def find_version(tx: Transaction, bucket: str, key: str, version: str) -> Object
     return None if row is None else version_of_row(row)
 
 
-def put_version(tx: Transaction, bucket: Bucket, new: ObjectVersion, *, named: Sequence[str] = ()) -> Replaced:
-    """Makes `new` the latest, under the version id that the bucket's versioning gives it.
+def put_version(
+    tx: Transaction, bucket: Bucket, new: ObjectVersion, *, named: Sequence[str] = (), version_id: str | None = None
+) -> Replaced:
+    """Makes `new` the latest, under the version id that the bucket's versioning gives it, or (`version_id`) that of
+    what it replicates.
 
     `named` are those of its files that the book of files has already: parts that become an object.
     """
-    version = new_version_id(new.modified_ms) if bucket.versioning is Versioning.ENABLED else NULL_VERSION
+    given = version_id or new_version_id(new.modified_ms)
+    version = given if bucket.versioning is Versioning.ENABLED else NULL_VERSION
     orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
     latest = and_(_of_key(bucket.name, new.key), IS_LATEST)
     tx.execute(update(s3_versions).where(latest).values(is_latest=False))
