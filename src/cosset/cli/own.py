@@ -12,7 +12,8 @@ from cosset.cli.failure import Failure
 
 PATH = "/_cosset/api/"
 SERVICE = "cosset"
-TIMEOUT_S = 30
+TIMEOUT_S = 120
+"""A look through a full record takes seconds, and on a busy machine more of them."""
 
 
 def call_own(data: Path | None, operation: str, **params: Any) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def call_own(data: Path | None, operation: str, **params: Any) -> dict[str, Any]
         with error:
             raise _failure(operation, error.code, error.read()) from error
     except OSError as error:
+        if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+            raise Failure(f"{found.endpoint} did not answer within {TIMEOUT_S} s") from error
         raise Failure(f"nothing answers at {found.endpoint}", "start it: cosset up") from error
     except ValueError as error:
         raise Failure(f"{found.endpoint} answers as no Cosset does", "is it an older one? cosset doctor") from error

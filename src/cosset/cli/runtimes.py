@@ -39,6 +39,8 @@ def show(as_json: bool, data: Path | None) -> None:
             path = str(served.interpreter) if served.interpreter else None
             found = {"runtime": name, "interpreter": path, "exact": served.exact, "note": served.warning}
         click.echo(json.dumps(found) if as_json else _line(found))
+    if not (_node_folder(data) / "node_modules" / "@aws-sdk").is_dir():
+        click.echo("Node's functions find no AWS SDK but their own here: cosset runtimes install nodejs", err=True)
 
 
 def _line(found: Mapping[str, object]) -> str:
@@ -57,13 +59,17 @@ def install(language: str, data: Path | None) -> None:
     folder = _folder(data)
     try:
         if language == "nodejs":
-            install_node_sdk(folder / "runtimes" / language, click.echo)
+            install_node_sdk(_node_folder(data), click.echo)
         else:
             java_client.install_java_client(java_client.folder_of(folder), click.echo)
     except (NodeSdkError, java_client.JavaClientError) as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"cannot write to {folder}: {error}", "run it as the user who starts Cosset") from error
+
+
+def _node_folder(data: Path | None) -> Path:
+    return _folder(data) / "runtimes" / "nodejs"
 
 
 def _folder(data: Path | None) -> Path:

@@ -7,6 +7,7 @@ was tried. One with several causes stands under each of them, but not under a ca
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from cosset.observe.causes import Step, StepKind, key_of
 
@@ -69,7 +70,8 @@ def _reach(start: Collection[str], leads: Mapping[str, Sequence[str]], most: int
     seen = set(start)
     waiting = deque(seen)
     while waiting and len(seen) < most:
-        fresh = [key for key in leads.get(waiting.popleft(), ()) if key not in seen]
+        found = (key for key in leads.get(waiting.popleft(), ()) if key not in seen)
+        fresh = list(dict.fromkeys(islice(found, most - len(seen))))
         seen.update(fresh)
         waiting.extend(fresh)
     return seen
