@@ -5,12 +5,13 @@ Sources: the API reference and user guide of S3, answers recorded on AWS, and an
 
 import base64
 import hashlib
+import html
 import json
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from botocore.config import Config
@@ -477,6 +478,51 @@ def test_authorizations_that_are_none(
 ) -> None:
     answer = sender.ask("GET", f"/{bucket}/digits", headers={"Authorization": authorization}, signed=False)
     assert (answer.status, answer.code) == expected
+
+
+_NAMED = "AWS4-HMAC-SHA256 Credential={}, SignedHeaders=host, Signature=" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("authorization", "says"),
+    [
+        ("AWS4-HMAC-SHA256 Credential=x", "the authorization header requires three components: "),
+        ("AWS4-HMAC-SHA256 Credential=x, Y, Z=1", 'the authorization component "Y" is malformed.'),
+        ("AWS4-HMAC-SHA256 Credential=x, Y=1, Signature=1", "missing SignedHeaders."),
+        (_NAMED.format("AKIA/20260101/s3/aws4_request"), "the Credential is mal-formed; expecting "),
+        (_NAMED.format("/20260101/us-east-1/s3/aws4_request"), "a non-empty Access Key (AKID) must be provided "),
+        (_NAMED.format("A/20260101/us-east-1/s3/aws5"), 'incorrect terminal "aws5". This endpoint uses "aws4_request"'),
+        (_NAMED.format("A/20260101/us-east-1/s3/aws4_request"), "Invalid credential date. Date is not the same as X-"),
+        (_NAMED.format("A/1-1/us-east-1/s3/aws4_request"), 'incorrect date format "1-1". This date in the credential '),
+    ],
+)
+def test_malformed_authorizations_are_told_what_is_wrong(
+    sender: Sender, bucket: str, authorization: str, says: str
+) -> None:
+    headers = {"Authorization": authorization, "x-amz-date": "20260102T000000Z"}
+    answer = sender.ask("GET", f"/{bucket}/digits", headers=headers, signed=False)
+    assert (answer.status, answer.code) == (400, "AuthorizationHeaderMalformed")
+    told = html.unescape(answer.told("Message"))
+    assert told.startswith(f"The authorization header is malformed; {says}")
+
+
+@pytest.mark.parametrize(
+    ("credential", "says"),
+    [
+        ("A/20260101/s3/aws4_request", "the Credential is mal-formed; expecting "),
+        ("A/20260101/us-east-1/s3/aws5", 'incorrect terminal "aws5". This endpoint uses "aws4_request".'),
+        ("A/20260101/us-east-1/s3/aws4_request", 'Invalid credential date "20260101". This date is not the same as X-'),
+    ],
+)
+def test_malformed_credentials_of_urls_are_told_what_is_wrong(
+    sender: Sender, bucket: str, credential: str, says: str
+) -> None:
+    query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20260102T000000Z&X-Amz-SignedHeaders=host&X-Amz-Expires=9"
+    query += f"&X-Amz-Signature={'0' * 64}&X-Amz-Credential={quote(credential, safe='')}"
+    answer = sender.ask("GET", f"/{bucket}/digits", query, signed=False)
+    assert (answer.status, answer.code) == (400, "AuthorizationQueryParametersError")
+    told = html.unescape(answer.told("Message"))
+    assert told.startswith(f"Error parsing the X-Amz-Credential parameter; {says}")
 
 
 @pytest.mark.parametrize(("version", "begins"), [("s3v4", "41 57 53 34"), ("s3", "50 55 54")])

@@ -22,7 +22,7 @@ from cosset.gateway.payload import (
     declared_payload,
     hash_body,
 )
-from cosset.gateway.refusals import Reason, RefusedError
+from cosset.gateway.refusals import Reason, RefusedError, malformed
 from cosset.gateway.sigv2 import read_old_claim, verify_old_claim, with_hoisted
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import KeyDirectory, UseNotes
@@ -115,10 +115,8 @@ class Authentication:
 
     def _check_bucket_claim(self, claim: Claim) -> None:
         if claim.region == "aws-global":
-            sentence = (
-                f"The authorization header is malformed; the region 'aws-global' is wrong; expecting '{self._region}'"
-            )
-            raise ServiceError("AuthorizationHeaderMalformed", sentence, fields={"Region": self._region})
+            words = malformed(f"the region 'aws-global' is wrong; expecting '{self._region}'", in_query=claim.presigned)
+            raise ServiceError(*words, fields={"Region": self._region})
         if claim.presigned and claim.expires_s is None:
             raise RefusedError(Reason.PRESIGN_MALFORMED)
 

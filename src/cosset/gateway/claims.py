@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from cosset.gateway.refusals import Reason, RefusedError
+from cosset.gateway.refusals import Reason, RefusedError, malformed
 from cosset.wire.message import Headers, Request
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -94,6 +94,7 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
     """AWS hashes the header instead of repeating it: it may hold a secret that was sent to the wrong place."""
     algorithm, _, rest = authorization.strip().partition(" ")
     reason, fields = _blame(authorization, algorithm)
+    of_s3 = _words_of_s3(rest) if algorithm == ALGORITHM else None
     parts: dict[str, str] = {}
     for piece in (rest if algorithm == ALGORITHM else authorization).replace(",", " ").split():
         name, equals, value = piece.partition("=")
@@ -105,9 +106,10 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
                 "Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded "
                 f"with Base64): '{_hashed(authorization)}'.",
                 **fields,
-            )
+            ).told_by_s3(of_s3)
         if name in parts:
-            raise RefusedError(Reason.INCOMPLETE, f"Authorization header has more than one '{name}' parameter.")
+            twice = f"Authorization header has more than one '{name}' parameter."
+            raise RefusedError(Reason.INCOMPLETE, twice).told_by_s3(of_s3)
         parts[name] = value
     timestamp = _timestamp_of(headers)
     missing = [
@@ -123,7 +125,7 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
             Reason.NO_DATE if without_date else reason,
             f"{' '.join(missing)} (Hashed with SHA-256 and encoded with Base64) Authorization={_hashed(authorization)}",
             **fields,
-        )
+        ).told_by_s3(None if without_date else of_s3)
     key, date, region, service = _read_credential(parts["Credential"])
     return Claim(
         access_key_id=key,
@@ -135,6 +137,24 @@ def _claim_of_pieces(authorization: str, headers: Headers) -> Claim:
         timestamp=timestamp,
         session_token=headers.get("x-amz-security-token"),
     )
+
+
+def _words_of_s3(rest: str) -> tuple[str, str] | None:
+    """S3 counts the components before it reads any."""
+    pieces = [piece.strip() for piece in rest.split(",")]
+    if len(pieces) != 3:
+        three = "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+        return malformed(three)
+    names = set()
+    for piece in pieces:
+        name, equals, value = piece.partition("=")
+        if not equals or not value:
+            return malformed(f'the authorization component "{piece}" is malformed.')
+        names.add(name)
+    for name in ("Credential", "SignedHeaders", "Signature"):
+        if name not in names:
+            return malformed(f"missing {name}.")
+    return None
 
 
 def _blame(authorization: str, algorithm: str) -> tuple[Reason, dict[str, str]]:
@@ -173,18 +193,29 @@ def _timestamp_of(headers: Headers) -> str | None:
     return format_timestamp(int(seconds))
 
 
-def _read_credential(credential: str) -> tuple[str, str, str, str]:
+def _read_credential(credential: str, *, in_query: bool = False) -> tuple[str, str, str, str]:
     pieces = credential.split("/")
     if len(pieces) != 5:
         raise RefusedError(
             Reason.INCOMPLETE,
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
             f"got '{credential}'",
+        ).told_by_s3(
+            malformed(
+                'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+                in_query=in_query,
+            )
         )
     key, date, region, service, terminator = pieces
+    if not key:
+        empty = "a non-empty Access Key (AKID) must be provided in the credential."
+        raise RefusedError(Reason.UNKNOWN_KEY).told_by_s3(malformed(empty, in_query=in_query))
     if terminator != TERMINATOR:
         raise RefusedError(
-            Reason.MISMATCH, f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'."
+            Reason.MISMATCH,
+            f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'.",
+        ).told_by_s3(
+            malformed(f'incorrect terminal "{terminator}". This endpoint uses "{TERMINATOR}".', in_query=in_query)
         )
     if not re.fullmatch(_REGION, region, re.ASCII):
         raise RefusedError(Reason.MISMATCH, f"Credential should be scoped to a valid region, not '{region[:64]}'. ")
@@ -222,7 +253,7 @@ def _claim_of_query(request: Request) -> Claim:
         raise RefusedError(
             Reason.PRESIGN_MALFORMED, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
         )
-    key, date, region, service = _read_query_credential(given["X-Amz-Credential"])
+    key, date, region, service = _read_credential(given["X-Amz-Credential"], in_query=True)
     return Claim(
         access_key_id=key,
         date=date,
@@ -237,18 +268,9 @@ def _claim_of_query(request: Request) -> Claim:
     )
 
 
-def _read_query_credential(credential: str) -> tuple[str, str, str, str]:
-    try:
-        return _read_credential(credential)
-    except RefusedError as error:
-        if error.reason is Reason.INCOMPLETE:
-            raise RefusedError(Reason.PRESIGN_CREDENTIAL, error.detail) from error
-        raise
-
-
 def claim_of_form(fields: Mapping[str, str]) -> Claim:
     """What the fields of a posted form say of the signature of its policy. Raises: RefusedError."""
-    key, date, region, service = _read_query_credential(fields.get("x-amz-credential") or "")
+    key, date, region, service = _read_credential(fields.get("x-amz-credential") or "", in_query=True)
     signature, timestamp = fields["x-amz-signature"], fields.get("x-amz-date") or ""
     if service != "s3" or not timestamp.startswith(date):
         raise RefusedError(Reason.PRESIGN_CREDENTIAL)

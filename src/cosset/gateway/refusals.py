@@ -9,7 +9,7 @@ Decides nothing; `claims.py` and `sigv4.py` do.
 """
 
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 from cosset.wire.errors import ServiceError
 
@@ -45,13 +45,26 @@ class Reason(Enum):
 
 
 class RefusedError(Exception):
-    """The signature does not hold. `detail` is the sentence where AWS says more than the table's."""
+    """The signature does not hold. `detail` is the sentence where AWS says more than the table's; `words_of_s3` the
+    code and the sentence of S3, which reads a claim in another order and finds other words (`malformed`)."""
 
     def __init__(self, reason: Reason, detail: str | None = None, **fields: Any) -> None:
         super().__init__(detail or reason.value)
         self.reason = reason
         self.detail = detail
         self.fields = fields
+        self.words_of_s3: tuple[str, str] | None = None
+
+    def told_by_s3(self, words: tuple[str, str] | None) -> Self:
+        self.words_of_s3 = words
+        return self
+
+
+def malformed(what: str, *, in_query: bool = False) -> tuple[str, str]:
+    """How S3 refuses a claim whose pieces are not what they should be."""
+    if in_query:
+        return "AuthorizationQueryParametersError", f"Error parsing the X-Amz-Credential parameter; {what}"
+    return "AuthorizationHeaderMalformed", f"The authorization header is malformed; {what}"
 
 
 _MISMATCH = (
@@ -190,6 +203,8 @@ def _bytes(text: bytes) -> str:
 
 def answer_refusal(refusal: RefusedError, family: Family) -> ServiceError:
     """The refusal as this family of services answers it."""
+    if family is Family.S3 and refusal.words_of_s3 is not None:
+        return ServiceError(*refusal.words_of_s3, status=400, fields=refusal.fields)
     if family is Family.S3:
         code, status, sentence = _S3_WORDS[refusal.reason]
         if refusal.detail is not None and refusal.reason not in _S3_KEEPS_ITS_SENTENCE:

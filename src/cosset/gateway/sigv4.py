@@ -7,13 +7,14 @@ reads no body (payload.py does). Refuses headers that steer a request and are no
 import calendar
 import hashlib
 import hmac
+import re
 import time
 from collections import OrderedDict
 
 from cosset.clock import Clock
 from cosset.gateway.canonical import canonical_requests
 from cosset.gateway.claims import ALGORITHM, TERMINATOR, Claim, format_timestamp
-from cosset.gateway.refusals import Reason, RefusedError, mismatch
+from cosset.gateway.refusals import Reason, RefusedError, malformed, mismatch
 from cosset.wire.message import Headers, Request
 
 KEYS_CACHED = 1024
@@ -41,6 +42,17 @@ def _expiry(claim: Claim, signed_s: int, now_s: int, skew_s: int) -> dict[str, s
         return _skew(claim, now_s, skew_s)
     expires = _iso(signed_s + claim.expires_s)
     return {"X-Amz-Expires": str(claim.expires_s), "Expires": expires, "ServerTime": _iso(now_s)}
+
+
+def _odd_date(claim: Claim) -> tuple[str, str]:
+    """S3's words for a scope of another day than the request's, or of no day."""
+    if not re.fullmatch(r"\d{8}", claim.date, re.ASCII):
+        form = f'incorrect date format "{claim.date}". This date in the credential must be in the format "yyyyMMdd".'
+        return malformed(form, in_query=claim.presigned)
+    if claim.presigned:
+        same = f'This date is not the same as X-Amz-Date: "{claim.timestamp[:8]}".'
+        return malformed(f'Invalid credential date "{claim.date}". {same}', in_query=True)
+    return malformed("Invalid credential date. Date is not the same as X-Amz-Date.")
 
 
 def _skew(claim: Claim, now_s: int, skew_s: int) -> dict[str, str]:
@@ -72,7 +84,7 @@ class Verifier:
                 Reason.MISMATCH,
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
                 f"'{claim.date}' != '{claim.timestamp[:8]}', from '{claim.timestamp}'.",
-            )
+            ).told_by_s3(_odd_date(claim))
         signed_s = self._read_timestamp(claim.timestamp)
         now_s = self._clock.now_ms() // 1000
         if signed_s > now_s + self._skew_s:
