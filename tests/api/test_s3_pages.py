@@ -321,6 +321,8 @@ def test_websites(server: CossetServer, s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="error.html", Body=b"lost?", ContentType="text/html")
     lost = ask(server, "GET", "/nowhere", hosts[0], {"Range": "bytes=0-1"})
     assert (lost.status, lost.text) == (404, "lost?")
+    told = [lost.headers.get(f"x-amz-error-{name}") for name in ("code", "message", "detail-key")]
+    assert told == ["NoSuchKey", "The specified key does not exist.", "nowhere"]
     moved = ask(server, "GET", "/old/x y".replace(" ", "%20"), hosts[0])
     assert (
         moved.status,
@@ -339,6 +341,23 @@ def test_websites(server: CossetServer, s3: Any, bucket: str) -> None:
     )
     assert ask(server, "GET", "/a?b=c", hosts[0]).headers["location"] == "https://www.test/a?b=c"
     s3.delete_bucket_website(Bucket=bucket)
+
+
+def test_folders_of_a_site_whose_list_is_shut(server: CossetServer, s3: Any) -> None:
+    with new_bucket(s3) as name:
+        s3.delete_public_access_block(Bucket=name)
+        allowed = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/*"}
+        s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Statement": [allowed]}))
+        s3.put_bucket_website(Bucket=name, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+        s3.put_object(Bucket=name, Key="folder/index.html", Body=b"in it")
+        found = ask(server, "GET", "/folder", f"{name}.s3-website.localhost")
+        assert (found.status, found.headers["location"], found.headers["x-amz-error-code"]) == (
+            302,
+            "/folder/",
+            "Found",
+        )
+        assert "<h1>302 Found</h1>" in found.text
+        assert ask(server, "GET", "/none", f"{name}.s3-website.localhost").status == 403
 
 
 @pytest.mark.parametrize("path", ["?logging", "?acl", "?versioning", "?object-lock", "?notification", "?accelerate"])

@@ -68,8 +68,10 @@ class Websites:
         if rule is not None:
             request, root = visit.request, visit.site.root
             return visit.redirect(*redirect_of(rule, path, request.scheme, request.host, root))
-        if error.status == 404 and path and not path.endswith("/") and await self._is_folder(visit, website, path):
-            return visit.redirect(302, f"{visit.site.root}{quote(path)}/")
+        # Who may not list is told 403 of what is missing; a folder is found all the same.
+        may_be_folder = error.status in (403, 404) and bool(path) and not path.endswith("/")
+        if may_be_folder and await self._is_folder(visit, website, path):
+            return visit.found(f"{visit.site.root}{quote(path)}/")
         document = (website.get("ErrorDocument") or {}).get("Key")
         if document is None or not 400 <= error.status < 500:
             raise error
@@ -77,7 +79,7 @@ class Websites:
             found = await self._document(visit, document, is_plain=True)
         except ServiceError as second:
             return visit.page(error, second)
-        return replace(found, status=error.status)
+        return replace(found, status=error.status, headers=[*found.headers, *_error_headers(error)])
 
     async def _is_folder(self, visit: "_Visit", website: Mapping[str, Any], path: str) -> bool:
         try:
@@ -121,6 +123,11 @@ class _Visit:
         safe = "".join(each for each in target if each.isprintable())
         return Response(status, [*self.headers(), ("Location", safe)])
 
+    def found(self, target: str) -> Response:
+        """What was meant is there, with a slash behind it: S3 says so on a page of its own."""
+        page = self.page(ServiceError("Found", "Resource Found", status=302))
+        return replace(page, headers=[*page.headers, *self.redirect(302, target).headers[-1:]])
+
     def page(self, error: ServiceError, second: ServiceError | None = None) -> Response:
         """S3's own page. `second` is what went wrong with the error document."""
         title = f"{error.status} {HTTPStatus(error.status).phrase}"
@@ -133,11 +140,16 @@ class _Visit:
             text += _listed({"Code": second.code, "Message": second.message, **second.fields})
         headers = [
             *self.headers(),
-            ("x-amz-error-code", error.code),
-            ("x-amz-error-message", error.message),
+            *_error_headers(error),
             ("Content-Type", "text/html; charset=utf-8"),
         ]
         return Response(error.status, headers, f"{text}<hr/>\n</body>\n</html>\n".encode())
+
+
+def _error_headers(error: ServiceError) -> list[tuple[str, str]]:
+    details = [(f"x-amz-error-detail-{name}", str(value)) for name, value in error.fields.items()]
+    told = [("x-amz-error-code", error.code), ("x-amz-error-message", error.message), *details]
+    return [(name, "".join(each if " " <= each < "\x7f" else "?" for each in value)) for name, value in told]
 
 
 def _listed(fields: Mapping[str, Any]) -> str:
