@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -56,7 +57,7 @@ def find_profile(data: Path | None, environ: Mapping[str, str]) -> Profile:
     places = [Files.of_data(chosen)] if chosen else []
     if data is None:
         if not places and (spoken := _from_variables(environ)):
-            return spoken
+            return _checked(spoken)
         places += [Files.of_user(environ), Files.of_data(configuration.default_data(environ))]
     for files in places:
         try:
@@ -64,9 +65,21 @@ def find_profile(data: Path | None, environ: Mapping[str, str]) -> Profile:
         except OSError as error:
             raise Failure(f"cannot read the AWS profile: {error}", "run this as the user who started Cosset") from error
         if found:
-            return found
+            return _checked(found)
     where = f"{data} holds no Cosset" if data else "no Cosset is known here"
     raise Failure(where, "start one: cosset up; or name its data folder: --data DIR")
+
+
+def _checked(found: Profile) -> Profile:
+    """Raises: Failure, when the endpoint is none."""
+    try:
+        parts = urlsplit(found.endpoint)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or not found.endpoint.isprintable() or " " in found.endpoint:
+        raise Failure(f"the endpoint {found.endpoint!r} is no URL", "for instance: http://127.0.0.1:4566")
+    return found
 
 
 def _from_variables(environ: Mapping[str, str]) -> Profile | None:
@@ -86,6 +99,7 @@ def connect(data: Path | None, service: str) -> Any:
     """A stock boto3 client of `service` at the server that is found."""
     import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
     found = find_profile(data, os.environ)
     config = Config(
@@ -94,7 +108,9 @@ def connect(data: Path | None, service: str) -> Any:
         retries={"total_max_attempts": 1},
         user_agent_extra="cosset-cli",
     )
-    return boto3.client(
+    # Of what the AWS variables and files say nothing else counts: a profile named there may not even be.
+    session = boto3.Session(botocore_session=Session({"profile": (None, None, None, None)}))
+    return session.client(
         service,
         endpoint_url=found.endpoint,
         aws_access_key_id=found.access_key_id,

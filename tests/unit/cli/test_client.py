@@ -102,6 +102,24 @@ def test_a_server_that_does_not_answer(home):
     assert ask_health("http://127.0.0.1:1")["status"] is None
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["not a url", "http://", "ftp://x", "127.0.0.1:4566", "http://x:0", "http://x:y", "http://[x"]
+)
+def test_an_endpoint_that_is_none_is_said_so(home, endpoint):
+    profile.write(Files.of_user({"HOME": str(home)}), Profile(endpoint, "a", "b", "us-east-1"))
+    for command in (["invoke", "f"], ["map"], ["status"]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"cosset: the endpoint {endpoint!r} is no URL")
+
+
+def test_no_other_profile_plays_a_part(home, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    profile.write(Files.of_user({"HOME": str(home)}), Profile("http://127.0.0.1:1", "a", "b", "us-east-1"))
+    result = CliRunner().invoke(main, ["invoke", "f"])
+    assert result.stderr.startswith("cosset: nothing answers at http://127.0.0.1:1")
+
+
 def test_an_error_of_aws_keeps_its_code_and_gains_a_fix():
     answer = {"Error": {"Code": "ResourceNotFoundException", "Message": "Function not found: x"}}
     with (

@@ -113,7 +113,16 @@ def test_telephone_numbers(text: str, is_one: bool) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        *("127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"),
+        *(
+            "127.0.0.1",
+            "localhost",
+            "a.b.localhost",
+            "10.0.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        ),
         *("0.0.0.0", "224.0.0.1", "100.64.0.1", "[fd00::1]", "[fe80::1]", "2130706433", "0x7f000001"),
     ],
 )
@@ -131,5 +140,7 @@ def test_the_owner_may_list_what_can_be_reached() -> None:
     try:
         with pytest.raises(ServiceError, match="could not be reached"):
             poster._post("http://127.0.0.1:9/", {}, b"")
+        with pytest.raises(ServiceError, match="Connection refused"):
+            poster._post("http://anything.LOCALHOST.:9/", {}, b"")
     finally:
         poster.close()

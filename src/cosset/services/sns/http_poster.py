@@ -71,7 +71,9 @@ class Poster:
             raise ServiceError("EndpointFailure", f"it could not be reached: {error}", status=500) from error
 
     def _address(self, host: str, port: int) -> Address:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # What ends in `.localhost` is loopback (RFC 6761), function URLs of this node among it; few resolvers know it.
+        name = "localhost" if host.lower().rstrip(".").endswith(".localhost") else host
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
         for address in addresses:
             if self._may_reach(address):
