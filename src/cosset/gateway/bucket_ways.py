@@ -208,10 +208,15 @@ def refused_method(request: Request, unknown: ServiceError | None) -> ServiceErr
     return _method_not_allowed(request.method, kind)
 
 
+_ALLOWED = {"SERVICE": "GET", "BUCKET": "HEAD, DELETE, GET, PUT, POST", "OBJECT": "HEAD, DELETE, GET, PUT"}
+"""What is told of the methods that there are: of the parts of buckets and objects, nothing."""
+
+
 def _method_not_allowed(method: str, kind: str) -> ServiceError:
     sentence = "The specified method is not allowed against this resource."
     fields = {"Method": method, "ResourceType": kind}
-    return ServiceError("MethodNotAllowed", sentence, status=405, fields=fields)
+    headers = {"Allow": _ALLOWED[kind]} if kind in _ALLOWED else {}
+    return ServiceError("MethodNotAllowed", sentence, status=405, fields=fields, headers=headers)
 
 
 def check_content(operation: WireOperation, request: Request) -> None:
