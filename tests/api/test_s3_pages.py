@@ -58,7 +58,9 @@ def ask(
         connection.request(method, path, body=body, headers=given)
         response = connection.getresponse()
         text = response.read().decode()
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, text)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        assert len(headers) == len(response.getheaders()), "a header comes twice"
+        return Answer(response.status, headers, text)
     finally:
         connection.close()
 

@@ -126,6 +126,7 @@ class Door:
     async def _answer(self, request: Request, request_id: str, gone: asyncio.Event, *, is_bucket: bool) -> Response:
         if self._make_ways is not None and (site := find_site(request)) is not None and self._ways is not None:
             response = await self._ways.site(site, request, request_id, gone)
+            response.headers.append(("Server", "AmazonS3"))
             response.headers.extend(await self._ways.cors_headers(replace(request, path=f"/{site.bucket}{site.path}")))
             return response
         if not is_bucket and request.path.startswith(self._route_starts):

@@ -25,7 +25,6 @@ from cosset.identity.ports import KeyDirectory
 from cosset.services.operation import Result
 from cosset.services.s3.places import POSTED
 from cosset.wire.errors import SerializationError, ServiceError
-from cosset.wire.host_ids import host_id
 from cosset.wire.message import Headers, Request, Response
 from cosset.wire.xml_shapes import escape, load_xml
 
@@ -149,7 +148,7 @@ async def _sized(chunks: AsyncIterator[bytes], sizes: SizeRange) -> AsyncIterato
 def _answer(request: Request, bucket: str, fields: Mapping[str, str], result: Result, request_id: str) -> Response:
     etag, key = str(result["ETag"]), fields["key"]
     location = f"{request.scheme}://{request.host}/{bucket}/{quote(key, safe='')}"
-    headers = [("x-amz-request-id", request_id), ("x-amz-id-2", host_id(request_id)), ("ETag", etag)]
+    headers = [("x-amz-request-id", request_id), ("ETag", etag)]
     if result.get("VersionId"):
         headers.append(("x-amz-version-id", str(result["VersionId"])))
     target = fields.get("success_action_redirect") or fields.get("redirect")

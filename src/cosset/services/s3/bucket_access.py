@@ -45,7 +45,7 @@ class BucketAccess:
             _check_home(ctx, found)
             if blocks_of(tx, found)["BlockPublicPolicy"] and is_public(document):
                 why = "public policies are blocked by the BlockPublicPolicy block public access setting"
-                raise _blocked(ctx, "PutBucketPolicy", found, why)
+                raise _blocked(ctx, "PutBucketPolicy", found.arn, why)
 
         await self._settings.put(bucket, Kind.POLICY, text, check)
 
@@ -116,7 +116,7 @@ class BucketAccess:
         grants = put_grants(params, bucket.account, bucket.account)
 
         def check(tx: Transaction, found: Bucket) -> None:
-            check_grants(tx, ctx, found, grants, found.account, "PutBucketAcl")
+            check_grants(tx, ctx, found, grants, "PutBucketAcl")
 
         await self._settings.put(name, Kind.ACL, grants, check)
 
@@ -141,10 +141,10 @@ def ownership_of(tx: Transaction, bucket: str) -> str:
 
 
 def check_grants(
-    tx: Transaction, ctx: Context, bucket: Bucket, grants: Sequence[Grant], owner: str, action: str
+    tx: Transaction, ctx: Context, bucket: Bucket, grants: Sequence[Grant], action: str, key: str = ""
 ) -> None:
-    """May this bucket, or an object of `owner` in it, have these grants? Where ACLs are off none may be put, and a new
-    object may have no more than that the bucket's owner may do everything.
+    """May this bucket, or the object of that key in it, have these grants? Where ACLs are off none may be put, and a
+    new object may have no more than that the bucket's owner may do everything.
 
     Raises ServiceError AccessControlListNotSupported, AccessDenied.
     """
@@ -153,7 +153,7 @@ def check_grants(
         raise ServiceError("AccessControlListNotSupported", "The bucket does not allow ACLs")
     if is_public_acl(grants) and blocks_of(tx, bucket)["BlockPublicAcls"]:
         why = "public access control lists (ACLs) are blocked by the BlockPublicAcls block public access setting"
-        raise _blocked(ctx, action, bucket, why)
+        raise _blocked(ctx, action, f"{bucket.arn}/{key}" if key else bucket.arn, why)
 
 
 def _check_home(ctx: Context, bucket: Bucket) -> None:
@@ -164,7 +164,7 @@ def _check_home(ctx: Context, bucket: Bucket) -> None:
         raise ServiceError("MethodNotAllowed", sentence, status=405, fields=fields)
 
 
-def _blocked(ctx: Context, action: str, bucket: Bucket, why: str) -> ServiceError:
+def _blocked(ctx: Context, action: str, resource: str, why: str) -> ServiceError:
     who = ctx.principal.arn or "anonymous"
-    sentence = f'User: {who} is not authorized to perform: s3:{action} on resource: "{bucket.arn}" because {why}.'
+    sentence = f'User: {who} is not authorized to perform: s3:{action} on resource: "{resource}" because {why}.'
     return ServiceError("AccessDenied", sentence, status=403)

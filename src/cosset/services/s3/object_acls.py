@@ -30,7 +30,7 @@ class ObjectAcls:
             bucket, found = find_named(tx, params, "PUT", latest_marker_is_told=True)
             owner = found.facts["owner"]
             grants = put_grants(params, owner, bucket.account)
-            check_grants(tx, ctx, bucket, grants, owner, "PutObjectAcl")
+            check_grants(tx, ctx, bucket, grants, "PutObjectAcl", params["Key"])
             change_facts(tx, found, acl=grants)
             self._writes.events.happened(tx, event_of(ctx, bucket, "ObjectAcl:Put", found, self._writes.clock.now_ms()))
 

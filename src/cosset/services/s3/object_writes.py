@@ -90,7 +90,7 @@ class ObjectWrites:
         """
         check_write(find_latest(tx, home.name, new.key), new.key, params)
         if "acl" in new.facts:
-            check_grants(tx, ctx, home, new.facts["acl"], new.facts["owner"], "PutObject")
+            check_grants(tx, ctx, home, new.facts["acl"], "PutObject", new.key)
         now_ms = self.clock.now_ms()
         version = ObjectVersion(
             new.key, "", True, False, new.size, new.etag, now_ms, new.stored, new.facts, parts=new.parts
