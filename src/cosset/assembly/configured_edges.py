@@ -4,13 +4,14 @@ The rows are read as they are, so that a map imports no service. Read next: serv
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import select
 
 from cosset.clock import Clock
 from cosset.functions.model import LATEST
 from cosset.functions.tables import event_invoke_configs, versions
+from cosset.functions.url_tables import function_urls
 from cosset.observe.cause_map import MAX_EDGES, Place
 from cosset.services.cloudwatch.tables import alarms
 from cosset.services.logs.tables import log_subscription_filters
@@ -45,6 +46,16 @@ class ConfiguredEdgesOf:
             ]
 
         return (await self._store.read(read))[:MAX_EDGES]
+
+    async def urls(self, account: str, region: str) -> Mapping[str, str]:
+        columns = function_urls.c
+        query = select(columns.url_id, columns.name).where(columns.account == account, columns.region == region)
+
+        def read(tx: Transaction) -> dict[str, str]:
+            rows = tx.execute(query.limit(MAX_EDGES))
+            return {row.url_id: f"arn:aws:lambda:{region}:{account}:function:{row.name}/url" for row in rows}
+
+        return await self._store.read(read)
 
 
 def _mappings(tx: Transaction, account: str, region: str, now_ms: int) -> Iterator[_Edge]:

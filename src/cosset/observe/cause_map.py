@@ -1,11 +1,13 @@
 """The live graph of what triggers what: steps counted by where they come from and where they lead. Pure."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cosset.observe.causes import Step, StepKind
 
 MAX_EDGES = 5_000
+_URL_ID = re.compile(r"/([a-z0-9]{32})(?:\.lambda-url\.|[/?]|$)", re.ASCII)
 _MEANS = {StepKind.INVOCATION: "", StepKind.ALARM: "metric"}
 """What is said of steps whose name says something else: a version, a state."""
 
@@ -30,13 +32,13 @@ class Traffic:
     means: str = ""
 
 
-def count_edges(steps: Iterable[Step], since_ms: int) -> dict[Place, Traffic]:
-    """Of steps that began since then. At the bound new edges are left out."""
+def count_edges(steps: Iterable[Step], since_ms: int, urls: Mapping[str, str] | None = None) -> dict[Place, Traffic]:
+    """Of steps that began since then. At the bound new edges are left out. `urls`: see `named`."""
     edges: dict[Place, Traffic] = {}
     for step in steps:
         if step.at_ms < since_ms or not step.source or not step.resource:
             continue
-        place = Place(_plain(step.source), _plain(step.resource))
+        place = Place(_plain(step.source), named(_plain(step.resource), urls or {}))
         traffic = edges.get(place)
         if traffic is None:
             if len(edges) >= MAX_EDGES:
@@ -49,6 +51,12 @@ def count_edges(steps: Iterable[Step], since_ms: int) -> dict[Place, Traffic]:
         if said and said not in traffic.means and len(traffic.means) < 200:
             traffic.means = f"{traffic.means}, {said}" if traffic.means else said
     return edges
+
+
+def named(endpoint: str, urls: Mapping[str, str]) -> str:
+    """The ARN in the place of an address that is a function's URL. `urls` has the ARNs by the ids in such addresses."""
+    found = _URL_ID.search(endpoint) if urls and endpoint.startswith("http") else None
+    return urls.get(found[1], endpoint) if found is not None else endpoint
 
 
 def _plain(arn: str) -> str:

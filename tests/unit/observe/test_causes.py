@@ -242,6 +242,20 @@ def test_the_map_counts_by_places() -> None:
     assert edges[Place(F, "arn:aws:s3:::b")].means == "s3:PutObject"
 
 
+def test_the_url_of_a_function_is_the_function_on_the_map() -> None:
+    topic, id_ = "arn:aws:sns:us-east-1:111111111111:t", "a" * 32
+    addresses = (
+        f"http://{id_}.lambda-url.us-east-1.localhost:1/x",
+        f"https://h/_cosset/url/{id_}/y",
+        f"https://h/{id_}",
+    )
+    steps = [step(str(at), StepKind.POST, source=topic, resource=each) for at, each in enumerate(addresses)]
+    steps.append(step("r", source=f"{F}/url"))
+    (posted, ran), traffic = count_edges(steps, 0, {id_: f"{F}/url"}), count_edges(steps, 0)
+    assert (posted, ran) == (Place(topic, f"{F}/url"), Place(f"{F}/url", F))
+    assert len(traffic) == 4
+
+
 def test_steps_are_written_together_and_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         steps, events = Lines(), Lines()

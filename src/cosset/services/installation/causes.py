@@ -6,12 +6,12 @@ invokes the function by Lambda's own operation, with the right that this takes.
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from cosset.clock import Clock
 from cosset.identity.ports import Requirement
-from cosset.observe.cause_map import Place, Traffic, count_edges
+from cosset.observe.cause_map import Place, Traffic, count_edges, named
 from cosset.observe.cause_tree import Node, Steps, related
 from cosset.observe.causes import RecordedEvent, Step, StepKind, Unkept
 from cosset.services.operation import Context, Params, Requirements, Result, operation
@@ -37,6 +37,10 @@ class ConfiguredEdges(Protocol):
 
     async def of(self, account: str, region: str) -> Sequence[tuple[Place, str]]:
         """Each with what says so: `event source mapping`, `subscription` ..."""
+        ...
+
+    async def urls(self, account: str, region: str) -> Mapping[str, str]:
+        """What calls through a function's URL come from (an ARN), by the id in the URL."""
         ...
 
 
@@ -81,6 +85,7 @@ class CauseOperations:
             raise ServiceError("ValidationException", f"since_s must be a number from 1 to {LONGEST_WINDOW_S}.")
         since_ms = self._clock.now_ms() - since_s * 1000
         configured = await self._configured.of(ctx.account, ctx.region)
+        urls = await self._configured.urls(ctx.account, ctx.region)
 
         def read() -> tuple[dict[Place, Traffic], int | None]:
             oldest: list[int] = []
@@ -91,10 +96,11 @@ class CauseOperations:
                         oldest.append(step.at_ms)
                     yield step
 
-            return count_edges(noted(), since_ms), oldest[0] if oldest else None
+            return count_edges(noted(), since_ms, urls), oldest[0] if oldest else None
 
         edges, oldest_ms = await self._look(read)
-        for place, means in configured:
+        for each, means in configured:
+            place = Place(each.source, named(each.target, urls))
             traffic = edges.setdefault(place, Traffic())
             # What is set up says more than what was seen; it may be set up twice (a destination, a dead-letter queue).
             is_another = traffic.is_configured and means not in traffic.means

@@ -120,7 +120,7 @@ async def _off_loop(size_bytes: int, work: Callable[[_Given], _Made], given: _Gi
 def _source(call: UrlCall) -> str:
     """Who called, as the map has it: who signed, or the URL itself, of which all that is known is that it was open."""
     if call.caller is None:
-        return f"{call.url.arn}/url"
+        return f"{call.url.key.arn}/url"
     principal = call.caller.principal
     return function_of(principal) or principal.arn
 
