@@ -356,3 +356,20 @@ def test_principals_by_their_canonical_id(s3: Any, other: Any, nobody: Any, buck
     s3.put_bucket_policy(Bucket=bucket, Policy=document(allowed))
     assert granted(other.get_object, Bucket=bucket, Key="k")
     assert not granted(nobody.get_object, Bucket=bucket, Key="k")
+
+
+def test_who_may_list_is_told_what_is_missing(s3: Any, other: Any, nobody: Any, bucket: str) -> None:
+    """Also where only ACLs let anybody in, and an object that is missing has none."""
+    calls = [(client, call) for client in (other, nobody) for call in (client.get_object, client.head_object)]
+    for _, call in calls:
+        assert refusal(call, Bucket=bucket, Key="missing")["Status"] == 403
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    for _, call in calls:
+        assert refusal(call, Bucket=bucket, Key="missing")["Status"] == 404
+        assert refusal(call, Bucket=bucket, Key="k")["Status"] == 403
+
+
+def test_made_again_a_bucket_has_the_acl_of_the_call(s3: Any, bucket: str) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    s3.create_bucket(Bucket=bucket)
+    assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 1

@@ -276,7 +276,7 @@ class Door:
             needed = operation.requirements(ctx, params)
         try:
             if needed:
-                await self._authorizer.authorize(call.principal, needed, ctx.call)
+                await self._authorize(operation, ctx, params, needed)
             result = await operation.handler(ctx, params) or {}
         except ServiceError as error:
             if self._steps is not None:
@@ -285,6 +285,16 @@ class Door:
         if self._steps is not None:
             self._steps.ended(ctx, needed)
         return result
+
+    async def _authorize(
+        self, operation: Operation, ctx: Context, params: Params, needed: Sequence[Requirement]
+    ) -> None:
+        try:
+            await self._authorizer.authorize(ctx.principal, needed, ctx.call)
+        except ServiceError as error:
+            if operation.refused is None:
+                raise
+            raise await operation.refused(ctx, params, error) from error
 
     def _trace_underway(self, call: Call) -> str | None:
         """What the environment that calls is busy with, where its SDK does not say so."""

@@ -14,6 +14,7 @@ from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal
 from cosset.observe.causes import Led
+from cosset.wire.errors import ServiceError
 
 Params = dict[str, Any]
 Result = dict[str, Any]
@@ -77,11 +78,17 @@ def no_requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
     return ()
 
 
+Refused = Callable[[Context, Params, ServiceError], Awaitable[ServiceError]]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """`refused`: what a caller is told instead, whom the evaluator did not let in."""
+
     name: str
     handler: Handler
     requirements: Requirements
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from cosset.services.s3.bucket_book import (
     put_setting,
     read_setting,
     remove_bucket,
+    remove_setting,
 )
 from cosset.services.s3.bucket_requirements import on_new_bucket
 from cosset.services.s3.bucket_rules import HOME, OLD_NAMES, check_name, check_region, chosen_region
@@ -65,6 +66,10 @@ class Buckets:
             there = find_bucket(tx, name)
             if there is not None:
                 _check_again(there, bucket, ctx.region, has_tags=bool(tags))
+                # Its ACL is what the call says, or nothing, as AWS documents it.
+                remove_setting(tx, name, Kind.ACL)
+                if grants is not None:
+                    put_setting(tx, name, Kind.ACL, grants)
                 return
             if len(buckets_of(tx, ctx.account)) >= _MOST_OWNED:
                 sentence = "You have attempted to create more buckets than allowed"

@@ -9,6 +9,7 @@ from email.utils import formatdate
 from typing import Any
 
 from cosset.services.operation import Context
+from cosset.services.s3.bucket_access import ENFORCED, ownership_of
 from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.errors import access_denied, invalid_argument, no_such_key
 from cosset.services.s3.keys import check_key
@@ -92,6 +93,21 @@ class Finder:
             ):
                 raise access_denied() from error
             raise
+
+    async def refused(self, ctx: Context, params: Mapping[str, Any], error: ServiceError) -> ServiceError:
+        """Where objects have ACLs one that is missing has none that could let anybody in: whoever may list the bucket
+        is told that it is missing."""
+        name, key = params["Bucket"], params["Key"]
+
+        def is_missing(tx: Transaction) -> bool:
+            if params.get("VersionId") is not None or ownership_of(tx, name) == ENFORCED:
+                return False
+            found = find_latest(tx, name, key)
+            return found is None or found.is_marker
+
+        if error.status != 403 or not await self._store.read(is_missing):
+            return error
+        return no_such_key(key) if await self._rights.may(ctx, [listing_of(name)]) else error
 
 
 def shown_version(bucket: Bucket, version: ObjectVersion) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """S3 as this installation serves it."""
 
+from dataclasses import replace
+
 from cosset.clock import Clock
 from cosset.services.operation import Service
 from cosset.services.s3.attributes import Attributes
@@ -53,4 +55,6 @@ def s3_service(
         VersionLists(store),
         UploadLists(store),
     ]
-    return owners_checked(Service.of("s3", parts), store)
+    service = owners_checked(Service.of("s3", parts), store)
+    reading = {name: replace(service.operations[name], refused=finder.refused) for name in ("GetObject", "HeadObject")}
+    return replace(service, operations={**service.operations, **reading})
