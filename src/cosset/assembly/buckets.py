@@ -87,7 +87,7 @@ async def serve_lifecycle(settings: Settings, ground: Ground, notifications: Buc
         from cosset.services.s3.lifecycle import Lifecycle
 
         files = open_files(settings, ground)
-        return Lifecycle(ground.store, files, notifications.outbox(), clock)
+        return Lifecycle(ground.store, files, notifications.outbox(), clock, ground.causes)
 
     await keep_lifecycle(ground.store, clock, make)
 

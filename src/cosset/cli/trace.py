@@ -86,14 +86,14 @@ def _what(step: dict[str, Any]) -> str:
     if step["kind"] == "call":
         by = f" by {short_name(step['source'])}" if step["depth"] == 0 and step.get("source") else ""
         return f"{step.get('name', 'call')} {name}{by}"
+    said = f" ({step['name']})" if step.get("name") else ""
     if step["kind"] == "object":
-        return f"object {step['id'].rpartition('#')[0]}"
+        return f"object {step['id'].rpartition('#')[0]}{said}"
     if step["kind"] == "alarm":
         return f"{name} {step.get('name', '')}".rstrip()
     if step["kind"] == "log-events":
         return f"events of {name} by {step.get('name', '')}"
-    said = f" ({step['name']})" if step["kind"] == "message" and step.get("name") else ""
-    return f"{_KINDS.get(step['kind'], step['kind'])} {name}{said}"
+    return f"{_KINDS.get(step['kind'], step['kind'])} {name}{said if step['kind'] == 'message' else ''}"
 
 
 def short_name(arn: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cosset.identity.ports import Requirement
+from cosset.observe.causes import Step, Unrecorded
 from cosset.services.operation import Context, Service
 from cosset.services.s3.bucket_parts import bucket_parts
 from cosset.services.s3.deletes import Deletes
@@ -31,6 +32,16 @@ from support.postgres import PostgresServer, running_postgres
 
 DAY_S = 86_400
 BUCKET = "kept-for-a-while"
+
+
+class Told(Unrecorded):
+    """What caused what, as it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def happened(self, step: Step) -> None:
+        self.steps.append(step)
 
 
 class Heard:
@@ -64,7 +75,8 @@ class Room:
             UploadLists(store),
         ]
         self.call = Caller(Service.of("s3", parts))
-        self.lifecycle = Lifecycle(store, files, self.heard, clock)
+        self.told = Told()
+        self.lifecycle = Lifecycle(store, files, self.heard, clock, self.told)
         self.another_node = Lifecycle(store, files, self.heard, clock)
 
     async def put(self, key: str, body: bytes = b"x", **params: Any) -> str | None:
@@ -125,6 +137,19 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Test], None
             await asyncio.wait_for(test(room), 60)
 
     return lambda test: asyncio.run(main(test))
+
+
+def test_what_expires_is_on_record_for_what_it_leads_to(run: Callable[[Test], None]) -> None:
+    async def test(room: Room) -> None:
+        await room.put("a")
+        await room.rule({"Expiration": {"Days": 1}})
+        assert await room.after(3) == 1
+        (event,) = (each for each in room.heard.events if each.principal is None)
+        (step,) = room.told.steps
+        assert (step.id, step.name, step.causes) == (event.step_id, "LifecycleExpiration:Delete", ())
+        assert step.resource == f"arn:aws:s3:::{BUCKET}/a"
+
+    run(test)
 
 
 def test_objects_expire_at_the_midnight_after_their_days(run: Callable[[Test], None]) -> None:

@@ -16,6 +16,7 @@ from uuid import uuid4
 from sqlalchemy import select
 
 from cosset.clock import Clock
+from cosset.observe import causes
 from cosset.services.s3.bucket_book import find_bucket, put_setting, read_setting
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.lifecycle_rules import Rule, Subject, applies, due_ms, prefix_of, sizes_named
@@ -57,7 +58,15 @@ class Step:
 class Lifecycle:
     """`run` makes a pass over every bucket whose turn it is."""
 
-    def __init__(self, store: Store, files: ObjectFiles, events: ObjectEvents, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        files: ObjectFiles,
+        events: ObjectEvents,
+        clock: Clock,
+        recorder: causes.CauseRecorder | None = None,
+    ) -> None:
+        self._recorder = recorder or causes.Unrecorded()
         self._store = store
         self._files = files
         self._events = events
@@ -103,37 +112,39 @@ class Lifecycle:
         return keys, [key for key in keys if plan(_versions(tx, name, key), rules, self._clock.now_ms())]
 
     async def _do(self, name: str, key: bytes) -> int:
-        def work(tx: Transaction) -> tuple[list[str], int]:
+        def work(tx: Transaction) -> tuple[list[str], list[ObjectEvent]]:
             bucket, rules = _rules(tx, name)
             if bucket is None:
-                return [], 0
+                return [], []
             orphans: list[str] = []
-            steps = plan(_versions(tx, name, key), rules, self._clock.now_ms())
-            for step in steps:
-                orphans += self._take(tx, bucket, step)
-            return orphans, len(steps)
+            told: list[ObjectEvent] = []
+            for step in plan(_versions(tx, name, key), rules, self._clock.now_ms()):
+                orphans += self._take(tx, bucket, step, told)
+            return orphans, told
 
-        orphans, done = await self._store.write(work, frees=True)
+        orphans, told = await self._store.write(work, frees=True)
+        for event in told:
+            self._recorder.happened(_step_of(event))
         await self._files.remove(orphans)
-        return done
+        return len(told)
 
-    def _take(self, tx: Transaction, bucket: Bucket, step: Step) -> Sequence[str]:
+    def _take(self, tx: Transaction, bucket: Bucket, step: Step, told: list[ObjectEvent]) -> Sequence[str]:
         version, now_ms = step.version, self._clock.now_ms()
         if step.act is Act.MOVE:
             change_facts(tx, version, storage_class=step.storage_class)
-            self._tell(tx, bucket, "LifecycleTransition", version)
+            told.append(self._tell(tx, bucket, "LifecycleTransition", version))
             return ()
         if step.act is Act.EXPIRE:
             replaced = delete_latest(tx, bucket, version.key, bucket.account, now_ms)
             if replaced.version is not None:
-                self._tell(tx, bucket, "LifecycleExpiration:DeleteMarkerCreated", replaced.version)
+                told.append(self._tell(tx, bucket, "LifecycleExpiration:DeleteMarkerCreated", replaced.version))
                 return replaced.orphans
         else:
             replaced = delete_version(tx, bucket, version)
-        self._tell(tx, bucket, "LifecycleExpiration:Delete", version)
+        told.append(self._tell(tx, bucket, "LifecycleExpiration:Delete", version))
         return replaced.orphans
 
-    def _tell(self, tx: Transaction, bucket: Bucket, name: str, version: ObjectVersion) -> None:
+    def _tell(self, tx: Transaction, bucket: Bucket, name: str, version: ObjectVersion) -> ObjectEvent:
         now_ms = self._clock.now_ms()
         event = ObjectEvent(
             name=name,
@@ -150,6 +161,7 @@ class Lifecycle:
             trace_id="",
         )
         self._events.happened(tx, event)
+        return event
 
     async def _abort_uploads(self, name: str) -> int:
         columns = s3_uploads.c
@@ -170,6 +182,19 @@ class Lifecycle:
 
             await self._files.remove(await self._store.write(work, frees=True))
         return len(stale)
+
+
+def _step_of(event: ObjectEvent) -> causes.Step:
+    """Nobody's call has caused it."""
+    return causes.Step(
+        kind=causes.StepKind.OBJECT,
+        id=event.step_id,
+        account=event.bucket.account,
+        region=event.bucket.region,
+        resource=f"{event.bucket.arn}/{event.key}",
+        at_ms=event.now_ms,
+        name=event.name,
+    )
 
 
 def plan(versions: Sequence[ObjectVersion], rules: Sequence[Rule], now_ms: int) -> list[Step]:
