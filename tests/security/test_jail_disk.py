@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from cosset.environments.api import Outcome
+from cosset.environments.launcher.images import Images
+from cosset.environments.launcher.scratch import Scratch
+from cosset.runtimes.sealing import loops
 from support.jail import Jail, event, jail
 from support.small_disk import small_disk
 
@@ -214,3 +217,22 @@ def test_without_images_single_files_are_capped(capfd: pytest.CaptureFixture[str
 
     in_jail(scenario, has_images=False)
     assert capfd.readouterr().err.count("only single files in /tmp are capped") == 1
+
+
+def test_no_device_is_promised_twice_though_none_is_attached_yet(tmp_path: Path) -> None:
+    images = Images(Scratch(tmp_path), is_root=True)
+    made = [image for image in (images.make(512) for _ in range(3)) if image is not None]
+    assert len({image.number for image in made}) == 3
+    first, second, third = made
+    loops.configure(first.loop_fd, first.file_fd)
+    with pytest.raises(loops.TakenError):
+        loops.configure(first.loop_fd, second.file_fd)
+    file = f"#{os.fstat(first.file_fd).st_ino} (deleted)"
+    assert any(each.strip().endswith(file) for each in loop_devices(tmp_path))
+    for image in (first, second, third):
+        image.release()
+    assert all(image.is_detached() for image in (second, third))
+    patience_s = time.monotonic() + 30
+    while not first.is_detached() and time.monotonic() < patience_s:
+        time.sleep(0.01)
+    assert first.is_detached()

@@ -119,11 +119,12 @@ async def jail(
     min_free_mb: int = 0,
     egress_to: Sequence[str] | None = None,
     namespace: Path | None = None,
+    open_files: int | None = None,
     **options: object,
 ) -> AsyncIterator[Jail]:
     """Args: user: the uid to start the launcher as; None: the test's own. freezer_version: 1 does without cgroups of
     version 2 where there are both. has_images: False: as on a host without mkfs. namespace: the
-    network that the launcher is to take for the host's."""
+    network that the launcher is to take for the host's. open_files: how many the host lets it have."""
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
@@ -132,6 +133,7 @@ async def jail(
         command += ["--only-cgroups-of-version-1"] if freezer_version == 1 else []
         command += [] if has_images else ["--without-images"]
         command = command if namespace is None else ["nsenter", f"--net={namespace}", *command]
+        command = command if open_files is None else ["prlimit", f"--nofile={open_files}:{open_files}", *command]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220
         theirs.close()
         clock = SystemClock()

@@ -1,6 +1,7 @@
 """Messages between the processes of a node: bounded, with descriptors, and none of them lost."""
 
 import os
+import resource
 import socket
 
 import pytest
@@ -50,3 +51,24 @@ def test_refuses_what_is_too_long_on_both_sides() -> None:
         ours.send(b'{"x": "' + b"y" * channel.MAX_MESSAGE_BYTES + b'"}')
         with pytest.raises(channel.ChannelError, match="too long"):
             channel.receive(theirs)
+
+
+def test_a_process_that_may_open_no_more_still_hears_the_message() -> None:
+    ours, theirs = channel.pair()
+    with ours, theirs:
+        channel.send(ours, {"id": "x"}, [0, 0])
+        channel.send(ours, {"id": "y"}, [0])
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, allowed[1]))
+        try:
+            with pytest.raises(channel.DescriptorsLostError) as lost:
+                channel.receive(theirs)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+        assert lost.value.message == {"id": "x"}
+        received = channel.receive(theirs)
+        assert received is not None
+        assert received[0] == {"id": "y"}
+        os.close(received[1][0])

@@ -8,6 +8,7 @@ Nothing here waits but for the kernel. Read next: cell.py, spawners.py, upkeep.p
 import contextlib
 import itertools
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,9 @@ MAX_ENVIRONMENTS = 2000
 START_LIMIT_S = 30.0
 """From the request to the runtime's own start; the time for Init is the server's to measure."""
 _CLOSE_PATIENCE_S = 5.0
+_DESCRIPTORS = {stage: 4 if stage in (Stage.STARTED, Stage.DEAD) else 20 for stage in Stage}
+"""How many an environment may hold here. Beyond what is allowed nobody could be told anything any more."""
+_OTHER_DESCRIPTORS = 96
 
 
 class Cells:
@@ -65,6 +69,7 @@ class Cells:
         self._lost = lost
         self._free_slots = list(range(MAX_ENVIRONMENTS, 0, -1))
         self._numbers = itertools.count(1)
+        self._most_descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_DESCRIPTORS
         self._cells: dict[str, Cell] = {}
         self._scratch = Scratch(data)
         self._scratch.reap()
@@ -86,6 +91,8 @@ class Cells:
         """
         if not self._free_slots:
             raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
+        if sum(_DESCRIPTORS[each.stage] for each in self._cells.values()) > self._most_descriptors:
+            raise OSError(f"{len(self._cells)} environments are alive, and no more files may be open")
         spawner = self._spawners.get(key)
         cell, theirs = self._make(key, disk_mb, is_urgent=is_urgent)
         self._cells[cell.name] = cell

@@ -312,6 +312,9 @@ class LauncherClient:
                 received = channel.receive(self._control)
             except BlockingIOError:
                 return
+            except channel.DescriptorsLostError as lost:
+                self._cannot_take(lost.message)
+                continue
             except (OSError, channel.ChannelError):
                 received = None
             if received is None:
@@ -338,6 +341,13 @@ class LauncherClient:
         elif event == "gone":
             process.on_gone()
             del self._processes[message["id"]]
+
+    def _cannot_take(self, message: dict[str, Any]) -> None:
+        """An environment whose sockets this process may not open: it ends, the others go on."""
+        process = self._processes.get(message.get("id", ""))
+        if process is not None:
+            self.ask({"op": "kill", "id": message["id"]})
+            process.on_failed("too many open files", False)
 
     def _on_counted(self, spares: int) -> None:
         counted, self._counted = self._counted, None

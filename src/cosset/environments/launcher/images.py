@@ -84,34 +84,55 @@ class Images:
         """Those whose devices may not be attached yet."""
 
     def make(self, size_mb: int) -> Image | None:
-        """None: this host has no images, which is said once.
+        """None: this host has no images, which is found out with the first, and said once.
 
         Raises: OSError, when there is no room for one more.
         """
         if self._is_unavailable:
             return None
         try:
-            if size_mb not in self._templates:
-                if len(self._templates) == _MAX_TEMPLATES:
-                    del self._templates[next(iter(self._templates))]
-                self._templates[size_mb] = make_template(size_mb)
-            return self._make(size_mb)
+            self._get_template(size_mb)
         except ImagesUnavailableError as error:
+            if self._templates:  # the host can: it only cannot now, or not so large
+                raise OSError(f"no disk of {size_mb} MB for /tmp: {error}") from error
             self._is_unavailable = True
             sys.stderr.write(f"cosset: only single files in /tmp are capped, not their sum: {error}\n")
             return None
+        return self._make(size_mb)
 
     def free_bytes(self) -> int:
         """On the disk that all images share."""
         return self._scratch.free_bytes()
 
-    def _make(self, size_mb: int) -> Image:
+    def _get_template(self, size_mb: int) -> None:
+        if size_mb in self._templates:
+            return
+        if not self._templates:
+            self._try()
+        made = make_template(size_mb)
+        if len(self._templates) == _MAX_TEMPLATES:
+            del self._templates[next(iter(self._templates))]
+        self._templates[size_mb] = made
+
+    def _try(self) -> None:
+        """Whether files on this disk can be loop devices at all.
+
+        Raises: ImagesUnavailableError.
+        """
         try:
             file_fd = self._scratch.open_nameless()
+            try:
+                os.ftruncate(file_fd, _MIB)
+                os.close(_attach(file_fd))
+            finally:
+                os.close(file_fd)
         except OSError as error:
             if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
-                raise ImagesUnavailableError("the file system of the data folder has no nameless files") from error
-            raise
+                raise ImagesUnavailableError("files on this disk can be no loop devices") from error
+            raise ImagesUnavailableError(f"no loop device: {error}") from error
+
+    def _make(self, size_mb: int) -> Image:
+        file_fd = self._scratch.open_nameless()
         try:
             os.ftruncate(file_fd, image_bytes(size_mb))
             for offset, data in self._templates[size_mb]:
@@ -128,17 +149,14 @@ class Images:
         """A loop device that nobody has, and that none of ours has been promised."""
         self._promised = [image for image in self._promised if not image.is_attached and image.file_fd >= 0]
         promised = [image.number for image in self._promised]
-        try:
-            if self._control is None:
-                self._control = _open_control()
-            number = fcntl.ioctl(self._control, _LOOP_CTL_GET_FREE)
-            if number in promised:
-                number = max(promised) + 1
-                while os.path.exists(f"/sys/block/loop{number}/loop"):
-                    number += 1
-            return _open_loop(self._control, number), number
-        except OSError as error:
-            raise ImagesUnavailableError(f"no loop device: {error}") from error
+        if self._control is None:
+            self._control = _open_control()
+        number = fcntl.ioctl(self._control, _LOOP_CTL_GET_FREE)
+        if number in promised:
+            number = max(promised) + 1
+            while os.path.exists(f"/sys/block/loop{number}/loop"):
+                number += 1
+        return _open_loop(self._control, number), number
 
 
 def image_bytes(size_mb: int) -> int:

@@ -119,6 +119,9 @@ class Launcher:
     def _on_server(self) -> None:
         try:
             received = channel.receive(self._server)
+        except channel.DescriptorsLostError as lost:
+            self._refuse(lost.message.get("id"), str(lost), [])
+            return
         except (OSError, channel.ChannelError):
             received = None
         if received is None:

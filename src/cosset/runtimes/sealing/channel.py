@@ -22,12 +22,21 @@ MAX_FDS = 16
 # As plain numbers: enumerations cost microseconds to join.
 _TELL_NO_SIGNAL = int(socket.MSG_NOSIGNAL)
 _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
-_CUT = int(socket.MSG_TRUNC) | int(socket.MSG_CTRUNC)
+_CUT = int(socket.MSG_TRUNC)
+_LOST = int(socket.MSG_CTRUNC)
 _SPACE = socket.CMSG_SPACE(MAX_FDS * 4)
 
 
 class ChannelError(Exception):
     """The other side broke the protocol."""
+
+
+class DescriptorsLostError(ChannelError):
+    """This process may open no more: `message` came without those beside it, which are closed."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__("too many open files")
+        self.message = message
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -49,7 +58,7 @@ def send(channel: socket.socket, message: Message, fds: Sequence[int] = (), flag
 def receive(channel: socket.socket, flags: int = 0) -> tuple[Message, list[int]] | None:
     """The next message and its descriptors, which are then the caller's; None when the other side has gone.
 
-    Raises: ChannelError; BlockingIOError when asked not to wait.
+    Raises: ChannelError, DescriptorsLostError among them; BlockingIOError when asked not to wait.
     """
     data, rights, received, _ = channel.recvmsg(MAX_MESSAGE_BYTES, _SPACE, flags | _CLOSE_ON_EXEC)
     fds = array.array("i")
@@ -64,8 +73,12 @@ def receive(channel: socket.socket, flags: int = 0) -> tuple[Message, list[int]]
         message = json.loads(data)
         if not isinstance(message, dict):
             raise ChannelError("not an object")
+        if received & _LOST:
+            raise DescriptorsLostError(message)
     except (ValueError, RecursionError, ChannelError) as error:
         for fd in fds:
             os.close(fd)
+        if isinstance(error, ChannelError):
+            raise
         raise ChannelError(str(error)) from None
     return message, list(fds)

@@ -25,7 +25,11 @@ _LIMITS = {
 
 def set_limits() -> None:
     for limit, value in _LIMITS.items():
-        resource.setrlimit(limit, (value, value))
+        try:
+            resource.setrlimit(limit, (value, value))
+        except ValueError:  # the host allows less
+            most = resource.getrlimit(limit)[1]
+            resource.setrlimit(limit, (most, most))
 
 
 def give_up(uid: int, filter_program: bytes) -> None:
