@@ -536,3 +536,17 @@ def test_a_wrong_signature_is_told_what_was_signed(
     assert answer.told("StringToSignBytes").startswith(begins)
     assert answer.told("AWSAccessKeyId") == server.credentials.access_key_id
     assert bool(answer.told("CanonicalRequestBytes")) == (version == "s3v4")
+
+
+def test_pages_of_uploads_tell_no_prefix_twice(s3: Any) -> None:
+    bucket = new_bucket(s3)
+    for key in ("a", "b/1", "b/2", "c"):
+        s3.create_multipart_upload(Bucket=bucket, Key=key)
+    pages = s3.get_paginator("list_multipart_uploads").paginate(
+        Bucket=bucket, Delimiter="/", PaginationConfig={"PageSize": 2}
+    )
+    told = [
+        ([each["Key"] for each in page.get("Uploads", ())], [each["Prefix"] for each in page.get("CommonPrefixes", ())])
+        for page in pages
+    ]
+    assert told == [(["a"], ["b/"]), (["c"], [])]

@@ -73,13 +73,13 @@ class UploadLists:
         found, more = await self._store.read(read)
         uploads = [each for each in found if isinstance(each, Upload)]
         prefixes = [each for each in found if isinstance(each, bytes)]
-        last = uploads[-1] if uploads else None
+        last = _marker_of(found, bool(uploads))
         result: Result = {
             "Bucket": params["Bucket"],
             "KeyMarker": shown_key(key_marker.encode(), encoding),
             "UploadIdMarker": id_marker,
-            "NextKeyMarker": shown_key(last.key.encode(), encoding) if last is not None else "",
-            "NextUploadIdMarker": last.id if last is not None else "",
+            "NextKeyMarker": shown_key(last[0], encoding),
+            "NextUploadIdMarker": last[1],
             "MaxUploads": limit,
             "IsTruncated": more,
         }
@@ -127,6 +127,15 @@ def _page(
             page = query.where(columns.key >= beyond(folded))
         else:
             page = query.where(tuple_(columns.key, columns.id) > tuple_(bytes(rows[-1].key), rows[-1].id))
+
+
+def _marker_of(found: list[Upload | bytes], has_uploads: bool) -> tuple[bytes, str]:
+    """Where the next page begins. A page of prefixes only tells nothing (recorded), a prefix behind uploads its name:
+    or the next page would tell it again."""
+    if not has_uploads:
+        return b"", ""
+    last = found[-1]
+    return (last, "") if isinstance(last, bytes) else (last.key.encode(), last.id)
 
 
 def _check_marker(tx: Transaction, key: str, upload_id: str) -> None:
