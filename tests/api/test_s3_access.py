@@ -373,3 +373,16 @@ def test_made_again_a_bucket_has_the_acl_of_the_call(s3: Any, bucket: str) -> No
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
     s3.create_bucket(Bucket=bucket)
     assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 1
+
+
+def test_requesters_pay(s3: Any, other: Any, nobody: Any, bucket: str) -> None:
+    allowed = {**ALLOW, "Action": "s3:*", "Resource": "*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(allowed))
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
+    for call, params in ((other.get_object, {"Key": "k"}), (other.list_objects_v2, {})):
+        assert not granted(call, Bucket=bucket, **params)
+        assert call(Bucket=bucket, RequestPayer="requester", **params)["RequestCharged"] == "requester"
+    assert not granted(nobody.get_object, Bucket=bucket, Key="k", RequestPayer="requester")
+    assert "RequestCharged" not in s3.get_object(Bucket=bucket, Key="k", RequestPayer="requester")
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
+    assert granted(nobody.get_object, Bucket=bucket, Key="k")

@@ -9,6 +9,7 @@ from time import strptime
 
 from cosset.gateway.claims import ALGORITHM, Claim
 from cosset.gateway.payload import UNSIGNED
+from cosset.services.s3.places import REQUEST_PAYER
 from cosset.wire.message import Request
 
 _OLD = {"s3:signatureversion": "AWS", "s3:authtype": "REST-QUERY-STRING"}
@@ -16,9 +17,13 @@ _OLD = {"s3:signatureversion": "AWS", "s3:authtype": "REST-QUERY-STRING"}
 
 def signature_keys(request: Request, claim: Claim | None, now_ms: int) -> Mapping[str, str]:
     """`claim` has been verified; None where the request is signed in the older way (its query says so)."""
+    payer = request.headers.get("x-amz-request-payer")
+    paid = {} if payer is None else {REQUEST_PAYER: payer}
     if claim is None:
-        return _OLD | {"s3:x-amz-content-sha256": request.headers.get("x-amz-content-sha256") or UNSIGNED}
+        declared = request.headers.get("x-amz-content-sha256") or UNSIGNED
+        return {**_OLD, "s3:x-amz-content-sha256": declared, **paid}
     keys = {
+        **paid,
         "s3:signatureversion": ALGORITHM,
         "s3:authtype": "REST-QUERY-STRING" if claim.presigned else "REST-HEADER",
         "s3:x-amz-content-sha256": request.headers.get("x-amz-content-sha256") or UNSIGNED,

@@ -1,7 +1,8 @@
 """What holds for all objects of a bucket: versioning, encryption, object lock, acceleration, who pays, access logs.
 
 Nothing is encrypted with keys here beyond what the disk does (SSE-S3 and SSE-KMS are noted, as headers tell), nothing
-is faster for acceleration, and nobody pays. MFA delete is refused by name. Who delivers access logs: access_logs.py.
+is faster for acceleration, and nobody pays: where the requester is to, whoever does not say that he does is kept out.
+MFA delete is refused by name. Who delivers access logs: access_logs.py.
 """
 
 from collections.abc import Mapping

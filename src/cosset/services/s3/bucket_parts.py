@@ -7,7 +7,7 @@ from typing import Any
 from cosset.clock import Clock
 from cosset.services.operation import Context, Handler, Params, Result, Service
 from cosset.services.s3.bucket_access import BucketAccess
-from cosset.services.s3.bucket_book import find_bucket
+from cosset.services.s3.bucket_book import find_bucket, read_setting
 from cosset.services.s3.bucket_defaults import BucketDefaults
 from cosset.services.s3.bucket_pages import BucketPages
 from cosset.services.s3.bucket_replication import BucketReplication
@@ -18,9 +18,22 @@ from cosset.services.s3.buckets import Buckets
 from cosset.services.s3.copy_sources import read_source
 from cosset.services.s3.errors import access_denied
 from cosset.services.s3.expirations import TELLING, Expirations
+from cosset.services.s3.kinds import Kind
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.store.database import Store
+from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
+
+_PAYER = "requester"
+_CHARGED = frozenset(
+    {
+        *("AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateMultipartUpload", "DeleteObject"),
+        *("DeleteObjects", "GetObject", "GetObjectAcl", "GetObjectAttributes", "HeadObject", "ListMultipartUploads"),
+        *("ListObjectVersions", "ListObjects", "ListObjectsV2", "ListParts", "PutObject", "PutObjectAcl"),
+        *("PutObjectLegalHold", "PutObjectRetention", "RestoreObject", "UploadPart", "UploadPartCopy"),
+    }
+)
+"""Operations whose answers say that the requester pays."""
 
 
 def bucket_parts(store: Store, files: ObjectFiles, clock: Clock) -> list[object]:
@@ -43,8 +56,28 @@ def owners_checked(service: Service, store: Store) -> Service:
     operations = {}
     for name, each in service.operations.items():
         handler = expirations.told(each.handler) if name in TELLING else each.handler
+        handler = _charged(handler, store) if name in _CHARGED else handler
         operations[name] = replace(each, handler=_checked(handler, store))
     return replace(service, operations=operations)
+
+
+def _charged(handler: Handler, store: Store) -> Handler:
+    """The same handler; who pays, and is not the bucket's owner, is told that it was charged."""
+
+    async def handle(ctx: Context, params: Params) -> Result | None:
+        result = await handler(ctx, params)
+        if params.get("RequestPayer") != _PAYER or not await store.read(lambda tx: _is_charged(tx, ctx, params)):
+            return result
+        return {**(result or {}), "RequestCharged": _PAYER}
+
+    return handle
+
+
+def _is_charged(tx: Transaction, ctx: Context, params: Params) -> bool:
+    bucket = find_bucket(tx, params["Bucket"])
+    if bucket is None or bucket.account == ctx.account:
+        return False
+    return bool(read_setting(tx, bucket.name, Kind.REQUEST_PAYMENT) == "Requester")
 
 
 def _checked(handler: Handler, store: Store) -> Handler:

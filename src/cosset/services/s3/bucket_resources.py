@@ -20,7 +20,7 @@ from cosset.services.s3.bucket_book import find_bucket, read_setting
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.object_requirements import NEW_OBJECT, UPLOAD
 from cosset.services.s3.owners import account_of
-from cosset.services.s3.places import CHANGES
+from cosset.services.s3.places import CHANGES, REQUEST_PAYER
 from cosset.services.s3.publicness import is_public
 from cosset.services.s3.uploads import find_upload
 from cosset.services.s3.versions import find_latest, find_version
@@ -174,6 +174,8 @@ def _read(tx: Transaction, name: str) -> _Known | None:
         policies.append(PolicyText("the bucket's policy", text))
         if block["RestrictPublicBuckets"] and is_public(parse_policy(text)):
             policies.append(PolicyText("RestrictPublicBuckets", _only_account(bucket.account)))
+    if read_setting(tx, name, Kind.REQUEST_PAYMENT) == "Requester":
+        policies.append(PolicyText("the bucket's request payment", _only_account(bucket.account, payer="requester")))
     if has_acls:
         grants = acl_of(tx, bucket)
         policies += _told("the bucket's ACL", grants, _ON_BUCKETS, ignores_public)
@@ -219,15 +221,16 @@ def _denials(policies: Sequence[PolicyText]) -> Iterator[PolicyText]:
             yield PolicyText(policy.name, json.dumps({**document, "Statement": statements}))
 
 
-def _only_account(account: str) -> str:
-    """All others are kept out, but AWS's services."""
+def _only_account(account: str, payer: str | None = None) -> str:
+    """All others are kept out, but AWS's services, and those who say that they pay."""
+    others = {"aws:PrincipalAccount": account} | ({REQUEST_PAYER: payer} if payer is not None else {})
     statement: dict[str, Any] = {
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:*",
         "Resource": "*",
         "Condition": {
-            "StringNotEquals": {"aws:PrincipalAccount": account},
+            "StringNotEquals": others,
             "Bool": {"aws:PrincipalIsAWSService": "false"},
         },
     }

@@ -9,5 +9,8 @@ NOTIFICATIONS = "s3-notifications"
 REPLICATION = "s3-replication"
 """The durable queue of versions that are to be in other buckets, too."""
 
+REQUEST_PAYER = "cosset:requestpayer"
+"""A condition key of our own: who is to pay for the call, as the caller says."""
+
 POSTED = "PostedByForm"
 """Beside the parameters of PutObject, where a browser's form brought the object: no call can say so by itself."""
