@@ -23,6 +23,7 @@ from support.s3_requests import Sender
 BODY = b"0123456789"
 CRC32 = base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode()
 SHA256 = base64.b64encode(hashlib.sha256(BODY).digest()).decode()
+SHA512 = base64.b64encode(hashlib.sha512(BODY).digest()).decode()
 MD5 = base64.b64encode(hashlib.md5(BODY).digest()).decode()
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 Cases = list[tuple[str, Mapping[str, str], tuple[int, str]]]
@@ -175,7 +176,11 @@ PUTS: Cases = [
         {"x-amz-checksum-crc32": CRC32, "x-amz-sdk-checksum-algorithm": "SHA1"},
         (400, "InvalidRequest"),
     ),
-    ("unknown checksum", {"x-amz-checksum-rot13": "x"}, (200, "")),
+    ("unknown checksum", {"x-amz-checksum-rot13": "x"}, (400, "InvalidRequest")),
+    ("uncounted checksum", {"x-amz-checksum-xxhash64": "x"}, (501, "NotImplementedException")),
+    ("MD5 as a checksum", {"x-amz-checksum-md5": MD5}, (200, "")),
+    ("SHA512", {"x-amz-checksum-sha512": SHA512}, (200, "")),
+    ("wrong SHA512", {"x-amz-checksum-sha512": SHA512.replace("u", "v", 1)}, (400, "BadDigest")),
     ("redirect", {"x-amz-website-redirect-location": "x"}, (400, "InvalidRedirectLocation")),
     ("class", {"x-amz-storage-class": "STONE"}, (400, "InvalidStorageClass")),
     ("metadata", {"x-amz-meta-a": "a" * 2048}, (400, "MetadataTooLarge")),
@@ -375,7 +380,7 @@ def test_a_part_is_not_the_place_for_it(sender: Sender, bucket: str, begun: tupl
     assert (answer.status, answer.code, answer.told("ArgumentName")) == (400, "InvalidArgument", header)
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256"])
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256", "SHA512"])
 def test_a_part_is_read_with_its_own_checksum(s3: Any, bucket: str, algorithm: str) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key=algorithm, ChecksumAlgorithm=algorithm)["UploadId"]
     named = {"Bucket": bucket, "Key": algorithm}

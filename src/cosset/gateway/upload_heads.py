@@ -14,6 +14,7 @@ from cosset.wire.models import WireOperation
 _ALGORITHM = "x-amz-sdk-checksum-algorithm"
 _PREFIX = "x-amz-checksum-"
 _CHECKSUMS = frozenset(f"{_PREFIX}{name.lower()}" for name in (*ALGORITHMS, *ELSEWHERE))
+_OF_CHECKSUMS = frozenset({f"{_PREFIX}algorithm", f"{_PREFIX}mode", f"{_PREFIX}type"})
 _LONELY = f"{_ALGORITHM} specified, but no corresponding {_PREFIX}* or x-amz-trailer headers were found."
 _WANTS_DIGEST = frozenset({"DeleteObjects", "PutObjectLegalHold", "PutObjectRetention"})
 _ENCRYPTION = "x-amz-server-side-encryption"
@@ -36,6 +37,7 @@ def checked_upload(operation: WireOperation, request: Request) -> Request:
         _check_unlocked(request.headers)
     is_chunked = (request.headers.get("x-amz-content-sha256") or "").startswith("STREAMING-")
     _check_length(request.headers, "x-amz-decoded-content-length" if is_chunked else "content-length")
+    _check_kinds(request.headers)
     named = request.headers.get(_ALGORITHM)
     trailing = _trailing(request.headers) if is_chunked else None
     if trailing is not None and any(name in _CHECKSUMS for name, _ in request.headers):
@@ -53,6 +55,13 @@ def _check_place(operation: str, headers: Headers) -> None:
     for name in _OUT_OF_PLACE.get(operation, ()):
         if name in headers:
             raise _invalid("The specified header is not valid in this context", name, headers)
+
+
+def _check_kinds(headers: Headers) -> None:
+    for name, _ in headers:
+        if name.startswith(_PREFIX) and name not in _CHECKSUMS and name not in _OF_CHECKSUMS:
+            sentence = f"The algorithm type you specified in {_PREFIX} header is invalid."
+            raise ServiceError("InvalidRequest", sentence)
 
 
 def _invalid(sentence: str, name: str, headers: Headers) -> ServiceError:

@@ -16,18 +16,21 @@ from typing import Any, Protocol
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
 from cosset.wire.views import Chunk
 
-SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32, "SHA512": 64, "MD5": 16}
 """The algorithms, with the bytes of each."""
 ALGORITHMS = tuple(SIZES)
 DEFAULT = "CRC64NVME"
 """What an object has that was uploaded without a word about checksums."""
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
-ELSEWHERE = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
+ELSEWHERE = ("XXHASH64", "XXHASH3", "XXHASH128")
 """Those of AWS that are not counted here."""
+HASHES = frozenset({"SHA1", "SHA256", "SHA512", "MD5"})
+"""Those that cannot be put together from those of parts."""
 _UNSUPPORTED = (
     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
-    f"[{', '.join(ALGORITHMS)}]"
+    "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
 )
+"""As recorded, of a time when there were no more."""
 
 
 class Checksum(Protocol):
@@ -86,7 +89,7 @@ class Digests:
 
 def begin(algorithm: str) -> Checksum:
     """One of `ALGORITHMS`."""
-    if algorithm in ("SHA1", "SHA256"):
+    if algorithm in HASHES:
         made: Any = hashlib.new(algorithm.lower(), usedforsecurity=False)
         return made  # type: ignore[no-any-return]
     if find_spec("awscrt") is not None:

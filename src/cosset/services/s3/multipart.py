@@ -9,6 +9,7 @@ from cosset.services.s3.checksums import (
     COMPOSITE,
     DEFAULT,
     FULL_OBJECT,
+    HASHES,
     Digests,
     compare,
     given_checksum,
@@ -39,7 +40,6 @@ from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 _ONLY_FULL = frozenset({"CRC64NVME"})
-_ONLY_COMPOSITE = frozenset({"SHA1", "SHA256"})
 
 
 class Multipart:
@@ -177,7 +177,7 @@ def _counting(params: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in (None, COMPOSITE, FULL_OBJECT):
         raise invalid_argument("Value for x-amz-checksum-type header is invalid.", "x-amz-checksum-type", str(kind))
     kind = kind or (FULL_OBJECT if asked in _ONLY_FULL else COMPOSITE)
-    if (kind == COMPOSITE and asked in _ONLY_FULL) or (kind == FULL_OBJECT and asked in _ONLY_COMPOSITE):
+    if (kind == COMPOSITE and asked in _ONLY_FULL) or (kind == FULL_OBJECT and asked in HASHES):
         sentence = f"The {kind} checksum type cannot be used with the {asked.lower()} checksum algorithm."
         raise ServiceError("InvalidRequest", sentence)
     return {"algorithm": asked, "type": kind, "asked": True}
