@@ -51,6 +51,7 @@ class Eventing:
         """Takes nothing more, and lets what is under way end: each at most this long."""
         await self.triggers.stop(timeout_s)
         await self.notifications.stop(timeout_s)
+        await self.replications.stop(timeout_s)
         await self.exports.stop(timeout_s)
         await self.topics.stop(timeout_s)
 

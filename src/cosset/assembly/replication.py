@@ -42,8 +42,7 @@ class BucketReplications:
         self._clock = clock
         self._queue = DurableQueue(ground.store, REPLICATION, clock)
         self._workers = LateWorkers(ground.store, (REPLICATION,), self._make_workers)
-        # What is under way at a stop is done again by whoever comes next.
-        self.serve = self._workers.serve
+        self.serve, self.stop = self._workers.serve, self._workers.stop
 
     def outbox(self) -> "ReplicationOutbox":
         from cosset.services.s3.replication_outbox import ReplicationOutbox

@@ -27,8 +27,8 @@ from cosset.wire.host_ids import host_id
 
 logger = logging.getLogger(__name__)
 
-MOST_LINES = 20_000
-"""Lines in memory at once, of all buckets; what comes when there are so many is not logged."""
+MOST_CHARS = 8 * 1024 * 1024
+"""In memory at once, of the lines of all buckets; what comes when there is so much is not logged."""
 _RESOURCES = {
     "CompleteMultipartUpload": "UPLOAD",
     "CopyObject": "OBJECT",
@@ -110,7 +110,7 @@ class AccessLogs:
         self._clock = clock
         self._logged: Mapping[str, Logged] | None = None
         self._waiting: dict[str, _Waiting] = {}
-        self._count = 0
+        self._chars = 0
         store.on_change(CHANGES, self._forget)
 
     async def takes(self, bucket: str) -> bool:
@@ -121,17 +121,20 @@ class AccessLogs:
 
     def note(self, request: LoggedRequest) -> None:
         logged = (self._logged or {}).get(request.bucket)
-        if logged is None or self._count >= MOST_LINES:
+        if logged is None:
+            return
+        line = write_line(request, logged.account)
+        if self._chars + len(line) > MOST_CHARS:
             return
         waiting = self._waiting.get(request.bucket)
         if waiting is None or waiting.logged != logged:
             waiting = self._waiting[request.bucket] = _Waiting(logged)
-        waiting.lines.append(write_line(request, logged.account))
-        self._count += 1
+        waiting.lines.append(line)
+        self._chars += len(line)
 
     async def flush(self) -> None:
         """Writes an object for every bucket that has lines; those that cannot be written now wait."""
-        waiting, self._waiting, self._count = self._waiting, {}, 0
+        waiting, self._waiting, self._chars = self._waiting, {}, 0
         for name, each in waiting.items():
             try:
                 await self._write(each)
@@ -153,7 +156,7 @@ class AccessLogs:
             self._waiting[name] = waiting
         elif there.logged == waiting.logged:
             there.lines[:0] = waiting.lines
-        self._count = sum(len(each.lines) for each in self._waiting.values())
+        self._chars = sum(len(line) for each in self._waiting.values() for line in each.lines)
 
     def _forget(self, bucket: str) -> None:
         self._logged = None
