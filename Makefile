@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vm fuzz check bench soak kills operations protocols clean
+.PHONY: help install demo test test-vm fuzz check bench bench-s3 soak kills operations protocols clean
 
 help: ## What there is to type
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with the command `cosset` in it
 	@echo "Ready: $(BIN)/cosset up"
@@ -56,6 +56,9 @@ check: $(STAMP) ## What CI checks without running anything: style, types, the di
 
 bench: $(STAMP) ## Figures, as ratios against a floor measured in the same run
 	$(BIN)/python -m bench
+
+bench-s3: $(STAMP) ## 5 GB through one bucket, and 10,000 files by `aws s3 sync` (GB=5 FILES=10000), some minutes
+	$(BIN)/python -m bench.s3_clients $(or $(GB),5) $(or $(FILES),10000)
 
 soak: $(STAMP) ## Half load for half an hour: what grows? (MINUTES=30)
 	$(BIN)/python -m bench.soak $(or $(MINUTES),30)
