@@ -1,14 +1,18 @@
 """What caused what, on a live server: bucket to topic to queue to function to function, as one tree; map; replay."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from cosset.cli.failure import Failure
+from cosset.cli.own import call_own
 from cosset.testing.server import CossetServer
 from support.command import cosset
 from support.queues import make_queue
@@ -86,12 +90,11 @@ def steps_of(server: CossetServer, id_: str, is_whole: Callable[[list[dict[str, 
     until = time.monotonic() + WITHIN_S
     steps: list[dict[str, Any]] = []
     while time.monotonic() < until:
-        told = cosset(server, "trace", id_, "--json")
-        if told.returncode == 0:
-            steps = json.loads(told.stdout)["steps"]
+        with suppress(Failure):  # nothing is on record yet
+            steps = call_own(server.data, "GetTrace", id=id_)["steps"]
             if is_whole(steps):
                 return steps
-        time.sleep(0.5)
+        time.sleep(0.2)
     raise AssertionError(f"the tree did not become whole: {json.dumps(steps, indent=1)}")
 
 
@@ -135,10 +138,7 @@ def test_the_map_counts_and_shows_what_is_silent(server: CossetServer, chain: Ch
     steps_of(server, f"{chain.bucket}/for-the-map", lambda steps: bool(runs(steps, chain.last)))
     silent = server.client("sns").create_topic(Name="silent")["TopicArn"]
     server.client("sns").subscribe(TopicArn=silent, Protocol="sqs", Endpoint=chain.queue)
-    edges = {
-        (each["source"], each["target"]): each
-        for each in json.loads(cosset(server, "map", "--since", "1h", "--json").stdout)["edges"]
-    }
+    edges = {(each["source"], each["target"]): each for each in call_own(server.data, "GetMap", since_s=3600)["edges"]}
     for source, target in (
         (f"arn:aws:s3:::{chain.bucket}", chain.topic),
         (chain.topic, chain.queue),
@@ -218,11 +218,8 @@ def test_what_cannot_be_replayed_says_why(server: CossetServer, chain: Chain) ->
         (message["MessageId"], "it is no invocation but a message"),
         (str(uuid4()), "nothing with this id is on record here"),
     ):
-        refused = cosset(server, "replay", id_)
-        assert refused.returncode == 1
-        assert why in refused.stderr
-    refused = cosset(server, "replay", large["ResponseMetadata"]["RequestId"], "--function", "nobody")
-    assert refused.returncode == 1
+        with pytest.raises(Failure, match=re.escape(why)):
+            call_own(server.data, "GetRecordedEvent", request_id=id_)
 
 
 SILENT_SDK = make_zip(

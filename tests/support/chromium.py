@@ -49,9 +49,10 @@ class Page:
 
     def open(self, url: str) -> None:
         """Returns when the page and everything on it has loaded."""
+        self.run("window.isLeft = true")  # by which the page that is left is told from the next
         answer = self._call("Page.navigate", url=url)
         assert "errorText" not in answer, f"{url}: {answer['errorText']}"
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.wait("document.readyState === 'complete' && !window.isLeft")
 
     def run(self, expression: str) -> Any:
         """What an expression, or the promise that it gives, comes to."""
