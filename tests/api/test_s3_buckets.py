@@ -387,6 +387,14 @@ def test_reports(s3: Any, bucket: str) -> None:
     metrics = {"Id": "m", "Filter": {"Prefix": "logs/"}}
     s3.put_bucket_metrics_configuration(Bucket=bucket, Id="m", MetricsConfiguration=metrics)
     assert s3.list_bucket_metrics_configurations(Bucket=bucket)["MetricsConfigurationList"] == [metrics]
+    tag = {"Key": "a", "Value": "b"}
+    for given in ({"Prefix": "x", "Tag": tag}, {"And": {"Prefix": "x"}}):
+        metrics = {"Id": "m", "Filter": given}
+        put = s3.put_bucket_metrics_configuration
+        assert sentence(put, Bucket=bucket, Id="m", MetricsConfiguration=metrics) == BAD_XML
+    analytics = {"Id": "a", "StorageClassAnalysis": {}}
+    put = s3.put_bucket_analytics_configuration
+    assert sentence(put, Bucket=bucket, Id="different", AnalyticsConfiguration=analytics) == BAD_XML
 
 
 def test_a_kind_of_encryption_that_is_blocked(s3: Any, bucket: str) -> None:

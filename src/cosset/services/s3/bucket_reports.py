@@ -90,7 +90,11 @@ class BucketReports:
     async def _put(self, params: Params, kind: Kind, member: str, check: Callable[[Mapping[str, Any]], None]) -> None:
         given, given_id = params[member], _id(params)
         if given["Id"] != given_id:
+            # Recorded: test_s3_analytics_configurations against test_s3_put_inventory_report_exceptions.
+            if kind in (Kind.ANALYTICS, Kind.INTELLIGENT_TIERING):
+                raise malformed_xml()
             raise ServiceError("IdMismatch", "Document ID does not match the specified configuration ID.")
+        _check_filter(given.get("Filter") or {})
         check(given)
 
         def work(tx: Transaction) -> None:
@@ -146,6 +150,17 @@ def _id(params: Mapping[str, Any]) -> str:
     return given
 
 
+def _check_filter(given: Mapping[str, Any]) -> None:
+    """One predicate, or `And` with more than one."""
+    inside = given.get("And")
+    if len([each for each in given.values() if each is not None]) > 1:
+        raise malformed_xml()
+    if inside is not None:
+        others = [each for name, each in inside.items() if name != "Tags" and each is not None]
+        if len(others) + len(inside.get("Tags") or ()) < 2:
+            raise malformed_xml()
+
+
 def _check_inventory(given: Mapping[str, Any]) -> None:
     _check_destination((given["Destination"] or {}).get("S3BucketDestination"))
 
@@ -158,6 +173,8 @@ def _check_analytics(given: Mapping[str, Any]) -> None:
 
 def _check_tiering(given: Mapping[str, Any]) -> None:
     if not given["Tierings"]:
+        raise malformed_xml()
+    if len({tier["AccessTier"] for tier in given["Tierings"]}) != len(given["Tierings"]):
         raise malformed_xml()
     for tier in given["Tierings"]:
         least = 90 if tier["AccessTier"] == "ARCHIVE_ACCESS" else 180
