@@ -5,11 +5,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from cosset.store.snapshot_database import NEWEST_SCHEMA
+from cosset.store.snapshot_file import FORMAT, Manifest, SnapshotWriter
 from cosset.testing.server import CossetServer
+from support.postgres import running_postgres
 from support.role import make_role
 from support.zip import make_zip
 
@@ -98,15 +104,28 @@ class Sender(threading.Thread):
             time.sleep(0.05)
 
 
-def test_a_snapshot_under_load_is_of_one_moment(new_server: Callable[..., CossetServer], tmp_path: Path) -> None:
-    first = new_server()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The flags that name it."""
+    if request.param == "sqlite":
+        yield []
+        return
+    with running_postgres() as postgres:
+        yield ["--database", postgres.new_database()]
+
+
+def test_a_snapshot_under_load_is_of_one_moment(
+    new_server: Callable[..., CossetServer], tmp_path: Path, database: list[str]
+) -> None:
+    """Of either database. It is loaded into a folder: what came from PostgreSQL goes on in SQLite."""
+    first = new_server(*database)
     sender = Sender(first)
     sender.start()
     file = tmp_path / "moment.snapshot"
     try:
-        sender.wait_for(20)
+        sender.wait_for(10)
         at_least = sender.number
-        saved = cosset(first, "snapshot", "save", file, "--data", first.data)
+        saved = cosset(first, "snapshot", "save", file, "--data", first.data, *database)
         assert saved.returncode == 0, saved.stderr
         at_most = sender.number
     finally:
@@ -133,3 +152,16 @@ def test_a_snapshot_under_load_is_of_one_moment(new_server: Callable[..., Cosset
         assert numbers == set()
     finally:
         second.close()
+
+
+def test_a_snapshot_of_a_newer_cosset_is_refused_by_name(server: CossetServer, tmp_path: Path) -> None:
+    for name, value, wanted in (("format", FORMAT + 1, "format"), ("schema", NEWEST_SCHEMA + 1, "schema")):
+        file = tmp_path / f"{name}.snapshot"
+        newer = replace(Manifest(cosset="9.9.9", schema=NEWEST_SCHEMA, engine="sqlite", made_ms=0), **{name: value})
+        with file.open("wb") as out:
+            SnapshotWriter(out, newer).finish()
+        refused = cosset(server, "snapshot", "load", file, "--data", tmp_path / "data")
+        assert refused.returncode == 1
+        assert wanted in refused.stderr
+        assert "9.9.9" in refused.stderr
+        assert not (tmp_path / "data" / "cosset.db").exists()

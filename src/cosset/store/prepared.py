@@ -7,14 +7,16 @@ texts and bytes, which need no conversion on the way. Next: `Transaction.run`.
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Insert
 from sqlalchemy.sql.expression import Executable
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Row = TypeVar("Row")
+ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Prepared:
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
+        self._has_rows = isinstance(statement, Insert) and bool(statement._multi_values)
         self._ready: _Ready | None = None
 
     def run_on_sqlite(self, connection: Connection, raw: sqlite3.Connection, parameters: Parameters) -> Found:
@@ -65,7 +68,7 @@ class Prepared:
         result = connection.execute(self._statement, parameters)
         rows = result.all() if result.returns_rows else ()
         key = None
-        if isinstance(self._statement, Insert) and isinstance(parameters, Mapping):
+        if isinstance(self._statement, Insert) and isinstance(parameters, Mapping) and not self._has_rows:
             key = result.inserted_primary_key[0]  # type: ignore[index]
         return Found(rows, result.rowcount, key)
 
@@ -74,7 +77,7 @@ class Prepared:
         first = parameters if isinstance(parameters, Mapping) else parameters[0]
         compiled: Any = self._statement.compile(  # type: ignore[attr-defined]
             connection.engine,
-            column_keys=list(first) if isinstance(self._statement, Insert) else None,
+            column_keys=list(first) if isinstance(self._statement, Insert) and not self._has_rows else None,
             compile_kwargs={"render_postcompile": True},
         )
         names = compiled.positiontup or ()
@@ -86,6 +89,29 @@ class Prepared:
         given = {name: compiled.params[name] for name in names if not compiled.binds[name].required}
         self._ready = _Ready(str(compiled), names, given, row)
         return self._ready
+
+
+class PreparedMany:
+    """A statement about several rows at once, made for each number of them. On SQLite a row of its own is a call of its
+    own, and with each the thread that writes lets go of the interpreter and has to wait for it again."""
+
+    def __init__(self, make: Callable[[int], Executable]) -> None:
+        self._make = make
+        self._made: dict[int, Prepared] = {}
+
+    def of(self, count: int) -> Prepared:
+        """For up to ROWS rows; the parameters of row n are those that end in `_n`."""
+        assert 0 < count <= ROWS
+        made = self._made.get(count)
+        if made is None:
+            made = self._made[count] = Prepared(self._make(count))
+        return made
+
+
+def in_parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """As many at a time as `PreparedMany` takes."""
+    for start in range(0, len(rows), ROWS):
+        yield rows[start : start + ROWS]
 
 
 def _values(ready: _Ready, parameters: Mapping[str, Any]) -> list[Any]:

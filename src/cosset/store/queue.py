@@ -14,7 +14,8 @@ from uuid import uuid4
 from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
-from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, seq_of
+from cosset.store.prepared import in_parts
+from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, numbered, seq_of
 from cosset.store.transaction import Transaction
 
 __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing"]
@@ -132,8 +133,10 @@ class DurableQueue:
         """The ids. For messages without groups and deduplication, which need not be told apart one by one."""
         now = self._clock.now_ms()
         rows = [self._row(draft, now) for draft in drafts]
+        for part in in_parts(rows):
+            given = {f"{name}_{number}": value for number, row in enumerate(part) for name, value in row.items()}
+            tx.run(statements.SEND_MANY.of(len(part)), given)
         if rows:
-            tx.run(statements.SEND, rows)
             tx.announce(self._topic, self._name)
         return [row["id"] for row in rows]
 
@@ -213,8 +216,8 @@ class DurableQueue:
 
     def remove_many(self, tx: Transaction, seqs: Sequence[int]) -> None:
         """Ends messages without a group, whoever holds them."""
-        if seqs:
-            tx.run(statements.REMOVE, [{"the_queue": self._name, "the_seq": seq} for seq in seqs])
+        for part in in_parts(sorted(seqs)):
+            tx.run(statements.REMOVE.of(len(part)), {"the_queue": self._name, **numbered(part)})
 
     def release(self, tx: Transaction, message: Message, *, delay_ms: int = 0, body: bytes | None = None) -> bool:
         """Gives the message back, to come again after `delay_ms`, with a new body if one is given. False: lease lost.

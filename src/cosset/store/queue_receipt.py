@@ -5,11 +5,12 @@ lease: so a receiver that has several of a group holds the group until the last 
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cosset.store import queue_tables as statements
+from cosset.store.prepared import in_parts
 from cosset.store.transaction import Transaction
 
 MAX_REMOVED = 500
@@ -59,6 +60,7 @@ class Receipt:
         self._lease_ms = lease_ms
         self._group_limit = group_limit
         self._keep = keep
+        self._token = f".{secrets.token_hex(8)}"
         self._taken: list[Message] = []
         self._seen: set[int] = set()
         self._groups: set[str] = set()
@@ -128,14 +130,14 @@ class Receipt:
             body=bytes(row.body),
             attempts=row.attempts + 1,
             # The lease names the row, so that whoever holds it finds the message without another index.
-            lease=f"{row.seq}.{secrets.token_hex(8)}",
+            lease=f"{row.seq}{self._token}",
             sent_at_ms=row.sent_at_ms,
             group=row.group_id,
             expires_at_ms=row.expires_at_ms,
             first_received_at_ms=self._now if row.first_received_at_ms is None else row.first_received_at_ms,
         )
         if self._keep is not None and not self._keep(self._tx, message):
-            self._tx.run(statements.REMOVE, {**self._queue, "the_seq": row.seq})
+            self._tx.run(statements.REMOVE.of(1), {**self._queue, "the_seq_0": row.seq})
             self._removed += 1
             return False
         self._seen.add(row.seq)
@@ -143,10 +145,14 @@ class Receipt:
         return True
 
     def _lease(self) -> None:
-        if not self._taken:
-            return
-        due = {"due": self._now + self._lease_ms, "now": self._now}
-        self._tx.run(statements.LEASE, [{"the_seq": each.seq, "new_lease": each.lease, **due} for each in self._taken])
+        due = {"due": self._now + self._lease_ms, "now": self._now, "new_lease": self._token}
+        for part in in_parts([each.seq for each in self._taken]):
+            self._tx.run(statements.LEASE.of(len(part)), {**due, **numbered(part)})
+
+
+def numbered(seqs: Sequence[int]) -> dict[str, int]:
+    """As parameters of a statement about several messages."""
+    return {f"the_seq_{row}": seq for row, seq in enumerate(seqs)}
 
 
 def lock_group(tx: Transaction, queue: str, group: str, *, wait: bool = True) -> bool:

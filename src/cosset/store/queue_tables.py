@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from cosset.store.prepared import Prepared
+from cosset.store.prepared import Prepared, PreparedMany
 from cosset.store.schema import Serial, metadata
 
 # due_ms is when a message may be received next: when it becomes visible, when its lease ends, or NULL while others of
@@ -97,6 +98,12 @@ _seen = (
 )
 
 SEND = Prepared(insert(messages))
+_GIVEN = [column.name for column in messages.columns if column.name not in ("seq", "lease")]
+SEND_MANY = PreparedMany(
+    lambda count: insert(messages).values(
+        [{name: bindparam(f"{name}_{row}") for name in _GIVEN} for row in range(count)]
+    )
+)
 FIRST_OF_GROUP = Prepared(
     select(_message.seq, _message.visible_at_ms, _message.expires_at_ms)
     .where(*_of_group)
@@ -122,14 +129,17 @@ DUE = (
         .with_for_update(skip_locked=True)
     )  # SQLite has one writer, and leaves this out
 )
-LEASE = Prepared(
-    update(messages)
-    .where(_message.seq == bindparam("the_seq"))
-    .values(
-        lease=bindparam("new_lease"),
-        due_ms=bindparam("due"),
-        attempts=_message.attempts + 1,
-        first_received_at_ms=func.coalesce(_message.first_received_at_ms, bindparam("now")),
+# One lease for all that is taken at once: the number of each message is in its own.
+LEASE = PreparedMany(
+    lambda count: (
+        update(messages)
+        .where(_message.seq.in_([bindparam(f"the_seq_{row}") for row in range(count)]))
+        .values(
+            lease=cast(_message.seq, String).concat(bindparam("new_lease")),
+            due_ms=bindparam("due"),
+            attempts=_message.attempts + 1,
+            first_received_at_ms=func.coalesce(_message.first_received_at_ms, bindparam("now")),
+        )
     )
 )
 STANDING = Prepared(
@@ -137,7 +147,11 @@ STANDING = Prepared(
 )
 HELD = Prepared(select(*_seen, _message.lease, _message.due_ms).where(_of_queue, _message.seq == bindparam("the_seq")))
 DELETE = Prepared(delete(messages).where(*_under_lease))
-REMOVE = Prepared(delete(messages).where(_of_queue, _message.seq == bindparam("the_seq")))
+REMOVE = PreparedMany(
+    lambda count: delete(messages).where(
+        _of_queue, _message.seq.in_([bindparam(f"the_seq_{row}") for row in range(count)])
+    )
+)
 REMOVE_OLD = Prepared(
     delete(messages).where(
         _message.seq.in_(

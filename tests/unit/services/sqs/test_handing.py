@@ -67,12 +67,18 @@ def test_a_sender_who_goes_away_loses_nothing(run: Run) -> None:
     async def test(room: Room) -> None:
         url = await room.create("q")
         waiting = await waits(room, url)
+        write, begun = room.store.write, asyncio.Event()
+
+        async def noted(work: Callable[..., Any], **options: Any) -> Any:
+            begun.set()
+            return await write(work, **options)
+
+        room.store.write = noted  # type: ignore[method-assign, assignment]
         sending = asyncio.ensure_future(room.send(url, "a"))
-        await asyncio.sleep(0)
+        await begun.wait()
         sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-        if await room.depth(url) == (0, 0, 0) and not waiting.done():
-            await room.send(url, "a")  # it had not begun
+        (gone,) = await asyncio.gather(sending, return_exceptions=True)
+        assert isinstance(gone, asyncio.CancelledError)
         assert await waiting == ["a"]
 
     run(test)
