@@ -139,10 +139,13 @@ class Caller:
 
 
 def _causes(records: Sequence[Record]) -> tuple[str, ...]:
-    """The messages, and what each carried of its sender: that holds also where the sending is not on record."""
+    """The messages, how each came to where it was fetched, and what it carried of its sender: one of them holds also
+    where another is not on record."""
     keys: dict[str, None] = {}
     for record in records[:MAX_CAUSES]:
-        keys[record.cause or key_of(record.id, StepKind.MESSAGE)] = None
+        keys[key_of(record.id, StepKind.MESSAGE)] = None
+        if record.cause:
+            keys[record.cause] = None
         keys |= dict.fromkeys(cause_in(record.trace_id))
     return tuple(keys)
 

@@ -175,6 +175,10 @@ def test_dead_letters_and_redrives_stand_under_what_was_moved() -> None:
         step("g", StepKind.INVOCATION, key_of("m2", StepKind.MESSAGE), key_of("f"), at_ms=5),
     ]
     assert tree_of(steps, "m") == [("f", [("call", [("m", [(dead, [("m2", ["g"])])])])])]
+    causes = (key_of("m", StepKind.MESSAGE), key_of(dead, StepKind.DEAD_LETTER))
+    taken = [*steps[:4], step("h", StepKind.INVOCATION, *causes, key_of("f"), at_ms=5)]
+    assert tree_of(taken, "m") == [("f", [("call", [("m", [(dead, ["h"])])])])]
+    assert tree_of([*taken[:3], taken[4]], "m") == [("f", [("call", [("m", ["h"])])])]  # where the move was lost
     assert tree_of(steps[3:4], "m") == [dead]  # where the sending is not on record any more
 
 
