@@ -555,3 +555,25 @@ def test_pages_of_uploads_tell_no_prefix_twice(s3: Any) -> None:
         for page in pages
     ]
     assert told == [(["a"], ["b/"]), (["c"], [])]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", "Invalid copy source bucket name"),
+        ("/", "Invalid copy source bucket name"),
+        ("bucket", "Invalid copy source object key"),
+        ("bucket/", "Invalid copy source object key"),
+        ("bucket/%%", "Invalid copy source encoding."),
+    ],
+)
+def test_sources_that_are_none(sender: Sender, bucket: str, source: str, expected: str) -> None:
+    answer = sender.ask("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": source})
+    assert (answer.status, answer.code, answer.told("Message")) == (400, "InvalidArgument", expected)
+
+
+def test_a_plus_in_a_source_is_a_space(sender: Sender, bucket: str) -> None:
+    sender.ask("PUT", f"/{bucket}/a%20b", body=BODY)
+    for source, status in (("a+b", 200), ("a%20b", 200), ("a%2Bb", 404)):
+        answer = sender.ask("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": f"{bucket}/{source}"})
+        assert answer.status == status
