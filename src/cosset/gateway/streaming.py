@@ -84,7 +84,10 @@ async def _send_chunks(body: AsyncIterator[bytes], cycle: RequestResponseCycle, 
 
 async def _send_files(body: FileBody, cycle: RequestResponseCycle, connection: Any, gone: asyncio.Event) -> None:
     """What cannot be sent so is left in the body. Raises BodyBrokenError."""
-    sender = FileSender(cycle.transport, cycle.flow, gone, connection.limits.stall_s)
+    try:
+        sender = FileSender(cycle.transport, cycle.flow, gone, connection.limits.stall_s)
+    except OSError:
+        return  # no descriptor is left for it
     try:
         await sender.begin()
         while not gone.is_set() and (piece := await body.next_piece()) is not None:
@@ -96,7 +99,8 @@ async def _send_files(body: FileBody, cycle: RequestResponseCycle, connection: A
                 await cycle.send({"type": "http.response.body", "body": body.read_piece(piece), "more_body": True})
                 return
             cycle.expected_content_length -= piece.length
-            await asyncio.sleep(0)  # a client as fast as this would keep others waiting
+            if cycle.expected_content_length:
+                await asyncio.sleep(0)  # a client as fast as this would keep others waiting
     finally:
         sender.close()
 

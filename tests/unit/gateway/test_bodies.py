@@ -143,6 +143,22 @@ def test_what_cannot_be_sent_is_written(run: Callable[..., None], file: Path, mo
     run(sends(file, [(0, len(DATA))]), work)
 
 
+def test_without_a_descriptor_to_spare_a_file_is_written(
+    run: Callable[..., None], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        monkeypatch.setattr(outflow.os, "dup", refuse)
+        writer.write(GET)
+        assert await read_answer(reader) == DATA
+        writer.close()
+
+    run(sends(file, [(0, len(DATA))]), work)
+
+
 def test_a_file_that_nobody_reads_is_cut_off(run: Callable[..., None], file: Path) -> None:
     """More than both sides' kernels hold."""
     handler = sends(file, [(0, len(DATA))] * 20)
