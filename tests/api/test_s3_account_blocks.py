@@ -97,3 +97,18 @@ def test_a_bucket_may_be_called_as_its_paths_are(server: CossetServer) -> None:
         s3.delete_object(Bucket="v20180820", Key="configuration/publicAccessBlock")
     finally:
         s3.delete_bucket(Bucket="v20180820")
+
+
+def test_tags_of_buckets_by_their_arns(server: CossetServer, other: Account, control: Any, bucket: str) -> None:
+    named = {"AccountId": other.number, "ResourceArn": f"arn:aws:s3:::{bucket}"}
+    one, two = {"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}
+    control.tag_resource(**named, Tags=[one, two])
+    control.tag_resource(**named, Tags=[{"Key": "a", "Value": "3"}])
+    assert other.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"] == [two, {"Key": "a", "Value": "3"}]
+    control.untag_resource(**named, TagKeys=["a", "c"])
+    assert control.list_tags_for_resource(**named)["Tags"] == [two]
+    missing = {**named, "ResourceArn": f"arn:aws:s3:::{bucket}-not"}
+    assert refusal(control.list_tags_for_resource, **missing)["Code"] == "NoSuchResource"
+    stranger = control_of(server)
+    assert refusal(stranger.tag_resource, **named, Tags=[one])["Status"] == 403
+    assert refusal(stranger.list_tags_for_resource, **named)["Status"] == 403

@@ -102,9 +102,9 @@ class Authentication:
         if declared is None:
             body = await self._buffer(call)
             body_hash = hashlib.sha256(body).hexdigest() if len(body) <= HASH_ON_LOOP_BYTES else await hash_body(body)
-            self._verifier.verify(call.request, claim, secret, body_hash, single_encoded=s3)
+            self._verifier.verify(call.request, claim, secret, body_hash, single_encoded=claim.service == "s3")
         else:
-            self._verifier.verify(call.request, claim, secret, declared, single_encoded=s3)
+            self._verifier.verify(call.request, claim, secret, declared, single_encoded=claim.service == "s3")
             await self._prove(call, claim, declared, secret)
         call.principal = key.principal
         if s3 and claim.presigned:

@@ -258,6 +258,8 @@ OVERLAYS: Mapping[str, Overlay] = {
     ),
     # The links in a message: a token that nobody can guess, and a subscription's ARN, which only its endpoint knows.
     "sns": Overlay(unsigned=frozenset({"ConfirmSubscription", "Unsubscribe"})),
+    # The ARNs of buckets have no region, though the pattern wants one.
+    "s3control": Overlay(members_checked_by_hand=frozenset({"resourceArn"})),
     # noErrorWrapping is a trait of the Smithy model that botocore's format has no word for.
     "s3": Overlay(
         bare_errors=True,

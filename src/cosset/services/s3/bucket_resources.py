@@ -30,7 +30,7 @@ from cosset.store.transaction import Transaction
 _ARN = "arn:aws:s3:::"
 _KEPT = 1_000
 """Buckets whose facts are kept."""
-_MAKES = frozenset({"s3:createbucket", "s3:tagresource"})
+_MAKES = frozenset({"s3:createbucket"})
 _TAG_KEY = "s3:existingobjecttag/"
 _ENCRYPTION_KEY = "s3:x-amz-server-side-encryption"
 
