@@ -577,3 +577,21 @@ def test_a_plus_in_a_source_is_a_space(sender: Sender, bucket: str) -> None:
     for source, status in (("a+b", 200), ("a%20b", 200), ("a%2Bb", 404)):
         answer = sender.ask("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": f"{bucket}/{source}"})
         assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "told"),
+    [
+        ("partNumber=1", (400, "InvalidArgument"), "This operation does not accept partNumber without uploadId"),
+        ("versionId=null", (400, "InvalidArgument"), "This operation does not accept a version-id."),
+        ("uploadId=x", (405, "MethodNotAllowed"), "The specified method is not allowed against this resource."),
+    ],
+)
+@pytest.mark.parametrize("copies", [False, True])
+def test_half_of_a_part_is_no_object(
+    sender: Sender, bucket: str, query: str, expected: tuple[int, str], told: str, copies: bool
+) -> None:
+    headers = {"x-amz-copy-source": f"{bucket}/digits"} if copies else {}
+    answer = sender.ask("PUT", f"/{bucket}/half", query, headers, b"" if copies else BODY)
+    assert ((answer.status, answer.code), answer.told("Message")) == (expected, told)
+    assert answer.status != 405 or answer.headers["allow"] == "DELETE, POST, GET"

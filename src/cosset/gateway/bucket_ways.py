@@ -181,10 +181,30 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
         raise _method_not_allowed(request.method, "OBJECT")
     if not request.query:
         return
+    if operation.name in _PUTS:
+        _check_put(request)
     meant = operation.model.http["requestUri"].partition("?")[2]
     unmeant = (read_query(request.query).keys() & SUBRESOURCES) - read_query(meant).keys()
     if unmeant:
         raise _method_not_allowed(request.method, min(unmeant).upper())
+
+
+_PUTS = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
+
+
+def _check_put(request: Request) -> None:
+    """Raises ServiceError InvalidArgument, MethodNotAllowed."""
+    query = read_query(request.query)
+    if "versionId" in query:
+        sentence = "This operation does not accept a version-id."
+        fields = {"ArgumentName": "versionId", "ArgumentValue": query["versionId"][0]}
+        raise ServiceError("InvalidArgument", sentence, fields=fields)
+    if request.method == "PUT" and "uploadId" in query:
+        raise _method_not_allowed(request.method, "UPLOAD")
+    if request.method == "PUT" and "partNumber" in query:
+        sentence = "This operation does not accept partNumber without uploadId"
+        fields = {"ArgumentName": "partNumber", "ArgumentValue": "partNumber"}
+        raise ServiceError("InvalidArgument", sentence, fields=fields)
 
 
 def _check_text(path: str) -> None:
@@ -208,8 +228,13 @@ def refused_method(request: Request, unknown: ServiceError | None) -> ServiceErr
     return _method_not_allowed(request.method, kind)
 
 
-_ALLOWED = {"SERVICE": "GET", "BUCKET": "HEAD, DELETE, GET, PUT, POST", "OBJECT": "HEAD, DELETE, GET, PUT"}
-"""What is told of the methods that there are: of the parts of buckets and objects, nothing."""
+_ALLOWED = {
+    "SERVICE": "GET",
+    "BUCKET": "HEAD, DELETE, GET, PUT, POST",
+    "OBJECT": "HEAD, DELETE, GET, PUT",
+    "UPLOAD": "DELETE, POST, GET",
+}
+"""What is told of the methods that there are: of most parts of buckets and objects, nothing."""
 
 
 def _method_not_allowed(method: str, kind: str) -> ServiceError:
