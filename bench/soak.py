@@ -51,7 +51,7 @@ class Sampler:
                 "control groups": len(groups(self._server.data)),
                 "mounts": len(Path(f"/proc/{self._server.pid}/mounts").read_text().splitlines()),
                 "loop devices": loop_devices(self._server.data),
-                "disk without logs, MB": disk_mb(self._server.data, but={"logs"}),
+                "disk without logs and causes, MB": disk_mb(self._server.data, but={"logs", "causes"}),
             }
         )
 
