@@ -74,7 +74,9 @@ class CauseOperations:
 
         found = await self._look(read)
         if found is None:
-            raise ServiceError("ResourceNotFoundException", f"Nothing is on record of {name}.", status=404)
+            is_empty = await self._look(lambda: next(self._record.steps(), None) is None)
+            why = ": the record is empty (settings causes_mb, causes_days)" if is_empty else ""
+            raise ServiceError("ResourceNotFoundException", f"Nothing is on record of {name}{why}.", status=404)
         return found
 
     @operation("GetMap", _reading("GetMap"))
