@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
 
 from cosset.services.s3.errors import no_such_bucket
 from cosset.services.s3.model import Bucket, Versioning
@@ -12,9 +12,17 @@ from cosset.services.s3.places import CHANGES
 from cosset.services.s3.tables import s3_bucket_settings, s3_buckets
 from cosset.store.transaction import Transaction
 
+# Made once: nearly every call runs them, and making a statement takes longer than running it.
+_OF_NAME = select(s3_buckets).where(s3_buckets.c.name == bindparam("of_name"))
+_DOCUMENT = select(s3_bucket_settings.c.document).where(
+    s3_bucket_settings.c.bucket == bindparam("of_bucket"),
+    s3_bucket_settings.c.kind == bindparam("of_kind"),
+    s3_bucket_settings.c.id == bindparam("of_id"),
+)
+
 
 def find_bucket(tx: Transaction, name: str) -> Bucket | None:
-    row = tx.execute(select(s3_buckets).where(s3_buckets.c.name == name)).one_or_none()
+    row = tx.execute(_OF_NAME, {"of_name": name}).one_or_none()
     return None if row is None else _bucket(row)
 
 
@@ -60,8 +68,7 @@ def remove_bucket(tx: Transaction, name: str) -> None:
 
 def read_setting(tx: Transaction, bucket: str, kind: str, setting_id: str = "") -> Any:
     """The document as it was put, parsed; None where there is none."""
-    columns = s3_bucket_settings.c
-    row = tx.execute(select(columns.document).where(_is(bucket, kind, setting_id))).one_or_none()
+    row = tx.execute(_DOCUMENT, {"of_bucket": bucket, "of_kind": kind, "of_id": setting_id}).one_or_none()
     return None if row is None else json.loads(row.document)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
 
 from cosset.services.s3.file_book import forget_files, name_files
 from cosset.services.s3.model import Bucket, Versioning
@@ -21,6 +21,14 @@ from cosset.services.s3.tables import IS_LATEST, s3_versions
 from cosset.store.transaction import Transaction
 
 NULL_VERSION = "null"
+
+# Made once: nearly every call runs them, and making a statement takes longer than running it.
+_OF_KEY = and_(s3_versions.c.bucket == bindparam("of_bucket"), s3_versions.c.key == bindparam("of_key"))
+_LATEST = select(s3_versions).where(_OF_KEY, IS_LATEST)
+_OF_VERSION = select(s3_versions).where(_OF_KEY, s3_versions.c.version == bindparam("of_version"))
+_NO_LATEST = update(s3_versions).where(_OF_KEY, IS_LATEST).values(is_latest=False)
+_INSERT = insert(s3_versions).returning(s3_versions)
+_DELETE = delete(s3_versions).where(s3_versions.c.seq == bindparam("of_seq"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,13 @@ class Replaced:
 
 def find_latest(tx: Transaction, bucket: str, key: str) -> ObjectVersion | None:
     """The newest version, which may be a delete marker."""
-    row = tx.execute(select(s3_versions).where(_of_key(bucket, key), IS_LATEST)).one_or_none()
+    row = tx.execute(_LATEST, {"of_bucket": bucket, "of_key": key.encode()}).one_or_none()
     return None if row is None else version_of_row(row)
 
 
 def find_version(tx: Transaction, bucket: str, key: str, version: str) -> ObjectVersion | None:
-    row = tx.execute(select(s3_versions).where(_of_key(bucket, key), s3_versions.c.version == version)).one_or_none()
+    asked = {"of_bucket": bucket, "of_key": key.encode(), "of_version": version}
+    row = tx.execute(_OF_VERSION, asked).one_or_none()
     return None if row is None else version_of_row(row)
 
 
@@ -79,8 +88,7 @@ def put_version(
     given = version_id or new_version_id(new.modified_ms)
     version = given if bucket.versioning is Versioning.ENABLED else NULL_VERSION
     orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
-    latest = and_(_of_key(bucket.name, new.key), IS_LATEST)
-    tx.execute(update(s3_versions).where(latest).values(is_latest=False))
+    tx.execute(_NO_LATEST, {"of_bucket": bucket.name, "of_key": new.key.encode()})
     values = {
         "bucket": bucket.name,
         "key": new.key.encode(),
@@ -97,7 +105,7 @@ def put_version(
     }
     known = frozenset(named)
     name_files(tx, [name for name, _ in new.stored.files if name not in known])
-    row = tx.execute(insert(s3_versions).values(**values).returning(s3_versions)).one()
+    row = tx.execute(_INSERT, values).one()
     return Replaced(version_of_row(row), orphans)
 
 
@@ -111,7 +119,7 @@ def delete_latest(tx: Transaction, bucket: Bucket, key: str, owner: str, now_ms:
 
 def delete_version(tx: Transaction, bucket: Bucket, found: ObjectVersion) -> Replaced:
     """That version, for good; the newest of those left is the latest then."""
-    tx.execute(delete(s3_versions).where(s3_versions.c.seq == found.seq))
+    tx.execute(_DELETE, {"of_seq": found.seq})
     orphans = forget_files(tx, found.stored)
     if found.is_latest:
         newest = select(s3_versions.c.seq).where(_of_key(bucket.name, found.key))
@@ -162,7 +170,7 @@ def _remove_null(tx: Transaction, bucket: str, key: str) -> tuple[str, ...]:
     there = find_version(tx, bucket, key, NULL_VERSION)
     if there is None:
         return ()
-    tx.execute(delete(s3_versions).where(s3_versions.c.seq == there.seq))
+    tx.execute(_DELETE, {"of_seq": there.seq})
     return forget_files(tx, there.stored)
 
 
