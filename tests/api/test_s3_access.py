@@ -75,6 +75,10 @@ def without(name: str) -> str:
         (without("Action"), "Missing required field Action"),
         (without("Resource"), "Missing required field Resource"),
         (document({**ALLOW, "More": 1}), "Unknown field More"),
+        (
+            document({**json.loads(without("Principal"))["Statement"][0], "NotPrincipal": {"AWS": "123456789012"}}),
+            "Allow with NotPrincipal is not allowed.",
+        ),
         (document(ALLOW, More=1), "Unknown field More"),
         (document({**ALLOW, "Action": "ec2:RunInstances"}), "Policy has invalid action"),
         (document({**ALLOW, "Action": "s3:NoSuchThing"}), "Policy has invalid action"),

@@ -77,6 +77,8 @@ def _check_fields(raw: Mapping[str, Any]) -> None:
     for name in ("Principal", "Action", "Resource"):
         if not raw.get(name) and not raw.get(f"Not{name}"):
             raise _malformed(f"Missing required field {name}")
+    if raw["Effect"] == "Allow" and "NotPrincipal" in raw:
+        raise _malformed("Allow with NotPrincipal is not allowed.")
     conditions = raw.get("Condition")
     for operator in conditions if isinstance(conditions, dict) else ():
         try:
