@@ -132,5 +132,5 @@ def test_tags_and_retention(logs: Any, group: str) -> None:
 
 def test_an_operation_that_is_not_there_says_so(logs: Any) -> None:
     with pytest.raises(ClientError) as caught:
-        logs.describe_metric_filters()
-    assert "logs:DescribeMetricFilters" in error_of(caught)[1]
+        logs.describe_query_definitions()
+    assert "logs:DescribeQueryDefinitions" in error_of(caught)[1]
