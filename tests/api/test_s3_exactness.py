@@ -595,3 +595,32 @@ def test_half_of_a_part_is_no_object(
     answer = sender.ask("PUT", f"/{bucket}/half", query, headers, b"" if copies else BODY)
     assert ((answer.status, answer.code), answer.told("Message")) == (expected, told)
     assert answer.status != 405 or answer.headers["allow"] == "DELETE, POST, GET"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_not_every_header_is_overridden(sender: Sender, bucket: str, method: str) -> None:
+    answer = sender.ask(method, f"/{bucket}/digits", "response-date=x")
+    assert answer.status == 400
+    if method == "GET":
+        assert (answer.code, answer.told("ArgumentName")) == ("InvalidArgument", "response-date")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "InvalidRequest"),
+        ({"x-amz-object-attributes": ""}, "InvalidRequest"),
+        ({"x-amz-object-attributes": "ETags"}, "InvalidArgument"),
+    ],
+)
+def test_attributes_are_named(sender: Sender, bucket: str, headers: Mapping[str, str], code: str) -> None:
+    answer = sender.ask("GET", f"/{bucket}/digits", "attributes", headers)
+    assert (answer.status, answer.code) == (400, code)
+
+
+def test_only_the_last_chunk_is_small(sender: Sender, bucket: str) -> None:
+    headers = {"x-amz-decoded-content-length": "10", "Content-Encoding": "aws-chunked"}
+    body = b"5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
+    answer = sender.ask("PUT", f"/{bucket}/chunks", headers=headers, body=body, declared=UNSIGNED_TRAILER)
+    assert (answer.status, answer.code) == (403, "InvalidChunkSizeError")
+    assert (answer.told("Chunk"), answer.told("BadChunkSize")) == ("2", "5")

@@ -18,6 +18,7 @@ from cosset.gateway.logged_requests import logged_request
 from cosset.identity.principal import NOBODY, Principal
 from cosset.services.operation import Params, Result
 from cosset.services.s3.access_logs import LoggedRequest
+from cosset.services.s3.attributes import no_attributes
 from cosset.services.s3.checksums import ALGORITHMS, begin
 from cosset.services.s3.cors_rules import METHODS, CorsAsk, allowed_headers
 from cosset.services.s3.kinds import Kind
@@ -183,6 +184,8 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
         return
     if operation.name in _PUTS:
         _check_put(request)
+    if operation.name in ("GetObject", "HeadObject"):
+        _check_read(request)
     meant = operation.model.http["requestUri"].partition("?")[2]
     unmeant = (read_query(request.query).keys() & SUBRESOURCES) - read_query(meant).keys()
     if unmeant:
@@ -205,6 +208,30 @@ def _check_put(request: Request) -> None:
         sentence = "This operation does not accept partNumber without uploadId"
         fields = {"ArgumentName": "partNumber", "ArgumentValue": "partNumber"}
         raise ServiceError("InvalidArgument", sentence, fields=fields)
+
+
+_OVERRIDES = frozenset(
+    f"response-{name}"
+    for name in (
+        *("cache-control", "content-disposition", "content-encoding", "content-language", "content-type"),
+        "expires",
+    )
+)
+
+
+def _check_read(request: Request) -> None:
+    """Raises ServiceError InvalidArgument, InvalidRequest."""
+    query = read_query(request.query)
+    for name, values in query.items():
+        if name.startswith("response-") and name not in _OVERRIDES:
+            sentence = (
+                f"{name} is not in the set of overridable response headers. Please refer to the S3 API documentation "
+                "for a complete list of overridable response headers."
+            )
+            fields = {"ArgumentName": name, "ArgumentValue": values[0]}
+            raise ServiceError("InvalidArgument", sentence, fields=fields)
+    if request.method == "GET" and "attributes" in query:
+        raise no_attributes()
 
 
 def _check_text(path: str) -> None:

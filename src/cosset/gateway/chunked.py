@@ -21,6 +21,8 @@ from cosset.wire.errors import OperationNotImplementedError, ServiceError
 from cosset.wire.message import Body, Headers
 from cosset.wire.views import Chunk, ViewedBody, viewed
 
+MIN_CHUNK_BYTES = 8_192
+"""Of any chunk but the last."""
 MAX_SIGNED_CHUNK_BYTES = 16 * 1024 * 1024
 MAX_LINE_BYTES = 8 * 1024
 MAX_TRAILERS = 16
@@ -152,6 +154,9 @@ class ChunkedBody(ViewedBody):
         self._buffers = deque([bytearray(), bytearray()])
         self._left = 0
         """Of an unsigned chunk under way."""
+        self._size = MIN_CHUNK_BYTES
+        """Of the last chunk, and how many there were."""
+        self._count = 0
         self._has_ended = False
 
     async def next_view(self) -> memoryview | None:
@@ -179,6 +184,7 @@ class ChunkedBody(ViewedBody):
             return 0
         if self._chunking.decoded_bytes is not None and self._decoded + size > self._chunking.decoded_bytes:
             raise _incomplete()
+        self._check_size(size)
         if self._chunking.key is None:
             self._left = size
             return 0
@@ -190,6 +196,14 @@ class ChunkedBody(ViewedBody):
         self._take(data)
         await self._reader.line_end()
         return size
+
+    def _check_size(self, size: int) -> None:
+        self._count += 1
+        if self._size < MIN_CHUNK_BYTES:
+            sentence = f"Only the last chunk is allowed to have a size less than {MIN_CHUNK_BYTES} bytes"
+            fields = {"Chunk": str(self._count), "BadChunkSize": str(self._size)}
+            raise ServiceError("InvalidChunkSizeError", sentence, status=403, fields=fields)
+        self._size = size
 
     async def _unsigned_piece(self, filled: int) -> int:
         data = self._make_room(filled, min(self._left, VIEW_BYTES - filled))
@@ -216,7 +230,9 @@ class ChunkedBody(ViewedBody):
         if not _SIZE.fullmatch(size):
             raise _incomplete()
         name, _, signature = rest.partition(b"=")
-        return int(size, 16), signature.decode("latin-1") if name == b"chunk-signature" else ""
+        if self._chunking.key is not None and (name != b"chunk-signature" or not signature):
+            raise _incomplete()
+        return int(size, 16), signature.decode("latin-1")
 
     def _check_chunk(self, digest: str, signature: str) -> None:
         self._check(f"{ALGORITHM}-PAYLOAD", f"{_EMPTY_SHA256}\n{digest}", signature)

@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import io
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from unittest.mock import patch
 
 import pytest
 from awscrt import checksums
@@ -15,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cosset.clock import SystemClock
+from cosset.gateway import chunked
 from cosset.gateway.chunked import MAX_LINE_BYTES, MAX_SIGNED_CHUNK_BYTES, ChunkedBody, Chunking
 from cosset.gateway.claims import Claim
 from cosset.gateway.payload import CHUNKED, CHUNKED_TRAILER, CHUNKED_UNSIGNED_TRAILER
@@ -25,6 +27,13 @@ from cosset.wire.message import Headers
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_chunks() -> Iterator[None]:
+    """Or every test would have to make large ones."""
+    with patch.object(chunked, "MIN_CHUNK_BYTES", 1):
+        yield
 
 
 def claim_with(signature: str) -> Claim:

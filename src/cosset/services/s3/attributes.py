@@ -11,6 +11,7 @@ from cosset.services.s3.finding import Finder, shown_version
 from cosset.services.s3.object_facts import shown_checksum
 from cosset.services.s3.object_requirements import on_attributes
 from cosset.services.s3.versions import ObjectVersion
+from cosset.wire.errors import ServiceError
 
 _NAMES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 _PAGE = 1_000
@@ -23,8 +24,10 @@ class Attributes:
     @operation("GetObjectAttributes", on_attributes)
     async def get_object_attributes(self, ctx: Context, params: Params) -> Result:
         wanted = params.get("ObjectAttributes") or []
+        if not any(wanted):
+            raise no_attributes()
         unknown = [name for name in wanted if name not in _NAMES]
-        if unknown or not wanted:
+        if unknown:
             sentence = "Invalid attribute name specified."
             raise invalid_argument(sentence, "x-amz-object-attributes", ",".join(unknown))
         bucket, found = await self._finder.find(ctx, params, "GET")
@@ -42,6 +45,11 @@ class Attributes:
         if "ObjectSize" in wanted:
             result["ObjectSize"] = found.size
         return result
+
+
+def no_attributes() -> ServiceError:
+    sentence = "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
+    return ServiceError("InvalidRequest", sentence)
 
 
 def _parts(found: ObjectVersion, params: Mapping[str, Any]) -> dict[str, Any]:
