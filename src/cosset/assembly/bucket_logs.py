@@ -1,5 +1,6 @@
 """Server access logs of buckets, wired. What gathers them is imported with the first request for a bucket."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from cosset.services.operation import AnyService, Context
 
 if TYPE_CHECKING:
     from cosset.services.s3.access_logs import AccessLogs, Logged
+
+logger = logging.getLogger(__name__)
 
 _PRINCIPAL = "logging.s3.amazonaws.com"
 _FLUSH_S = 60.0
@@ -42,8 +45,12 @@ class BucketLogs:
             await self._flush()
 
     async def _flush(self) -> None:
-        if self._made is not None:
+        if self._made is None:
+            return
+        try:
             await self._made.flush()
+        except Exception:
+            logger.exception("Access logs of buckets could not be written")
 
 
 class LogBuckets:

@@ -114,12 +114,13 @@ class Replicator:
         if not await self._rights.may(job.role, job.bucket, _needed(job, goal)):
             return f"{job.role} does not let S3 do it"
         stored = Stored() if job.version.is_marker else await self._files.link(job.version.stored)
-        unused: Sequence[str] = stored.names
         try:
             why, is_used = await self._store.write(lambda tx: self._put(tx, job, goal, stored))
-            unused = () if is_used else unused
-        finally:
-            await self._files.remove(unused)
+        except ServiceError:
+            await self._files.remove(stored.names)
+            raise  # of anything else nobody knows whether it was committed: the sweep does
+        if not is_used:
+            await self._files.remove(stored.names)
         return why
 
     def _put(self, tx: Transaction, job: _Job, goal: Goal, stored: Stored) -> tuple[str | None, bool]:
