@@ -156,6 +156,8 @@ def test_a_resource_policy_lets_in_whom_it_names(server: CossetServer, logs: Any
     assert refusal(reader.describe_log_streams, logGroupName=group).startswith("AccessDenied")
     gone = refusal(logs.delete_resource_policy, policyName=name)
     assert gone == f"ResourceNotFoundException: Policy with name [{name}] does not exist."
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=name)
 
 
 def test_resource_policies_are_ten(server: CossetServer) -> None:
@@ -172,4 +174,7 @@ def test_resource_policies_are_ten(server: CossetServer) -> None:
         assert refusal(logs.put_resource_policy, policyName="p0", policyDocument=bad).startswith("InvalidParameter")
     page = logs.describe_resource_policies(limit=4)
     rest = logs.describe_resource_policies(nextToken=page["nextToken"])
-    assert len(page["resourcePolicies"] + rest["resourcePolicies"]) == 10
+    kept = [each["policyName"] for each in page["resourcePolicies"] + rest["resourcePolicies"]]
+    assert kept == [f"p{number}" for number in range(10)]
+    for name in kept:
+        logs.delete_resource_policy(policyName=name)
