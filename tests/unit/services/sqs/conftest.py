@@ -19,7 +19,7 @@ from support.caller import ACCOUNT, Caller
 from support.clock import ManualClock
 from support.postgres import PostgresServer, running_postgres
 
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 class Room:
