@@ -3,6 +3,7 @@
 PutObject, CopyObject, CompleteMultipartUpload and browser forms all end here.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -117,9 +118,12 @@ class ObjectWrites:
 
     @asynccontextmanager
     async def kept(self, stored: Stored) -> AsyncIterator[None]:
-        """Files that are not named by a row yet: they go where the block fails."""
+        """Files that are not named by a row yet: they go where the block fails. Where it is cancelled they stay for the
+        sweep: what was submitted to the store is committed all the same, and may name them."""
         try:
             yield
+        except asyncio.CancelledError:
+            raise
         except BaseException:
             await self.files.remove(stored.names)
             raise
