@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,13 @@ def test_a_database_that_another_program_locks(new_server: Callable[..., CossetS
     letters.sent = {"direct": set(), "fanned": set()}
     with closing(sqlite3.connect(server.data / "cosset.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert LOCKED in refusal(letters.sqs.send_message, QueueUrl=letters.urls["direct"], MessageBody="refused")
-        assert LOCKED in refusal(letters.sns.publish, TopicArn=letters.topic, Message="refused")
+        with ThreadPoolExecutor() as threads:  # each waits a moment for the lock
+            sent = threads.submit(
+                refusal, letters.sqs.send_message, QueueUrl=letters.urls["direct"], MessageBody="refused"
+            )
+            published = threads.submit(refusal, letters.sns.publish, TopicArn=letters.topic, Message="refused")
+            assert LOCKED in sent.result()
+            assert LOCKED in published.result()
         assert len(letters.sqs.list_queues()["QueueUrls"]) == 2  # reading goes on
         other.execute("ROLLBACK")
     letters.send("after")
@@ -112,7 +118,9 @@ def test_a_data_folder_that_may_not_be_written() -> None:
                 letters.send("before")
                 server.stop()
                 once_free(disk.make_read_only)
-                with pytest.raises(ServerFailedError, match="Cannot write in the data folder .*: Read-only file system"):
+                with pytest.raises(
+                    ServerFailedError, match="Cannot write in the data folder .*: Read-only file system"
+                ):
                     server.start()
                 server.stop()
                 make_writable(disk.path)
