@@ -118,9 +118,7 @@ def test_a_data_folder_that_may_not_be_written() -> None:
                 letters.send("before")
                 server.stop()
                 once_free(disk.make_read_only)
-                with pytest.raises(
-                    ServerFailedError, match="Cannot write in the data folder .*: Read-only file system"
-                ):
+                with pytest.raises(ServerFailedError, match=r"Cannot write in the data folder .*: Read-only file"):
                     server.start()
                 server.stop()
                 make_writable(disk.path)
