@@ -2,8 +2,8 @@
 
 AWS resets such an environment and initializes it again as part of the next invocation, in the same log stream, without
 INIT_START and without an Init Duration (a *suppressed init*). Here the environment is a new one; what it is called and
-where it writes stay; /tmp does not, which AWS keeps (docs/decisions/0037-bursts.md). Nothing is lost with this memory but
-that. Read next: execution.py.
+where it writes stay; /tmp does not, which AWS keeps (docs/decisions/0037-bursts.md). Nothing is lost with this memory
+but that. Read next: execution.py.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
 
