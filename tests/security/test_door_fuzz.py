@@ -180,7 +180,7 @@ RIGHT: list[tuple[str, str, str, list[tuple[str, str]], bytes]] = [
     ),
     ("logs", "POST", "/", [JSON, ("x-amz-target", "Logs_20140328.DescribeLogGroups")], b'{"limit":5}'),
     ("sts", "POST", "/", [FORM], b"Action=GetCallerIdentity&Version=2011-06-15"),
-    ("s3", "PUT", "/bucket/key", [UNSIGNED], b"data"),
+    ("s3", "PUT", "/bucket/key", [UNSIGNED, ("content-length", "4")], b"data"),
     ("s3", "GET", "/bucket/key", [UNSIGNED], b""),
 ]
 
