@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -372,7 +373,10 @@ def test_a_body_that_stands_still_is_cut_off(run: Callable[..., None]) -> None:
     async def work(front: Front, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(put(DATA)[: -(1 << 20)])
-        assert (await reader.read()).startswith(b"HTTP/1.1 408")
+        with suppress(ConnectionError):  # where the end comes while this side still sends
+            assert (await reader.read()).startswith(b"HTTP/1.1 408")
+        while front.connections:
+            await asyncio.sleep(0.01)
         writer.close()
 
     run(hashed, work, stall_s=0.3)
