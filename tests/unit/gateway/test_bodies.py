@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import uvloop
 
 from cosset.gateway import outflow
+from cosset.gateway.authority import Authority
 from cosset.gateway.http import Front
 from cosset.gateway.inflow import BUFFER_BYTES, Buffers
 from cosset.gateway.limits import Limits
@@ -412,6 +414,37 @@ def test_without_buffers_bodies_come_through_the_parser(
         writer.close()
 
     run(hashed, work)
+
+
+def test_with_tls_bodies_take_the_long_way(file: Path, tmp_path: Path) -> None:
+    send = sends(file, [(0, len(DATA))])
+
+    async def handler(request: Request) -> Response:
+        return await (send(request) if request.method == "GET" else hashed(request))
+
+    async def main() -> None:
+        routes = [PlainRoute(method, "/", handler) for method in ("GET", "PUT")]
+        front = Front(make_door([], routes=routes), Settings(drain_s=1))
+        await front.start([])
+        sock = socket.create_server(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        try:
+            await front.add_listener(sock, await Authority(tmp_path).context())
+            host = "s3.us-east-1.amazonaws.com"
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting, server_hostname=host)
+            for _ in range(2):
+                writer.write(GET)
+                assert await read_answer(reader) == DATA
+                writer.write(put(DATA))
+                assert await read_answer(reader) == EXPECTED
+            writer.close()
+        finally:
+            await front.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main(), 120))
 
 
 def test_buffers_are_bounded_and_used_again() -> None:
