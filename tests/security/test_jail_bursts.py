@@ -1,17 +1,19 @@
 """Many environments at once: what the host has not, some go without; and a kill amid them leaves nothing."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cosset.environments.api import InitError, TierUnavailableError
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.launcher.run_folder import key_of
-from support.jail import event, jail
+from support.jail import Jail, event, jail
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="the jail needs Linux and, for its full strength, root"
@@ -23,6 +25,64 @@ SOURCE = {"app.py": "def handler(event, context): return event"}
 def groups(data: Path) -> list[str]:
     name = f"cosset-{key_of(data.resolve())}"
     return [path for path, _, _ in os.walk("/sys/fs/cgroup") if name in path]
+
+
+IDENTITY = """
+import resource, threading
+def handler(event, context):
+    numbers = [threading.main_thread().native_id, threading.get_native_id()]
+    return [numbers, [resource.getrlimit(each) for each in range(15)], open("/proc/self/mounts").read().count(chr(10))]
+"""
+SEAL = ("Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters")
+NAMESPACES = ("user", "mnt", "net", "ipc", "uts", "pid", "cgroup")
+
+
+def seal_of(pid: int) -> dict[str, str]:
+    for name in NAMESPACES:
+        assert os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}")
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {name: fields[name].strip() for name in SEAL}
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def inits_of_functions(launcher_pid: int) -> set[int]:
+    """Those of what is prepared are root's."""
+    found = [init for spawner in children(launcher_pid) for init in children(spawner)]
+    return {init for init in found if os.stat(f"/proc/{init}").st_uid != 0}
+
+
+async def look(inside: Jail) -> tuple[bool, list[dict[str, str]], list[Any]]:
+    """Whether init and runtime were sealed at once; how each is sealed; what the function sees of itself."""
+    environment = await inside.start({"app.py": IDENTITY})
+    (init,) = inits_of_functions(inside.launcher_pid)
+    (runtime,) = children(init)
+    is_at_once = os.readlink(f"/proc/{init}/ns/user") == os.readlink(f"/proc/{runtime}/ns/user")
+    assert os.stat(f"/proc/{init}/maps").st_uid == 0, "the init shows itself"
+    seals = [seal_of(init), seal_of(runtime)]
+    seen = json.loads((await environment.invoke(event())).payload)
+    await environment.shutdown()
+    return is_at_once, seals, seen
+
+
+def test_who_was_waited_for_is_sealed_as_who_was_prepared() -> None:
+    async def scenario() -> None:
+        async with jail() as inside:
+            is_at_once, waited_for, seen_waited_for = await look(inside)
+            assert is_at_once
+            for _ in range(600):
+                if await inside.launcher.count_spares():
+                    break
+                await asyncio.sleep(0.05)
+            is_at_once, prepared, seen_prepared = await look(inside)
+            assert not is_at_once
+            assert waited_for == prepared
+            assert seen_waited_for == seen_prepared
+            assert seen_prepared[0] == [2, 2]
+
+    asyncio.run(scenario())
 
 
 def test_few_files_may_be_open_and_the_launcher_lives_on() -> None:

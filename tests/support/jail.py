@@ -49,8 +49,9 @@ class Lines:
 class Jail:
     """A tier and a place for code. `data` is the data folder."""
 
-    def __init__(self, tier: JailTier, data: Path, launcher_pid: int) -> None:
+    def __init__(self, tier: JailTier, data: Path, launcher_pid: int, launcher: LauncherClient) -> None:
         self.tier = tier
+        self.launcher = launcher
         self.data = data
         self.launcher_pid = launcher_pid
         self.lines = Lines()
@@ -141,7 +142,7 @@ async def jail(
         options.setdefault("has_egress", egress_to is not None)
         tier = JailTier(launcher, Catalogue(), clock, **options)  # type: ignore[arg-type]
         try:
-            yield Jail(tier, folder, process.pid)
+            yield Jail(tier, folder, process.pid, launcher)
         finally:
             await tier.close()
             launcher.close()

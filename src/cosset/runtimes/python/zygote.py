@@ -59,6 +59,7 @@ def _run_function(assignment, fds, own_path, bootstrap, client_class):
     _take_environment(assignment, fds)
     time.tzset()
     _forget_secrets()
+    _number_thread()
     del sys.modules["__main__"].__file__  # no file that a child of multiprocessing could load again
     sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
     sys.path[:] = search_path(own_path)
@@ -73,6 +74,13 @@ def _forget_secrets():
     process = sys.modules.get("multiprocessing.process")
     if process is not None:
         process.current_process().authkey = os.urandom(32)
+
+
+def _number_thread():
+    """Python does not number the main thread anew after a fork: its number would be the zygote's on the host."""
+    main_thread = sys.modules["threading"].main_thread() if "threading" in sys.modules else None
+    if hasattr(main_thread, "_set_native_id"):
+        main_thread._set_native_id()
 
 
 def _run_wrapper(assignment, fds, sources):
