@@ -41,7 +41,11 @@ def serve(script: str, environ: dict[str, str], output: Path) -> subprocess.Pope
     deadline = time.monotonic() + READY_S
     while "Ctrl-C stops it" not in output.read_text() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert "Ctrl-C stops it" in output.read_text(), output.read_text()
+    if "Ctrl-C stops it" not in output.read_text():
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        raise AssertionError(output.read_text())
     return process
 
 
