@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from cosset.testing.server import CossetServer
@@ -17,9 +18,12 @@ from support.host import tier
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Some tests open thousands of connections: as many descriptors as this process may have."""
+    """Some tests open thousands of connections: as many descriptors as this process may have. And no example of
+    Hypothesis has a deadline: a loaded machine would miss it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    settings.register_profile("cosset", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("cosset")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -34,7 +34,7 @@ class Victim:
         self.server = server
         config = Config(retries={"total_max_attempts": 1}, read_timeout=120)
         self.client = server.client("lambda", config=config)
-        self.create(GOOD, "def handler(event, context):\n    return event\n")
+        self.create(GOOD, "def handler(event, context):\n    return event\n", Timeout=60)
         self.assert_well()
         self.client.close()
         nothing = Holdings(environments=0, processes=99, descriptors=99, launcher_descriptors=99, mounts=99, groups=1)
