@@ -82,3 +82,13 @@ CHANGE_POINT = (
 )
 ADD_POINT = insert(points)
 FIND_SERIES = select(series.c.id, series.c.last_s).where(series.c.digest == bindparam("the_digest"))
+TOUCH_SERIES = update(series).where(series.c.id == bindparam("the_id")).values(last_s=bindparam("the_last_s"))
+ADD_SERIES = insert(series)
+_OWNER = ("account", "region", "function_name", "month", "architecture")
+_AMOUNTS = ("requests", "billed_ms", "memory_mb_ms", "storage_mb_ms")
+USE_MORE = (
+    update(usage)
+    .where(*(usage.c[name] == bindparam(f"the_{name}") for name in _OWNER))
+    .values({name: usage.c[name] + bindparam(f"more_{name}") for name in _AMOUNTS})
+)
+ADD_USAGE = insert(usage)

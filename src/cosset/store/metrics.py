@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select
 
 from cosset.clock import Clock
 from cosset.observe.metrics import Cell, Distribution, MetricKey, Usage, UsageKey
@@ -20,10 +20,14 @@ from cosset.store.database import Store, Transaction
 from cosset.store.errors import OverloadedError
 from cosset.store.metric_tables import (
     ADD_POINT,
+    ADD_SERIES,
+    ADD_USAGE,
     CHANGE_POINT,
     DELETE_POINT,
     FIND_SERIES,
     READ_POINTS,
+    TOUCH_SERIES,
+    USE_MORE,
     points,
     series,
     usage,
@@ -124,7 +128,7 @@ class MetricStore:
         if row is None:
             return self._make(tx, cell, digest, room), cell.start_s
         if row.last_s < cell.start_s:
-            tx.execute(update(series).where(series.c.id == row.id).values(last_s=cell.start_s))
+            tx.execute(TOUCH_SERIES, {"the_id": row.id, "the_last_s": cell.start_s})
         return row.id, max(row.last_s, cell.start_s)
 
     def _make(self, tx: Transaction, cell: Cell, digest: str, room: dict[tuple[str, str], int]) -> int:
@@ -138,15 +142,16 @@ class MetricStore:
             raise TooManyMetricsError
         room[owner] -= 1
         made = tx.execute(
-            insert(series).values(
-                digest=digest,
-                account=key.account,
-                region=key.region,
-                namespace=key.namespace,
-                name=key.name,
-                dimensions=[list(pair) for pair in key.dimensions],
-                last_s=cell.start_s,
-            )
+            ADD_SERIES,
+            {
+                "digest": digest,
+                "account": key.account,
+                "region": key.region,
+                "namespace": key.namespace,
+                "name": key.name,
+                "dimensions": [list(pair) for pair in key.dimensions],
+                "last_s": cell.start_s,
+            },
         )
         assert made.inserted_primary_key is not None
         return int(made.inserted_primary_key[0])
@@ -271,16 +276,16 @@ def _add_usage(tx: Transaction, owner: UsageKey, used: Usage) -> None:
         "month": owner.month,
         "architecture": owner.architecture,
     }
-    place = [usage.c[name] == value for name, value in named.items()]
     amounts = {
         "requests": used.requests,
         "billed_ms": used.billed_ms,
         "memory_mb_ms": used.memory_mb_ms,
         "storage_mb_ms": used.storage_mb_ms,
     }
-    more = {name: usage.c[name] + amount for name, amount in amounts.items()}
-    if not tx.execute(update(usage).where(*place).values(**more)).rowcount:
-        tx.execute(insert(usage).values(**named, **amounts))
+    where = {f"the_{name}": value for name, value in named.items()}
+    more = {f"more_{name}": amount for name, amount in amounts.items()}
+    if not tx.execute(USE_MORE, {**where, **more}).rowcount:
+        tx.execute(ADD_USAGE, {**named, **amounts})
 
 
 def _point(row: Row[Any]) -> Point:
