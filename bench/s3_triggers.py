@@ -56,7 +56,7 @@ def wait_for(server: CossetServer, count: int) -> list[float]:
 
 
 def main() -> None:
-    commit_ms = show("one commit of the store", asyncio.run(commits_ms(MESSAGES)))
+    commit_ms = show("one commit of the store", asyncio.run(commits_ms(None, MESSAGES)))
     with CossetServer(["--tier", best_tier()]) as server:
         lambda_, s3 = server.client("lambda"), server.client("s3")
         made = lambda_.create_function(

@@ -1,4 +1,4 @@
-"""From a message sent to the start of the function that it triggers: `python -m bench triggers`.
+"""From a message sent to the start of the function that it triggers: `python -m bench.triggers [postgresql://...]`.
 
 A real server and functions in the strongest tier that this host gives. The floor is one commit of the store plus one
 warm invocation through the door, measured in the same run, in turn with it; what is above it is what the engine costs.
@@ -45,11 +45,11 @@ def handler(event, context):
 rows = Table("bench_trigger_rows", metadata, Column("id", Integer, primary_key=True), Column("body", LargeBinary))
 
 
-async def commits_ms(count: int) -> list[float]:
+async def commits_ms(database: str | None, count: int) -> list[float]:
     """One commit at a time, one row each."""
     taken = []
     with tempfile.TemporaryDirectory() as folder:
-        store = await Store.open(data=Path(folder), database=None, clock=SystemClock(), min_free_mb=0)
+        store = await Store.open(data=Path(folder), database=database, clock=SystemClock(), min_free_mb=0)
         for _ in range(count):
             started = time.perf_counter()
             await store.write(lambda tx: tx.execute(insert(rows).values(body=b"x" * 200)))
@@ -141,9 +141,9 @@ def show(name: str, values: list[float]) -> float:
     return middle
 
 
-def main() -> None:
-    commit_ms = show("one commit of the store", asyncio.run(commits_ms(MESSAGES)))
-    with CossetServer(["--tier", best_tier()]) as server:
+def main(database: str | None) -> None:
+    commit_ms = show("one commit of the store", asyncio.run(commits_ms(database, MESSAGES)))
+    with CossetServer(["--tier", best_tier(), *(("--database", database) if database else ())]) as server:
         lambda_, sqs = server.client("lambda"), server.client("sqs")
         lambda_.create_function(
             FunctionName="bench",
@@ -174,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) > 1 else None)
