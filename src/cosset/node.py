@@ -22,7 +22,7 @@ from cosset.assembly.bucket_logs import BucketLogs
 from cosset.assembly.buckets import serve_bucket_destination, serve_lifecycle, sweep_objects
 from cosset.assembly.code_objects import serve_packages
 from cosset.assembly.eventing import Eventing, make_eventing
-from cosset.assembly.front import make_door, make_services, make_urls
+from cosset.assembly.front import make_door, make_services
 from cosset.assembly.ground import Ground, make_authorizer, open_ground
 from cosset.assembly.invocation import Outward, Running, open_running
 from cosset.assembly.listening import bind, url
@@ -151,21 +151,8 @@ async def open_node(settings: Settings, launcher: LauncherClient, clock: Clock) 
         serve_bucket_destination(outward, services, ground, clock)
         eventing.exports.write_to(services)
         health = _make_health(settings, ground, running, launcher)
-        urls = make_urls(settings, ground, running, authorizer, clock)
         bucket_logs = BucketLogs(ground, services, authorizer, clock)
-        door = make_door(
-            settings,
-            ground,
-            services,
-            links,
-            health,
-            urls,
-            eventing.topics,
-            bucket_logs,
-            authorizer,
-            running.pool,
-            clock,
-        )
+        door = make_door(settings, ground, running, eventing, services, links, health, bucket_logs, authorizer, clock)
         front = Front(door, settings)
         endpoints.front = front
         await front.start([listening])

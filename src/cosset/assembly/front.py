@@ -8,7 +8,6 @@ from cosset.assembly.eventing import Eventing
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Running
 from cosset.assembly.queues import make_sqs
-from cosset.assembly.topics import Topics
 from cosset.clock import Clock
 from cosset.environments.pool import Pool
 from cosset.gateway.call_steps import CallSteps
@@ -145,14 +144,13 @@ def make_metrics_page(ground: Ground, pool: Pool) -> MetricsPage:
 def make_door(
     settings: Settings,
     ground: Ground,
+    running: Running,
+    eventing: Eventing,
     services: Sequence[AnyService],
     links: CodeLinks,
     health: Health,
-    urls: FunctionUrlGate,
-    topics: Topics,
     bucket_logs: BucketLogs,
     authorizer: PolicyAuthorizer,
-    pool: Pool,
     clock: Clock,
 ) -> Door:
     return Door(
@@ -163,12 +161,12 @@ def make_door(
         clock=clock,
         routes=[
             PlainRoute("GET", HEALTH_PATH, health.answer),
-            PlainRoute("GET", METRICS_PATH, make_metrics_page(ground, pool).answer),
+            PlainRoute("GET", METRICS_PATH, make_metrics_page(ground, running.pool).answer),
             PlainRoute("GET", CODE_PATH, links.answer),
-            PlainRoute("GET", CERTIFICATE_PATH, topics.certificate),
+            PlainRoute("GET", CERTIFICATE_PATH, eventing.topics.certificate),
             PlainRoute("POST", OWN_PATH, make_own_operations(settings, ground, authorizer, clock).answer),
         ],
-        urls=urls,
+        urls=make_urls(settings, ground, running, authorizer, clock),
         uses=ground.uses,
         steps=CallSteps(ground.causes, ground.underway.header_of, clock),
         buckets=lambda door: make_bucket_ways(settings, ground, bucket_logs, door, clock),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from cosset.invocation.push import Push
 from cosset.observe.causes import CauseRecorder
 from cosset.observe.ports import LogEvent, StreamKey
-from cosset.services.logs.filter_book import Filters, SubscriptionFilter
-from cosset.services.logs.metric_filter_book import MetricFilter, MetricFilters
+from cosset.services.logs.filter_book import SUBSCRIPTION_FILTERS, SubscriptionFilter
+from cosset.services.logs.filter_rows import FiltersByGroup
+from cosset.services.logs.metric_filter_book import METRIC_FILTERS, MetricFilter
 from cosset.store.database import Store
 from cosset.store.metrics import MetricStore
 
@@ -23,9 +24,9 @@ class LogSubscriptions:
         self._causes = causes
         self._store = store
         self._push = push
-        self._filters = Filters(store)
+        self._filters = FiltersByGroup(store, SUBSCRIPTION_FILTERS)
         self._metrics = metrics
-        self._metric_filters = MetricFilters(store)
+        self._metric_filters = FiltersByGroup(store, METRIC_FILTERS)
         self._made: Following | None = None
 
     async def follow(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]], firsts: Sequence[int]) -> None:

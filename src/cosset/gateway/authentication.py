@@ -4,7 +4,6 @@ Beyond it a call has a principal, and a request whose body is proven, or will be
 and tells a stranger nothing. Read next: claims.py, sigv4.py, payload.py; door.py, the stages before and after.
 """
 
-import hashlib
 from dataclasses import replace
 
 from cosset.clock import Clock
@@ -15,7 +14,6 @@ from cosset.gateway.claims import Claim
 from cosset.gateway.keys import find_known_key
 from cosset.gateway.payload import (
     CHUNKED_KINDS,
-    HASH_ON_LOOP_BYTES,
     UNSIGNED,
     check_body,
     checked_stream,
@@ -99,12 +97,12 @@ class Authentication:
         key = await find_known_key(self._keys, claim, self._clock.now_ms())
         secret = key.credentials.secret_access_key
         declared = declared_payload(call.request, claim, s3=s3)
+        single_encoded = claim.service == "s3"
         if declared is None:
             body = await self._buffer(call)
-            body_hash = hashlib.sha256(body).hexdigest() if len(body) <= HASH_ON_LOOP_BYTES else await hash_body(body)
-            self._verifier.verify(call.request, claim, secret, body_hash, single_encoded=claim.service == "s3")
+            self._verifier.verify(call.request, claim, secret, await hash_body(body), single_encoded=single_encoded)
         else:
-            self._verifier.verify(call.request, claim, secret, declared, single_encoded=claim.service == "s3")
+            self._verifier.verify(call.request, claim, secret, declared, single_encoded=single_encoded)
             await self._prove(call, claim, declared, secret)
         call.principal = key.principal
         if s3 and claim.presigned:

@@ -1,11 +1,13 @@
 """One call on its way through the door's pipeline: what its stages hand to each other."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cosset.gateway.claims import Claim
 from cosset.gateway.refusals import Family
 from cosset.gateway.routing import Route
+from cosset.identity.evaluation.context import CallContext
 from cosset.identity.principal import NOBODY, Principal
 from cosset.wire.message import Request
 from cosset.wire.protocols import RoutedOperation
@@ -37,3 +39,19 @@ class Call:
     def streams_in(self) -> bool:
         """The operation takes its body as it comes."""
         return self.routed is not None and self.route.wire.operation(self.routed.operation).streams_in
+
+
+def context_of(
+    request: Request, now_ms: int, service: str, region: str, keys: Mapping[str, str] | None = None
+) -> CallContext:
+    """How a call came, for the conditions of policies."""
+    return CallContext(
+        now_ms=now_ms,
+        service=service,
+        region=region,
+        source_ip=request.peer or None,
+        user_agent=request.headers.get("user-agent"),
+        referer=request.headers.get("referer"),
+        is_secure=request.scheme == "https",
+        keys=keys,
+    )

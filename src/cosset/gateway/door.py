@@ -17,7 +17,7 @@ from cosset.gateway.authentication import Authentication
 from cosset.gateway.body import ClientGoneError, TooLargeError
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
 from cosset.gateway.bucket_ways import BucketWays, Visitor, check_content, check_subresource, refused_method
-from cosset.gateway.call import Call
+from cosset.gateway.call import Call, context_of
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.claims import guess_service, read_claim
@@ -329,16 +329,8 @@ class Door:
         """How the call came, for the conditions of policies."""
         request, now_ms = call.request, self._clock.now_ms()
         is_signed = call.is_for_bucket and call.principal is not NOBODY
-        return CallContext(
-            now_ms=now_ms,
-            service=ctx.service,
-            region=ctx.region,
-            source_ip=request.peer or None,
-            user_agent=ctx.user_agent,
-            referer=request.headers.get("referer"),
-            is_secure=request.scheme == "https",
-            keys=signature_keys(request, call.claim, now_ms) if is_signed else None,
-        )
+        keys = signature_keys(request, call.claim, now_ms) if is_signed else None
+        return context_of(request, now_ms, ctx.service, ctx.region, keys)
 
 
 def _internal_failure(route: Route) -> ServiceError:

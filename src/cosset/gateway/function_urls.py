@@ -15,13 +15,13 @@ from cosset.clock import Clock
 from cosset.functions.url_records import AWS_IAM
 from cosset.functions.urls import FunctionUrls, UrlAccess
 from cosset.gateway.body import BodyReader, TooLargeError
+from cosset.gateway.call import context_of
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.claims import Claim, read_claim
 from cosset.gateway.keys import find_known_key
 from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, declared_payload, hash_body
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.sigv4 import Verifier
-from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
 from cosset.identity.principal import NOBODY, Principal
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
@@ -170,22 +170,12 @@ class FunctionUrlGate:
         """Raises: ServiceError, always the same one."""
         needed = Requirement(INVOKE_ACTION, access.url.arn, {AUTH_TYPE_KEY: access.url.auth_type})
         try:
-            await self._authorizer.authorize(principal, (needed,), self._context_of(request, access))
+            came = context_of(request, self._clock.now_ms(), "lambda", access.url.key.region)
+            await self._authorizer.authorize(principal, (needed,), came)
         except ServiceError as denied:
             raise _forbidden() from denied
         if not access.leads_somewhere:
             raise _forbidden()
-
-    def _context_of(self, request: Request, access: UrlAccess) -> CallContext:
-        return CallContext(
-            self._clock.now_ms(),
-            service="lambda",
-            region=access.url.key.region,
-            source_ip=request.peer or None,
-            user_agent=request.headers.get("user-agent"),
-            referer=request.headers.get("referer"),
-            is_secure=request.scheme == "https",
-        )
 
     async def _verify(self, request: Request, claim: Claim, secret: str) -> Request:
         declared = declared_payload(request, claim, s3=False)

@@ -12,13 +12,13 @@ from typing import Any
 
 from cosset.clock import Clock
 from cosset.gateway.body import BodyReader, ClientGoneError, TooLargeError
+from cosset.gateway.call import context_of
 from cosset.gateway.canonical import normalize_path
 from cosset.gateway.claims import Claim, read_claim
 from cosset.gateway.keys import find_known_key
 from cosset.gateway.payload import hash_body
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
 from cosset.gateway.sigv4 import Verifier
-from cosset.identity.evaluation.context import CallContext
 from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
 from cosset.services.operation import AnyService, Context
 from cosset.wire.errors import ServiceError
@@ -82,15 +82,7 @@ class OwnOperations:
             host=request.host,
             scheme=request.scheme,
         )
-        call = CallContext(
-            now_ms=self._clock.now_ms(),
-            service=ctx.service,
-            region=ctx.region,
-            source_ip=request.peer or None,
-            user_agent=request.headers.get("user-agent"),
-            referer=request.headers.get("referer"),
-            is_secure=request.scheme == "https",
-        )
+        call = context_of(request, self._clock.now_ms(), ctx.service, ctx.region)
         await self._authorizer.authorize(key.principal, operation.requirements(ctx, params), call)
         return await operation.handler(ctx, params) or {}
 

@@ -44,7 +44,6 @@ PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SECCOMP_MODE_FILTER = 2
 
-_SYS_PIDFD_OPEN = 434
 _SYS_CLONE3 = 435
 _SYS_CLOSE_RANGE = 436
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -188,10 +187,6 @@ def install_filter(program: bytes) -> None:
         ctypes.c_ulong(0),
     )
     _check(result, "seccomp filter")
-
-
-def open_pidfd(pid: int) -> int:
-    return _check(_libc.syscall(ctypes.c_long(_SYS_PIDFD_OPEN), ctypes.c_int(pid), ctypes.c_uint(0)), "pidfd_open")
 
 
 def close_fds_from(first: int) -> None:

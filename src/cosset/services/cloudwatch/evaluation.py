@@ -247,10 +247,6 @@ def _reason_data(alarm: Alarm, readings: Sequence[Reading], end_s: int, now_ms: 
     return json.dumps({name: value for name, value in data.items() if value is not None})
 
 
-def _short_text(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%d/%m/%y %H:%M:%S")
-
-
 def _text(at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).strftime(_FORMAT)
 

@@ -10,7 +10,7 @@ from cosset.identity.arn import Arn
 from cosset.observe.pattern import compile_pattern
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 from cosset.services.logs.errors import invalid_parameter
-from cosset.services.logs.filter_book import SubscriptionFilter, delete_filter, filters_of, put_filter
+from cosset.services.logs.filter_book import SUBSCRIPTION_FILTERS, SubscriptionFilter, filters_of
 from cosset.services.logs.groups import need_group
 from cosset.services.logs.names import on_group
 from cosset.services.logs.tokens import read_name, write_token
@@ -86,7 +86,7 @@ class LogFilters:
 
         def work(tx: Transaction) -> None:
             need_group(tx, ctx, place[2])
-            if not delete_filter(tx, place, params["filterName"]):
+            if not SUBSCRIPTION_FILTERS.delete(tx, place, params["filterName"]):
                 raise ServiceError("ResourceNotFoundException", "The specified subscription filter does not exist.")
 
         await self._store.write(work)
@@ -94,10 +94,10 @@ class LogFilters:
 
 def _put(tx: Transaction, ctx: Context, put: SubscriptionFilter) -> None:
     need_group(tx, ctx, put.group)
-    others = [each for each in filters_of(tx, (put.account, put.region, put.group)) if each.name != put.name]
+    others = [each for each in filters_of(tx, put.place) if each.name != put.name]
     if len(others) >= MAX_FILTERS:
         raise ServiceError("LimitExceededException", "Resource limit exceeded.")
-    put_filter(tx, put)
+    SUBSCRIPTION_FILTERS.put(tx, put)
 
 
 def _check_pattern(pattern: str) -> None:

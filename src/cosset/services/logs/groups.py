@@ -7,9 +7,9 @@ from sqlalchemy import delete, select, update
 
 from cosset.clock import Clock
 from cosset.services.logs.errors import group_exists, invalid_parameter, no_such_group
-from cosset.services.logs.filter_book import delete_filters
+from cosset.services.logs.filter_book import SUBSCRIPTION_FILTERS
 from cosset.services.logs.group_book import CHANGES, LogGroup, add_group, find_group, group_of, own
-from cosset.services.logs.metric_filter_book import count_by_group, delete_metric_filters
+from cosset.services.logs.metric_filter_book import METRIC_FILTERS, count_by_group
 from cosset.services.logs.names import group_name, name_of, on_all_groups, on_group
 from cosset.services.logs.tables import log_groups
 from cosset.services.logs.tokens import read_name, write_token
@@ -63,8 +63,8 @@ class LogGroups:
         def work(tx: Transaction) -> None:
             _need_deletable(tx, ctx, name)
             tx.execute(delete(log_groups).where(*own(ctx.account, ctx.region, name)))
-            delete_filters(tx, (ctx.account, ctx.region, name))
-            delete_metric_filters(tx, (ctx.account, ctx.region, name))
+            for filters in (SUBSCRIPTION_FILTERS, METRIC_FILTERS):
+                filters.delete_all(tx, (ctx.account, ctx.region, name))
             tx.announce(CHANGES, name)
 
         await self._store.write(work)

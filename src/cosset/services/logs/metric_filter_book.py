@@ -1,20 +1,17 @@
-"""The metric filters of log groups, as rows; and all of them in memory, for whoever takes log events in.
+"""The metric filters of log groups, as rows.
 
 Light on purpose, as filter_book.py is. Next: metric_filters.py (the operations), measuring.py (what a filter does).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
 
-from cosset.services.logs.filter_book import GroupPlace
+from cosset.services.logs.filter_rows import FilterRows, GroupPlace
 from cosset.services.logs.tables import log_metric_filters as rows
-from cosset.store.database import Store, Transaction
-
-METRIC_FILTER_CHANGES = "logs/metric-filters"
-"""The topic on which metric filters that are put or deleted are announced."""
+from cosset.store.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,75 +55,6 @@ def count_by_group(tx: Transaction, account: str, region: str) -> dict[str, int]
     return {row.log_group: int(row.many) for row in tx.execute(query.group_by(rows.c.log_group))}
 
 
-def put_metric_filter(tx: Transaction, kept: MetricFilter) -> None:
-    """In the place of the one with its name, if there is one."""
-    delete_metric_filter(tx, kept.place, kept.name)
-    tx.execute(
-        insert(rows).values(
-            account=kept.account,
-            region=kept.region,
-            log_group=kept.group,
-            name=kept.name,
-            pattern=kept.pattern,
-            metric=kept.metric,
-            namespace=kept.namespace,
-            value=kept.value,
-            default_value=kept.default,
-            unit=kept.unit,
-            dimensions=[list(each) for each in kept.dimensions],
-            created_ms=kept.created_ms,
-        )
-    )
-
-
-def delete_metric_filter(tx: Transaction, place: GroupPlace, name: str) -> bool:
-    """False: there was none."""
-    tx.announce(METRIC_FILTER_CHANGES, place[2])
-    return tx.execute(delete(rows).where(*_of_group(place), rows.c.name == name)).rowcount > 0
-
-
-def delete_metric_filters(tx: Transaction, place: GroupPlace) -> None:
-    """With their group."""
-    if tx.execute(delete(rows).where(*_of_group(place))).rowcount:
-        tx.announce(METRIC_FILTER_CHANGES, place[2])
-
-
-class MetricFilters:
-    """Every metric filter there is, read once and again after a change."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: Mapping[GroupPlace, Sequence[MetricFilter]] | None = None
-        self._generation = 0
-        store.on_change(METRIC_FILTER_CHANGES, self._forget)
-
-    async def by_group(self) -> Mapping[GroupPlace, Sequence[MetricFilter]]:
-        """Groups without metric filters are not in it."""
-        if self._known is not None:
-            return self._known
-        generation = self._generation
-        found = await self._store.read(_all)
-        if generation == self._generation:
-            self._known = found
-        return found
-
-    def _forget(self, _key: str) -> None:
-        self._known = None
-        self._generation += 1
-
-
-def _all(tx: Transaction) -> dict[GroupPlace, list[MetricFilter]]:
-    found: dict[GroupPlace, list[MetricFilter]] = {}
-    for each in map(_filter, tx.execute(select(rows))):
-        found.setdefault(each.place, []).append(each)
-    return found
-
-
-def _of_group(place: GroupPlace) -> tuple[Any, ...]:
-    account, region, group = place
-    return rows.c.account == account, rows.c.region == region, rows.c.log_group == group
-
-
 def _filter(row: Any) -> MetricFilter:
     return MetricFilter(
         row.account,
@@ -142,3 +70,19 @@ def _filter(row: Any) -> MetricFilter:
         tuple((name, field) for name, field in row.dimensions),
         row.created_ms,
     )
+
+
+def _values(kept: MetricFilter) -> Mapping[str, Any]:
+    return {
+        "pattern": kept.pattern,
+        "metric": kept.metric,
+        "namespace": kept.namespace,
+        "value": kept.value,
+        "default_value": kept.default,
+        "unit": kept.unit,
+        "dimensions": [list(each) for each in kept.dimensions],
+        "created_ms": kept.created_ms,
+    }
+
+
+METRIC_FILTERS = FilterRows(rows, "logs/metric-filters", _filter, _values)

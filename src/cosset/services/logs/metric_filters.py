@@ -16,10 +16,9 @@ from cosset.services.logs.errors import invalid_parameter
 from cosset.services.logs.groups import need_group
 from cosset.services.logs.measuring import as_number
 from cosset.services.logs.metric_filter_book import (
+    METRIC_FILTERS,
     MetricFilter,
-    delete_metric_filter,
     metric_filters_of,
-    put_metric_filter,
 )
 from cosset.services.logs.names import on_all_groups, on_group
 from cosset.services.logs.tokens import read_place, write_token
@@ -62,7 +61,7 @@ class LogMetricFilters:
             others = [each for each in metric_filters_of(tx, *put.place) if each.name != put.name]
             if len(others) >= MAX_FILTERS:
                 raise ServiceError("LimitExceededException", "Resource limit exceeded.")
-            put_metric_filter(tx, put)
+            METRIC_FILTERS.put(tx, put)
 
         await self._store.write(work)
 
@@ -100,7 +99,7 @@ class LogMetricFilters:
 
         def work(tx: Transaction) -> None:
             need_group(tx, ctx, place[2])
-            if not delete_metric_filter(tx, place, params["filterName"]):
+            if not METRIC_FILTERS.delete(tx, place, params["filterName"]):
                 raise ServiceError("ResourceNotFoundException", "The specified metric filter does not exist.")
 
         await self._store.write(work)
