@@ -149,3 +149,16 @@ def running_front(door: Door, settings: Settings | None = None, limits: Limits |
         running._loop.call_soon_threadsafe(running.stop.set)  # type: ignore[attr-defined]
         thread.join(20)
         assert not thread.is_alive()
+
+
+async def send_until_full(sock: socket.socket) -> int:
+    """Sends zeros until the kernel takes no more of them; how many it took."""
+    sent, quiet = 0, 0
+    while quiet < 3:
+        try:
+            sent += sock.send(bytes(1 << 20))
+            quiet = 0
+        except BlockingIOError:
+            quiet += 1
+            await asyncio.sleep(0.05)
+    return sent

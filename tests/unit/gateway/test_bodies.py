@@ -26,7 +26,7 @@ from cosset.settings import Settings
 from cosset.wire.file_bodies import FilePiece
 from cosset.wire.message import Request, Response
 from cosset.wire.views import ViewedBody
-from support.front import make_door
+from support.front import make_door, send_until_full
 
 DATA = os.urandom(5 * 1024 * 1024 + 321)
 GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -328,14 +328,7 @@ def test_a_body_that_is_read_slowly_waits_in_its_buffers(run: Callable[..., None
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.setblocking(False)
             await loop.sock_sendall(sock, b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % total)
-            sent, quiet = 0, 0
-            while quiet < 3:  # until the kernel takes no more
-                try:
-                    sent += sock.send(bytes(1 << 20))
-                    quiet = 0
-                except BlockingIOError:
-                    quiet += 1
-                    await asyncio.sleep(0.05)
+            sent = await send_until_full(sock)
             assert sent < total
             gate.set()
             await loop.sock_sendall(sock, bytes(total - sent))

@@ -14,7 +14,7 @@ from cosset.gateway.limits import Limits
 from cosset.gateway.plain import PlainRoute
 from cosset.settings import Settings
 from cosset.wire.message import Request, Response
-from support.front import make_door
+from support.front import make_door, send_until_full
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -97,14 +97,7 @@ def test_a_body_is_taken_no_faster_than_it_is_read() -> None:
         sock = socket.create_connection(("127.0.0.1", port))
         sock.setblocking(False)
         await loop.sock_sendall(sock, b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % total)
-        sent, quiet = 0, 0
-        while quiet < 3:  # until the kernel takes no more
-            try:
-                sent += sock.send(bytes(1 << 20))
-                quiet = 0
-            except BlockingIOError:
-                quiet += 1
-                await asyncio.sleep(0.05)
+        sent = await send_until_full(sock)
         assert sent < total
         gate.set()
         while sent < total:
