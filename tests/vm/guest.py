@@ -35,6 +35,7 @@ def main() -> int:
         "ordinary": as_ordinary,
         "delegated": as_delegated,
         "serve": serve,
+        "capped": lambda: serve(is_capped=True),
         "write": write,
         "read": read,
     }[stage]()
@@ -65,19 +66,21 @@ def as_delegated() -> int:
     """The same in a group that systemd has delegated to that user."""
     command = ["systemd-run", "--quiet", "--pipe", "--wait", f"--uid={USER}", "-p", "Delegate=yes"]
     command += [f"--setenv={name}={value}" for name, value in _environment().items()]
-    return subprocess.run([*command, sys.executable, __file__, "serve"]).returncode
+    return subprocess.run([*command, sys.executable, __file__, "capped"]).returncode
 
 
 def _environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": f"/home/{USER}", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
 
 
-def _doctor() -> None:
+def _doctor() -> dict[str, str]:
+    """What it says of isolation: names, and how well they are."""
     doctor = [sys.executable, "-m", "cosset.cli", "doctor", "--json", "--data", "/tmp/none", "--min-free-mb", "1"]
     found = json.loads(subprocess.run(doctor, capture_output=True, text=True).stdout)
     for each in found:
         if each["topic"] == "isolation":
             print(f"doctor: {each['level']:<8} {each['name']}: {each['detail']}")
+    return {each["name"]: each["level"] for each in found if each["topic"] == "isolation"}
 
 
 CODE = """
@@ -101,12 +104,13 @@ def handler(event, context):
 """
 
 
-def serve() -> int:
-    """Doctor, then a function that answers, and one that outgrows its memory."""
+def serve(*, is_capped: bool = False) -> int:
+    """Doctor, then a function that answers, and one that outgrows its memory. `is_capped`: the kernel holds it."""
     from support.role import starter_role
     from support.zip import make_zip
 
-    _doctor()
+    levels = _doctor()
+    assert not is_capped or levels["cgroups"] == levels["freezing"] == "ok", levels
     with testing.CossetServer(["--tier", "jail", "--min-free-mb", "1"]) as server:
         client = server.client("lambda")
         package = {"ZipFile": make_zip({"app.py": CODE})}
@@ -122,7 +126,21 @@ def serve() -> int:
         assert full["errorType"] in ("Runtime.ExitError", "Runtime.OutOfMemory"), full
         again = json.loads(client.invoke(FunctionName="f", Payload=b'"again"')["Payload"].read())
         assert again[0] == "again", again
+        if is_capped:
+            _check_caps()
     return 0
+
+
+def _check_caps() -> None:
+    """The environments have groups below the delegated one, with all three controllers, and this process is beside."""
+    own = Path("/proc/self/cgroup").read_text().strip().removeprefix("0::/")
+    delegated = Path("/sys/fs/cgroup", own).parent
+    handed_down = (delegated / "cgroup.subtree_control").read_text().split()
+    print(f"handed down: {handed_down}; this process in {own}")
+    assert {"cpu", "memory", "pids"} <= set(handed_down)
+    sizes = {group.read_text().strip() for group in delegated.glob("cosset-*/*/memory.max")}
+    print(f"memory of environments: {sizes}")  # "max": prepared, nobody's yet
+    assert str(128 * 1024 * 1024) in sizes
 
 
 ECHO = "def handler(event, context):\n    return event\n"

@@ -22,8 +22,8 @@ import image
 
 FOLDER = image.PROJECT / ".vm"
 END = "COSSET-VM-END "
-STAGE_LIMIT_S = 420
-WHOLE_LIMIT_S = 880
+STAGE_LIMIT_S = {"kvm": 420, "tcg": 2400}
+WHOLE_LIMIT_S = {"kvm": 880, "tcg": 6000}
 CUTS = {"kvm": 3, "tcg": 1}
 """How often the power goes off. Emulated, each takes minutes."""
 ACKNOWLEDGED = 200
@@ -88,7 +88,7 @@ def main() -> int:
     }
     stages = {"power": lambda: _cut_power(base, project, acceleration), **stages}
     for name in sys.argv[1:] or list(stages):
-        left_s = WHOLE_LIMIT_S - (time.monotonic() - began_s)
+        left_s = WHOLE_LIMIT_S[acceleration] - (time.monotonic() - began_s)
         stage_s = time.monotonic()
         try:
             if left_s < 60:
@@ -194,7 +194,7 @@ def _machine(stage: str, base: Path, project: Path, acceleration: str, data: Pat
         command += ["-drive", f"file={data},format=qcow2,if=virtio,cache=writeback"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        yield Machine(process, said, STAGE_LIMIT_S)
+        yield Machine(process, said, STAGE_LIMIT_S[acceleration])
     finally:
         process.kill()
         process.wait()

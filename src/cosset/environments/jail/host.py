@@ -125,10 +125,13 @@ def _cgroups() -> Finding:
         "cpu": "CPU is not shared by memory",
     }
     detail = f"No control of {', '.join(missing)}: {'; '.join(words[name] for name in missing)}."
-    fix = "Start as root on a host whose cgroups carry these; in a container, with /sys/fs/cgroup to write to."
-    if os.geteuid() == 0 and any(hierarchy.version == 2 for hierarchy in hierarchies):
-        fix += " Under systemd, version 2 hands them down to a unit with Delegate=yes."
-    return Finding("cgroups", Level.WEAKER, detail, fix)
+    return Finding("cgroups", Level.WEAKER, detail, _how_to_cap())
+
+
+def _how_to_cap() -> str:
+    if os.geteuid() == 0:
+        return "Use a host whose cgroups carry these; in a container, give it /sys/fs/cgroup to write to."
+    return "Start as root, or under systemd in a group of this user's: systemd-run --user --scope -p Delegate=yes ..."
 
 
 def _freezer() -> Finding:
@@ -139,7 +142,7 @@ def _freezer() -> Finding:
         detail = "Nothing runs in an environment between invocations; by cgroups of version 1, which takes longer."
         return Finding("freezing", Level.OK, detail)
     detail = "No cgroup to freeze: what a function leaves in the background goes on running between invocations."
-    return Finding("freezing", Level.WEAKER, detail, "Start as root on a host with cgroups.")
+    return Finding("freezing", Level.WEAKER, detail, _how_to_cap())
 
 
 def _disks() -> Finding:

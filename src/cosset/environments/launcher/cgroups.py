@@ -1,7 +1,9 @@
 """Control groups, version 1 or 2, whichever carries the controllers on this host: one group an environment.
 
-Groups are made below the launcher's own, named after the data folder, so that a later launcher knows whose they are.
-Moving a process takes milliseconds after idling (an RCU grace period): so none is moved. Read next: cells.py.
+Version 1: groups are made below the launcher's own. Version 2 hands controllers down only from a group without
+processes: from the top, which root may ask for what it lacks, or from one that was delegated to us, whose processes
+move to a leaf first. Named after the data folder, so that a later launcher knows whose they are. Moving a process takes milliseconds
+after idling (an RCU grace period): so no environment is moved. Read next: cells.py.
 """
 
 import os
@@ -19,6 +21,11 @@ FULL_CPU_MB = 1769
 """Memory at which AWS gives one vCPU."""
 CPU_PERIOD_US = 20_000
 _VERSION_1 = frozenset((*CONTROLLERS, FREEZER))
+_LEAF = "cosset-outside"
+"""Of a delegated group of version 2: where what was in it goes, Cosset's own processes included."""
+_DELEGATION_MARKS = ("user.delegate", "trusted.delegate")
+"""What systemd marks a group with that it has given away (`Delegate=yes`)."""
+_MOVES = 20
 _MIN_QUOTA_US = 1_000
 _MIN_SHARES = 2
 _REMOVAL_WAIT_S = 2.0
@@ -48,11 +55,51 @@ def detect(root: Path = Path("/proc/self")) -> tuple[Hierarchy, ...]:
             continue
         parent = mount / os.path.relpath(own, mounted_root) if own.startswith(mounted_root) else mount
         if version == 2:
-            # Version 2 lets no group with processes of its own limit others below it.
-            parent, controllers = mount, _enabled(mount)
+            parent = _parent_of_unified(mount, parent)
+            controllers = _available(parent) | {FREEZER}
         if controllers and os.access(parent, os.W_OK):
             found.append(Hierarchy(version, parent, controllers))
     return _with_one_freezer(found)
+
+
+def _parent_of_unified(mount: Path, own: Path) -> Path:
+    """The group that was delegated to us, be it to a unit, be it to this container as its top; else the mount's top."""
+    if own.name == _LEAF:
+        own = own.parent
+    return own if _is_delegated(own) else mount
+
+
+def _is_delegated(group: Path) -> bool:
+    for name in _DELEGATION_MARKS:
+        try:
+            if os.getxattr(group, name) == b"1":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _is_top(group: Path) -> bool:
+    """Of the host: the one group that may have processes and hand down."""
+    return not (group / "cgroup.events").exists()
+
+
+def _available(group: Path) -> frozenset[str]:
+    """Which controllers groups below this one have, or would have if it was asked."""
+    if not os.access(group / "cgroup.subtree_control", os.W_OK):
+        return _handed_down(group)
+    return _handed_down(group) | _words(group / "cgroup.controllers") & frozenset(CONTROLLERS)
+
+
+def _handed_down(group: Path) -> frozenset[str]:
+    return _words(group / "cgroup.subtree_control") & frozenset(CONTROLLERS)
+
+
+def _words(path: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.read_text().split())
+    except OSError:
+        return frozenset()
 
 
 def _with_one_freezer(found: list[Hierarchy]) -> tuple[Hierarchy, ...]:
@@ -62,15 +109,6 @@ def _with_one_freezer(found: list[Hierarchy]) -> tuple[Hierarchy, ...]:
             each if each.version == 2 else replace(each, controllers=each.controllers - {FREEZER}) for each in found
         ]
     return tuple(each for each in found if each.controllers)
-
-
-def _enabled(mount: Path) -> frozenset[str]:
-    """What version 2 hands down, and freezing, which needs no handing down."""
-    try:
-        handed_down = frozenset((mount / "cgroup.subtree_control").read_text().split())
-    except OSError:
-        return frozenset()
-    return handed_down & frozenset(CONTROLLERS) | {FREEZER}
 
 
 def _mounts(text: str) -> list[tuple[int, frozenset[str], Path, str]]:
@@ -225,7 +263,8 @@ class Cgroups:
     """
 
     def __init__(self, hierarchies: tuple[Hierarchy, ...], name: str) -> None:
-        made = [hierarchy for hierarchy in hierarchies if _begin(hierarchy, hierarchy.parent / name)]
+        begun = (_begin(hierarchy, hierarchy.parent / name) for hierarchy in hierarchies)
+        made = [hierarchy for hierarchy in begun if hierarchy is not None]
         self._hierarchies = tuple(made)
         self.folders = tuple(hierarchy.parent / name for hierarchy in made)
 
@@ -250,16 +289,43 @@ class Cgroups:
         return not left
 
 
-def _begin(hierarchy: Hierarchy, folder: Path) -> bool:
-    """False: it is not ours to make, as without root. `doctor` says what that costs."""
+def _begin(hierarchy: Hierarchy, folder: Path) -> Hierarchy | None:
+    """With the controllers that it turns out to have. None: it is not ours to make, as without root. `doctor` says what
+    that costs."""
     try:
         folder.mkdir(exist_ok=True)
         if hierarchy.version == 2:
-            handed_down = sorted(hierarchy.controllers - {FREEZER})
-            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in handed_down))
+            wanted = hierarchy.controllers - {FREEZER}
+            had = _hand_down(hierarchy.parent, wanted)
+            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(had)))
+            return replace(hierarchy, controllers=hierarchy.controllers - wanted | had)
     except OSError:
-        return False
-    return True
+        return None
+    return hierarchy
+
+
+def _hand_down(group: Path, wanted: frozenset[str]) -> frozenset[str]:
+    """Asks a group of version 2 to hand these down; which of them it does now."""
+    if not wanted <= _handed_down(group):
+        if not _is_top(group):
+            _clear(group)
+        for name in sorted(wanted - _handed_down(group)):
+            _write_if_there(group / "cgroup.subtree_control", f"+{name}")
+    return wanted & _handed_down(group)
+
+
+def _clear(group: Path) -> None:
+    """Moves its processes into a leaf: what is delegated is ours to divide. Several times, as they may fork."""
+    try:
+        (group / _LEAF).mkdir(exist_ok=True)
+        for _ in range(_MOVES):
+            members = (group / "cgroup.procs").read_text().split()
+            if not members:
+                return
+            for member in members:
+                _write_if_there(group / _LEAF / "cgroup.procs", member)
+    except OSError:
+        return  # what it hands down tells
 
 
 def reap(folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> bool:
