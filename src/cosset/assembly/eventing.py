@@ -14,10 +14,11 @@ from cosset.assembly.notifications import BucketNotifications
 from cosset.assembly.observation import make_alarm_watch
 from cosset.assembly.queues import QueueChores, serve_queues
 from cosset.assembly.replication import BucketReplications
-from cosset.assembly.topics import LateTopicDestination, QueuesForTopics, Topics, make_push
+from cosset.assembly.topics import LateTopicDestination, QueuesForTopics, Topics
 from cosset.assembly.triggers import Triggers
 from cosset.clock import Clock
 from cosset.identity.authorizer import PolicyAuthorizer
+from cosset.invocation.push import Push
 from cosset.observe.causes import StepKind
 from cosset.services.cloudwatch.watch import AlarmWatch
 from cosset.settings import Settings
@@ -66,7 +67,7 @@ def make_eventing(
     clock: Clock,
 ) -> Eventing:
     """From here on the ends of asynchronous events may go to queues and topics."""
-    push = make_push(ground, running.functions, authorizer, clock)
+    push = Push(running.functions, authorizer, running.events, clock)
     subscriptions = LogSubscriptions(ground.store, push, ground.metrics, ground.causes)
     ground.logs.follow(subscriptions)
     topics = Topics(settings, ground, push, QueuesForTopics(ground, authorizer, clock), authorizer, endpoint, clock)

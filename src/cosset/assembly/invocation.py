@@ -54,6 +54,7 @@ class Running:
     tier: Tier
     pool: Pool
     dispatcher: Dispatcher
+    events: AsyncEvents
     worker: AsyncWorker
     deliveries: DeliveryWorker
     provisioner: Provisioner
@@ -136,4 +137,4 @@ def _make_invocation(
         causes=ground.causes,
     )
     deliveries = DeliveryWorker(ground.store, outbox, outward.destinations, outward.rights, clock, meter=ground.meter)
-    return Running(functions, tier, pool, dispatcher, worker, deliveries, provisioner)
+    return Running(functions, tier, pool, dispatcher, events, worker, deliveries, provisioner)

@@ -8,13 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cosset.assembly.ground import Ground
-from cosset.assembly.invocation import ASYNC_QUEUE
 from cosset.assembly.late_workers import LateWorkers
 from cosset.clock import Clock
-from cosset.functions.registry import Functions
 from cosset.identity.ports import Authorizer
 from cosset.identity.service_callers import ServiceCaller
-from cosset.invocation.asynchronous import AsyncEvents
 from cosset.invocation.destinations import Delivery, Destination
 from cosset.invocation.push import Push
 from cosset.observe.causes import StepKind, key_of, sent_step
@@ -207,8 +204,3 @@ class LateTopicDestination:
     @cached_property
     def _destination(self) -> Destination:
         return self._topics.destination()
-
-
-def make_push(ground: Ground, functions: Functions, authorizer: Authorizer, clock: Clock) -> Push:
-    events = AsyncEvents(ground.store, DurableQueue(ground.store, ASYNC_QUEUE, clock), clock)
-    return Push(functions, authorizer, events, clock)

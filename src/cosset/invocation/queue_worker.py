@@ -1,11 +1,13 @@
 """Takes messages from a durable queue and gives each to a handler in a task of its own, under a lease kept alive.
 
+While it has found nothing, what is sent on this node is handed to it in the sender's own transaction (decision 0041).
 A handler settles its message itself (deletes or releases it). One that fails is logged, and its message comes again
 when the lease ends. Read next: store/queue.py for what a lease is.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
@@ -26,7 +28,10 @@ T = TypeVar("T")
 
 
 class QueueWorker:
-    """`noun` is what the messages are, for the log. `width`: messages under way at once on this node."""
+    """Implements store.queue.Taker. `noun` is what the messages are, for the log. `width`: messages under way at once
+    on this node."""
+
+    lease_ms = LEASE_MS
 
     def __init__(
         self,
@@ -46,6 +51,10 @@ class QueueWorker:
         self._width = width
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        # Places that senders were promised since something was last taken. Their transactions may come to nothing, so
+        # it is a guess, made anew all the time; what comes above the width waits in `_handed` for a place.
+        self._promised = 0
+        self._handed: deque[tuple[Message, int]] = deque()
 
     async def serve(self) -> None:
         """Runs until it is cancelled, after `stop`. What a killed process had under way comes first."""
@@ -55,14 +64,39 @@ class QueueWorker:
             receive = partial(self._queue.receive, limit=room, lease_ms=LEASE_MS)
             messages = await self._insist(receive) if room else []
             for message in messages:
-                task = asyncio.get_running_loop().create_task(self.handle(message), name=f"{self._noun} {message.id}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._begin(message)
             if not room:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             elif not messages:
-                while not await self._insist(partial(self._queue.wait, WAIT_S)):
-                    pass  # nothing is due: an idle node writes nothing
+                with self._queue.handing_to(self):
+                    while not await self._insist(partial(self._queue.wait, WAIT_S)):
+                        self._promised = 0  # nothing is due: an idle node writes nothing
+
+    def has_place(self) -> bool:
+        has_place = not self._stopping and len(self._tasks) + self._promised < self._width
+        self._promised += has_place
+        return has_place
+
+    def take(self, message: Message) -> None:
+        self._promised = max(0, self._promised - 1)
+        if self._stopping or len(self._handed) >= self._width:
+            return  # it comes again when its lease ends
+        if len(self._tasks) < self._width:
+            self._begin(message)
+        else:
+            self._handed.append((message, self._clock.now_ms() + LEASE_MS))
+
+    def _begin(self, message: Message) -> None:
+        task = asyncio.get_running_loop().create_task(self.handle(message), name=f"{self._noun} {message.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        while self._handed and not self._stopping and len(self._tasks) < self._width:
+            message, until_ms = self._handed.popleft()
+            if self._clock.now_ms() < until_ms:
+                self._begin(message)
 
     async def stop(self, timeout_s: float) -> None:
         """Takes no more messages; waits for those under way, at most this long. What is left keeps its place."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 
 logger = logging.getLogger(__name__)
 
+Follower = Callable[[], None]
+
 EVERYTHING = "*"
 """The key that callbacks get when changes of their topic may have been missed: trust nothing that was kept."""
 
@@ -35,6 +37,15 @@ class ChangeFeed:
                     callback(key)
                 except Exception:
                     logger.exception("a callback for changes of %s failed on %s", topic, key)
+
+    def settle(self, announcements: Iterable[tuple[str, str]], followers: Iterable[Follower]) -> None:
+        """What comes of a transaction that has committed here: everyone is told, and then what follows from it runs."""
+        self.deliver(announcements)
+        for follower in followers:
+            try:
+                follower()
+            except Exception:
+                logger.exception("what should have followed from a transaction failed")
 
     def deliver_everything(self) -> None:
         """Something may have been missed: says so for every topic."""

@@ -24,6 +24,7 @@ class Job(Generic[Work]):
     result: object = None
     error: BaseException | None = None
     announcements: list[tuple[str, str]] = field(default_factory=list)
+    followers: list[Callable[[], None]] = field(default_factory=list)
 
     def resolve(self) -> None:
         if self.future.done():  # its caller has gone; the work stands nevertheless

@@ -128,7 +128,7 @@ class PostgresqlEngine:
                     raise CommitUnknownError from error
                 raise
         # Called before the write's own result is: both go through the loop, in this order.
-        self._loop.call_soon_threadsafe(self._feed.deliver, transaction.announcements)
+        self._loop.call_soon_threadsafe(self._feed.settle, transaction.announcements, transaction.followers)
         return result
 
     def _read(self, fn: Fn) -> Any:

@@ -6,19 +6,22 @@ Next: `queue_receipt.py`, who gets what.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
-from cosset.store.prepared import in_parts
+from cosset.store.prepared import ROWS, in_parts
 from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, numbered, seq_of
 from cosset.store.transaction import Transaction
 
-__all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing"]
+__all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing", "Taker"]
 
 DEDUPLICATION_MS = 5 * 60 * 1000
 _FORGET_EVERY_MS = 60_000
@@ -57,6 +60,21 @@ class Standing(NamedTuple):
     group: str | None
 
 
+class Taker(Protocol):
+    """Who waits for messages on this node, and has them handed over by whoever sends them."""
+
+    lease_ms: int
+
+    def has_place(self) -> bool:
+        """Asked within the transaction that sends, on its thread. True is as good as a promise, until the next time
+        that something is taken: the transaction may come to nothing."""
+        ...
+
+    def take(self, message: Message) -> None:
+        """On the event loop, once the message is committed, under a lease. Whoever leaves it gets it again later."""
+        ...
+
+
 class DurableQueue:
     """One named queue. Any number may be made for one name, on any number of nodes; `close` those that are dropped.
 
@@ -72,6 +90,7 @@ class DurableQueue:
         self._clock = clock
         self._new_id = new_id
         self._waiters: set[asyncio.Event] = set()
+        self._taker: Taker | None = None
         self._forgotten_at_ms = 0
         self._topic = f"queue/{name}"
         store.on_change(self._topic, self._changed)
@@ -80,6 +99,16 @@ class DurableQueue:
     def is_awaited(self) -> bool:
         """Whether somebody waits here."""
         return bool(self._waiters)
+
+    @contextmanager
+    def handing_to(self, taker: Taker) -> Iterator[None]:
+        """What is sent through this queue meanwhile, and could be received at once, is leased to `taker` in the
+        transaction that sends it: nobody has to look for it first. One at a time; for who has found nothing."""
+        self._taker = taker
+        try:
+            yield
+        finally:
+            self._taker = None
 
     def close(self) -> None:
         """Hears of nothing any more."""
@@ -116,21 +145,31 @@ class DurableQueue:
         earlier = None
         if draft.deduplication_id is not None:
             lock_group(tx, f"{self._name}/deduplication", draft.deduplication_id)
+            self.forget_sometimes(tx)
             earlier = self._earlier(tx, draft.deduplication_id)
         if earlier is not None and earlier.until_ms > now:
             return Sent(str(earlier.message_id), earlier.seq or 0, False)
         row = self._row(draft, now)
         if draft.group is not None and self._first_of(tx, draft.group) is not None:
             row["due_ms"] = None
+        taker = self._taker_of(draft)
+        if taker is not None:
+            first_ms = now if draft.first_received_at_ms is None else draft.first_received_at_ms
+            row |= {"attempts": draft.attempts + 1, "first_received_at_ms": first_ms, "due_ms": now + taker.lease_ms}
         seq = tx.run(statements.SEND, row).number
         assert seq is not None
+        if taker is not None:
+            self._entrust(tx, taker, row, seq)
         if draft.deduplication_id is not None:
             self._remember(tx, draft.deduplication_id, row["id"], seq, now, again=earlier is not None)
-        tx.announce(self._topic, self._name)
+        if taker is None:
+            tx.announce(self._topic, self._name)
         return Sent(row["id"], seq, True)
 
     def put_many(self, tx: Transaction, drafts: Sequence[Draft]) -> list[str]:
         """The ids. For messages without groups and deduplication, which need not be told apart one by one."""
+        if self._taker is not None and len(drafts) <= ROWS:
+            return [self.put(tx, draft).id for draft in drafts]
         now = self._clock.now_ms()
         rows = [self._row(draft, now) for draft in drafts]
         for part in in_parts(rows):
@@ -338,6 +377,28 @@ class DurableQueue:
             "attempts": draft.attempts,
             "first_received_at_ms": draft.first_received_at_ms,
         }
+
+    def _taker_of(self, draft: Draft) -> Taker | None:
+        """Whoever waits for it here and may have it at once. Groups are for receivers that look at all of theirs."""
+        taker = self._taker
+        if taker is None or draft.group is not None or draft.delay_ms or not taker.has_place():
+            return None
+        return taker
+
+    def _entrust(self, tx: Transaction, taker: Taker, row: dict[str, Any], seq: int) -> None:
+        lease = f"{seq}.{secrets.token_hex(8)}"
+        tx.run(statements.ENTRUST, {"the_seq": seq, "the_lease": lease})
+        message = Message(
+            id=row["id"],
+            body=row["body"],
+            attempts=row["attempts"],
+            lease=lease,
+            sent_at_ms=row["sent_at_ms"],
+            group=None,
+            expires_at_ms=row["expires_at_ms"],
+            first_received_at_ms=row["first_received_at_ms"],
+        )
+        tx.follow(partial(taker.take, message))
 
     def _earlier(self, tx: Transaction, deduplication_id: str) -> Any:
         same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}

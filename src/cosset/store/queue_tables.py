@@ -98,6 +98,8 @@ _seen = (
 )
 
 SEND = Prepared(insert(messages))
+# The lease of a message that is sent to somebody has its number in it, which is known only then.
+ENTRUST = Prepared(update(messages).where(_message.seq == bindparam("the_seq")).values(lease=bindparam("the_lease")))
 _GIVEN = [column.name for column in messages.columns if column.name not in ("seq", "lease")]
 SEND_MANY = PreparedMany(
     lambda count: insert(messages).values(

@@ -268,7 +268,7 @@ class SqliteEngine:
         try:
             job.result = job.work(transaction)
             job.error = None
-            job.announcements = transaction.announcements
+            job.announcements, job.followers = transaction.announcements, transaction.followers
         except Exception as error:  # noqa: BLE001 -- whatever the caller's function raises is the caller's to see
             if not self._raw.in_transaction:
                 raise GroupLostError from self._at_work(error)
@@ -277,7 +277,10 @@ class SqliteEngine:
         self._raw.execute("RELEASE job")
 
     def _settled(self, jobs: Sequence[Job[Fn]]) -> None:
-        self._feed.deliver(each for job in jobs if job.error is None for each in job.announcements)
+        done = [job for job in jobs if job.error is None]
+        self._feed.settle(
+            [each for job in done for each in job.announcements], [each for job in done for each in job.followers]
+        )
 
     def _raise(self, error: Exception) -> NoReturn:
         """While the database is opened: to the owner, who waits for it."""

@@ -1,6 +1,6 @@
 """What a function given to `Store.write` or `Store.read` works with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, CursorResult, Executable
@@ -28,6 +28,7 @@ class Transaction:
         self._sealing = sealing
         self._writable = writable
         self.announcements: list[tuple[str, str]] = []
+        self.followers: list[Callable[[], None]] = []
 
     @property
     def dialect(self) -> str:
@@ -69,3 +70,10 @@ class Transaction:
         if not topic or len(topic) + len(key) > 1500:  # PostgreSQL carries 8,000 bytes
             raise ValueError("a topic and its key have up to 1,500 characters together")
         self.announcements.append((topic, key))
+
+    def follow(self, callback: Callable[[], None]) -> None:
+        """Runs it on this node's event loop once this transaction has committed, and only then, before `write()`
+        returns. As short as a callback for changes: it may start a task, and does no I/O itself."""
+        if not self._writable:
+            raise RuntimeError("nothing follows from a read")
+        self.followers.append(callback)
