@@ -89,12 +89,10 @@ class FormReaders:
 
     def _list(self, shape: Any) -> FormReader:
         item = self.reader(shape.member)
-        inner = None if shape.serialization.get("flattened") else shape.member.serialization.get("name", "member")
-
-        def read(node: Tree) -> list[Any]:
-            return [item(child) for child in _numbered(node if inner is None else node.get(inner, {}))]
-
-        return read
+        if shape.serialization.get("flattened"):
+            return lambda node: [item(child) for child in _numbered(node) or _only(node)]
+        inner = shape.member.serialization.get("name", "member")
+        return lambda node: [item(child) for child in _numbered(node.get(inner, {}))]
 
     def _map(self, shape: Any) -> FormReader:
         key_name = shape.key.serialization.get("name", "key")
@@ -111,6 +109,12 @@ class FormReaders:
             return result
 
         return read
+
+
+def _only(node: Tree) -> list[Tree]:
+    """One element without a number, as in the examples of SQS's API reference: `AttributeName=All`. An empty one is
+    how clients write an empty list."""
+    return [{VALUE: node[VALUE]}] if node.get(VALUE) else []
 
 
 def _numbered(node: Tree) -> list[Tree]:

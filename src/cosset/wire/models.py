@@ -64,7 +64,7 @@ class WireService:
         self.target_prefix: str | None = metadata.get("targetPrefix")
         self.json_version: str = metadata.get("jsonVersion", "1.0")
         self.api_version: str = metadata["apiVersion"]
-        self.xml_namespace: str | None = metadata.get("xmlNamespace")
+        self.xml_namespace: str | None = metadata.get("xmlNamespace") or overlay.xml_namespace
         self.query_compatible: bool = "awsQueryCompatible" in metadata
         self.operation_names: frozenset[str] = frozenset(model.operation_names)
         self._operations: dict[str, WireOperation] = {}

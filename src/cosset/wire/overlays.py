@@ -43,6 +43,8 @@ class Overlay:
     - `requires_by_hand`: what is missing is the service's to say, too.
     - `form_names`: what the query protocol calls the elements of a list (`Shape`), the keys and values of a map, and
       single members (`Shape.Member`), where the model does not say it.
+    - `xml_namespace`: of the answers of the query protocol, where the model does not say it; `xml_declared`: they begin
+      with an XML declaration.
     - `url_member`: the member that the query protocol may leave out, because the request's own URL says it.
     - `unknown_action`: the query protocol's sentence for an action that is not there, or not at this URL.
     - `errors`: errors that have another code in the query protocol than in JSON, or a status of their own.
@@ -76,6 +78,8 @@ class Overlay:
     unsigned: frozenset[str] = frozenset()
     requires_by_hand: bool = False
     form_names: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
+    xml_namespace: str | None = None
+    xml_declared: bool = False
     url_member: str | None = None
     unknown_action: str = "Could not find operation {action} for version {version}"
     errors: Mapping[str, tuple[str, int]] = field(default_factory=dict)
@@ -250,6 +254,8 @@ OVERLAYS: Mapping[str, Overlay] = {
         ),
         requires_by_hand=True,
         form_names=_SQS_FORM_NAMES,
+        xml_namespace="http://queue.amazonaws.com/doc/2012-11-05/",
+        xml_declared=True,
         url_member="QueueUrl",
         unknown_action="The action {action} is not valid for this endpoint.",
         errors=_SQS_ERRORS,

@@ -127,7 +127,7 @@ def test_a_wrong_version_is_refused_and_a_missing_one_is_not() -> None:
 def test_no_action_at_all_is_said() -> None:
     with pytest.raises(ServiceError) as caught:
         routed("iam", "POST", "/", headers=[FORM])
-    assert caught.value.code == "MissingAction"
+    assert (caught.value.code, caught.value.status) == ("UnknownOperationException", 404)
 
 
 def test_an_action_may_stand_in_the_query_string() -> None:

@@ -17,8 +17,9 @@ _at = receive_attempts.c
 
 def repeat(
     tx: Transaction, shelf: DurableQueue, uid: str, attempt: str, now_ms: int, lease_ms: int
-) -> list[Message] | None:
-    """What the attempt got, under lease anew. None: it is the first, or what it got is not all its own any more."""
+) -> tuple[list[Message], int] | None:
+    """What the attempt got, under lease anew, and when it first got it. None: it is the first, or what it got is not
+    all its own any more."""
     row = tx.execute(select(_at.until_ms, _at.leases).where(_at.uid == uid, _at.attempt == attempt)).first()
     if row is None or row.until_ms <= now_ms:
         return None
@@ -28,7 +29,7 @@ def repeat(
         return None
     for message in messages:
         shelf.extend(tx, message, lease_ms)
-    return messages
+    return messages, row.until_ms - DEDUPLICATION_MS
 
 
 def remember(tx: Transaction, uid: str, attempt: str, messages: Sequence[Message], now_ms: int) -> None:

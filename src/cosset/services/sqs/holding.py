@@ -2,7 +2,8 @@
 
 Of a standard queue every handle that was ever given serves, also after the message was visible again (recorded:
 test_change_message_visibility_after_visibility_timeout_expiration, test_delete_after_visibility_timeout). Of a FIFO
-queue only the newest does, and only until it ends.
+queue only the newest does, and only until it ends. Twelve hours after a message was received nobody holds it any more,
+however often that was changed (the API reference of ChangeMessageVisibility).
 """
 
 from collections.abc import Callable, Sequence
@@ -45,6 +46,9 @@ def change_held(
             raise LookupError(_UNAVAILABLE)
         if record.settings.is_fifo and not _holds(receipt, standing.lease, standing.due_ms, now_ms):
             raise LookupError(_EXPIRED)
+        if visibility_s and now_ms - receipt.received_ms + 1000 * visibility_s > 1000 * MAX_VISIBILITY_S:
+            reason = f"Total VisibilityTimeout for the message is beyond the limit [{MAX_VISIBILITY_S} seconds]"
+            raise invalid_value(visibility_s, "VisibilityTimeout", reason)
         # An old handle serves too; a message that is visible is in flight again.
         lease = standing.lease or receipt.lease
         shelf.extend_seq(tx, receipt.seq, lease, 1000 * visibility_s)

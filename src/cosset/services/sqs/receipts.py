@@ -14,26 +14,27 @@ from dataclasses import dataclass
 from cosset.store.queue_receipt import seq_of
 from cosset.wire.errors import ServiceError
 
-_PREFIX = b"\x01\x01"
-_HEAD = struct.Struct(">2s16sQ8s")
+_PREFIX = b"\x01\x02"
+_HEAD = struct.Struct(">2s16sQ8sQ")
 _PROOF_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`uid` is the queue's at that time: one that was purged since has another."""
+    """`uid` is the queue's at that time: one that was purged since has another. `received_ms`: when it was given."""
 
     uid: str
     lease: str
+    received_ms: int
 
     @property
     def seq(self) -> int:
         return seq_of(self.lease)
 
 
-def make_handle(secret: bytes, uid: str, lease: str) -> str:
+def make_handle(secret: bytes, uid: str, lease: str, now_ms: int) -> str:
     seq, _, token = lease.partition(".")
-    head = _HEAD.pack(_PREFIX, bytes.fromhex(uid), int(seq), bytes.fromhex(token))
+    head = _HEAD.pack(_PREFIX, bytes.fromhex(uid), int(seq), bytes.fromhex(token), now_ms)
     return base64.b64encode(head + _proof(secret, head)).decode()
 
 
@@ -46,8 +47,8 @@ def read_handle(secret: bytes, handle: str) -> Receipt:
     head, proof = data[: _HEAD.size], data[_HEAD.size :]
     if len(data) != _HEAD.size + _PROOF_BYTES or not hmac.compare_digest(proof, _proof(secret, head)):
         raise _invalid(handle)
-    _, uid, seq, token = _HEAD.unpack(head)
-    return Receipt(uid.hex(), f"{seq}.{token.hex()}")
+    _, uid, seq, token, received_ms = _HEAD.unpack(head)
+    return Receipt(uid.hex(), f"{seq}.{token.hex()}", received_ms)
 
 
 def _proof(secret: bytes, head: bytes) -> bytes:

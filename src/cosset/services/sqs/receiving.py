@@ -60,7 +60,8 @@ class Receiving:
         if attempt is not None:
             again = repeat(tx, shelf, record.uid, attempt, now_ms, lease_ms)
             if again is not None:
-                return Taken([_received(record, message) for message in again], [])
+                messages, received_ms = again
+                return Taken([_received(record, message, received_ms) for message in messages], [])
         limit = self._flights.room(tx, shelf, record, limit)
         if limit == 0:
             return Taken([], [])
@@ -73,7 +74,7 @@ class Receiving:
         self._flights.taken(record, len(leased))
         if attempt is not None:
             remember(tx, record.uid, attempt, leased, now_ms)
-        return Taken([_received(record, message) for message in leased], moved)
+        return Taken([_received(record, message, now_ms) for message in leased], moved)
 
     def is_full(self, record: QueueRecord) -> bool:
         """Whether the queue gives nothing because too much of it is in flight."""
@@ -111,7 +112,7 @@ class Receiving:
         return True
 
 
-def _received(record: QueueRecord, message: Message) -> ReceivedMessage:
+def _received(record: QueueRecord, message: Message, received_ms: int) -> ReceivedMessage:
     envelope = Envelope.unpack(message.body)
     system = {
         "SenderId": envelope.sender_id,
@@ -128,7 +129,7 @@ def _received(record: QueueRecord, message: Message) -> ReceivedMessage:
     }
     return ReceivedMessage(
         id=message.id,
-        receipt_handle=make_handle(record.secret, record.uid, message.lease),
+        receipt_handle=make_handle(record.secret, record.uid, message.lease, received_ms),
         body=envelope.body,
         system=system | {name: value for name, value in further.items() if value is not None},
         attributes=envelope.attributes,

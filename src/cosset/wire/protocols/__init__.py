@@ -60,4 +60,4 @@ def _protocol_said(request: Request) -> str | None:
     if "x-amz-target" in request.headers:
         return JsonRpc.name
     form = "x-www-form-urlencoded" in (request.headers.get("content-type") or "")
-    return Query.name if form or "Action=" in request.query else None
+    return Query.name if form or "Action=" in request.query or request.method == "GET" else None

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 
+NO_OPERATION = "UnknownOperationException"
+
+
 class _Codec(NamedTuple):
     read: FormReader
     write: XmlWriter
@@ -60,7 +63,7 @@ class Query(Protocol):
         if action is None:
             if service.protocols[0] != self.name:
                 return None
-            raise ServiceError("MissingAction", "The request must contain the parameter Action.")
+            raise ServiceError(NO_OPERATION, "", status=404)
         version = version or service.api_version
         is_there = action in service.operation_names and version == service.api_version
         if not is_there or not _belongs_here(service, action, request):
@@ -94,7 +97,7 @@ class Query(Protocol):
 
     def serialize(self, service: WireService, operation: str, result: Mapping[str, Any], request_id: str) -> Response:
         codec = self._codec(service, operation)
-        out = [f"<{operation}Response{self._namespace(service)}>"]
+        out = [self._opening(service, f"{operation}Response")]
         codec.write(result, out)
         out.append(
             f"<ResponseMetadata><RequestId>{escape(request_id)}</RequestId></ResponseMetadata></{operation}Response>"
@@ -104,12 +107,15 @@ class Query(Protocol):
     def serialize_error(
         self, service: WireService, operation: str | None, error: ServiceError, request_id: str
     ) -> Response:
+        if error.code == NO_OPERATION and not error.message:
+            # As AWS's query services answer a request without an Action: seen at SES and SQS.
+            return Response(error.status, self._headers(request_id), b"<UnknownOperationException/>")
         shape: Any = service.error_shape(error.code)
         status = error_status(service, error, shape)
         fault = "Sender" if is_senders_fault(status) else "Receiver"
         code = query_error_code(service, shape, error)
         out = [
-            f"<ErrorResponse{self._namespace(service)}><Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
+            f"{self._opening(service, 'ErrorResponse')}<Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
             f"{message_element(error)}"
         ]
         if shape is not None:
@@ -125,8 +131,10 @@ class Query(Protocol):
         return Response(status, self._headers(request_id), "".join(out).encode())
 
     @staticmethod
-    def _namespace(service: WireService) -> str:
-        return namespace_text(service.xml_namespace) if service.xml_namespace else ""
+    def _opening(service: WireService, root: str) -> str:
+        declaration = '<?xml version="1.0"?>' if service.overlay.xml_declared else ""
+        namespace = namespace_text(service.xml_namespace) if service.xml_namespace else ""
+        return f"{declaration}<{root}{namespace}>"
 
     @staticmethod
     def _headers(request_id: str) -> list[tuple[str, str]]:

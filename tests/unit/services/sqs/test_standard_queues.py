@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from cosset.wire.errors import ServiceError
+
 from .conftest import OpenRoom, Room, Test
 
 Run = Callable[[Test], None]
@@ -326,3 +330,29 @@ async def rows(room: Room) -> int:
     from cosset.store.queue_tables import messages
 
     return await room.store.read(lambda tx: tx.execute(select(func.count()).select_from(messages)).scalar_one())
+
+
+def test_nobody_holds_a_message_for_more_than_twelve_hours(run: Run) -> None:
+    """As reported of AWS: what was passed already counts, so the whole of it cannot be asked for again."""
+
+    async def test(room: Room) -> None:
+        url = await room.create("q")
+        await room.send(url, "a")
+        (held,) = await room.receive(url, VisibilityTimeout=43_200)
+
+        def change(visibility_s: int) -> Any:
+            params = {"ReceiptHandle": held["ReceiptHandle"], "VisibilityTimeout": visibility_s}
+            return room.call("ChangeMessageVisibility", QueueUrl=url, **params)
+
+        room.clock.advance(3600)
+        with pytest.raises(ServiceError) as caught:
+            await change(39_601)
+        assert caught.value.message == (
+            "Value 39601 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message "
+            "is beyond the limit [43200 seconds]"
+        )
+        await change(39_600)
+        await change(0)
+        assert await room.bodies(url) == ["a"]
+
+    run(test)
