@@ -16,6 +16,7 @@ from cosset.invocation.push import Push, PushedEvent, PushRefusedError
 from cosset.observe.causes import StepKind, sent_step
 from cosset.services.s3.places import NOTIFICATIONS
 from cosset.store.queue import DurableQueue
+from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class BucketNotifications:
         """For whatever changes objects."""
         from cosset.services.s3.notification_outbox import NotificationOutbox
 
-        return NotificationOutbox(self._queue)
+        return NotificationOutbox(self._queue, near=self._targets)
 
     def operations(self) -> "Notifications":
         """A part of the service s3."""
@@ -63,8 +64,8 @@ class BucketNotifications:
 
 
 class TargetsOfBuckets:
-    """Implements services.s3.notification_ports.NotificationTargets: the target's own policy decides, asked for
-    s3.amazonaws.com with the bucket's ARN and its owner's account."""
+    """Implements services.s3.notification_ports.NotificationTargets and NearTargets: the target's own policy decides,
+    asked for s3.amazonaws.com with the bucket's ARN and its owner's account."""
 
     def __init__(self, ground: Ground, push: Push, topics: Topics, authorizer: Authorizer, clock: Clock) -> None:
         self._ground = ground
@@ -105,6 +106,11 @@ class TargetsOfBuckets:
             if error.status < 500 and error.code not in _LATER:
                 raise TargetRefusedError(error.message) from error
             raise
+
+    def deliver_within(self, tx: Transaction, notification: "Notification") -> bool:
+        """Of functions alone."""
+        event = _pushed(notification.target, notification.source, notification, self._clock.now_ms())
+        return self._push.push_if_known(tx, event)
 
     async def _check_function(self, target: "Target", source: "Source") -> None:
         from cosset.services.s3.notification_ports import TargetRefusedError

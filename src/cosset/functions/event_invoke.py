@@ -1,6 +1,6 @@
 """Event-invoke configs: retries, age and destinations of asynchronous events, one for each qualifier that has any.
 
-Kept here, obeyed by the asynchronous worker, which asks through `async_policy`. The sentences are AWS's (recorded:
+Kept here, obeyed by the asynchronous worker, which asks for `async_policy`. The sentences are AWS's (recorded:
 TestLambdaEventInvokeConfig::test_lambda_eventinvokeconfig_exceptions, ::test_lambda_eventinvokeconfig_lifecycle).
 """
 
@@ -8,22 +8,23 @@ import dataclasses
 
 from cosset.clock import Clock
 from cosset.functions import errors, event_invoke_records, names, records
+from cosset.functions.async_policies import KeptAsyncPolicies
 from cosset.functions.destination_rules import DestinationRules
 from cosset.functions.finding import look_up
 from cosset.functions.model import EventInvokeChange, EventInvokeConfig, FunctionKey
 from cosset.functions.names import FunctionReference
-from cosset.invocation.async_policy import MAX_AGE_S, MAX_RETRIES, AsyncPolicy
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import ServiceError
 
 
 class EventInvokeConfigs:
-    """The operations, and the AsyncPolicies of this installation."""
+    """The operations. `async_policy` is what the worker asks (async_policies.py)."""
 
     def __init__(self, store: Store, rules: DestinationRules, clock: Clock) -> None:
         self._store = store
         self._rules = rules
         self._clock = clock
+        self.async_policy = KeptAsyncPolicies(store).async_policy
 
     async def put(self, reference: FunctionReference, change: EventInvokeChange) -> EventInvokeConfig:
         """In the place of what there was.
@@ -50,7 +51,12 @@ class EventInvokeConfigs:
 
     async def delete(self, reference: FunctionReference) -> None:
         key, qualifier = reference.key, names.version_of(reference.qualifier)
-        if not await self._store.write(lambda tx: event_invoke_records.remove(tx, key, qualifier)):
+
+        def write(tx: Transaction) -> bool:
+            records.announce(tx, key)
+            return event_invoke_records.remove(tx, key, qualifier)
+
+        if not await self._store.write(write):
             raise _none_of(key, qualifier)
 
     async def list(self, key: FunctionKey, *, after: str, limit: int) -> list[EventInvokeConfig]:
@@ -62,11 +68,6 @@ class EventInvokeConfigs:
             return event_invoke_records.read_all(tx, key, after=after, limit=limit)
 
         return await self._store.read(read)
-
-    async def async_policy(self, account: str, region: str, name: str, qualifier: str | None) -> AsyncPolicy:
-        """Implements invocation.async_policy.AsyncPolicies."""
-        reference = FunctionReference(FunctionKey(account, region, name), qualifier)
-        return await self._store.read(lambda tx: _read_policy(tx, reference))
 
     async def _write(self, reference: FunctionReference, change: EventInvokeChange, *, keep: bool) -> EventInvokeConfig:
         key, qualifier = reference.key, names.version_of(reference.qualifier)
@@ -81,6 +82,7 @@ class EventInvokeConfigs:
             base = current if keep and current else EventInvokeConfig(key=key, qualifier=qualifier)
             config = _apply(base, change, now_ms)
             event_invoke_records.write(tx, config)
+            records.announce(tx, key)
             return config
 
         return await self._store.write(write)
@@ -111,25 +113,6 @@ def _role_of(tx: Transaction, reference: FunctionReference, *, must_be: bool) ->
     _current(tx, reference, must_be=must_be)
     version = look_up(tx, reference)
     return "" if version is None else version.role
-
-
-def _read_policy(tx: Transaction, reference: FunctionReference) -> AsyncPolicy:
-    version = look_up(tx, reference)
-    settings = records.read_settings(tx, reference.key)
-    if version is None or settings is None:
-        return AsyncPolicy()
-    qualifier = names.version_of(reference.qualifier)
-    config = event_invoke_records.read(tx, reference.key, qualifier)
-    config = config or EventInvokeConfig(key=reference.key, qualifier=qualifier)
-    return AsyncPolicy(
-        max_retries=MAX_RETRIES if config.max_retries is None else config.max_retries,
-        max_age_s=MAX_AGE_S if config.max_age_s is None else config.max_age_s,
-        on_success=config.on_success,
-        on_failure=config.on_failure,
-        dead_letter=version.extra.get("DeadLetterConfig", {}).get("TargetArn"),
-        is_switched_off=settings.reserved_concurrency == 0,
-        role=version.role,
-    )
 
 
 def _no_function() -> ServiceError:

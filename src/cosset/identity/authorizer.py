@@ -75,6 +75,11 @@ class PolicyAuthorizer:
             if not decision.allowed:
                 self._refuse(principal, requirement, decision, call.service)
 
+    def has_allowed(self, principal: Principal, requirement: Requirement, call: CallContext) -> bool:
+        values = RequestValues(principal, call, {}, requirement.context)
+        decision = self._cache.find(_question(principal, requirement), values)
+        return decision is not None and decision.allowed
+
     async def decide(self, principal: Principal, requirement: Requirement, call: CallContext) -> Decision:
         """The decision and what it rests on, made anew and kept."""
         action, generation = requirement.action, self._cache.generation

@@ -64,6 +64,11 @@ class Authorizer(Protocol):
         """
         ...
 
+    def has_allowed(self, principal: Principal, requirement: Requirement, call: CallContext) -> bool:
+        """Whether this was allowed before, and nothing that it rests on has changed since. False says nothing:
+        `authorize` decides. For who is within a transaction and cannot wait; on any thread."""
+        ...
+
 
 class UseNotes(Protocol):
     """Hears of every call with a key that holds, whatever is decided of it."""

@@ -29,10 +29,19 @@ class ServiceCaller:
         more: Mapping[str, ContextValue] | None = None,
     ) -> None:
         """Returns when the action is allowed. `more` are further condition keys. Raises what `Authorizer` does."""
-        source = {"aws:SourceArn": self.source_arn, "aws:SourceAccount": self.source_account}
-        needed = Requirement(action, resource, {**source, **(more or {})})
-        call = CallContext(now_ms, service=action.partition(":")[0])
+        needed, call = self._asked(action, resource, now_ms, more or {})
         await authorizer.authorize(service_principal(self.name), [needed], call)
+
+    def was_allowed(self, authorizer: Authorizer, action: str, resource: str, now_ms: int) -> bool:
+        """As `Authorizer.has_allowed`: False says nothing."""
+        needed, call = self._asked(action, resource, now_ms, {})
+        return authorizer.has_allowed(service_principal(self.name), needed, call)
+
+    def _asked(
+        self, action: str, resource: str, now_ms: int, more: Mapping[str, ContextValue]
+    ) -> tuple[Requirement, CallContext]:
+        source = {"aws:SourceArn": self.source_arn, "aws:SourceAccount": self.source_account}
+        return Requirement(action, resource, {**source, **more}), CallContext(now_ms, service=action.partition(":")[0])
 
 
 def service_principal(name: str) -> Principal:

@@ -17,6 +17,7 @@ from cosset.invocation.limits import ASYNC_PAYLOAD_BYTES, check_payload
 from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
+_ACTION = "lambda:InvokeFunction"
 _NEVER = frozenset({"AccessDeniedException", "ResourceNotFoundException", "RequestTooLargeException"})
 
 
@@ -97,11 +98,27 @@ class Push:
         at all."""
         self._events.send(tx, _invocation(event), deduplication_id=event.id)
 
+    def push_if_known(self, tx: Transaction, event: PushedEvent) -> bool:
+        """The same where nobody has checked, but the function let such events in before and neither it nor any policy
+        has changed since (any change of a function forgets that, its end as well). False: nothing was done."""
+        if len(event.payload) > ASYNC_PAYLOAD_BYTES or not _caller(event).was_allowed(
+            self._authorizer, _ACTION, _resource(event), self._clock.now_ms()
+        ):
+            return False
+        self._events.send(tx, _invocation(event))
+        return True
+
     async def _authorize(self, event: PushedEvent) -> None:
-        caller = ServiceCaller(event.principal, event.source_arn, event.source_account)
-        # AWS gives $LATEST what is given to the function without a qualifier.
-        function_arn = event.function_arn.removesuffix(":$LATEST")
-        await caller.authorize(self._authorizer, "lambda:InvokeFunction", function_arn, self._clock.now_ms())
+        await _caller(event).authorize(self._authorizer, _ACTION, _resource(event), self._clock.now_ms())
+
+
+def _caller(event: PushedEvent) -> ServiceCaller:
+    return ServiceCaller(event.principal, event.source_arn, event.source_account)
+
+
+def _resource(event: PushedEvent) -> str:
+    """AWS gives $LATEST what is given to the function without a qualifier."""
+    return event.function_arn.removesuffix(":$LATEST")
 
 
 def _invocation(event: PushedEvent) -> Invocation:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cosset.functions.function_book import FunctionBook
+from cosset.functions.records import TOPIC as FUNCTION_CHANGES
 from cosset.functions.resource_policies import FunctionResources
 from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.policy_sources import HeldPolicies
@@ -54,8 +56,9 @@ def in_room(folder: Path, test: Any) -> None:
                 SourceArn=TOPIC,
             )
             queue = DurableQueue(room.store, "async", room.clock)
-            resources = {"lambda": FunctionResources(room.store)}
+            resources = {"lambda": FunctionResources(room.store, FunctionBook(room.store))}
             authorizer = PolicyAuthorizer(NoPolicies(), resources, room.clock, audit=True)
+            room.store.on_change(FUNCTION_CHANGES, authorizer.forget)
             push = Push(room.functions, authorizer, AsyncEvents(room.store, queue, room.clock), room.clock)
             await test(room, push, queue)
 
@@ -87,6 +90,43 @@ def test_a_service_accepts_within_its_own_transaction(tmp_path: Path) -> None:
         assert await queue.count() == 0
         await room.store.write(lambda tx: push.push_within(tx, event()))
         assert await queue.count() == 1
+
+    in_room(tmp_path, test)
+
+
+def test_what_was_let_in_before_is_let_in_at_once_until_anything_changes(tmp_path: Path) -> None:
+    async def test(room: Room, push: Push, queue: DurableQueue) -> None:
+        async def pushed(**given: Any) -> bool:
+            return await room.store.write(lambda tx: push.push_if_known(tx, event(**given)))
+
+        assert not await pushed()  # nobody has decided yet
+        await push.check(event())
+        assert await pushed(id="e-2")
+        (message,) = await queue.receive(limit=10, lease_ms=1000)
+        assert AsyncEvent.unpack(message.body)[0].request_id == "e-2"
+        for other in (
+            {"source_arn": f"{TOPIC}2"},
+            {"principal": "s3.amazonaws.com"},
+            {"function_arn": f"{FN}:7"},
+            {"payload": bytes(ASYNC_PAYLOAD_BYTES + 1)},
+        ):
+            assert not await pushed(**other)
+        await room.call("RemovePermission", FunctionName="fn", StatementId="s")
+        assert not await pushed()
+        with pytest.raises(PushRefusedError):
+            await push.push(event())
+        assert not await pushed()  # what is denied is not known to be allowed, though here it is only audited
+        assert await queue.count() == 1
+
+    in_room(tmp_path, test)
+
+
+def test_a_function_that_went_is_not_known_any_more(tmp_path: Path) -> None:
+    async def test(room: Room, push: Push, queue: DurableQueue) -> None:
+        await push.check(event())
+        await room.call("DeleteFunction", FunctionName="fn")
+        assert not await room.store.write(lambda tx: push.push_if_known(tx, event()))
+        assert await queue.count() == 0
 
     in_room(tmp_path, test)
 

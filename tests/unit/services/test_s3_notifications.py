@@ -13,7 +13,7 @@ from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.s3.bucket_book import add_bucket, put_setting, remove_setting
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.notification_model import KIND
-from cosset.services.s3.notification_outbox import NotificationOutbox
+from cosset.services.s3.notification_outbox import NotificationOutbox, unpack
 from cosset.services.s3.notification_ports import Notification, TargetRefusedError
 from cosset.services.s3.notification_rules import checked
 from cosset.services.s3.notification_worker import MAX_AGE_MS, MOST_REFUSALS, NotificationWorker
@@ -26,6 +26,7 @@ from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:q"
+FUNCTION = "arn:aws:lambda:us-east-1:111111111111:function:f"
 BUCKET = Bucket("pictures", "111111111111", "us-east-1", 0)
 ADA = Principal(PrincipalKind.USER, "111111111111", "arn:aws:iam::111111111111:user/ada", "AIDAEXAMPLE")
 EVENT = ObjectEvent(
@@ -218,5 +219,41 @@ def test_without_a_bus_no_bucket_may_use_one(tmp_path: Path) -> None:
         given = {"Bucket": "pictures", "NotificationConfiguration": {"EventBridgeConfiguration": {}}}
         with pytest.raises(ServiceError, match="EventBridge"):
             await part.put_bucket_notification_configuration(None, given)  # type: ignore[arg-type]
+
+    run(tmp_path, test)
+
+
+class Near:
+    """NearTargets that know one function."""
+
+    def __init__(self, known: str) -> None:
+        self.known = known
+        self.taken: list[Notification] = []
+
+    def deliver_within(self, tx: Any, notification: Notification) -> bool:
+        is_known = notification.target.arn == self.known
+        self.taken += [notification] * is_known
+        return is_known
+
+
+def test_a_function_that_is_known_to_take_it_gets_it_without_the_outbox(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        near = Near(FUNCTION)
+        outbox = NotificationOutbox(bench.queue, near=near)
+
+        def entry(arn: str, event: str) -> dict[str, Any]:
+            return {"Id": event, "LambdaFunctionArn": arn, "Events": [f"s3:{event}"]}
+
+        told = ((FUNCTION, "ObjectTagging:Put"), (f"{FUNCTION}2", "ObjectTagging:Delete"), (QUEUE, "ObjectCreated:Put"))
+        await bench.configure(LambdaFunctionConfigurations=[entry(*each) for each in told[:2]])
+        for _, name in told:
+            event = replace(EVENT, name=name)
+            await bench.store.write(lambda tx, event=event: outbox.happened(tx, event))  # type: ignore[misc]
+        (notification,) = near.taken
+        assert (notification.target.arn, notification.trace_id) == (FUNCTION, EVENT.trace_id)
+        assert notification.cause
+        assert notification.id
+        waiting = [unpack(each.id, each.body) for each in await bench.queue.receive(limit=10, lease_ms=1000)]
+        assert sorted(each.target.arn for each in waiting) == [f"{FUNCTION}2", QUEUE]
 
     run(tmp_path, test)

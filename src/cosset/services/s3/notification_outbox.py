@@ -1,5 +1,6 @@
 """The outbox of notifications: who is to hear of an object is noted in the transaction that makes or changes it.
 
+A function that is known to take what the bucket says gets its event in that transaction; all else waits in the outbox.
 Notes the target, the bucket's owner and the text: what is configured later changes nothing of what happened before.
 Read next: notification_worker.py, which delivers; notification_records.py, the texts.
 """
@@ -7,12 +8,13 @@ Read next: notification_worker.py, which delivers; notification_records.py, the 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from cosset.observe.causes import StepKind, key_of
 from cosset.services.s3.bucket_book import read_setting
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.notification_model import BUS, KIND, Rule, Target, TargetKind, rules_of
-from cosset.services.s3.notification_ports import BusEntry, EventBus, Notification, Source
+from cosset.services.s3.notification_ports import BusEntry, EventBus, NearTargets, Notification, Source
 from cosset.services.s3.notification_records import write_bus_event, write_event, write_test_event
 from cosset.services.s3.ports import ObjectEvent
 from cosset.store.queue import DurableQueue
@@ -22,8 +24,9 @@ from cosset.store.transaction import Transaction
 class NotificationOutbox:
     """Implements ports.ObjectEvents."""
 
-    def __init__(self, queue: DurableQueue, bus: EventBus | None = None) -> None:
+    def __init__(self, queue: DurableQueue, bus: EventBus | None = None, near: NearTargets | None = None) -> None:
         self._queue = queue
+        self._near = near
         self.bus = bus
 
     def happened(self, tx: Transaction, event: ObjectEvent) -> None:
@@ -33,8 +36,7 @@ class NotificationOutbox:
         name, source = f"s3:{event.name}", Source.of(event.bucket)
         for rule in rules_of(document):
             if rule.takes(name, event.key):
-                cause = key_of(event.step_id, StepKind.OBJECT)
-                self._send(tx, rule.target, source, write_event(event, rule.id), event.trace_id, cause)
+                self._tell(tx, rule, source, event)
         if BUS in document and self.bus is not None:
             self._tell_bus(tx, self.bus, event)
 
@@ -44,6 +46,21 @@ class NotificationOutbox:
         for rule in rules:
             if rule.target.kind is not TargetKind.FUNCTION:
                 self._send(tx, rule.target, Source.of(bucket), text, "")
+
+    def _tell(self, tx: Transaction, rule: Rule, source: Source, event: ObjectEvent) -> None:
+        text, cause = write_event(event, rule.id), key_of(event.step_id, StepKind.OBJECT)
+        if self._near is not None and rule.target.kind is TargetKind.FUNCTION:
+            notification = Notification(
+                id=str(uuid4()),
+                target=rule.target,
+                source=source,
+                text=text,
+                trace_id=event.trace_id,
+                cause=cause,
+            )
+            if self._near.deliver_within(tx, notification):
+                return
+        self._send(tx, rule.target, source, text, event.trace_id, cause)
 
     def _send(self, tx: Transaction, target: Target, source: Source, text: str, trace_id: str, cause: str = "") -> None:
         self._queue.send(tx, pack(target, source, text, trace_id, cause))

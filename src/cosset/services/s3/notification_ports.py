@@ -53,6 +53,14 @@ class NotificationTargets(Protocol):
         ...
 
 
+class NearTargets(Protocol):
+    """Targets that may have a notification at once, without the way through the outbox."""
+
+    def deliver_within(self, tx: Transaction, notification: Notification) -> bool:
+        """In the transaction that makes it so, where it is known that the target takes it. False: nothing was done."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusEntry:
     """An event for the default bus of the bucket's account, as PutEvents takes them."""
