@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from cosset.functions.function_book import FunctionBook
 from cosset.functions.records import TOPIC
 from cosset.functions.resource_policies import FunctionResources
 from cosset.identity.authorizer import PolicyAuthorizer
@@ -23,7 +24,7 @@ from support.identity import Iam
 def make_authorizer(iam: Iam, *, dev: bool = False) -> PolicyAuthorizer:
     resources: dict[str, ResourceSource] = {
         "iam": IamResources(iam.store),
-        "lambda": FunctionResources(iam.store),
+        "lambda": FunctionResources(iam.store, FunctionBook(iam.store)),
         "sts": RoleTrust(iam.store, dev=dev),
     }
     authorizer = PolicyAuthorizer(CarriedPolicies(iam.store, PolicyBook()), resources, iam.clock, audit=dev)

@@ -7,6 +7,7 @@ from pathlib import Path
 from cosset.assembly.causes import open_causes
 from cosset.assembly.tables import EVERY_TABLE
 from cosset.clock import Clock
+from cosset.functions.function_book import FunctionBook
 from cosset.functions.records import TOPIC as FUNCTION_CHANGES
 from cosset.functions.resource_policies import FunctionResources
 from cosset.identity.access_book import AccessBook
@@ -40,6 +41,7 @@ class Ground:
 
     data: Path
     store: Store
+    functions: FunctionBook
     segments: SegmentStore
     directory: IamDirectory
     logs: LogBuffer
@@ -81,14 +83,16 @@ async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clo
     stack.push_async_callback(uses.close)
     book = AccessBook()
     log = AccessLog(store, book, clock)
-    return Ground(data, store, segments, directory, logs, metrics, meter, causes, Underway(), book, log, uses)
+    return Ground(
+        data, store, FunctionBook(store), segments, directory, logs, metrics, meter, causes, Underway(), book, log, uses
+    )
 
 
 def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyAuthorizer:
     """Decisions hold until anything that they may rest on changes, here or on another node."""
     resources: dict[str, ResourceSource] = {
         "iam": IamResources(ground.store),
-        "lambda": FunctionResources(ground.store),
+        "lambda": FunctionResources(ground.store, ground.functions),
         "logs": LateResources(lambda: _log_resources(ground.store)),
         "s3": LateResources(lambda: _bucket_resources(ground.store)),
         "sns": LateResources(lambda: _topic_resources(ground.store)),

@@ -102,6 +102,7 @@ async def _open_functions(
         destinations=outward.destinations,
         rights=outward.rights,
         clock=clock,
+        book=ground.functions,
         concurrency=settings.concurrency,
         inactive_after_s=settings.inactive_after_days * 86_400,
     )

@@ -22,6 +22,7 @@ from cosset.functions.destination_rules import DestinationRules
 from cosset.functions.entry_checks import EntryChecks
 from cosset.functions.event_invoke import EventInvokeConfigs
 from cosset.functions.finding import find_version, is_there
+from cosset.functions.function_book import FunctionBook
 from cosset.functions.idleness import Idleness
 from cosset.functions.layers import Layers, check_unzipped, use_layers
 from cosset.functions.model import (
@@ -68,6 +69,7 @@ class Functions:
     Args:
         destinations: what takes the records of asynchronous events here.
         rights: what IAM allows functions' roles.
+        book: what calls ask of functions; one is made if none is given.
         concurrency: what the account may run at once; reserved shares come out of it.
         update_s: how long an update shows as InProgress.
         inactive_after_s: how long nobody may call a function before it becomes Inactive; 0: for ever.
@@ -84,6 +86,7 @@ class Functions:
         destinations: DestinationDirectory,
         rights: DeliveryRights,
         clock: Clock,
+        book: FunctionBook | None = None,
         concurrency: int = 1000,
         update_s: float = UPDATE_S,
         inactive_after_s: float = 0.0,
@@ -98,7 +101,7 @@ class Functions:
         self._new_id = new_id
         self._settling = Settling(store, clock, new_id, update_s)
         self._idleness = Idleness(store, self._settling, clock, new_id, inactive_after_s)
-        self._resolver = Resolver(store, self._settling, self._idleness, code.folder, random)
+        self._resolver = Resolver(book or FunctionBook(store), self._settling, self._idleness, code.folder, random)
         self.versions = Versions(store, self._settling, new_id)
         self.aliases = Aliases(store, new_id)
         self.tags = Tags(store, new_id)
