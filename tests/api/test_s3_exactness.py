@@ -177,7 +177,7 @@ PUTS: Cases = [
         (400, "InvalidRequest"),
     ),
     ("unknown checksum", {"x-amz-checksum-rot13": "x"}, (400, "InvalidRequest")),
-    ("uncounted checksum", {"x-amz-checksum-xxhash64": "x"}, (501, "NotImplementedException")),
+    ("checksum of no hash", {"x-amz-checksum-xxhash64": "x"}, (400, "InvalidRequest")),
     ("MD5 as a checksum", {"x-amz-checksum-md5": MD5}, (200, "")),
     ("SHA512", {"x-amz-checksum-sha512": SHA512}, (200, "")),
     ("wrong SHA512", {"x-amz-checksum-sha512": SHA512.replace("u", "v", 1)}, (400, "BadDigest")),

@@ -6,14 +6,14 @@ Seen in reports of PutObject and UploadPart; https://docs.aws.amazon.com/AmazonS
 
 from dataclasses import replace
 
-from cosset.services.s3.checksums import ALGORITHMS, ELSEWHERE
+from cosset.services.s3.checksums import ALGORITHMS
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Headers, Request
 from cosset.wire.models import WireOperation
 
 _ALGORITHM = "x-amz-sdk-checksum-algorithm"
 _PREFIX = "x-amz-checksum-"
-_CHECKSUMS = frozenset(f"{_PREFIX}{name.lower()}" for name in (*ALGORITHMS, *ELSEWHERE))
+_CHECKSUMS = frozenset(f"{_PREFIX}{name.lower()}" for name in ALGORITHMS)
 _OF_CHECKSUMS = frozenset({f"{_PREFIX}algorithm", f"{_PREFIX}mode", f"{_PREFIX}type"})
 _LONELY = f"{_ALGORITHM} specified, but no corresponding {_PREFIX}* or x-amz-trailer headers were found."
 _WANTS_DIGEST = frozenset({"DeleteObjects", "PutObjectLegalHold", "PutObjectRetention"})

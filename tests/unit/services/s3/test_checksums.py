@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosset.services.s3 import checksums
 from cosset.services.s3.checksums import (
     Digests,
     combine,
@@ -44,7 +45,26 @@ def test_one_checksum_and_a_sound_one() -> None:
         with pytest.raises(ServiceError) as caught:
             given_checksum(wrong)
         assert caught.value.code == "InvalidRequest"
-    with pytest.raises(OperationNotImplementedError):
-        given_checksum({"ChecksumXXHASH64": "x"})
     with pytest.raises(ServiceError):
         read_algorithm("ROT13")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "value"),
+    [("XXHASH64", "RLws9a13CZk="), ("XXHASH3", "eK9flIkvOVA="), ("XXHASH128", "BrBatnM6YYV4r1+UiS85UA==")],
+)
+def test_hashes_of_aws_own_library(algorithm: str, value: str) -> None:
+    digests = Digests(algorithm)
+    for piece in (b"a", memoryview(b"bc")):
+        digests.update(piece)
+    assert digests.value(algorithm) == value == digests.value(algorithm)
+    assert composite(algorithm, [value]).endswith("-1")
+
+
+def test_without_that_library_they_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checksums, "find_spec", lambda name: None)
+    for refuse in (lambda: Digests("XXHASH3"), lambda: read_algorithm("XXHASH3")):
+        with pytest.raises(OperationNotImplementedError):
+            refuse()
+    with pytest.raises(OperationNotImplementedError):
+        given_checksum({"ChecksumXXHASH64": "RLws9a13CZk="})
