@@ -101,8 +101,9 @@ def make_authorizer(settings: Settings, ground: Ground, clock: Clock) -> PolicyA
     }
     policies = CarriedPolicies(ground.store, PolicyBook())
     authorizer = PolicyAuthorizer(policies, resources, clock, audit=settings.dev, book=ground.access_book)
-    for topic in (IAM_CHANGES, FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES, BUCKET_CHANGES, LOG_POLICY_CHANGES):
-        ground.store.on_change(topic, authorizer.forget)
+    ground.store.on_change(IAM_CHANGES, authorizer.forget)
+    for topic in (FUNCTION_CHANGES, TOPIC_CHANGES, QUEUE_CHANGES, BUCKET_CHANGES, LOG_POLICY_CHANGES):
+        ground.store.on_change(topic, authorizer.forget_resources)
     return authorizer
 
 

@@ -1,7 +1,7 @@
 """Decides every call: fetches the policies that apply, asks the evaluator, and refuses in AWS's sentence.
 
-Decisions are kept until IAM or a resource's policy changes (`forget`, called by the change feed). The logic is
-`evaluation/evaluator.py`; who keeps the policies is behind `policy_sources.py`.
+Decisions are kept until IAM or a resource's policy changes (`forget`, `forget_resources`: the change feed calls them).
+The logic is `evaluation/evaluator.py`; who keeps the policies is behind `policy_sources.py`.
 """
 
 import logging
@@ -114,8 +114,12 @@ class PolicyAuthorizer:
 
     def forget(self, key: str) -> None:
         """Something that decisions rest on has changed; which, does not matter."""
-        self._cache.drop()
+        self.forget_resources(key)
         self._held.clear()
+
+    def forget_resources(self, key: str) -> None:
+        """As `forget`, where what callers carry has not changed."""
+        self._cache.drop()
 
     async def _held_by(self, principal: Principal, generation: int) -> HeldPolicies:
         held = self._held.get(principal)

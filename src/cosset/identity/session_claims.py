@@ -12,6 +12,10 @@ from cosset.wire.errors import ServiceError
 PACKED_LIMIT_BYTES = 3_072
 """Of a grant. Tokens travel in headers, so there is a limit; where AWS's is, it does not say."""
 
+_SMALL_BYTES = 512
+"""What a function's credentials say, for one, is packed with a window of this size: preparing the usual one takes most
+of the time that a session costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionClaims:
@@ -89,7 +93,11 @@ def _pack_grant(grant: SessionGrant) -> bytes:
         "mfa": grant.multi_factor_ms,
     }
     said = {name: value for name, value in fields.items() if value is not None and (value or name == "policies")}
-    return zlib.compress(_json(said), 9)
+    text = _json(said)
+    if len(text) > _SMALL_BYTES:
+        return zlib.compress(text, 9)
+    packer = zlib.compressobj(9, zlib.DEFLATED, wbits=_SMALL_BYTES.bit_length() - 1, memLevel=4)
+    return packer.compress(text) + packer.flush()
 
 
 def _unpack_grant(packed: bytes) -> SessionGrant:

@@ -4,7 +4,7 @@ Users and sessions that take a role on go through `authorizer.py` like any call;
 calls nobody, so whoever works in its name asks here, and so does who has verified an identity provider's token.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cosset.identity.arn import Arn
 from cosset.identity.evaluation.context import CallContext, ContextValue, RequestValues
@@ -16,7 +16,7 @@ from cosset.identity.evaluation.evaluator import (
     ResourcePolicies,
     evaluate,
 )
-from cosset.identity.evaluation.policy import compile_policy
+from cosset.identity.evaluation.policy import CompiledPolicy, compile_policy
 from cosset.identity.policy_document import MalformedPolicyError, parse_policy
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.identity.service_callers import service_principal
@@ -25,12 +25,23 @@ ASSUME_ROLE = "sts:AssumeRole"
 ASSUME_ROLE_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 
 
+def compile_trust(text: str) -> CompiledPolicy:
+    """Raises: MalformedPolicyError."""
+    return compile_policy(parse_policy(text))
+
+
 def trusts_service(
-    trust_policy: str, role_arn: str, service: str, now_ms: int, context: Mapping[str, str] | None = None
+    trust_policy: str,
+    role_arn: str,
+    service: str,
+    now_ms: int,
+    context: Mapping[str, str] | None = None,
+    compiled: Callable[[str], CompiledPolicy] = compile_trust,
 ) -> bool:
-    """May `service` (`lambda.amazonaws.com`) assume the role? `context`: for whom, as `aws:SourceArn` and its kin."""
+    """May `service` (`lambda.amazonaws.com`) assume the role? `context`: for whom, as `aws:SourceArn` and its kin.
+    `compiled`: of whoever asks often, and keeps what it compiled."""
     caller = service_principal(service)
-    return _trusts(trust_policy, role_arn, caller, ASSUME_ROLE, now_ms, context or {})
+    return _trusts(compiled, trust_policy, role_arn, caller, ASSUME_ROLE, now_ms, context or {})
 
 
 def trusts_web_identity(
@@ -38,10 +49,11 @@ def trusts_web_identity(
 ) -> bool:
     """May the bearer of a token of this provider assume the role? `context`: the token's claims as condition keys."""
     caller = Principal(PrincipalKind.WEB_IDENTITY, "", provider_arn, "")
-    return _trusts(trust_policy, role_arn, caller, ASSUME_ROLE_WITH_WEB_IDENTITY, now_ms, context)
+    return _trusts(compile_trust, trust_policy, role_arn, caller, ASSUME_ROLE_WITH_WEB_IDENTITY, now_ms, context)
 
 
 def _trusts(
+    compiled: Callable[[str], CompiledPolicy],
     trust_policy: str,
     role_arn: str,
     caller: Principal,
@@ -50,7 +62,7 @@ def _trusts(
     context: Mapping[str, ContextValue],
 ) -> bool:
     try:
-        policy = NamedPolicy(role_arn, compile_policy(parse_policy(trust_policy)))
+        policy = NamedPolicy(role_arn, compiled(trust_policy))
     except MalformedPolicyError:
         return False
     arn = Arn.parse(role_arn)

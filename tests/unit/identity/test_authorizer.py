@@ -130,6 +130,16 @@ def test_decisions_are_kept_until_something_changes() -> None:
     assert sources.asked == 2
 
 
+def test_what_callers_carry_outlasts_a_change_of_resources() -> None:
+    sources = Sources(HeldPolicies((text(allow()),)))
+    authorizer = make(sources)
+    assert ask(authorizer) is None
+    sources.facts = ResourceFacts((text(allow(Effect="Deny", Principal="*")),))
+    authorizer.forget_resources("whatever")
+    assert ask(authorizer) is not None
+    assert sources.asked == 1
+
+
 def test_a_change_while_policies_are_read_is_not_missed() -> None:
     sources = Sources(HeldPolicies((text(allow()),)))
     authorizer = make(sources)

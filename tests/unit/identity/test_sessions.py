@@ -132,6 +132,15 @@ def test_what_a_session_was_granted_is_read_back() -> None:
     assert not SessionGrant(tags=(("k", ""),)).is_narrowed
 
 
+@pytest.mark.parametrize("length", [1, 100, 440, 500, 511, 512, 513, 600, 2000])
+def test_a_grant_of_any_length_is_read_back(length: int) -> None:
+    grant = SessionGrant(tags=(("tag", secrets.token_hex(length)[:length]),))
+    maker = sessions()
+    made = asyncio.run(maker.issue_for_role(ROLE, "session", 900, grant))
+    claims, _ = asyncio.run(maker.open(made.access_key_id, made.session_token or ""))
+    assert claims.grant == grant
+
+
 def test_a_grant_too_large_for_a_header_is_refused() -> None:
     noise = secrets.token_hex(4_000)
     with pytest.raises(ServiceError) as caught:

@@ -9,6 +9,7 @@ import secrets
 
 from cosset.clock import Clock
 from cosset.identity.arn import Arn
+from cosset.identity.evaluation.policy import PolicyCompiler
 from cosset.identity.key_material import RandomBytes
 from cosset.identity.ports import KnownKey
 from cosset.identity.principal import Credentials, Principal, PrincipalKind
@@ -53,6 +54,7 @@ class IamDirectory:
         self._secret: bytes | None = None
         self._keys: ChangeCache[tuple[str, str | None], KnownKey | None] = ChangeCache(cache_limit)
         self._roles: ChangeCache[str, Role | None] = ChangeCache(cache_limit)
+        self._trust = PolicyCompiler(cache_limit)
         self.sessions = Sessions(self, self, clock, random_bytes)
         store.on_change(CHANGES, self._forget)
 
@@ -112,7 +114,8 @@ class IamDirectory:
         if role is None:
             return await self._unknown_role(role_arn)
         context = {"aws:SourceAccount": role.account} | ({"aws:SourceArn": function_arn} if function_arn else {})
-        if not trusts_service(role.trust_policy, role.arn, LAMBDA, self._clock.now_ms(), context):
+        now_ms, compiled = self._clock.now_ms(), self._trust.compile
+        if not trusts_service(role.trust_policy, role.arn, LAMBDA, now_ms, context, compiled):
             return None
         return AssumableRole(role.account, role.arn, role.unique_id)
 
