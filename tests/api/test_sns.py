@@ -445,6 +445,13 @@ def wait_for_step(server: Any, id_: str, kind: str) -> dict[str, Any]:
     raise AssertionError(f"no {kind} came of {id_}")
 
 
+TRACE = "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1"
+
+
+def add_trace(request: Any, **_: Any) -> None:
+    request.headers["X-Amzn-Trace-Id"] = TRACE
+
+
 def test_an_http_endpoint_confirms_and_gets_messages(new_server: Any) -> None:
     with HttpEndpoint() as endpoint:
         server = new_server("--dev")
@@ -468,9 +475,16 @@ def test_an_http_endpoint_confirms_and_gets_messages(new_server: Any) -> None:
         assert message.headers["x-amz-sns-subscription-arn"] == listed["SubscriptionArn"]
         body = json.loads(message.body)
         assert body["Message"] == "by http"
+        # Recorded (test_subscribe_external_http_endpoint): no header of its own.
+        assert "x-amzn-trace-id" not in message.headers
         posted = wait_for_step(server, body["MessageId"], StepKind.POST)
-        assert message.headers["x-amzn-trace-id"].split(";")[1] == f"Parent={key_of(posted['id'], StepKind.POST)}"
         assert (posted["source"], posted["resource"], posted["depth"]) == (topic, endpoint.url, 2)
+        sns.meta.events.register("before-sign.sns.Publish", add_trace)
+        traced = sns.publish(TopicArn=topic, Message="of a trace")["MessageId"]
+        root, parent, sampled = endpoint.next().headers["x-amzn-trace-id"].split(";")
+        assert (root, sampled) == (TRACE.split(";")[0], "Sampled=1")
+        step = wait_for_step(server, traced, StepKind.POST)
+        assert parent == f"Parent={key_of(step['id'], StepKind.POST)}"
         with urllib.request.urlopen(body["UnsubscribeURL"]) as ended:
             assert ended.status == 200
         last = json.loads(endpoint.next().body)

@@ -69,6 +69,8 @@ def test_a_function_gets_the_message_as_an_event(
         SourceArn=topic,
     )
     subscription = sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)["SubscriptionArn"]
+    # Functions get the first version whatever the topic signs with: test_publish_lambda_verify_signature[2], recorded.
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2")
     attributes = {"attr": {"DataType": "String", "StringValue": "value"}}
     sent = sns.publish(TopicArn=topic, Message="Hello world.", MessageAttributes=attributes)
     (message,) = receive(server.client("sqs"), queue[0])
@@ -80,9 +82,11 @@ def test_a_function_gets_the_message_as_an_event(
     assert (shown["Type"], shown["TopicArn"], shown["Subject"]) == ("Notification", topic, None)
     assert shown["Message"] == "Hello world."
     assert shown["MessageAttributes"] == {"attr": {"Type": "String", "Value": "value"}}
-    assert {"SignatureVersion", "Signature", "SigningCertUrl", "UnsubscribeUrl", "Timestamp"} <= set(shown)
+    assert {"Signature", "SigningCertUrl", "UnsubscribeUrl", "Timestamp"} <= set(shown)
+    assert shown["SignatureVersion"] == "1"
     sns.unsubscribe(SubscriptionArn=subscription)
     client.remove_permission(FunctionName=function, StatementId="topic")
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="1")
 
 
 def test_a_function_that_does_not_let_the_topic_in_gets_nothing(
