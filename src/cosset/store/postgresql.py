@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from uuid import uuid4
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -21,6 +21,8 @@ from cosset.store.changes import ChangeFeed
 from cosset.store.errors import DiskFullError, OverloadedError, StoreError, UnavailableError
 from cosset.store.listener import CHANNEL, Listener
 from cosset.store.migrations import migrate
+from cosset.store.pipeline import Pipeline
+from cosset.store.postgresql_link import CommitUnknownError, Links
 from cosset.store.sealing import Sealing
 from cosset.store.threads import BoundedThreads
 from cosset.store.transaction import Transaction
@@ -33,17 +35,17 @@ MAX_ATTEMPTS = 50
 """Of a write that collides with others. One of the colliding always gets through, so few need more than two."""
 MAX_LOST_CONNECTIONS = 3
 _MIGRATION_LOCK = 0x636F_7373_6574
-_COLLISIONS = ("40001", "40P01")
+_COLLISIONS = ("40001", "40P01", "26000")
+"""Also where somebody has thrown away what the connection had made ready."""
+_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE"
+_READ_COMMITTED = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _DUPLICATE = "23505"
 _FULL = ("53100",)
 
 # Serializable transactions track what they read: a sequential scan of a small table would collide with every write to
 # it. And a query that is forced onto an index must not look expensive enough to be compiled.
 _OPTIONS = "-c enable_seqscan=off -c jit=off"
-
-
-class CommitUnknownError(Exception):
-    """The connection was lost during COMMIT: whether it happened cannot be known."""
 
 
 class PostgresqlEngine:
@@ -56,6 +58,7 @@ class PostgresqlEngine:
         self._feed = feed
         self._sealing = sealing
         self._engine = make_engine(url, 2 * connections)
+        self._links = Links(self._engine)
         self._writers = BoundedThreads("store-write", connections)
         self._readers = BoundedThreads("store-read", connections)
         self._listener = Listener(_plain(url), self._node, feed, clock)
@@ -77,8 +80,8 @@ class PostgresqlEngine:
         await self._listener.start()
 
     async def write(self, fn: Fn, *, serializable: bool = True, frees: bool = False) -> Any:
-        isolation = "SERIALIZABLE" if serializable else "READ COMMITTED"
-        return await self._writers.run(lambda: self._write(fn, isolation))
+        how = _SERIALIZABLE if serializable else _READ_COMMITTED
+        return await self._writers.run(lambda: self._write(fn, how))
 
     async def read(self, fn: Fn) -> Any:
         return await self._readers.run(lambda: self._read(fn))
@@ -90,6 +93,7 @@ class PostgresqlEngine:
     async def _shut(self) -> None:
         await self._writers.close()
         await self._readers.close()
+        self._links.close()
         self._engine.dispose()
 
     def _migrate(self) -> None:
@@ -98,11 +102,11 @@ class PostgresqlEngine:
             migrate(connection)
             self._sealing.prepare(connection)
 
-    def _write(self, fn: Fn, isolation: str) -> Any:
+    def _write(self, fn: Fn, how: bytes) -> Any:
         duplicates = lost = 0
         for _ in range(MAX_ATTEMPTS):
             try:
-                return self._write_once(fn, isolation)
+                return self._write_once(fn, how)
             except CommitUnknownError as error:
                 raise UnavailableError from error
             except DBAPIError as error:
@@ -114,19 +118,13 @@ class PostgresqlEngine:
                     self._raise(error)
         raise OverloadedError
 
-    def _write_once(self, fn: Fn, isolation: str) -> Any:
-        with self._engine.connect() as connection:
-            connection.execution_options(isolation_level=isolation)
-            transaction = Transaction(connection, self._sealing, writable=True)
+    def _write_once(self, fn: Fn, how: bytes) -> Any:
+        with self._links.transaction(how) as link:
+            transaction = Transaction(link.connection, self._sealing, writable=True, link=link)
             result = fn(transaction)
             for topic, key in dict.fromkeys(transaction.announcements):
-                self._notify(connection, topic, key)
-            try:
-                connection.commit()
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise CommitUnknownError from error
-                raise
+                self._notify(link.pipeline, topic, key)
+            link.commit()
         # Called before the write's own result is: both go through the loop, in this order.
         self._loop.call_soon_threadsafe(self._feed.settle, transaction.announcements, transaction.followers)
         return result
@@ -135,17 +133,18 @@ class PostgresqlEngine:
         lost = 0
         while True:
             try:
-                with self._engine.connect() as connection:
-                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                    return fn(Transaction(connection, self._sealing, writable=False))
+                with self._links.transaction(_READING) as link:
+                    result = fn(Transaction(link.connection, self._sealing, writable=False, link=link))
+                    link.end()
+                return result
             except DBAPIError as error:
                 lost += 1
                 if not error.connection_invalidated or lost >= MAX_LOST_CONNECTIONS:
                     self._raise(error)
 
-    def _notify(self, connection: Connection, topic: str, key: str) -> None:
+    def _notify(self, pipeline: Pipeline, topic: str, key: str) -> None:
         payload = json.dumps([self._node, topic, key], ensure_ascii=False)
-        connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
+        pipeline.send(b"SELECT pg_notify($1, $2)", [CHANNEL, payload])
 
     def _raise(self, error: DBAPIError) -> NoReturn:
         explained = self._explained(error)

@@ -1,44 +1,71 @@
 """Statements that run all the time, without what SQLAlchemy does around each run.
 
 Core works out a statement's text, the order of its parameters and what its rows look like; of a `Prepared` it does so
-once. On SQLite, whose statements take microseconds, that is most of what one costs. For plain columns alone: numbers,
-texts and bytes, which need no conversion on the way. Next: `Transaction.run`.
+once. On SQLite, whose statements take microseconds, that is most of what one costs; on PostgreSQL those that nobody
+waits for go together (`pipeline.py`). For plain columns alone: numbers, texts and bytes. Next: `Transaction.run`.
 """
 
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Connection, Insert
+from sqlalchemy import Connection, Dialect, Insert
 from sqlalchemy.sql.expression import Executable
+
+if TYPE_CHECKING:
+    from cosset.store.pipeline import Pipeline
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Row = TypeVar("Row")
 ROWS = 10
 
 
+class Found(Protocol):
+    """What a statement comes to. On PostgreSQL it is waited for by who looks."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """By the names of their columns."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many rows it changed."""
+        ...
+
+    @property
+    def number(self) -> int | None:
+        """Of the one row that it inserted, where the database numbers them."""
+        ...
+
+    def first(self) -> Any:
+        """None: there is none."""
+        ...
+
+    def scalar(self) -> Any:
+        """The first column of the first row; None: there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a statement came to: its rows, by the names of their columns; how many it changed; the number of the one row
-    that it inserted."""
+class _Known:
+    """A `Found` that is there."""
 
     rows: Sequence[Any]
     count: int
     number: int | None = None
 
     def first(self) -> Any:
-        """None: there is none."""
         return self.rows[0] if self.rows else None
 
     def scalar(self) -> Any:
-        """The first column of the first row; None: there is none."""
         return self.rows[0][0] if self.rows else None
 
 
 class _Ready(NamedTuple):
-    """For SQLite. `given` are values that the statement has in itself, `row` makes a row."""
+    """For one kind of database. `given` are values that the statement has in itself, `row` makes a row."""
 
     text: str
     names: Sequence[str]
@@ -51,33 +78,38 @@ class Prepared:
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
+        self._is_insert = isinstance(statement, Insert)
         self._has_rows = isinstance(statement, Insert) and bool(statement._multi_values)
-        self._ready: _Ready | None = None
+        self._on_sqlite: _Ready | None = None
+        self._on_postgresql: _Ready | None = None
 
     def run_on_sqlite(self, connection: Connection, raw: sqlite3.Connection, parameters: Parameters) -> Found:
-        ready = self._ready or self._make_ready(connection, parameters)
+        ready = self._on_sqlite
+        if ready is None:
+            ready = self._on_sqlite = self._make_ready(connection.dialect, parameters)
         if isinstance(parameters, Mapping):
             cursor = raw.execute(ready.text, _values(ready, parameters))
             rows = [] if ready.row is None else list(map(ready.row, cursor.fetchall()))
-            return Found(rows, cursor.rowcount, cursor.lastrowid)
+            return _Known(rows, cursor.rowcount, cursor.lastrowid)
         cursor = raw.executemany(ready.text, [_values(ready, each) for each in parameters])
-        return Found((), cursor.rowcount)
+        return _Known((), cursor.rowcount)
 
-    def run(self, connection: Connection, parameters: Parameters) -> Found:
-        """On any other database."""
-        result = connection.execute(self._statement, parameters)
-        rows = result.all() if result.returns_rows else ()
-        key = None
-        if isinstance(self._statement, Insert) and isinstance(parameters, Mapping) and not self._has_rows:
-            key = result.inserted_primary_key[0]  # type: ignore[index]
-        return Found(rows, result.rowcount, key)
+    def run_on_postgresql(self, pipeline: "Pipeline", parameters: Parameters) -> Found:
+        ready = self._on_postgresql
+        if ready is None:
+            ready = self._on_postgresql = self._make_ready(pipeline.dialect, parameters)
+        text, row = ready.text.encode(), ready.row
+        if isinstance(parameters, Mapping):
+            return pipeline.send(text, _values(ready, parameters), row, is_insert=self._is_insert)
+        sent = [pipeline.send(text, _values(ready, each), row, is_insert=self._is_insert) for each in parameters]
+        return _Known((), sum(each.count for each in sent))
 
-    def _make_ready(self, connection: Connection, parameters: Parameters) -> _Ready:
+    def _make_ready(self, dialect: Dialect, parameters: Parameters) -> _Ready:
         """Two threads that do so at once come to the same."""
         first = parameters if isinstance(parameters, Mapping) else parameters[0]
         compiled: Any = self._statement.compile(  # type: ignore[attr-defined]
-            connection.engine,
-            column_keys=list(first) if isinstance(self._statement, Insert) and not self._has_rows else None,
+            dialect=dialect,
+            column_keys=list(first) if self._is_insert and not self._has_rows else None,
             compile_kwargs={"render_postcompile": True},
         )
         names = compiled.positiontup or ()
@@ -87,8 +119,7 @@ class Prepared:
             kind: Any = namedtuple("Row", fields, rename=True)  # type: ignore[misc]
             row = kind._make
         given = {name: compiled.params[name] for name in names if not compiled.binds[name].required}
-        self._ready = _Ready(str(compiled), names, given, row)
-        return self._ready
+        return _Ready(str(compiled), names, given, row)
 
 
 class PreparedMany:

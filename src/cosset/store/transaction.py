@@ -10,6 +10,7 @@ from cosset.store.prepared import Found, Parameters, Prepared
 if TYPE_CHECKING:
     import sqlite3
 
+    from cosset.store.postgresql_link import Link
     from cosset.store.sealing import Sealing
 
 
@@ -20,11 +21,18 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: Connection, sealing: "Sealing", *, writable: bool, raw: "sqlite3.Connection | None" = None
+        self,
+        connection: Connection,
+        sealing: "Sealing",
+        *,
+        writable: bool,
+        raw: "sqlite3.Connection | None" = None,
+        link: "Link | None" = None,
     ) -> None:
-        """`raw` is SQLite's own connection, where the database is one."""
+        """`raw` is SQLite's own connection, `link` PostgreSQL's: one of them is there."""
         self._connection = connection
         self._raw = raw
+        self._link = link
         self._sealing = sealing
         self._writable = writable
         self.announcements: list[tuple[str, str]] = []
@@ -36,18 +44,22 @@ class Transaction:
         return self._connection.dialect.name
 
     def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
-        return self._connection.execute(statement, parameters)
+        return self._core().execute(statement, parameters)
 
     def run(self, prepared: Prepared, parameters: Parameters) -> Found:
-        """As `execute`, of a statement that runs all the time."""
+        """As `execute`, of a statement that runs all the time.
+
+        On PostgreSQL it travels when somebody looks at what it, or a later one, found, or with the commit.
+        """
         if self._raw is not None:
             return prepared.run_on_sqlite(self._connection, self._raw, parameters)
-        return prepared.run(self._connection, parameters)
+        assert self._link is not None
+        return prepared.run_on_postgresql(self._link.pipeline, parameters)
 
     def seal(self, column: Column[Any], row: Sequence[str], plain: str | bytes) -> str:
         """A secret as this column keeps it, in the row with this primary key. Raises StoreError: no root key."""
         plain = plain.encode() if isinstance(plain, str) else plain
-        return self._sealing.seal(self._connection, column, row, plain)
+        return self._sealing.seal(self._core(), column, row, plain)
 
     def unseal(self, column: Column[Any], row: Sequence[str], kept: str) -> str:
         """The reverse. Raises StoreError: another root key's, or not what was written there."""
@@ -57,11 +69,11 @@ class Transaction:
         return self._sealing.unseal(column, row, kept)
 
     def root_keys_in_use(self) -> frozenset[str]:
-        return self._sealing.keys_in_use(self._connection)
+        return self._sealing.keys_in_use(self._core())
 
     def reseal(self) -> int:
         """Seals everything under the newest root key; how many values (`Store.rotate_root_key`)."""
-        return self._sealing.reseal(self._connection)
+        return self._sealing.reseal(self._core())
 
     def announce(self, topic: str, key: str) -> None:
         """Tells the change feed, on every node, once this transaction has committed, and only then."""
@@ -77,3 +89,6 @@ class Transaction:
         if not self._writable:
             raise RuntimeError("nothing follows from a read")
         self.followers.append(callback)
+
+    def _core(self) -> Connection:
+        return self._connection if self._link is None else self._link.core()
