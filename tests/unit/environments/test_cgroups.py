@@ -125,6 +125,7 @@ def test_thaws_before_a_kill_what_could_not_die_frozen(tmp_path: Path, version: 
             {
                 "memory.limit_in_bytes": "134217728",
                 "memory.memsw.limit_in_bytes": "134217728",
+                "memory.kmem.tcp.limit_in_bytes": "33554432",
                 "pids.max": "1024",
                 "cpu.shares": "74",
                 "cpu.cfs_period_us": "20000",

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from cosset.runtimes.sealing.filter import program, supported
-from cosset.runtimes.sealing.syscalls import ALLOWED, UNKNOWN
+from cosset.runtimes.sealing.syscalls import ALLOWED, DONE, UNKNOWN
 
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -38,12 +38,18 @@ def verdict(machine: str, number: int, *arguments: int, architecture: int | None
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_allows_exactly_the_list(machine: str) -> None:
-    by_argument = {"clone", "socket", "socketpair", "ioctl", "personality"}
+    by_argument = {"clone", "socket", "socketpair", "setsockopt", "prctl", "ioctl", "personality"}
     allowed = {numbers[COLUMN[machine]] for name, numbers in ALLOWED.items() if name not in by_argument}
     checked = {ALLOWED[name][COLUMN[machine]] for name in by_argument}
     unknown = {numbers[COLUMN[machine]] for numbers in UNKNOWN.values()}
+    done = {numbers[COLUMN[machine]] for numbers in DONE.values()}
+    assert not (allowed | done) & unknown
+    assert not allowed & done
     for number in range(500):
         if number in checked:
+            continue
+        if number in done:
+            assert verdict(machine, number) == ERRNO
             continue
         refused = ERRNO | (errno.ENOSYS if number in unknown or number > 450 else errno.EPERM)
         assert verdict(machine, number) == (ALLOW if number in allowed else refused), number
@@ -69,6 +75,12 @@ def test_looks_at_the_arguments(machine: str) -> None:
         assert call("socket", family, 1) == ERRNO | errno.EAFNOSUPPORT
     assert call("ioctl", 0, 0x5413) == ALLOW
     assert call("ioctl", 0, 0x5412) == ERRNO | errno.EPERM
+    for option in (26, 50, 51, 52):  # programs of the caller's that run in the kernel
+        assert call("setsockopt", 3, 1, option) == ERRNO | errno.EPERM
+        assert call("setsockopt", 3, 6, option) == ALLOW
+    assert call("setsockopt", 3, 1, 8) == ALLOW
+    assert call("prctl", 15) == call("prctl", 38) == ALLOW
+    assert call("prctl", 22) == call("prctl", 62) == ERRNO | errno.EPERM
     assert call("personality", 0xFFFFFFFF) == ALLOW
     assert call("personality", 0x0040000) == ERRNO | errno.EPERM
 

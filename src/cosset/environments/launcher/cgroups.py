@@ -2,8 +2,8 @@
 
 Version 1: groups are made below the launcher's own. Version 2 hands controllers down only from a group without
 processes: from the top, which root may ask for what it lacks, or from one that was delegated to us, whose processes
-move to a leaf first. Named after the data folder, so that a later launcher knows whose they are. Moving a process takes milliseconds
-after idling (an RCU grace period): so no environment is moved. Read next: cells.py.
+move to a leaf first. Named after the data folder, so that a later launcher knows whose they are. Moving a process takes
+milliseconds after idling (an RCU grace period): so no environment is moved. Read next: cells.py.
 """
 
 import os
@@ -28,6 +28,9 @@ _DELEGATION_MARKS = ("user.delegate", "trusted.delegate")
 _MOVES = 20
 _MIN_QUOTA_US = 1_000
 _MIN_SHARES = 2
+_LEAST_SOCKETS_MB = 32
+_SOCKETS_PART = 4
+"""In version 1 sockets may hold a quarter of the memory, on top of it."""
 _REMOVAL_WAIT_S = 2.0
 
 
@@ -171,6 +174,9 @@ class Cgroup:
             if self._versions["memory"] == 1:
                 _write(f"{folder}/memory.limit_in_bytes", size)
                 _write_if_there(f"{folder}/memory.memsw.limit_in_bytes", size)
+                # What waits in sockets is counted apart there, and without a limit it is not counted at all.
+                sockets = max(_LEAST_SOCKETS_MB, memory_mb // _SOCKETS_PART) * 1024 * 1024
+                _write_if_there(f"{folder}/memory.kmem.tcp.limit_in_bytes", str(sockets))
             else:
                 _write(f"{folder}/memory.max", size)
                 _write_if_there(f"{folder}/memory.swap.max", "0")

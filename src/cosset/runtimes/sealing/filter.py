@@ -1,7 +1,8 @@
 """The seccomp filter: an allow-list of system calls as a program for the kernel, for x86_64 and aarch64.
 
 What is not allowed answers EPERM; what is newer than this list, ENOSYS. A few are allowed by their arguments: clone
-without new namespaces, sockets of few families, ioctl without typing into a terminal, personality as it is.
+without new namespaces, sockets of few families and without programs for the kernel, ioctl without typing into a
+terminal, prctl without more filters, personality as it is.
 Read next: syscalls.py for the list, seal.py for when it is put on.
 """
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 import errno
 import struct
 
-from .syscalls import ALLOWED, UNKNOWN
+from .syscalls import ALLOWED, DONE, UNKNOWN
 
 MYPY = False
 if MYPY:
+    from collections.abc import Sequence
+
     Instruction = tuple[int, int, int, int]
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -33,6 +36,7 @@ _KILL = 0x80000000
 _REFUSE = 0x00050000 | errno.EPERM
 _NOT_THERE = 0x00050000 | errno.ENOSYS
 _NO_FAMILY = 0x00050000 | errno.EAFNOSUPPORT
+_AS_DONE = 0x00050000
 
 _NUMBER_AT = 0
 _ARCHITECTURE_AT = 4
@@ -49,6 +53,12 @@ _NETLINK, _NETLINK_ROUTE = 16, 0
 """Of netlink only what lists interfaces."""
 _TERMINAL_INPUT = (0x5412, 0x541C)
 """TIOCSTI, TIOCLINUX."""
+_SOCKET_LEVEL = 1
+_SOCKET_PROGRAMS = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF."""
+_PROCESS_PROGRAMS = (22, 62)
+"""PR_SET_SECCOMP; PR_SCHED_CORE, which keeps others off half of a core. The room for the machine code of such programs
+is one for the whole host: whoever takes all of it leaves none for the filters of the next environment."""
 _PERSONALITIES = (0, 0xFFFFFFFF)
 """Linux itself, and the question which one it is."""
 
@@ -79,6 +89,19 @@ def program(machine: str) -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in start + body + tail)
 
 
+def of_few(machine: str, names: Sequence[str]) -> bytes:
+    """A filter that lets a process make these calls, and ends it at any other."""
+    column, architecture = _ARCHITECTURES[machine]
+    instructions: list[Instruction] = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_JUMP_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _KILL),
+    ]
+    numbers = tuple(number for name in names if (number := ALLOWED[name][column]) is not None)
+    instructions += _one_of(_NUMBER_AT, numbers, _ALLOW, _KILL)
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in instructions)
+
+
 def _verdicts(column: int) -> list[int]:
     """The answer for each number from 0 to _NEWEST, arguments aside."""
     verdicts = [_REFUSE] * (_NEWEST + 1)
@@ -88,6 +111,8 @@ def _verdicts(column: int) -> list[int]:
             verdicts[number] = _ALLOW
     for unknown in UNKNOWN.values():
         verdicts[unknown[column]] = _NOT_THERE
+    for done in DONE.values():
+        verdicts[done[column]] = _AS_DONE
     return verdicts
 
 
@@ -129,6 +154,13 @@ def _argument_checks() -> dict[str, list[Instruction]]:
             *_one_of(_FIRST_ARGUMENT_AT, _FAMILIES, _ALLOW, _NO_FAMILY),
         ],
         "socketpair": _one_of(_FIRST_ARGUMENT_AT, _FAMILIES, _ALLOW, _NO_FAMILY),
+        "setsockopt": [
+            (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
+            (_JUMP_EQUAL, 1, 0, _SOCKET_LEVEL),
+            (_RETURN, 0, 0, _ALLOW),
+            *_one_of(_THIRD_ARGUMENT_AT, _SOCKET_PROGRAMS, _REFUSE, _ALLOW),
+        ],
+        "prctl": _one_of(_FIRST_ARGUMENT_AT, _PROCESS_PROGRAMS, _REFUSE, _ALLOW),
         "ioctl": _one_of(_SECOND_ARGUMENT_AT, _TERMINAL_INPUT, _REFUSE, _ALLOW),
         "personality": _one_of(_FIRST_ARGUMENT_AT, _PERSONALITIES, _ALLOW, _REFUSE),
     }
