@@ -506,7 +506,6 @@ def test_documents_are_what_their_headers_say(s3: Any, bucket: str) -> None:
         ("tagging", "<Tagging><TagSet><Label><Key>a</Key><Value>b</Value></Label></TagSet></Tagging>"),
         ("publicAccessBlock", "<PublicAccessBlockConfiguration><More>true</More></PublicAccessBlockConfiguration>"),
         ("", "<CreateBucketConfiguration><Region>EU</Region></CreateBucketConfiguration>"),
-        ("notification", ""),
     ],
 )
 def test_documents_that_follow_no_schema(server: CossetServer, bucket: str, query: str, body: str) -> None:

@@ -182,6 +182,8 @@ def check_subresource(operation: WireOperation, request: Request) -> None:
         raise _method_not_allowed(request.method, "OBJECT")
     if not request.query:
         return
+    if operation.name == "GetObjectTorrent":
+        raise _method_not_allowed(request.method, "TORRENT")
     if operation.name in _PUTS:
         _check_put(request)
     if operation.name in ("GetObject", "HeadObject"):
@@ -272,9 +274,14 @@ def _method_not_allowed(method: str, kind: str) -> ServiceError:
 
 
 def check_content(operation: WireOperation, request: Request) -> None:
-    """What the headers say of a document, a body that was read whole. Raises ServiceError InvalidDigest, BadDigest."""
+    """What the headers say of a document, a body that was read whole.
+
+    Raises ServiceError MissingRequestBodyError, InvalidDigest, BadDigest.
+    """
     if operation.streams_in or not isinstance(request.body, bytes):
         return
+    if not request.body:
+        _check_missing(operation)
     given = request.headers.get("content-md5")
     if given is not None:
         counted = b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode()
@@ -296,6 +303,19 @@ def check_content(operation: WireOperation, request: Request) -> None:
             if b64encode(checksum.digest()).decode() != given:
                 sentence = f"The {algorithm} you specified did not match the calculated checksum."
                 raise ServiceError("BadDigest", sentence)
+
+
+def _check_missing(operation: WireOperation) -> None:
+    """Seen in reports of PutBucketNotificationConfiguration."""
+    shape = operation.model.input_shape
+    payload = shape.serialization.get("payload") if shape is not None else None
+    if shape is None or payload is None or payload not in shape.required_members:
+        return
+    if shape.members[payload].type_name == "structure":
+        raise ServiceError("MissingRequestBodyError", "Request Body is empty")
+    from cosset.services.s3.policy_rules import no_policy
+
+    raise no_policy()
 
 
 def _is_md5(text: str) -> bool:

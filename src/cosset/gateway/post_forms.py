@@ -8,7 +8,7 @@ import hmac
 import re
 from asyncio import Event
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlencode
 
@@ -23,6 +23,7 @@ from cosset.gateway.refusals import mismatch
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import KeyDirectory
 from cosset.services.operation import Result
+from cosset.services.s3.errors import access_denied
 from cosset.services.s3.places import POSTED
 from cosset.wire.errors import SerializationError, ServiceError
 from cosset.wire.message import Headers, Request, Response
@@ -39,6 +40,8 @@ _AS_HEADERS = (
 _OF_SIGNATURES = frozenset(
     {"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token"}
 )
+_SIGNED = ("X-Amz-Signature", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date")
+_SIGNED_BEFORE = ("AWSAccessKeyId", "signature")
 
 
 class PostForms:
@@ -57,11 +60,7 @@ class PostForms:
             sentence = "POST requires exactly one file upload per request."
             raise ServiceError("InvalidArgument", sentence, fields={"ArgumentName": "file", "ArgumentValue": "0"})
         if not fields.get("key"):
-            sentence = (
-                "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the "
-                "fields."
-            )
-            raise ServiceError("InvalidArgument", sentence, fields={"ArgumentName": "key", "ArgumentValue": ""})
+            raise _missing_field("key")
         fields["key"] = fields["key"].replace("${filename}", parts.file_name)
         visitor, sizes = Visitor(), SizeRange()
         if "policy" in fields:
@@ -75,9 +74,12 @@ class PostForms:
         return _answer(request, bucket, fields, result, request_id)
 
     async def _signer(self, fields: Mapping[str, str]) -> Visitor:
-        """Raises: RefusedError, ServiceError."""
-        if "x-amz-signature" not in fields:
+        """Raises: RefusedError, ServiceError. A policy that nobody signed lets nobody in."""
+        if not any(fields.get(name.lower()) for name in _SIGNED):
+            if not any(fields.get(name.lower()) for name in _SIGNED_BEFORE):
+                raise access_denied()
             return await self._old_signer(fields)
+        _need_fields(fields, _SIGNED)
         claim = claim_of_form(fields)
         key = await find_known_key(self._keys, claim, self._clock.now_ms())
         signing_key = self._verifier.signing_key(key.credentials.secret_access_key, claim)
@@ -88,13 +90,7 @@ class PostForms:
 
     async def _old_signer(self, fields: Mapping[str, str]) -> Visitor:
         """Signature Version 2."""
-        for name in ("AWSAccessKeyId", "signature"):
-            if not fields.get(name.lower()):
-                sentence = (
-                    f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of "
-                    "the fields."
-                )
-                raise ServiceError("InvalidArgument", sentence, fields={"ArgumentName": name, "ArgumentValue": ""})
+        _need_fields(fields, _SIGNED_BEFORE)
         access_key_id, signature = fields["awsaccesskeyid"], fields["signature"]
         token = fields.get("x-amz-security-token")
         claim = Claim(access_key_id, "", "", "s3", (), signature, "", token)
@@ -103,6 +99,20 @@ class PostForms:
         if not _is_same(b64encode(digest).decode(), signature):
             raise mismatch(access_key_id, fields["policy"], signature)
         return Visitor(key.principal)
+
+
+def _need_fields(fields: Mapping[str, str], names: Sequence[str]) -> None:
+    """Raises: ServiceError InvalidArgument."""
+    for name in names:
+        if not fields.get(name.lower()):
+            raise _missing_field(name)
+
+
+def _missing_field(name: str) -> ServiceError:
+    sentence = (
+        f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+    )
+    return ServiceError("InvalidArgument", sentence, fields={"ArgumentName": name, "ArgumentValue": ""})
 
 
 def _headers(fields: Mapping[str, str]) -> Headers:

@@ -17,7 +17,7 @@ from cosset.services.s3.errors import malformed_xml
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.owners import shown_owner
-from cosset.services.s3.policy_rules import check_policy
+from cosset.services.s3.policy_rules import as_kept, check_policy
 from cosset.services.s3.publicness import is_public
 from cosset.services.s3.requirements import on_bucket
 from cosset.store.transaction import Transaction
@@ -47,7 +47,7 @@ class BucketAccess:
                 why = "public policies are blocked by the BlockPublicPolicy block public access setting"
                 raise _blocked(ctx, "PutBucketPolicy", found.arn, why)
 
-        await self._settings.put(bucket, Kind.POLICY, text, check)
+        await self._settings.put(bucket, Kind.POLICY, as_kept(text), check)
 
     @operation("GetBucketPolicy", on_bucket("GetBucketPolicy"))
     async def get_bucket_policy(self, ctx: Context, params: Params) -> Result:

@@ -17,7 +17,7 @@ from cosset.services.s3.bucket_tags import BucketTags
 from cosset.services.s3.buckets import Buckets
 from cosset.services.s3.copy_sources import read_source
 from cosset.services.s3.errors import access_denied
-from cosset.services.s3.expirations import TELLING, Expirations
+from cosset.services.s3.expirations import TELLING, TELLING_OF_UPLOADS, Expirations
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.store.database import Store
@@ -56,6 +56,7 @@ def owners_checked(service: Service, store: Store) -> Service:
     operations = {}
     for name, each in service.operations.items():
         handler = expirations.told(each.handler) if name in TELLING else each.handler
+        handler = expirations.told_of_uploads(handler) if name in TELLING_OF_UPLOADS else handler
         handler = _charged(handler, store) if name in _CHARGED else handler
         operations[name] = replace(each, handler=_checked(handler, store))
     return replace(service, operations=operations)

@@ -3,6 +3,7 @@
 Each is checked and kept; no report is made, nothing is measured apart and nothing is moved for them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from cosset.services.s3.requirements import on_bucket
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import ServiceError
 
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _PAGE = 100
 _MOST = 1_000
 
@@ -145,7 +147,7 @@ class BucketReports:
 
 def _id(params: Mapping[str, Any]) -> str:
     given = str(params.get("Id") or "")
-    if not 0 < len(given) <= 64 or not given.isascii():
+    if _ID.fullmatch(given) is None:
         raise ServiceError("InvalidConfigurationId", "The specified configuration id is invalid.")
     return given
 

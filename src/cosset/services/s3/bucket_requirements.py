@@ -14,15 +14,18 @@ _CONDITIONS = {
     "s3:x-amz-grant-read-acp": "GrantReadACP",
     "s3:x-amz-grant-write": "GrantWrite",
     "s3:x-amz-grant-write-acp": "GrantWriteACP",
-    "s3:x-amz-object-ownership": "ObjectOwnership",
 }
-_GRANTS = tuple(name for name in _CONDITIONS.values() if name != "ObjectOwnership")
+_GRANTS = tuple(_CONDITIONS.values())
+_CONDITIONS_OF_NEW = _CONDITIONS | {
+    "s3:x-amz-object-ownership": "ObjectOwnership",
+    "s3:x-amz-bucket-namespace": "BucketNamespace",
+}
 
 
 def on_new_bucket(ctx: Context, params: Params) -> Sequence[Requirement]:
     """What it is made with beside its name has actions of its own, as on AWS."""
     arn, configuration = f"arn:aws:s3:::{params['Bucket']}", params.get("CreateBucketConfiguration") or {}
-    context = _conditions(params)
+    context = _conditions(params, _CONDITIONS_OF_NEW)
     if configuration.get("LocationConstraint"):
         context["s3:locationconstraint"] = configuration["LocationConstraint"]
     actions = ["CreateBucket"]
@@ -40,8 +43,8 @@ def on_new_bucket(ctx: Context, params: Params) -> Sequence[Requirement]:
 
 
 def on_bucket_acl(ctx: Context, params: Params) -> Sequence[Requirement]:
-    return [Requirement("s3:PutBucketAcl", f"arn:aws:s3:::{params['Bucket']}", _conditions(params))]
+    return [Requirement("s3:PutBucketAcl", f"arn:aws:s3:::{params['Bucket']}", _conditions(params, _CONDITIONS))]
 
 
-def _conditions(params: Mapping[str, Any]) -> dict[str, ContextValue]:
-    return {key: str(params[name]) for key, name in _CONDITIONS.items() if params.get(name) is not None}
+def _conditions(params: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, ContextValue]:
+    return {key: str(params[name]) for key, name in names.items() if params.get(name) is not None}

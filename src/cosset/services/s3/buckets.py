@@ -22,7 +22,15 @@ from cosset.services.s3.bucket_book import (
     remove_setting,
 )
 from cosset.services.s3.bucket_requirements import on_new_bucket
-from cosset.services.s3.bucket_rules import HOME, OLD_NAMES, check_name, check_region, chosen_region
+from cosset.services.s3.bucket_rules import (
+    HOME,
+    OLD_NAMES,
+    check_kind,
+    check_name,
+    check_namespace,
+    check_region,
+    chosen_region,
+)
 from cosset.services.s3.bucket_tags import check_new_tags
 from cosset.services.s3.errors import access_denied, invalid_argument
 from cosset.services.s3.kinds import Kind
@@ -53,7 +61,9 @@ class Buckets:
         name = params["Bucket"]
         check_name(name)
         configuration = params.get("CreateBucketConfiguration") or {}
+        check_kind(configuration)
         region = chosen_region(ctx.region, configuration.get("LocationConstraint"))
+        check_namespace(name, params.get("BucketNamespace"), ctx.account, region)
         tags = configuration.get("Tags") or ()
         check_new_tags(tags)
         ownership, grants = _ownership(params), grants_of(params, ctx.account, ctx.account)

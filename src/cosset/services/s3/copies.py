@@ -89,7 +89,7 @@ class Copies:
             "LastModified": version.modified_ms // 1000,
             **shown_checksum(version.facts),
         }
-        result: Result = {"CopyObjectResult": told, **source.shown, **shown_encryption(version.facts)}
+        result: Result = {"CopyObjectResult": told, **source.shown, **shown_encryption(version.facts, to_writer=True)}
         if bucket.versioning is not Versioning.NEVER:
             result["VersionId"] = version.version
         return result

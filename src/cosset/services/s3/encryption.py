@@ -28,6 +28,7 @@ _CONTEXT_FORM = (
     "represents a string-string map"
 )
 _TWO_KINDS = "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"
+_CONTEXT = "SSEKMSEncryptionContext"
 _MANAGED = uuid.UUID("6a5cd7ef-2f63-4d7b-9d1c-0b3f6f3f7a11")
 
 
@@ -75,7 +76,9 @@ def read_encryption(ctx: Context, params: Mapping[str, Any], default: Mapping[st
     if wanted not in _KMS:
         raise _invalid("The encryption method specified is not supported", wanted)
     _check_context(params.get("SSEKMSEncryptionContext"))
-    kept = {"ServerSideEncryption": wanted, "SSEKMSKeyId": _key_arn(ctx, key_id)}
+    kept: dict[str, Any] = {"ServerSideEncryption": wanted, "SSEKMSKeyId": _key_arn(ctx, key_id)}
+    if params.get("SSEKMSEncryptionContext") is not None:
+        kept[_CONTEXT] = params["SSEKMSEncryptionContext"]
     return Encryption({**kept, "BucketKeyEnabled": True} if bucket_key else kept)
 
 
@@ -91,12 +94,13 @@ def _check_context(header: str | None) -> None:
         raise invalid_argument(_CONTEXT_FORM, "x-amz-server-side-encryption-context", header)
 
 
-def shown_encryption(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """As answers show it, of an object or an upload."""
+def shown_encryption(facts: Mapping[str, Any], *, to_writer: bool = False) -> dict[str, Any]:
+    """As answers show it, of an object or an upload; its context only whoever brought it is told."""
     kept = facts.get("encryption", {})
     if "customer" in kept:
         return {"SSECustomerAlgorithm": "AES256", "SSECustomerKeyMD5": kept["customer"]["md5"]}
-    return dict(kept) or {"ServerSideEncryption": "AES256"}
+    shown = {name: value for name, value in kept.items() if to_writer or name != _CONTEXT}
+    return shown or {"ServerSideEncryption": "AES256"}
 
 
 def _key_arn(ctx: Context, key_id: str | None) -> str:

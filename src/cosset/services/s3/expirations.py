@@ -1,4 +1,5 @@
-"""What the answers about an object say of when a lifecycle rule will have it gone (`x-amz-expiration`).
+"""What the answers about an object say of when a lifecycle rule will have it gone (`x-amz-expiration`), and those about
+an upload of when one will give it up (`x-amz-abort-date`).
 
 Buckets without rules cost nothing: which ones have some is kept until a bucket changes.
 """
@@ -9,13 +10,15 @@ from typing import Any
 from cosset.services.operation import Context, Handler, Params, Result
 from cosset.services.s3.bucket_book import read_setting
 from cosset.services.s3.kinds import Kind
-from cosset.services.s3.lifecycle_rules import Rule, Subject, expiration_of
+from cosset.services.s3.lifecycle_rules import Rule, Subject, abortion_of, expiration_of
 from cosset.services.s3.places import CHANGES
+from cosset.services.s3.uploads import initiated_ms_of
 from cosset.services.s3.versions import find_latest, find_version
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
 
 TELLING = frozenset({"PutObject", "GetObject", "HeadObject", "CopyObject", "CompleteMultipartUpload"})
+TELLING_OF_UPLOADS = frozenset({"CreateMultipartUpload", "ListParts"})
 _KEPT = 1_000
 
 
@@ -35,17 +38,30 @@ class Expirations:
 
         return handle
 
+    def told_of_uploads(self, handler: Handler) -> Handler:
+        async def handle(ctx: Context, params: Params) -> Result | None:
+            result = await handler(ctx, params) or {}
+            rules = await self._rules_of(params["Bucket"])
+            found = abortion_of(rules, params["Key"], initiated_ms_of(result["UploadId"])) if rules else None
+            return result if found is None else {**result, "AbortDate": found[0] // 1000, "AbortRuleId": found[1]}
+
+        return handle
+
     async def _of(self, bucket: str, key: str, result: Mapping[str, Any]) -> str | None:
+        rules = await self._rules_of(bucket)
+        if not rules:
+            return None
+        version = result.get("VersionId")
+        return await self._store.read(lambda tx: _expiration(tx, bucket, key, version, rules))
+
+    async def _rules_of(self, bucket: str) -> Sequence[Rule]:
         rules = self._rules.get(bucket)
         if rules is None:
             rules = await self._store.read(lambda tx: _read(tx, bucket))
             if len(self._rules) >= _KEPT:
                 self._rules.clear()
             self._rules[bucket] = rules
-        if not rules:
-            return None
-        version = result.get("VersionId")
-        return await self._store.read(lambda tx: _expiration(tx, bucket, key, version, rules))
+        return rules
 
 
 def _read(tx: Transaction, bucket: str) -> Sequence[Rule]:

@@ -75,6 +75,17 @@ def expiration_of(rules: Sequence[Rule], subject: Subject, modified_ms: int) -> 
     return f'expiry-date="{formatdate(at_ms / 1000, usegmt=True)}", rule-id="{quote(rule_id, safe="-_.~ ")}"'
 
 
+def abortion_of(rules: Sequence[Rule], key: str, initiated_ms: int) -> tuple[int, str] | None:
+    """When an upload would be aborted that does not end, and by which rule: the first to come."""
+    found: list[tuple[int, str]] = []
+    for rule in rules:
+        abort: Mapping[str, Any] = rule.get("AbortIncompleteMultipartUpload") or {}
+        at_ms = due_ms(abort, initiated_ms, "DaysAfterInitiation")
+        if at_ms is not None and rule["Status"] == "Enabled" and key.startswith(prefix_of(rule)):
+            found.append((at_ms, rule["ID"]))
+    return min(found, default=None)
+
+
 def seconds_of(date: Any) -> int:
     """Since the epoch; `date` as it came, or as it is kept."""
     found = datetime.fromisoformat(date) if isinstance(date, str) else date

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.s3.bucket_access import check_grants
 from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.checksums import (
     COMPOSITE,
@@ -59,7 +60,9 @@ class Multipart:
         initiator = {"arn": ctx.principal.arn, "id": ctx.account}
 
         def work(tx: Transaction) -> Upload:
-            need_bucket(tx, bucket)
+            found = need_bucket(tx, bucket)
+            if "acl" in facts:
+                check_grants(tx, ctx, found, facts["acl"], "PutObject", key)
             there = find_latest(tx, bucket, key)
             seq = 0 if there is None or there.is_marker else there.seq
             kept = {**counting, "object": facts, "there": seq, "initiator": initiator}
@@ -68,7 +71,8 @@ class Multipart:
             return upload
 
         upload = await self._store.write(work)
-        result: Result = {"Bucket": bucket, "Key": key, "UploadId": upload.id, **shown_encryption(facts)}
+        result: Result = {"Bucket": bucket, "Key": key, "UploadId": upload.id}
+        result |= shown_encryption(facts, to_writer=True)
         if upload.is_asked:
             result |= {"ChecksumAlgorithm": upload.algorithm, "ChecksumType": upload.checksum_type}
         return result

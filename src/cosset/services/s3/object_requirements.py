@@ -1,6 +1,7 @@
 """What IAM must allow for the operations on objects that need more than one action, or one that depends on the call."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from cosset.identity.evaluation.context import ContextValue
@@ -30,6 +31,8 @@ _IN_CONDITIONS = {
     "s3:if-none-match": "IfNoneMatch",
 }
 
+_MAKES_NONE = frozenset({"CreateMultipartUpload", "UploadPart", "UploadPartCopy"})
+
 NEW_OBJECT = "cosset:newobject"
 """A condition key of our own: the ACL is that of an object which the call makes."""
 UPLOAD = "cosset:upload"
@@ -45,6 +48,11 @@ def conditions(params: Mapping[str, Any]) -> dict[str, ContextValue]:
     found: dict[str, ContextValue] = {
         key: str(params[name]) for key, name in _IN_CONDITIONS.items() if params.get(name) is not None
     }
+    return found | _tagging_conditions(params)
+
+
+def _tagging_conditions(params: Mapping[str, Any]) -> dict[str, ContextValue]:
+    found: dict[str, ContextValue] = {}
     if params.get("Tagging") and isinstance(params["Tagging"], str):
         tags = read_pairs(params["Tagging"])
         found |= {f"s3:RequestObjectTag/{name}": value for name, value in tags}
@@ -52,9 +60,26 @@ def conditions(params: Mapping[str, Any]) -> dict[str, ContextValue]:
     return found
 
 
+def lock_conditions(ctx: Context, until: datetime | None) -> dict[str, ContextValue]:
+    """Until when a version is to be locked, and for how many days that is."""
+    if until is None or ctx.call is None:
+        return {}
+    days = (until.timestamp() - ctx.call.now_ms / 1000) / 86_400
+    return {
+        "s3:object-lock-retain-until-date": until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "s3:object-lock-remaining-retention-days": str(int(days)),
+    }
+
+
+def _creation(ctx: Context) -> dict[str, ContextValue]:
+    """Of the calls that upload something, those that begin or go on with an upload make no object."""
+    return {"s3:ObjectCreationOperation": str(ctx.operation not in _MAKES_NONE).lower()}
+
+
 def on_put(ctx: Context, params: Params) -> Sequence[Requirement]:
     """PutObject and what else makes an object: what its headers set beside the bytes has actions of its own."""
-    arn, context = object_arn(params["Bucket"], params["Key"]), conditions(params)
+    arn = object_arn(params["Bucket"], params["Key"])
+    context = conditions(params) | _creation(ctx) | lock_conditions(ctx, params.get("ObjectLockRetainUntilDate"))
     actions = ["s3:PutObject"]
     if params.get("Tagging"):
         actions.append("s3:PutObjectTagging")
@@ -78,7 +103,7 @@ def on_copy(ctx: Context, params: Params) -> Sequence[Requirement]:
 
 def on_part(ctx: Context, params: Params) -> Sequence[Requirement]:
     """A part is encrypted as its upload is, whatever its own headers say."""
-    context = conditions(params)
+    context = conditions(params) | _creation(ctx)
     if params.get("UploadId"):
         context[UPLOAD] = params["UploadId"]
     return [Requirement("s3:PutObject", object_arn(params["Bucket"], params["Key"]), context)]
@@ -104,7 +129,11 @@ def deletion(arn: str, version: str | None) -> Requirement:
 
 def on_retention(ctx: Context, params: Params) -> Sequence[Requirement]:
     arn = object_arn(params["Bucket"], params["Key"])
-    needed = [Requirement("s3:PutObjectRetention", arn)]
+    wanted = params.get("Retention") or {}
+    context = lock_conditions(ctx, wanted.get("RetainUntilDate"))
+    if wanted.get("Mode") is not None:
+        context["s3:object-lock-mode"] = wanted["Mode"]
+    needed = [Requirement("s3:PutObjectRetention", arn, context)]
     if params.get("BypassGovernanceRetention"):
         needed.append(Requirement("s3:BypassGovernanceRetention", arn))
     return needed
@@ -122,9 +151,10 @@ def on_tags(action: str) -> Requirements:
 
     def requirements(ctx: Context, params: Params) -> Sequence[Requirement]:
         arn, version = object_arn(params["Bucket"], params["Key"]), params.get("VersionId")
-        context: dict[str, ContextValue] = {}
-        for each in (params.get("Tagging") or {}).get("TagSet", ()):
-            context[f"s3:RequestObjectTag/{each['Key']}"] = each["Value"]
+        given = (params.get("Tagging") or {}).get("TagSet", ())
+        context: dict[str, ContextValue] = {f"s3:RequestObjectTag/{each['Key']}": each["Value"] for each in given}
+        if given:
+            context["s3:RequestObjectTagKeys"] = [each["Key"] for each in given]
         if version is None:
             return [Requirement(f"s3:{action}ObjectTagging", arn, context)]
         return [Requirement(f"s3:{action}ObjectVersionTagging", arn, {**context, "s3:VersionId": version})]

@@ -148,7 +148,7 @@ def etag_of(digests: Digests, encryption: Encryption) -> str:
 def shown_write(bucket: Bucket, version: ObjectVersion) -> Result:
     """The answer to PutObject, and what those to other writes share with it."""
     facts = version.facts
-    result: Result = {"ETag": f'"{version.etag}"', **shown_encryption(facts), **shown_checksum(facts)}
+    result: Result = {"ETag": f'"{version.etag}"', **shown_encryption(facts, to_writer=True), **shown_checksum(facts)}
     if bucket.versioning is Versioning.ENABLED:
         result["VersionId"] = version.version
     return result

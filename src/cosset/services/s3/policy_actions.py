@@ -19,6 +19,18 @@ OBJECT_ACTIONS = _named(
     "ReplicateTags RestoreObject UpdateObjectEncryption",
 )
 
+CONDITION_KEYS = _named(
+    "AccessGrantsInstanceArn AccessPointNetworkOrigin DataAccessPointAccount DataAccessPointArn DestinationRegion",
+    "ExistingJobOperation ExistingJobPriority InventoryAccessibleOptionalFields JobSuspendedCause LocationConstraint",
+    "ObjectCreationOperation RequestJobOperation RequestJobPriority RequestObjectTagKeys ResourceAccount TlsVersion",
+    "VersionId authType delimiter if-match if-none-match isReplicationPauseRequest max-keys prefix replicationdate",
+    "signatureAge signatureversion",
+)
+"""Of S3; those about tags (`ExistingObjectTag/security` ...), locks and headers are known by how they begin."""
+CONDITION_KEY_STARTS = (
+    *("accesspointtag/", "buckettag/", "existingobjecttag/", "requestobjecttag/", "object-lock-", "x-amz-"),
+)
+
 BUCKET_ACTIONS = _named(
     "CreateBucket CreateBucketMetadataTableConfiguration DeleteBucket DeleteBucketMetadataTableConfiguration",
     "DeleteBucketOwnershipControls DeleteBucketPolicy DeleteBucketWebsite GetAccelerateConfiguration",

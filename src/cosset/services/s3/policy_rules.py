@@ -5,6 +5,7 @@ Accounts, users and services that a policy names need not be there: AWS refuses 
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from cosset.identity.evaluation.conditions import ConditionError, compile_condit
 from cosset.identity.matching import matches, matches_any
 from cosset.identity.policy_document import MalformedPolicyError, PolicyDocument, Statement, parse_policy
 from cosset.services.s3.owners import account_of
-from cosset.services.s3.policy_actions import BUCKET_ACTIONS, OBJECT_ACTIONS
+from cosset.services.s3.policy_actions import BUCKET_ACTIONS, CONDITION_KEY_STARTS, CONDITION_KEYS, OBJECT_ACTIONS
 from cosset.wire.errors import ServiceError
 
 _MOST_BYTES = 20 * 1024
+_ACCOUNT = re.compile(r'"\d{12}"', re.ASCII)
 _ARN = "arn:aws:s3:::"
 _FIELDS = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_FIELDS = frozenset(
@@ -31,7 +33,7 @@ _LISTS = frozenset({"s3:listbucket", "s3:listbucketversions", "s3:listbucketmult
 def check_policy(text: str, bucket: str) -> PolicyDocument:
     """Raises ServiceError MalformedPolicy."""
     if not text.lstrip().startswith("{"):
-        raise _malformed("Policies must be valid JSON and the first byte must be '{'")
+        raise no_policy()
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError):
@@ -47,6 +49,27 @@ def check_policy(text: str, bucket: str) -> PolicyDocument:
     for statement in document.statements:
         _check_statement(statement, bucket)
     return document
+
+
+def as_kept(text: str) -> str:
+    """The policy as S3 gives it back: an account that stands for itself becomes its ARN."""
+    if _ACCOUNT.search(text) is None:
+        return text
+    raw = json.loads(text)
+    changed = False
+    for statement in raw["Statement"] if isinstance(raw["Statement"], list) else [raw["Statement"]]:
+        for name in ("Principal", "NotPrincipal"):
+            principals = statement.get(name)
+            named = principals.get("AWS") if isinstance(principals, dict) else None
+            shown = [_as_arn(each) for each in named] if isinstance(named, list) else _as_arn(named)
+            if shown != named:
+                principals["AWS"], changed = shown, True
+    return json.dumps(raw, separators=(",", ":"), ensure_ascii=False) if changed else text
+
+
+def _as_arn(principal: Any) -> Any:
+    is_account = isinstance(principal, str) and len(principal) == 12 and principal.isdecimal()
+    return f"arn:aws:iam::{principal}:root" if is_account else principal
 
 
 def _check_shape(raw: Any) -> None:
@@ -118,13 +141,20 @@ def _check_applies(action: str, resources: Sequence[str]) -> None:
 
 
 def _check_conditions(statement: Statement) -> None:
-    keys = {key.lower() for entries in (statement.conditions or {}).values() for key in entries}
-    if any(":" not in key for key in keys):
-        name = next(key for entries in (statement.conditions or {}).values() for key in entries if ":" not in key)
-        raise ServiceError("MalformedPolicy", "Policy has an invalid condition key", fields={"Detail": name})
+    named = [key for entries in (statement.conditions or {}).values() for key in entries]
+    for name in named:
+        if not _is_condition_key(name.lower()):
+            raise ServiceError("MalformedPolicy", "Policy has an invalid condition key", fields={"Detail": name})
+    keys = {key.lower() for key in named}
     plain = [action.lower() for action in statement.actions if "*" not in action and "?" not in action]
     if keys & _LIST_KEYS and any(action not in _LISTS for action in plain):
         raise _malformed("Conditions do not apply to combination of actions and resources in statement")
+
+
+def _is_condition_key(key: str) -> bool:
+    """Keys of others than S3 are not held against a list."""
+    service, colon, name = key.partition(":")
+    return bool(colon) and (service != "s3" or name in CONDITION_KEYS or name.startswith(CONDITION_KEY_STARTS))
 
 
 def _is_known(action: str) -> bool:
@@ -158,6 +188,10 @@ def _is_principal(kind: str, value: str) -> bool:
     parts = value.split(":", 5)
     is_arn = len(parts) == 6 and parts[:2] == ["arn", "aws"] and parts[2] in ("iam", "sts")
     return (len(value) == 12 and value.isdecimal()) or is_arn or (value.isalnum() and value[:4] in ("AIDA", "AROA"))
+
+
+def no_policy() -> ServiceError:
+    return _malformed("Policies must be valid JSON and the first byte must be '{'")
 
 
 def _malformed(sentence: str) -> ServiceError:

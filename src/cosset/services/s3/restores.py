@@ -35,6 +35,8 @@ class Restores:
         if days is None or days < 1:
             raise malformed_xml()
 
+        tier = (request.get("GlacierJobParameters") or request).get("Tier")
+
         def work(tx: Transaction) -> bool:
             bucket, found = find_named(tx, params, "POST", latest_marker_is_told=True)
             storage_class = found.facts.get("storage_class", "STANDARD")
@@ -45,6 +47,9 @@ class Restores:
                     status=403,
                     fields={"StorageClass": storage_class},
                 )
+            if storage_class == "DEEP_ARCHIVE" and tier == "Expedited":
+                sentence = "Retrieval option is not supported by this storage class"
+                raise ServiceError("InvalidArgument", sentence)
             now_ms = self._writes.clock.now_ms()
             before = found.facts.get("restore")
             until_ms = (now_ms // _DAY_MS + days + 1) * _DAY_MS  # midnight, as S3 rounds

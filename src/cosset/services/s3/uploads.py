@@ -65,6 +65,10 @@ def new_upload_id(now_ms: int) -> str:
     return f"{now_ms:012x}" + secrets.token_urlsafe(87).replace("-", ".")
 
 
+def initiated_ms_of(upload_id: str) -> int:
+    return int(upload_id[:12], 16)
+
+
 def add_upload(tx: Transaction, upload: Upload) -> None:
     tx.execute(
         insert(s3_uploads).values(

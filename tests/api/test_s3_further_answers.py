@@ -1,0 +1,189 @@
+"""Members of requests and answers that few clients use: when uploads are given up, what keys were made with, namespaces
+of buckets, conditions about locks and new objects, and forms that say too little."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.config import Config
+
+from cosset.testing.server import CossetServer
+from support.s3_objects import new_bucket, refusal
+from support.s3_requests import Sender
+
+ABORTS = {"Status": "Enabled", "Filter": {"Prefix": "a/"}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2}}
+
+
+@pytest.fixture(scope="module")
+def s3(server: CossetServer) -> Any:
+    return server.client("s3", config=Config(parameter_validation=False))
+
+
+@pytest.fixture(scope="module")
+def sender(server: CossetServer) -> Sender:
+    return Sender(server)
+
+
+@pytest.fixture(scope="module")
+def bucket(s3: Any) -> str:
+    return new_bucket(s3)
+
+
+def test_an_upload_tells_when_it_will_be_given_up(s3: Any) -> None:
+    name = new_bucket(s3)
+    earlier = {**ABORTS, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}, "Filter": {"Prefix": "a/b"}}
+    rules = [{"ID": "two days", **ABORTS}, {"ID": "off", **earlier, "Status": "Disabled"}]
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+    upload = s3.create_multipart_upload(Bucket=name, Key="a/b")
+    assert upload["AbortRuleId"] == "two days"
+    assert upload["AbortDate"].strftime("%H:%M:%S") == "00:00:00"
+    assert timedelta(days=1) < upload["AbortDate"] - datetime.now(UTC) <= timedelta(days=3)
+    parts = s3.list_parts(Bucket=name, Key="a/b", UploadId=upload["UploadId"])
+    assert (parts["AbortRuleId"], parts["AbortDate"]) == ("two days", upload["AbortDate"])
+    assert "AbortDate" not in s3.create_multipart_upload(Bucket=name, Key="b")
+
+
+def test_an_upload_is_not_begun_for_an_acl_that_it_cannot_have(s3: Any, bucket: str) -> None:
+    begin = s3.create_multipart_upload
+    assert refusal(begin, Bucket=bucket, Key="k", ACL="public-read") == ("AccessControlListNotSupported", 400)
+    assert begin(Bucket=bucket, Key="k", ACL="bucket-owner-full-control")["UploadId"]
+    shut = new_bucket(s3, ObjectOwnership="ObjectWriter")
+    assert refusal(begin, Bucket=shut, Key="k", ACL="public-read") == ("AccessDenied", 403)
+
+
+def test_who_brought_a_context_is_told_it(s3: Any, bucket: str) -> None:
+    context = base64.b64encode(b'{"team": "a"}').decode()
+    asked = {"Bucket": bucket, "Key": "context", "ServerSideEncryption": "aws:kms", "SSEKMSEncryptionContext": context}
+    assert s3.put_object(**asked)["SSEKMSEncryptionContext"] == context
+    assert s3.create_multipart_upload(**asked)["SSEKMSEncryptionContext"] == context
+    assert s3.copy_object(**asked, CopySource=f"{bucket}/context")["SSEKMSEncryptionContext"] == context
+    assert "SSEKMSEncryptionContext" not in s3.head_object(Bucket=bucket, Key="context")
+
+
+def test_an_account_has_names_of_its_own(server: CossetServer, s3: Any) -> None:
+    account = server.client("sts").get_caller_identity()["Account"]
+    name = f"x{uuid4().hex[:8]}-{account}-us-east-1-an"
+    assert refusal(s3.create_bucket, Bucket=name) == ("MissingNamespaceHeader", 400)
+    assert s3.create_bucket(Bucket=name, BucketNamespace="account-regional")["Location"] == f"/{name}"
+    for other in (f"x{uuid4().hex[:8]}-{account}-us-west-2-an", f"x{uuid4().hex[:8]}-123456789012-us-east-1-an"):
+        refused = refusal(s3.create_bucket, Bucket=other, BucketNamespace="account-regional")
+        assert refused == ("InvalidNamespaceHeader", 400)
+    assert refusal(s3.create_bucket, Bucket="wherever", BucketNamespace="mine") == ("InvalidArgument", 400)
+
+
+def test_a_bucket_in_one_zone_is_refused_by_name(s3: Any) -> None:
+    zone = {"Location": {"Type": "AvailabilityZone", "Name": "use1-az4"}, "Bucket": {"Type": "Directory"}}
+    refused = refusal(s3.create_bucket, Bucket="in-one-zone", CreateBucketConfiguration=zone)
+    assert refused == ("NotImplementedException", 501)
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "code"),
+    [
+        ("PUT", "notification", "MissingRequestBodyError"),
+        ("PUT", "tagging", "MissingRequestBodyError"),
+        ("PUT", "policy", "MalformedPolicy"),
+        ("PUT", "acl", "MissingSecurityHeader"),
+        ("POST", "delete", "MissingRequestBodyError"),
+    ],
+)
+def test_a_document_that_is_empty(sender: Sender, bucket: str, method: str, query: str, code: str) -> None:
+    answer = sender.ask(method, f"/{bucket}", query, headers={"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="})
+    assert (answer.status, answer.code) == (400, code)
+
+
+def test_torrents_are_no_more(sender: Sender, bucket: str) -> None:
+    answer = sender.ask("GET", f"/{bucket}/k", "torrent")
+    assert (answer.status, answer.code, answer.told("ResourceType")) == (405, "MethodNotAllowed", "TORRENT")
+
+
+def test_ids_of_configurations(s3: Any, bucket: str) -> None:
+    put = s3.put_bucket_metrics_configuration
+    refused = refusal(put, Bucket=bucket, Id="a b", MetricsConfiguration={"Id": "a b"})
+    assert refused == ("InvalidConfigurationId", 400)
+
+
+def test_nothing_is_fetched_from_the_deepest_archive_in_minutes(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="deep", StorageClass="DEEP_ARCHIVE")
+    for request in ({"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}}, {"Days": 1, "Tier": "Expedited"}):
+        refused = refusal(s3.restore_object, Bucket=bucket, Key="deep", RestoreRequest=request)
+        assert refused == ("InvalidArgument", 400)
+
+
+def _deny(bucket: str, action: str, condition: Any) -> str:
+    resource = f"arn:aws:s3:::{bucket}/*"
+    statement = {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource, "Condition": condition}
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def test_conditions_have_names_that_s3_knows(s3: Any, bucket: str) -> None:
+    unknown = _deny(bucket, "s3:PutObject", {"StringEquals": {"s3:Colour": "red"}})
+    assert refusal(s3.put_bucket_policy, Bucket=bucket, Policy=unknown) == ("MalformedPolicy", 400)
+    known = {"StringEquals": {"s3:RequestObjectTag/Colour": "red", "s3:x-amz-acl": "private", "aws:SourceVpc": "x"}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=_deny(bucket, "s3:PutObject", known))
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
+def test_an_account_in_a_policy_comes_back_as_its_arn(s3: Any, bucket: str) -> None:
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    principals = ["123456789012", "arn:aws:iam::210987654321:root"]
+    document = {"Version": "2012-10-17", "Statement": [{**allow, "Principal": {"AWS": principals}}]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+    kept = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    expected = ["arn:aws:iam::123456789012:root", "arn:aws:iam::210987654321:root"]
+    assert kept["Statement"][0]["Principal"]["AWS"] == expected
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
+def test_writing_once_can_be_demanded_of_uploads_too(s3: Any) -> None:
+    name = new_bucket(s3)
+    twice = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+    s3.put_bucket_policy(Bucket=name, Policy=_deny(name, "s3:PutObject", twice))
+    assert refusal(s3.put_object, Bucket=name, Key="k") == ("AccessDenied", 403)
+    s3.put_object(Bucket=name, Key="k", IfNoneMatch="*")
+    upload = {"Bucket": name, "Key": "u", "UploadId": s3.create_multipart_upload(Bucket=name, Key="u")["UploadId"]}
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"")["ETag"]
+    done = {**upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": etag}]}}
+    assert refusal(s3.complete_multipart_upload, **done) == ("AccessDenied", 403)
+    s3.complete_multipart_upload(**done, IfNoneMatch="*")
+
+
+def test_how_long_locks_are_can_be_bounded(s3: Any) -> None:
+    name, now = new_bucket(s3, ObjectLockEnabledForBucket=True), datetime.now(UTC)
+    s3.put_object(Bucket=name, Key="k")
+    long = {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "10"}}
+    s3.put_bucket_policy(Bucket=name, Policy=_deny(name, "s3:PutObjectRetention", long))
+    for days, expected in ((5, None), (20, ("AccessDenied", 403))):
+        lock = {"Mode": "GOVERNANCE", "RetainUntilDate": now + timedelta(days=days)}
+        asked = {"Bucket": name, "Key": "k", "Retention": lock}
+        if expected is None:
+            s3.put_object_retention(**asked)
+        else:
+            assert refusal(s3.put_object_retention, **asked) == expected
+            at_once = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": lock["RetainUntilDate"]}
+            assert refusal(s3.put_object, Bucket=name, Key="k", **at_once) == expected
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_forms_that_leave_a_field_out(server: CossetServer, sender: Sender, bucket: str, version: str) -> None:
+    fields = server.client("s3", config=Config(signature_version=version)).generate_presigned_post(bucket, "k")[
+        "fields"
+    ]
+    names = {name.lower(): name for name in ("X-Amz-Signature", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date")}
+    for left_out in [name for name in fields if name not in ("key", "policy")]:
+        kept = {name: value for name, value in fields.items() if name != left_out}
+        answer = _post(sender, bucket, kept)
+        expected = names.get(left_out, left_out)
+        assert (answer.status, answer.code, answer.told("ArgumentName")) == (400, "InvalidArgument", expected)
+    unsigned = {name: fields[name] for name in ("key", "policy")}
+    assert _post(sender, bucket, unsigned).code == "AccessDenied"
+
+
+def _post(sender: Sender, bucket: str, fields: dict[str, str]) -> Any:
+    parts = [f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields]
+    file = '--edge\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nx\r\n--edge--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+    return sender.ask("POST", f"/{bucket}", headers=headers, body="".join([*parts, file]).encode(), signed=False)
