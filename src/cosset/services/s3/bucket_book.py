@@ -4,25 +4,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from cosset.services.s3.errors import no_such_bucket
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.places import CHANGES
 from cosset.services.s3.tables import s3_bucket_settings, s3_buckets
+from cosset.store.prepared import Prepared
 from cosset.store.transaction import Transaction
 
-# Made once: nearly every call runs them, and making a statement takes longer than running it.
-_OF_NAME = select(s3_buckets).where(s3_buckets.c.name == bindparam("of_name"))
-_DOCUMENT = select(s3_bucket_settings.c.document).where(
-    s3_bucket_settings.c.bucket == bindparam("of_bucket"),
-    s3_bucket_settings.c.kind == bindparam("of_kind"),
-    s3_bucket_settings.c.id == bindparam("of_id"),
+# Nearly every call runs them.
+_OF_NAME = Prepared(select(s3_buckets).where(s3_buckets.c.name == bindparam("of_name")))
+_DOCUMENT = Prepared(
+    select(s3_bucket_settings.c.document).where(
+        s3_bucket_settings.c.bucket == bindparam("of_bucket"),
+        s3_bucket_settings.c.kind == bindparam("of_kind"),
+        s3_bucket_settings.c.id == bindparam("of_id"),
+    )
 )
 
 
 def find_bucket(tx: Transaction, name: str) -> Bucket | None:
-    row = tx.execute(_OF_NAME, {"of_name": name}).one_or_none()
+    row = tx.run(_OF_NAME, {"of_name": name}).first()
     return None if row is None else _bucket(row)
 
 
@@ -68,8 +71,8 @@ def remove_bucket(tx: Transaction, name: str) -> None:
 
 def read_setting(tx: Transaction, bucket: str, kind: str, setting_id: str = "") -> Any:
     """The document as it was put, parsed; None where there is none."""
-    row = tx.execute(_DOCUMENT, {"of_bucket": bucket, "of_kind": kind, "of_id": setting_id}).one_or_none()
-    return None if row is None else json.loads(row.document)
+    text = tx.run(_DOCUMENT, {"of_bucket": bucket, "of_kind": kind, "of_id": setting_id}).scalar()
+    return None if text is None else json.loads(text)
 
 
 def read_settings(tx: Transaction, bucket: str, kind: str) -> Mapping[str, Any]:
@@ -98,5 +101,6 @@ def _is(bucket: str, kind: str, setting_id: str) -> Any:
     return and_(columns.bucket == bucket, columns.kind == kind, columns.id == setting_id)
 
 
-def _bucket(row: Row[Any]) -> Bucket:
-    return Bucket(row.name, row.account, row.region, row.created_ms, Versioning(row.versioning), row.has_object_lock)
+def _bucket(row: Any) -> Bucket:
+    versioning, has_object_lock = Versioning(row.versioning), bool(row.has_object_lock)
+    return Bucket(row.name, row.account, row.region, row.created_ms, versioning, has_object_lock)

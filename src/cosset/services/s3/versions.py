@@ -7,28 +7,34 @@ one; where it is suspended a put replaces the `null` one and leaves the others.
 import base64
 import binascii
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Row, Text, and_, bindparam, cast, delete, insert, select, update
 
 from cosset.services.s3.file_book import forget_files, name_files
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_files import Stored
 from cosset.services.s3.tables import IS_LATEST, s3_versions
+from cosset.store.prepared import Prepared
 from cosset.store.transaction import Transaction
 
 NULL_VERSION = "null"
 
-# Made once: nearly every call runs them, and making a statement takes longer than running it.
+# Nearly every call runs them. Documents go in and out as texts: they are read here, not by the driver.
+_DOCUMENTS = ("files", "facts", "parts")
+_COLUMNS = [cast(each, Text).label(each.name) if each.name in _DOCUMENTS else each for each in s3_versions.c]
 _OF_KEY = and_(s3_versions.c.bucket == bindparam("of_bucket"), s3_versions.c.key == bindparam("of_key"))
-_LATEST = select(s3_versions).where(_OF_KEY, IS_LATEST)
-_OF_VERSION = select(s3_versions).where(_OF_KEY, s3_versions.c.version == bindparam("of_version"))
-_NO_LATEST = update(s3_versions).where(_OF_KEY, IS_LATEST).values(is_latest=False)
-_INSERT = insert(s3_versions).returning(s3_versions)
-_DELETE = delete(s3_versions).where(s3_versions.c.seq == bindparam("of_seq"))
+_IS_VERSION = s3_versions.c.version == bindparam("of_version")
+_LATEST = Prepared(select(*_COLUMNS).where(_OF_KEY, IS_LATEST))
+_OF_VERSION = Prepared(select(*_COLUMNS).where(_OF_KEY, _IS_VERSION))
+_FILES = Prepared(select(s3_versions.c.seq, cast(s3_versions.c.files, Text).label("files")).where(_OF_KEY, _IS_VERSION))
+_NO_LATEST = Prepared(update(s3_versions).where(_OF_KEY, IS_LATEST).values(is_latest=False))
+_INSERT = Prepared(insert(s3_versions))
+_DELETE = Prepared(delete(s3_versions).where(s3_versions.c.seq == bindparam("of_seq")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +73,14 @@ class Replaced:
 
 def find_latest(tx: Transaction, bucket: str, key: str) -> ObjectVersion | None:
     """The newest version, which may be a delete marker."""
-    row = tx.execute(_LATEST, {"of_bucket": bucket, "of_key": key.encode()}).one_or_none()
-    return None if row is None else version_of_row(row)
+    row = tx.run(_LATEST, {"of_bucket": bucket, "of_key": key.encode()}).first()
+    return None if row is None else _version(row)
 
 
 def find_version(tx: Transaction, bucket: str, key: str, version: str) -> ObjectVersion | None:
     asked = {"of_bucket": bucket, "of_key": key.encode(), "of_version": version}
-    row = tx.execute(_OF_VERSION, asked).one_or_none()
-    return None if row is None else version_of_row(row)
+    row = tx.run(_OF_VERSION, asked).first()
+    return None if row is None else _version(row)
 
 
 def put_version(
@@ -88,7 +94,9 @@ def put_version(
     given = version_id or new_version_id(new.modified_ms)
     version = given if bucket.versioning is Versioning.ENABLED else NULL_VERSION
     orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
-    tx.execute(_NO_LATEST, {"of_bucket": bucket.name, "of_key": new.key.encode()})
+    if bucket.versioning is not Versioning.NEVER:  # else the `null` one was all there was
+        tx.run(_NO_LATEST, {"of_bucket": bucket.name, "of_key": new.key.encode()})
+    parts = None if new.parts is None else [[each.number, each.size, each.checksum] for each in new.parts]
     values = {
         "bucket": bucket.name,
         "key": new.key.encode(),
@@ -98,15 +106,16 @@ def put_version(
         "size": new.size,
         "etag": new.etag,
         "modified_ms": new.modified_ms,
-        "files": [list(each) for each in new.stored.files],
+        "files": json.dumps(new.stored.files),
         "inline": new.stored.inline,
-        "facts": dict(new.facts),
-        "parts": None if new.parts is None else [[each.number, each.size, each.checksum] for each in new.parts],
+        "facts": json.dumps(dict(new.facts)),
+        "parts": json.dumps(parts),
     }
     known = frozenset(named)
     name_files(tx, [name for name, _ in new.stored.files if name not in known])
-    row = tx.execute(_INSERT, values).one()
-    return Replaced(version_of_row(row), orphans)
+    seq = tx.run(_INSERT, values).number
+    assert seq is not None
+    return Replaced(replace(new, version=version, is_latest=True, seq=seq), orphans)
 
 
 def delete_latest(tx: Transaction, bucket: Bucket, key: str, owner: str, now_ms: int) -> Replaced:
@@ -119,7 +128,7 @@ def delete_latest(tx: Transaction, bucket: Bucket, key: str, owner: str, now_ms:
 
 def delete_version(tx: Transaction, bucket: Bucket, found: ObjectVersion) -> Replaced:
     """That version, for good; the newest of those left is the latest then."""
-    tx.execute(_DELETE, {"of_seq": found.seq})
+    tx.run(_DELETE, {"of_seq": found.seq})
     orphans = forget_files(tx, found.stored)
     if found.is_latest:
         newest = select(s3_versions.c.seq).where(_of_key(bucket.name, found.key))
@@ -167,11 +176,11 @@ def _letters(data: bytes) -> str:
 
 
 def _remove_null(tx: Transaction, bucket: str, key: str) -> tuple[str, ...]:
-    there = find_version(tx, bucket, key, NULL_VERSION)
+    there = tx.run(_FILES, {"of_bucket": bucket, "of_key": key.encode(), "of_version": NULL_VERSION}).first()
     if there is None:
         return ()
-    tx.execute(_DELETE, {"of_seq": there.seq})
-    return forget_files(tx, there.stored)
+    tx.run(_DELETE, {"of_seq": there.seq})
+    return forget_files(tx, Stored(_files_of(json.loads(there.files))))
 
 
 def _of_key(bucket: str, key: str) -> Any:
@@ -179,18 +188,31 @@ def _of_key(bucket: str, key: str) -> Any:
 
 
 def version_of_row(row: Row[Any]) -> ObjectVersion:
+    """Of a row that Core read, with its documents."""
+    return _made(row, row.files, row.facts, row.parts)
+
+
+def _version(row: Any) -> ObjectVersion:
+    """Of a row with its documents as texts."""
+    return _made(row, json.loads(row.files), json.loads(row.facts), json.loads(row.parts or "null"))
+
+
+def _made(row: Any, files: Any, facts: Any, parts: Any) -> ObjectVersion:
     inline = None if row.inline is None else bytes(row.inline)
-    stored = Stored(tuple((name, size) for name, size in row.files), inline)
     return ObjectVersion(
         bytes(row.key).decode(),
         row.version,
-        row.is_latest,
-        row.is_marker,
+        bool(row.is_latest),
+        bool(row.is_marker),
         row.size,
         row.etag,
         row.modified_ms,
-        stored,
-        dict(row.facts),
+        Stored(_files_of(files), inline),
+        dict(facts),
         row.seq,
-        None if row.parts is None else tuple(Part(*each) for each in row.parts),
+        None if parts is None else tuple(Part(*each) for each in parts),
     )
+
+
+def _files_of(document: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((name, size) for name, size in document)
