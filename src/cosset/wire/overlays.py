@@ -48,6 +48,7 @@ class Overlay:
     - `url_member`: the member that the query protocol may leave out, because the request's own URL says it.
     - `unknown_action`: the query protocol's sentence for an action that is not there, or not at this URL.
     - `errors`: errors that have another code in the query protocol than in JSON, or a status of their own.
+    - `query_sentences`: what the query protocol says of an error, by its code, where that is not what JSON says.
     - `bare_query_errors`: operations without the `<Detail/>` that all other errors of the query protocol have here;
       None: none has it.
     """
@@ -83,6 +84,7 @@ class Overlay:
     url_member: str | None = None
     unknown_action: str = "Could not find operation {action} for version {version}"
     errors: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    query_sentences: Mapping[str, str] = field(default_factory=dict)
     bare_query_errors: frozenset[str] | None = None
 
     def violation_of(self, operation: str) -> ServiceError:
@@ -259,6 +261,8 @@ OVERLAYS: Mapping[str, Overlay] = {
         url_member="QueueUrl",
         unknown_action="The action {action} is not valid for this endpoint.",
         errors=_SQS_ERRORS,
+        # Seen in reports of clients that speak query, before and after AWS spoke JSON.
+        query_sentences={"QueueDoesNotExist": "The specified queue does not exist for this wsdl version."},
         # Recorded: test_delete_message_batch_invalid_msg_id, against test_too_many_entries_in_batch_request.
         bare_query_errors=frozenset({"DeleteMessageBatch"}),
     ),

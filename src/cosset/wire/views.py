@@ -11,9 +11,14 @@ Chunk = bytes | memoryview
 class ViewedBody(AsyncIterator[bytes]):
     """A body on its way in. Iterated it gives bytes of their own; fresh memory is what costs most in that."""
 
+    @property
+    def good_for(self) -> int:
+        """How many more may be asked for before a view is not good any more: two, or more. May grow."""
+        return 2
+
     @abstractmethod
     async def next_view(self) -> Chunk | None:
-        """The next chunk, which is good until two more were asked for; None at the end."""
+        """The next chunk, which is good until `good_for` more were asked for; None at the end."""
 
     async def __anext__(self) -> bytes:
         view = await self.next_view()

@@ -115,8 +115,8 @@ def with_message(content: dict[str, Any], error: ServiceError) -> dict[str, Any]
 _CAPITAL_MESSAGE = frozenset({"SerializationException", "AccessDeniedException", "AccessDenied"})
 
 
-def message_element(error: ServiceError) -> str:
-    return f"<Message>{escape(error.message)}</Message>" if error.message else ""
+def message_element(message: str) -> str:
+    return f"<Message>{escape(message)}</Message>" if message else ""
 
 
 def query_error_code(service: WireService, shape: Any, error: ServiceError) -> str:

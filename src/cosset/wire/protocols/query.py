@@ -116,7 +116,7 @@ class Query(Protocol):
         code = query_error_code(service, shape, error)
         out = [
             f"{self._opening(service, 'ErrorResponse')}<Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
-            f"{message_element(error)}"
+            f"{message_element(service.overlay.query_sentences.get(error.code, error.message))}"
         ]
         if shape is not None:
             write: XmlWriter = service.attached(

@@ -78,7 +78,7 @@ class RestXml(RestProtocol):
         bare = service.overlay.bare_errors
         fault = "" if bare else f"<Type>{'Sender' if is_senders_fault(status) else 'Receiver'}</Type>"
         code = (shape.error_code or shape.name) if shape is not None else error.code
-        message = message_element(error) or ("<Message></Message>" if bare else "")
+        message = message_element(error.message) or ("<Message></Message>" if bare else "")
         out = [f"<Error>{fault}<Code>{escape(code)}</Code>{message}"]
         self._write_fields(service, error, shape, headers, out)
         identity = f"<RequestId>{escape(request_id)}</RequestId>"
