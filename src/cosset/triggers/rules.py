@@ -123,11 +123,8 @@ def unsupported(member: str) -> ServiceError:
 
 def _check_queue_batch(source_arn: str, settings: MappingSettings) -> None:
     batch, window = settings.batch_size or _SMALL_BATCH, settings.window_s or 0
-    if source_arn.endswith(".fifo"):
-        if window:
-            raise errors.invalid_parameter("Batching window is not supported for FIFO queues.")
-        if batch > _SMALL_BATCH:
-            raise errors.invalid_parameter(f"The batch size for FIFO queues is {_SMALL_BATCH} at most.")
+    if source_arn.endswith(".fifo") and window:
+        raise errors.invalid_parameter("Batching window is not supported for FIFO queues")
     if batch > _SMALL_BATCH and not window:
         raise errors.invalid_parameter(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"

@@ -214,7 +214,8 @@ REFUSALS = [
     (TABLE, {"StartingPosition": "AT_TIMESTAMP"}, f"Unsupported starting position for arn type: {TABLE}"),
     # recorded: TestSQSEventSourceMapping::test_event_source_mapping_default_batch_size
     (QUEUE, {"BatchSize": 11}, BATCH),
-    (FIFO, {"BatchSize": 11, "MaximumBatchingWindowInSeconds": 1}, "Batching window is not supported for FIFO queues."),
+    (FIFO, {"BatchSize": 11}, BATCH),
+    (FIFO, {"BatchSize": 11, "MaximumBatchingWindowInSeconds": 1}, "Batching window is not supported for FIFO queues"),
     # recorded: test_esm_with_not_existing_sqs_queue, ..._kinesis_stream, ..._dynamodb_stream
     (
         f"{QUEUE}2",
