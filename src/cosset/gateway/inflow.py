@@ -1,11 +1,15 @@
 """Bodies on their way in: what the parser had, and, where it knows the length, the rest straight from the socket.
 
 A large body goes into buffers that are used again and again, past the parser, which has nothing to find in it: most of
-what a body costs otherwise is memory that was not touched before. Decision 0033. Next: streaming.py.
+what a body costs otherwise is memory that was not touched before. The kernel gathers a buffer's worth before it wakes
+anybody. Decisions 0033, 0042. Next: streaming.py.
 """
 
 import asyncio
+import socket
+import sys
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -19,8 +23,12 @@ _WORTH_BYTES = 64 * 1024
 _LET_GO_BYTES = 1 << 27
 """A client that is still sending reads no answer: what is left of its body is read and thrown away."""
 _LET_GO_S = 2.0
-_EACH = 4
-"""Buffers of one body: one being filled, one ready, and two that were given on."""
+_MANY, _FEW = 8, 4
+"""Buffers of one body: one being filled, one ready, and the others, that were given on."""
+_AHEAD_BYTES = 4 * BUFFER_BYTES
+"""What may wait in the kernel of a body that goes into buffers."""
+_PATIENCE_S = 0.02
+"""For a buffer's worth to gather; who is slower is read as it comes."""
 
 
 class Buffers:
@@ -34,11 +42,12 @@ class Buffers:
         self._free: list[bytearray] = []
 
     def take(self) -> list[bytearray]:
-        """As many as one body takes, or none."""
-        if self._used + _EACH > self._most:
+        """As many as one body takes: fewer when half of all are in use, and none at the limit."""
+        count = _MANY if self._used + _MANY <= self._most // 2 else _FEW
+        if self._used + count > self._most:
             return []
-        self._used += _EACH
-        return [self._free.pop() if self._free else bytearray(BUFFER_BYTES) for _ in range(_EACH)]
+        self._used += count
+        return [self._free.pop() if self._free else bytearray(BUFFER_BYTES) for _ in range(count)]
 
     def give_back(self, buffers: list[bytearray]) -> None:
         self._used -= len(buffers)
@@ -56,6 +65,10 @@ class Inflow(ViewedBody):
         self._direct: _Direct | None = None
         self._has_begun = False
         self._has_ended = False
+
+    @property
+    def good_for(self) -> int:
+        return super().good_for if self._direct is None else self._direct.good_for
 
     async def next_view(self) -> Chunk | None:
         """Raises ClientGoneError: the client left in the middle."""
@@ -127,13 +140,19 @@ class _Direct(asyncio.BufferedProtocol):
         self._wanted: asyncio.Future[None] | None = None
         self._is_gone = False
         self._is_closed = False
+        self._gathering = _Gathering(connection.transport.get_extra_info("socket"))
+        self._gathering.begin(left)
         connection.transport.set_protocol(self)
         connection.flow.resume_reading()
 
     # --- the reader's side
 
+    @property
+    def good_for(self) -> int:
+        return len(self._buffers) - 2
+
     async def next_view(self) -> memoryview | None:
-        if len(self._given) == 2:
+        if len(self._given) == self.good_for:
             self._free.append(self._given.popleft())
             self._connection.flow.resume_reading()
         while not self._ready:
@@ -145,6 +164,7 @@ class _Direct(asyncio.BufferedProtocol):
                 self._put_by()
                 break
             self._wanted = asyncio.get_running_loop().create_future()
+            self._gathering.hurry()
             await self._wanted
         buffer, size = self._ready.popleft()
         self._given.append(buffer)
@@ -154,6 +174,8 @@ class _Direct(asyncio.BufferedProtocol):
         if not self._is_closed:
             self._is_closed = True
             self._ready.clear()
+            if not self._is_gone:
+                self._gathering.end()
             self._connection.buffers.give_back(self._buffers)
 
     # --- the socket's side
@@ -169,6 +191,7 @@ class _Direct(asyncio.BufferedProtocol):
         self._connection.body_moved()
         self._left -= nbytes
         if not self._is_closed:
+            self._gathering.go_on(self._left)
             self._filled += nbytes
             if not self._left or self._filled == BUFFER_BYTES or (self._wanted and self._filled >= _WORTH_BYTES):
                 self._put_by()
@@ -178,6 +201,8 @@ class _Direct(asyncio.BufferedProtocol):
 
     def _put_by(self) -> None:
         assert self._filling is not None
+        if self._filled == BUFFER_BYTES:
+            self._gathering.begin(self._left)
         self._ready.append((self._filling, self._filled))
         self._filling, self._filled = None, 0
         if not self._free:
@@ -194,6 +219,7 @@ class _Direct(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_gone = True
+        self._gathering.leave()
         self._wake()
         self._connection.connection_lost(exc)
 
@@ -202,3 +228,51 @@ class _Direct(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._connection.resume_writing()
+
+
+class _Gathering:
+    """How much of a body has to be in the kernel before it says so (SO_RCVLOWAT): a buffer's worth, where the client is
+    fast enough. On Linux, whose kernel makes room for it."""
+
+    def __init__(self, connected: Any) -> None:
+        self._socket = connected if sys.platform == "linux" else None
+        self._worth = 1
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, left: int) -> None:
+        """Of a body of which so much is still to come."""
+        if self._worth == 1 and left > BUFFER_BYTES:
+            self._ask_for(_AHEAD_BYTES)  # the window that the client is given stays as wide
+            self._ask_for(BUFFER_BYTES)
+
+    def go_on(self, left: int) -> None:
+        """Something came: what does not come any more is not waited for."""
+        self.stop_hurrying()
+        if left < self._worth:
+            self.end()
+
+    def hurry(self) -> None:
+        """Somebody waits: what is there will be given before long."""
+        if self._worth > 1 and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self.end)
+
+    def stop_hurrying(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def end(self) -> None:
+        self.stop_hurrying()
+        if self._worth > 1:
+            self._ask_for(1)
+
+    def leave(self) -> None:
+        """The socket is gone."""
+        self.stop_hurrying()
+        self._socket = None
+
+    def _ask_for(self, size: int) -> None:
+        if self._socket is not None:
+            self._worth = size
+            with suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)

@@ -88,6 +88,10 @@ class _Checked(ViewedBody):
         self._digest = hashlib.sha256()
         self._counting: asyncio.Future[None] | None = None
 
+    @property
+    def good_for(self) -> int:
+        return self._body.good_for
+
     async def next_view(self) -> Chunk | None:
         view = await self._body.next_view()
         if self._counting is not None:

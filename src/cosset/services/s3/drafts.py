@@ -1,7 +1,7 @@
 """A file being written: one thread writes what came, another counts it, and the next piece is on its way meanwhile.
 
-MD5 takes longer than the disk, so the two do not wait for each other more than a piece. What becomes of the file
-afterwards: object_files.py.
+MD5 takes longer than the disk, which goes ahead of it as far as there are buffers: what has to be synced is synced
+while it still counts. What becomes of the file afterwards: object_files.py. Decision 0042.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from cosset.services.s3.checksums import Digests
 from cosset.services.s3.customer_keys import BodyCipher
 from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError
+from cosset.store.write_back import start_writing_back
 from cosset.wire.views import Chunk, ViewedBody
 
 OUT_OF_SPACE = (28, 122)  # ENOSPC, EDQUOT
@@ -46,13 +47,8 @@ class Draft:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as error:
             raise self._explained(error) from error
-        self._start_writing_back(len(data))
+        start_writing_back(self._descriptor, self.size, len(data))
         self.size += len(data)
-
-    def _start_writing_back(self, length: int) -> None:
-        """The disk begins while the rest still comes, so that there is little left to sync at the end."""
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, self.size, length, os.POSIX_FADV_DONTNEED)
 
     def finish(self) -> None:
         """On return the file and its name outlast a power loss. Raises DiskFullError."""
@@ -80,20 +76,23 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
     """
     disk, counter = _Lane(), _Lane()
 
-    async def take(view: Chunk) -> None:
+    def take(view: Chunk) -> None:
         disk.put(partial(_write, draft, digests, view))
         counter.put(partial(digests.update_md5, view))
-        await disk.all_but_last()
-        await counter.all_but_last()
 
     try:
         for chunk in begun:
-            await take(chunk)
-        while (view := await rest.next_view()) is not None:
-            await take(view)
+            take(chunk)
+        while True:
+            await disk.until(rest.good_for - 1)
+            await counter.until(rest.good_for - 1)
+            view = await rest.next_view()
+            if view is None:
+                break
+            take(view)
         disk.put(draft.finish)
-        await counter.end()
-        await disk.end()
+        await counter.until(0)
+        await disk.until(0)
     except BaseException:
         await disk.leave()
         await counter.leave()
@@ -106,7 +105,7 @@ async def fill_at_once(draft: Draft, digests: Digests, body: bytes) -> None:
     disk = _Lane()
     try:
         disk.put(partial(_write_whole, draft, digests, body))
-        await disk.end()
+        await disk.until(0)
     except BaseException:
         await disk.leave()
         draft.discard()
@@ -125,64 +124,65 @@ def _write_whole(draft: Draft, digests: Digests, body: bytes) -> None:
 
 
 class _Lane:
-    """Work in a thread, one after another. What waits begins without a word from the event loop, and no thread is kept
-    where nothing waits."""
+    """Work in a thread, one after another. What waits begins without a word from the event loop, which hears only of
+    what it waits for; no thread is kept where nothing waits."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
-        self._waiting: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
-        self._is_running = False
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._left = 0
+        """Of what was put, with what is under way."""
         self._has_failed = False
-        self._put: deque[asyncio.Future[None]] = deque()
+        self._error: Exception | None = None
+        self._awaited: tuple[int, asyncio.Future[None]] | None = None
 
     def put(self, work: Callable[[], None]) -> None:
-        done = self._loop.create_future()
-        self._put.append(done)
         with self._lock:
-            self._waiting.append((work, done))
-            starts, self._is_running = not self._is_running, True
+            self._waiting.append(work)
+            self._left += 1
+            starts = self._left == 1
         if starts:
             self._loop.run_in_executor(None, self._work_off)
 
     def _work_off(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._is_running = False
-                    return
-                work, done = self._waiting.popleft()
-            error: Exception | None = None
+        is_last = False
+        while not is_last:
+            work = self._waiting.popleft()
             try:
                 if not self._has_failed:
                     work()
             except Exception as failure:  # noqa: BLE001 - the task boundary of a thread; raised where it is waited for
-                self._has_failed, error = True, failure
-            self._loop.call_soon_threadsafe(_settle, done, error)
+                self._has_failed, self._error = True, failure
+            with self._lock:
+                self._left -= 1
+                is_last = not self._left
+                reached = self._awaited if self._awaited is not None and self._left <= self._awaited[0] else None
+                if reached is not None:
+                    self._awaited = None
+            if reached is not None:
+                self._loop.call_soon_threadsafe(_settle, reached[1])
 
-    async def all_but_last(self) -> None:
-        """Raises what the work raised."""
-        while len(self._put) > 1:
-            await asyncio.shield(self._put[0])
-            self._put.popleft()
-
-    async def end(self) -> None:
-        """Raises what the work raised."""
-        while self._put:
-            await asyncio.shield(self._put[0])
-            self._put.popleft()
+    async def until(self, most: int) -> None:
+        """Until so much is left, at most. Raises what the work raised."""
+        await self._reach(most)
+        if self._error is not None:
+            raise self._error
 
     async def leave(self) -> None:
         """Until nothing runs, whatever becomes of it; what has not begun never does."""
         self._has_failed = True
-        if self._put:
-            await asyncio.wait(self._put)
-            for done in self._put:
-                done.exception()
+        await self._reach(0)
+
+    async def _reach(self, most: int) -> None:
+        with self._lock:
+            if self._left <= most:
+                return
+            reached = self._loop.create_future()
+            self._awaited = most, reached
+        await reached
 
 
-def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+def _settle(reached: asyncio.Future[None]) -> None:
+    if not reached.done():
+        reached.set_result(None)

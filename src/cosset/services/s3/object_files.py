@@ -92,11 +92,14 @@ class ObjectFiles:
         source = viewed(body)
         begun: list[Chunk] = []
         if may_inline:
-            small, second = bytes(await source.next_view() or b""), None
-            if len(small) <= INLINE_BYTES and (second := await source.next_view()) is None:
-                digests.update(small)
-                return Stored(inline=small)
-            begun = [small] if second is None else [small, second]
+            first: Chunk = await source.next_view() or b""
+            begun = [first]
+            if len(first) <= INLINE_BYTES:
+                small, second = bytes(first), await source.next_view()
+                if second is None:
+                    digests.update(small)
+                    return Stored(inline=small)
+                begun = [small, second]
         draft = self._draft(key)
         await fill(draft, digests, begun, source)
         return Stored(files=((draft.path.name, draft.size),))
