@@ -17,13 +17,14 @@ from cosset.services.s3.customer_keys import opens
 from cosset.services.s3.encryption import Encryption, shown_encryption
 from cosset.services.s3.errors import access_denied, invalid_argument, no_such_key
 from cosset.services.s3.finding import Finder
+from cosset.services.s3.homes import Home
 from cosset.services.s3.keys import check_key
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.multipart import Multipart, check_part_number, part_key
 from cosset.services.s3.object_facts import check_readable, shown_checksum
 from cosset.services.s3.object_files import Span, Stored
 from cosset.services.s3.object_requirements import object_arn, on_copy, on_part_copy
-from cosset.services.s3.object_writes import Home, NewObject, ObjectWrites, etag_of
+from cosset.services.s3.object_writes import NewObject, ObjectWrites, etag_of
 from cosset.services.s3.objects import LARGEST
 from cosset.services.s3.ports import Rights
 from cosset.services.s3.preconditions import check_read, check_write_headers

@@ -13,31 +13,21 @@ from typing import Any
 from cosset.clock import Clock
 from cosset.services.operation import Context, Result
 from cosset.services.s3.acl import OWNED, grants_of
-from cosset.services.s3.bucket_access import ENFORCED, PREFERRED, check_grants, ownership_of
-from cosset.services.s3.bucket_book import need_bucket, read_setting
+from cosset.services.s3.bucket_access import ENFORCED, PREFERRED, check_grants
+from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.encryption import Encryption, read_encryption, shown_encryption
 from cosset.services.s3.events import event_of
-from cosset.services.s3.kinds import Kind
+from cosset.services.s3.homes import Home, Homes
 from cosset.services.s3.locks import read_lock
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_facts import facts_of, shown_checksum
 from cosset.services.s3.object_files import ObjectFiles, Stored
 from cosset.services.s3.ports import ObjectEvents
-from cosset.services.s3.preconditions import check_write
+from cosset.services.s3.preconditions import check_write, has_conditions
 from cosset.services.s3.versions import ObjectVersion, Part, Replaced, find_latest, put_version
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """A bucket, with those of its settings that shape new objects."""
-
-    bucket: Bucket
-    ownership: str
-    encryption: Mapping[str, Any] | None = None
-    retention: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +52,7 @@ class ObjectWrites:
         self.files = files
         self.clock = clock
         self.events = events
-
-    async def find_home(self, name: str) -> Home:
-        """Raises: ServiceError NoSuchBucket."""
-        return await self.store.read(lambda tx: read_home(tx, name))
+        self.find_home = Homes(store).find
 
     def facts(self, ctx: Context, home: Home, params: Mapping[str, Any]) -> tuple[dict[str, Any], Encryption]:
         """What the call's headers say of the object. Raises: ServiceError."""
@@ -89,7 +76,8 @@ class ObjectWrites:
 
         Raises: ServiceError PreconditionFailed, NoSuchKey.
         """
-        check_write(find_latest(tx, home.name, new.key), new.key, params)
+        if has_conditions(params):
+            check_write(find_latest(tx, home.name, new.key), new.key, params)
         if "acl" in new.facts:
             check_grants(tx, ctx, home, new.facts["acl"], "PutObject", new.key)
         now_ms = self.clock.now_ms()
@@ -127,17 +115,6 @@ class ObjectWrites:
         except BaseException:
             await self.files.remove(stored.names)
             raise
-
-
-def read_home(tx: Transaction, name: str) -> Home:
-    bucket = need_bucket(tx, name)
-    encryption = read_setting(tx, name, Kind.ENCRYPTION)
-    rules = (encryption or {}).get("Rules") or [None]
-    retention = None
-    if bucket.has_object_lock:
-        rule = (read_setting(tx, name, Kind.OBJECT_LOCK) or {}).get("Rule") or {}
-        retention = rule.get("DefaultRetention")
-    return Home(bucket, ownership_of(tx, name), rules[0], retention)
 
 
 def etag_of(digests: Digests, encryption: Encryption) -> str:

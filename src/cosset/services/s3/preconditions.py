@@ -34,6 +34,11 @@ def check_read(found: ObjectVersion, params: Mapping[str, Any], now_ms: int, pre
         raise failed(f"{header}If-Modified-Since") if prefix else not_modified(found)
 
 
+def has_conditions(params: Mapping[str, Any]) -> bool:
+    """Whether `check_write` has anything to ask of what is there."""
+    return params.get("IfMatch") is not None or params.get("IfNoneMatch") is not None
+
+
 def check_write(there: ObjectVersion | None, key: str, params: Mapping[str, Any]) -> None:
     """Before something is put in the place of `there`. Raises ServiceError."""
     match, none_match = params.get("IfMatch"), params.get("IfNoneMatch")
