@@ -29,6 +29,7 @@ from cosset.observe.causes import CauseRecorder, Unrecorded, key_of
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
 from cosset.observe.ports import LogWriter
 from cosset.store.database import Store, Transaction
+from cosset.store.prepared import Prepared
 from cosset.store.queue import DurableQueue, Message
 from cosset.wire.errors import ServiceError
 
@@ -43,6 +44,11 @@ _FINAL = {
     "ResourceNotFoundException": Condition.FUNCTION_NOT_FOUND,
     "RecursiveInvocationException": Condition.RECURSIVE_INVOCATION,
 }
+
+# Of every event that ends.
+_FORGET_END = Prepared(sa.delete(async_ends).where(async_ends.c.request_id == sa.bindparam("the_request")))
+_END = Prepared(sa.insert(async_ends))
+_FORGET_OLD_ENDS = Prepared(sa.delete(async_ends).where(async_ends.c.ended_ms < sa.bindparam("until")))
 
 
 class Runner(Protocol):
@@ -302,6 +308,6 @@ def _record(tx: Transaction, ending: Ending, function_arn: str) -> None:
         "attempts": ending.invocations,
         "ended_ms": ending.ended_ms,
     }
-    tx.execute(sa.delete(async_ends).where(async_ends.c.request_id == ending.request_id))
-    tx.execute(sa.insert(async_ends).values(**values))
-    tx.execute(sa.delete(async_ends).where(async_ends.c.ended_ms < ending.ended_ms - KEEP_ENDS_MS))
+    tx.run(_FORGET_END, {"the_request": ending.request_id})
+    tx.run(_END, values)
+    tx.run(_FORGET_OLD_ENDS, {"until": ending.ended_ms - KEEP_ENDS_MS})
