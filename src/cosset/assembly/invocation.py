@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cosset.assembly.ground import Ground
 from cosset.clock import Clock
 from cosset.environments.api import Tier
+from cosset.environments.jail.tier import JailTier
 from cosset.environments.memory_budget import MemoryBudget
 from cosset.environments.pool import Pool
 from cosset.functions.code import CodeStore
@@ -76,6 +77,8 @@ async def open_running(
 ) -> Running:
     functions, catalogue = await _open_functions(stack, settings, ground, outward, clock)
     tier = make_tier(catalogue)
+    if isinstance(tier, JailTier):
+        functions.foresight.add(tier.foresee)
     pool = Pool(
         tier,
         clock,

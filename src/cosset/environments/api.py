@@ -65,6 +65,9 @@ class FunctionSpec:
     runtime_version_arn: str = ""
 
 
+_SHARED = tuple(each.name for each in fields(FunctionSpec))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSpec(FunctionSpec):
     """What an environment is made from; the tier adds AWS's own variables (AWS_LAMBDA_FUNCTION_NAME, _HANDLER,
@@ -84,7 +87,7 @@ class EnvironmentSpec(FunctionSpec):
         cls, function: FunctionSpec, *, id: str, log_stream: str, credentials: Credentials, initialization_type: str
     ) -> "EnvironmentSpec":
         """For an environment of the function."""
-        shared = {each.name: getattr(function, each.name) for each in fields(FunctionSpec)}
+        shared = {name: getattr(function, name) for name in _SHARED}
         return cls(
             **shared,
             id=id,

@@ -152,22 +152,24 @@ class FrameDecoder:
 
 
 class LogPipe:
-    """The read ends of one environment's pipes. Owns the descriptors it is given, and closes them.
+    """The read ends of one environment's pipes. Owns the descriptors that it is given, at any time, and closes them."""
 
-    Args:
-        output: what stdout and stderr are tied to.
-        telemetry: what `_LAMBDA_TELEMETRY_LOG_FD` names inside, where the runtime is given one.
-    """
-
-    def __init__(self, sink: LogSink, clock: Clock, output: int, telemetry: int | None = None) -> None:
+    def __init__(self, sink: LogSink, clock: Clock, output: int | None = None, telemetry: int | None = None) -> None:
         self._clock = clock
-        self._decoders: dict[int, Decoder] = {output: LineDecoder(sink, clock)}
-        if telemetry is not None:
-            self._decoders[telemetry] = FrameDecoder(sink, clock)
+        self._decoders: dict[int, Decoder] = {}
         self._loop = asyncio.get_running_loop()
         self._waiting = select.poll()
-        for fd in self._decoders:
-            self._watch(fd)
+        self.watch(sink, output, telemetry)
+
+    def watch(self, sink: LogSink, output: int | None = None, telemetry: int | None = None) -> None:
+        """`output` is what stdout and stderr are tied to; `telemetry` what `_LAMBDA_TELEMETRY_LOG_FD` names inside,
+        where the runtime is given one."""
+        if output is not None:
+            self._decoders[output] = LineDecoder(sink, self._clock)
+            self._watch(output)
+        if telemetry is not None:
+            self._decoders[telemetry] = FrameDecoder(sink, self._clock)
+            self._watch(telemetry)
 
     def add(self, sink: LogSink, output: int) -> None:
         """One more pipe of plain output, which goes elsewhere: that of extensions."""

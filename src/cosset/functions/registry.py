@@ -22,6 +22,7 @@ from cosset.functions.destination_rules import DestinationRules
 from cosset.functions.entry_checks import EntryChecks
 from cosset.functions.event_invoke import EventInvokeConfigs
 from cosset.functions.finding import find_version, is_there
+from cosset.functions.foresight import Foresight
 from cosset.functions.function_book import FunctionBook
 from cosset.functions.idleness import Idleness
 from cosset.functions.layers import Layers, check_unzipped, use_layers
@@ -99,9 +100,10 @@ class Functions:
         self._store = store
         self._clock = clock
         self._new_id = new_id
-        self._settling = Settling(store, clock, new_id, update_s)
+        self._settling = Settling(store, clock, new_id, update_s, lambda key: self.foresight.note(key))
         self._idleness = Idleness(store, self._settling, clock, new_id, inactive_after_s)
         self._resolver = Resolver(book or FunctionBook(store), self._settling, self._idleness, code.folder, random)
+        self.foresight = Foresight(self._resolver.foresee)
         self.versions = Versions(store, self._settling, new_id)
         self.aliases = Aliases(store, new_id)
         self.tags = Tags(store, new_id)
@@ -130,6 +132,7 @@ class Functions:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
         await self._settling.close()
+        await self.foresight.close()
 
     async def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> Target:
         return await self._resolver.resolve(account, region, name, qualifier)

@@ -25,13 +25,21 @@ RETRY_S = 1.0
 
 
 class Settling:
-    """Brings functions to rest, each in a task of its own."""
+    """Brings functions to rest, each in a task of its own. `at_rest` is called with each that has come to it here."""
 
-    def __init__(self, store: Store, clock: Clock, new_id: Callable[[], str], update_s: float = UPDATE_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        new_id: Callable[[], str],
+        update_s: float = UPDATE_S,
+        at_rest: Callable[[FunctionKey], None] = lambda key: None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._new_id = new_id
         self._update_s = update_s
+        self._at_rest = at_rest
         self._tasks: set[asyncio.Task[None]] = set()
         self._creating: dict[FunctionKey, asyncio.Task[None]] = {}
 
@@ -75,7 +83,8 @@ class Settling:
             await self._clock.sleep(delay_s)
         while True:
             try:
-                return await self._settle(key)
+                await self._settle(key)
+                return self._at_rest(key)
             except (StoreError, ServiceError) as error:  # a full disk passes; the state waits for it
                 logger.warning("%s stays unsettled for now: %s", key.arn, error)
                 await self._clock.sleep(RETRY_S)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cosset.environments.launcher.client import LauncherClient, Request, SpawnFailedError
+from cosset.environments.launcher.client import JailProcess, LauncherClient, Request, SpawnFailedError
 from cosset.environments.transport import Exit
 from cosset.runtimes.sealing import channel
 
@@ -62,6 +62,11 @@ def run(scenario: Callable[[LauncherClient, Launcher], Awaitable[None]], **callb
     asyncio.run(main())
 
 
+async def spawn(client: LauncherClient, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
+    process = client.begin(request, fds)
+    return process, await client.started(process)
+
+
 def pipe() -> tuple[int, list[int]]:
     read, write = os.pipe()
     return read, [write]
@@ -70,7 +75,7 @@ def pipe() -> tuple[int, list[int]]:
 def test_an_environment_lives_and_ends() -> None:
     async def scenario(client: LauncherClient, launcher: Launcher) -> None:
         read, inside = pipe()
-        spawning = asyncio.ensure_future(client.spawn(REQUEST, inside))
+        spawning = asyncio.ensure_future(spawn(client, REQUEST, inside))
         message, fds = await launcher.hear()
         assert (message["op"], message["code"], message["environment"]) == ("spawn", "/data/code/x", {"A": "b"})
         os.close(fds[0])
@@ -98,7 +103,7 @@ def test_an_environment_lives_and_ends() -> None:
 def test_a_failed_start_says_why_and_leaves_nothing(unavailable: bool) -> None:
     async def scenario(client: LauncherClient, launcher: Launcher) -> None:
         read, inside = pipe()
-        spawning = asyncio.ensure_future(client.spawn(REQUEST, inside))
+        spawning = asyncio.ensure_future(spawn(client, REQUEST, inside))
         os.close((await launcher.hear())[1][0])
         launcher.say({"event": "failed", "id": "e1", "error": "no room", "unavailable": unavailable})
         launcher.say({"event": "gone", "id": "e1"})
@@ -113,7 +118,7 @@ def test_a_failed_start_says_why_and_leaves_nothing(unavailable: bool) -> None:
 def test_a_start_that_nobody_waits_for_is_killed() -> None:
     async def scenario(client: LauncherClient, launcher: Launcher) -> None:
         read, inside = pipe()
-        spawning = asyncio.ensure_future(client.spawn(REQUEST, inside))
+        spawning = asyncio.ensure_future(spawn(client, REQUEST, inside))
         os.close((await launcher.hear())[1][0])
         spawning.cancel()
         assert (await launcher.hear())[0]["op"] == "kill"
@@ -132,7 +137,7 @@ def test_when_the_launcher_goes_everything_has_ended() -> None:
 
     async def scenario(client: LauncherClient, launcher: Launcher) -> None:
         read, inside = pipe()
-        spawning = asyncio.ensure_future(client.spawn(REQUEST, inside))
+        spawning = asyncio.ensure_future(spawn(client, REQUEST, inside))
         os.close((await launcher.hear())[1][0])
         launcher.started()
         process, listeners = await spawning
@@ -142,7 +147,7 @@ def test_when_the_launcher_goes_everything_has_ended() -> None:
         assert closed == [True]
         other, inside = pipe()
         with pytest.raises(SpawnFailedError, match="gone"):
-            await client.spawn(REQUEST, inside)
+            await spawn(client, REQUEST, inside)
         for listener in listeners:
             listener.close()
         os.close(read)
@@ -180,7 +185,7 @@ def test_a_request_too_long_to_send_fails_alone() -> None:
             id="e2", kind="program", code=Path("/d/c"), memory_mb=1, disk_mb=1, environment={"A": "x" * 200_000}
         )
         with pytest.raises(SpawnFailedError, match="bytes"):
-            await client.spawn(huge, inside)
+            await spawn(client, huge, inside)
         assert os.read(read, 1) == b""
         os.close(read)
         client.tell_owner({"still": "here"})

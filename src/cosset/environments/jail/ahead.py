@@ -42,19 +42,20 @@ class SdkUse:
         self._known: OrderedDict[tuple[Path, ...], bool] = OrderedDict()
 
     def is_wanted(self, code: Path, layers: Sequence[Path], variables: Mapping[str, str]) -> bool:
-        """`variables` are the function's own."""
+        """`variables` are the function's own. May be asked in a thread too: whoever looks comes to the same."""
         if "PYTHONPATH" in variables or WRAPPER in variables:
             return False
         key = (code, *layers)
-        if key not in self._known:
-            self._known[key] = (
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = (
                 _names_sdk(code)
                 and not any(map(_is_ours, _top_level(code, layers)))
                 and not any(_brings_sdk(folder) for folder in (code, *layers))
             )
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
-        return self._known[key]
+        return known
 
 
 def _is_ours(name: str) -> bool:

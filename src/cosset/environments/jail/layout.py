@@ -5,6 +5,7 @@ Read next: tier.py.
 """
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from cosset.environments.api import EnvironmentSpec
@@ -53,7 +54,7 @@ def _java_command(spec: EnvironmentSpec, served: Served, *, has_local_aws: bool)
 def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool, has_local_aws: bool) -> dict[str, str]:
     return function_variables(
         spec,
-        folders=Folders(language_bin=_language_bin(served)),
+        folders=Folders(language_bin=None if served.interpreter is None else _folder_of(served.interpreter)),
         language_version=served.runtime.version,
         runtime_api=RUNTIME_API,
         endpoint=ENDPOINT if has_endpoint and has_local_aws else None,
@@ -61,10 +62,10 @@ def variables(spec: EnvironmentSpec, served: Served, *, has_endpoint: bool, has_
     )
 
 
-def _language_bin(served: Served) -> str | None:
-    if served.interpreter is None:
-        return None
-    return os.path.dirname(inside(os.path.realpath(served.interpreter)))
+@lru_cache(maxsize=64)
+def _folder_of(interpreter: Path) -> str:
+    """Found once: a spawner runs from it all the while."""
+    return os.path.dirname(inside(os.path.realpath(interpreter)))
 
 
 def _check_executable(path: Path, name: str) -> None:

@@ -6,14 +6,13 @@ listens inside the environment's own network namespace. Read next: ../launcher/c
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 from cosset.clock import Clock
-from cosset.environments.api import EnvironmentSpec, InitError, LogSink, TierUnavailableError
+from cosset.environments.api import EnvironmentSpec, FunctionSpec, InitError, LogSink, TierUnavailableError
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.extensions.phases import ExtensionPhases
 from cosset.environments.extensions.supervisor import external_extensions
@@ -21,6 +20,7 @@ from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
 from cosset.environments.jail.ahead import SdkUse, standby_variables
 from cosset.environments.jail.dns import NameServer, Nameservers, host_nameservers, no_nameservers
+from cosset.environments.jail.ends import Ends
 from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
 from cosset.environments.jail.network import LOCAL, Network, network_of
 from cosset.environments.jail.supervisor import JailSupervisor
@@ -32,7 +32,7 @@ from cosset.environments.serving import find_served
 from cosset.environments.side_door import SideDoor
 from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
-from cosset.runtimes.sealing import channel, ports
+from cosset.runtimes.sealing import ports
 
 _FIRST_LOOK = 16
 OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
@@ -106,7 +106,9 @@ class JailTier:
             raise TierUnavailableError(f"no environment could be made: {failed}") from failed
         self._keep(environment, process)
         await environment.start()
-        process.settle(has_cpu_quota=self._has_cpu_quota)
+        process.settle()
+        if self._has_cpu_quota:  # the event goes in first, as soon as this has returned
+            asyncio.get_running_loop().call_soon(process.throttle)
         return environment
 
     def _keep(self, environment: RunningEnvironment, process: JailProcess) -> None:
@@ -122,6 +124,11 @@ class JailTier:
             served = await asyncio.to_thread(self._catalogue.serve, runtime, architecture)
             await self._get_ready()
             self._launcher.prepare(_kind(served), served.interpreter, self._modules(served))
+
+    async def foresee(self, function: FunctionSpec) -> None:
+        """Looks into its package before anyone calls it, so that no start has to. Runs nothing."""
+        if function.runtime.startswith("python"):
+            await asyncio.to_thread(self._sdk_use.is_wanted, function.code_dir, function.layer_dirs, function.variables)
 
     async def _get_ready(self) -> None:
         try:
@@ -177,48 +184,39 @@ class JailTier:
     async def _make(
         self, spec: EnvironmentSpec, request: Request, network: Network, sink: LogSink, started_s: float
     ) -> tuple[JailProcess, RunningEnvironment]:
-        pipes = [] if request.standby else [os.pipe() for _ in range(1 if request.interpreter is None else 2)]
-        for _, output_inside in pipes[:1]:
-            os.fchmod(output_inside, 0o222)  # so that the function, another user, may open /dev/stdout by its name
-        read, inside = [ours for ours, _ in pipes], [theirs for _, theirs in pipes]
-        ours, theirs = socket.socketpair() if request.kind == "python" else (None, None)
-        if theirs is not None:
-            inside.append(theirs.detach())
-        supervised, supervised_inside = channel.pair() if request.extensions else (None, None)
-        supervisor = JailSupervisor(supervised)
-        extensions = ExtensionPhases(spec, sink, self._clock, supervisor, request.extensions)
-        log_pipe = LogPipe(extensions.output(), self._clock, *read) if read else None
-        printed = -1
-        if supervised_inside is not None:
-            printed, printed_inside = os.pipe()
-            os.fchmod(printed_inside, 0o222)
-            inside += [printed_inside, supervised_inside.detach()]
+        ends = Ends.of(request)
         try:
-            process, sockets = await self._launcher.spawn(request, inside)
-        except BaseException:
-            if log_pipe is not None:
-                log_pipe.close()
-            if printed >= 0:
-                os.close(printed)
-            await supervisor.close()
-            if ours is not None:
-                ours.close()
+            process = self._launcher.begin(request, ends.inside)
+        except SpawnFailedError:
+            ends.close()
             raise
-        if log_pipe is None:
-            log_pipe = LogPipe(extensions.output(), self._clock, *process.take_pipes())
-        if printed >= 0:
-            log_pipe.add(extensions.output("extension"), printed)
-        supervisor.attach(process)
-        listeners = self._serve_inside(spec, process, network, sockets)
-        transport: Transport
+        # From here on the launcher works, and what this process needs of its own is made meanwhile.
+        supervisor = JailSupervisor(ends.supervised)
+        extensions = ExtensionPhases(spec, sink, self._clock, supervisor, request.extensions)
+        log_pipe = LogPipe(extensions.output(), self._clock, *ends.pipes)
+        if ends.printed is not None:
+            log_pipe.add(extensions.output("extension"), ends.printed)
+        transport: Transport | None = None
         try:
-            if ours is not None:
-                process.on_end(SideDoor(listeners.pop(ports.RUNTIME_API), extensions.api).close)
-                transport = await FramedTransport.connect(ours)
+            if ends.transport is not None:
+                transport = await FramedTransport.connect(ends.transport)
+            sockets = await self._launcher.started(process)
+            if pipes := process.take_pipes():
+                log_pipe.watch(extensions.output(), *pipes)
+            supervisor.attach(process)
+            listeners = self._serve_inside(spec, process, network, sockets)
+            inside = listeners.pop(ports.RUNTIME_API)
+            if transport is None:
+                transport = await HttpTransport.serve(inside, extensions.api)
             else:
-                transport = await HttpTransport.serve(listeners.pop(ports.RUNTIME_API), extensions.api)
+                process.on_end(SideDoor(inside, extensions.api).close)
         except BaseException:
+            process.started.cancel()
             await process.kill()
+            if transport is not None:
+                transport.close()
+            elif ends.transport is not None:
+                ends.transport.close()
             await supervisor.close()
             log_pipe.close()
             raise

@@ -23,7 +23,7 @@ from cosset.runtimes.sealing import channel
 logger = logging.getLogger(__name__)
 
 MAX_QUEUED = 4096
-"""Requests that wait for the launcher to read; beyond, `spawn` fails."""
+"""Requests that wait for the launcher to read; beyond, `begin` fails."""
 
 
 class SpawnFailedError(Exception):
@@ -135,12 +135,14 @@ class JailProcess:
             os.close(self._freezer)
             self._freezer = -1
 
-    def settle(self, *, has_cpu_quota: bool) -> None:
-        """Init is over: memory is measured from here, and with a quota CPU is in proportion to memory; Init had all it
-        could get."""
+    def settle(self) -> None:
+        """Init is over: memory is measured from here."""
         if self._memory is not None:
             self._memory.settle()
-        if has_cpu_quota:
+
+    def throttle(self) -> None:
+        """CPU in proportion to memory from here on: Init had all it could get. Nothing, when it has ended."""
+        if not self._ended.done():
             self._client.ask({"op": "throttle", "id": self._name})
 
     def supervise(self, theirs: int) -> None:
@@ -225,10 +227,10 @@ class LauncherClient:
         control.setblocking(False)
         self._loop.add_reader(control.fileno(), self._on_readable)
 
-    async def spawn(self, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
-        """The running environment and the sockets that listen inside it (runtimes/sealing/ports.py). `fds` become the
-        launcher's: the output pipe, for managed runtimes the telemetry pipe, for Python the transport, and where there
-        are extensions, the pipe for their output and the supervisor's socket.
+    def begin(self, request: Request, fds: list[int]) -> JailProcess:
+        """Asks for an environment; `started` says what comes of it. `fds` become the launcher's: the output pipe, for
+        managed runtimes the telemetry pipe, for Python the transport, and where there are extensions, the pipe for
+        their output and the supervisor's socket.
 
         Raises: SpawnFailedError, with nothing left behind.
         """
@@ -239,8 +241,15 @@ class LauncherClient:
             raise SpawnFailedError("the launcher has gone" if self._closed else "too many requests", unavailable=False)
         self._processes[request.id] = process
         self.ask(request.message(), fds)
+        return process
+
+    async def started(self, process: JailProcess) -> list[socket.socket]:
+        """Returns when it runs: the sockets that listen inside it (runtimes/sealing/ports.py).
+
+        Raises: SpawnFailedError, with nothing left behind.
+        """
         try:
-            return process, await process.started
+            return await process.started
         except (SpawnFailedError, asyncio.CancelledError):
             await process.kill()
             raise

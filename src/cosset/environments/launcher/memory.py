@@ -39,9 +39,10 @@ class MemoryGauge:
     def settle(self) -> None:
         """To be called when the environment is Ready."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            self._runtime_pid = _children(self._init_pid)[0]
+            children = _children(self._init_pid)
+            self._runtime_pid = children[0]
             if self._peak_fd is not None:
-                resident_bytes = sum(map(_resident_bytes, _children(self._init_pid)))
+                resident_bytes = sum(map(_resident_bytes, children))
                 self._shared_bytes = max(0, resident_bytes - self._group_peak_bytes(self._peak_fd))
         self.peak_mb()
 
@@ -82,6 +83,18 @@ class MemoryGauge:
         return 0
 
 
+def _read(path: str) -> bytes:
+    """Without a file object of Python's, which would cost more than all else: every start reads twice."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        content = b""
+        while part := os.read(fd, _PAGE_BYTES):
+            content += part
+        return content
+    finally:
+        os.close(fd)
+
+
 def _tree(pid: int) -> Iterator[int]:
     yield pid
     for child in _children(pid):
@@ -90,16 +103,14 @@ def _tree(pid: int) -> Iterator[int]:
 
 def _children(pid: int) -> list[int]:
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return [int(child) for child in file.read().split()]
+        return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
     except OSError:
         return []
 
 
 def _resident_bytes(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * _PAGE_BYTES
+        return int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE_BYTES
     except OSError:
         return 0
 
