@@ -279,7 +279,7 @@ def test_versioning(s3: Any, bucket: str) -> None:
     )
     header = "arn:aws:iam::123456789012:mfa/root 123456"
     assert code(put, Bucket=bucket, VersioningConfiguration=with_device, MFA="x") == "InvalidArgument"
-    assert code(put, Bucket=bucket, VersioningConfiguration=with_device, MFA=header) == "NotImplementedException"
+    assert code(put, Bucket=bucket, VersioningConfiguration=with_device, MFA=header) == "AccessDenied"
 
 
 def test_tags(s3: Any, bucket: str) -> None:

@@ -3,6 +3,7 @@ of buckets, conditions about locks and new objects, and forms that say too littl
 
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from botocore.config import Config
 
+from cosset.identity.one_time_codes import STEP_MS, code_at
 from cosset.testing.server import CossetServer
 from support.s3_objects import new_bucket, refusal
 from support.s3_requests import Sender
@@ -165,6 +167,39 @@ def test_how_long_locks_are_can_be_bounded(s3: Any) -> None:
             assert refusal(s3.put_object_retention, **asked) == expected
             at_once = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": lock["RetainUntilDate"]}
             assert refusal(s3.put_object, Bucket=name, Key="k", **at_once) == expected
+
+
+def test_versions_go_with_a_second_factor_only(server: CossetServer, s3: Any) -> None:
+    """Each code is taken once: the next ones are those of steps to come, which devices are let show early."""
+    iam, name, now_ms = server.client("iam"), new_bucket(s3), round(time.time() * 1000)
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName=f"phone-{uuid4().hex[:8]}")["VirtualMFADevice"]
+    serial, seed = device["SerialNumber"], base64.b32decode(device["Base32StringSeed"])
+    codes = [code_at(seed, now_ms // STEP_MS + step) for step in (-1, 0, 1, 2)]
+    user = iam.get_user()["User"]["UserName"]
+    first, second = codes[:2]
+    iam.enable_mfa_device(UserName=user, SerialNumber=serial, AuthenticationCode1=first, AuthenticationCode2=second)
+    try:
+        on = {"Status": "Enabled", "MFADelete": "Enabled"}
+        put = {"Bucket": name, "VersioningConfiguration": on}
+        assert refusal(s3.put_bucket_versioning, **put, MFA=f"{serial} {second}") == ("AccessDenied", 403)
+        s3.put_bucket_versioning(**put, MFA=f"{serial} {codes[2]}")
+        told = s3.get_bucket_versioning(Bucket=name)
+        assert (told["Status"], told["MFADelete"]) == ("Enabled", "Enabled")
+        version = s3.put_object(Bucket=name, Key="k")["VersionId"]
+        assert s3.delete_object(Bucket=name, Key="k")["DeleteMarker"]
+        suspended = {"Bucket": name, "VersioningConfiguration": {"Status": "Suspended"}}
+        assert refusal(s3.put_bucket_versioning, **suspended) == ("AccessDenied", 403)
+        both = {"Objects": [{"Key": "other"}, {"Key": "k", "VersionId": version}]}
+        assert refusal(s3.delete_objects, Bucket=name, Delete=both) == ("AccessDenied", 403)
+        expires = {"Rules": [{"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}]}
+        lasting = refusal(s3.put_bucket_lifecycle_configuration, Bucket=name, LifecycleConfiguration=expires)
+        assert lasting == ("InvalidBucketState", 409)
+        gone = {"Bucket": name, "Key": "k", "VersionId": version}
+        assert refusal(s3.delete_object, **gone) == ("AccessDenied", 403)
+        assert s3.delete_object(**gone, MFA=f"{serial} {codes[3]}")["VersionId"] == version
+    finally:
+        iam.deactivate_mfa_device(UserName=user, SerialNumber=serial)
+        iam.delete_virtual_mfa_device(SerialNumber=serial)
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])

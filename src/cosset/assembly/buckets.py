@@ -39,10 +39,12 @@ def make_s3(
     replications: BucketReplications,
     clock: Clock,
 ) -> Service:
+    from cosset.services.iam.mfa_devices import MfaBook
     from cosset.services.s3.service import s3_service
 
     files, rights = open_files(settings, ground), CallersRights(authorizer)
-    return s3_service(ground.store, files, clock, rights, notifications.operations(), replications.outbox())
+    devices = MfaBook(ground.store, clock)
+    return s3_service(ground.store, files, clock, rights, notifications.operations(), replications.outbox(), devices)
 
 
 def make_s3control(ground: Ground) -> Service:

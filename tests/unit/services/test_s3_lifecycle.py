@@ -16,6 +16,7 @@ from cosset.services.s3.deletes import Deletes
 from cosset.services.s3.finding import Finder
 from cosset.services.s3.lifecycle import Lifecycle
 from cosset.services.s3.lifecycle_rules import Subject, applies, due_ms, expiration_of
+from cosset.services.s3.mfa_deletes import MfaDeletes
 from cosset.services.s3.multipart import Multipart
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.services.s3.object_locks import ObjectLocks
@@ -57,19 +58,24 @@ class Everything:
         return True
 
 
+class NoDevices:
+    async def verify(self, account: str, user_name: str, serial: str, code: str) -> bool:
+        return False
+
+
 class Room:
     """A bucket, and what carries out its rules."""
 
     def __init__(self, store: Store, folder: Path, clock: ManualClock) -> None:
         self.clock = clock
         self.heard = Heard()
-        files, rights = ObjectFiles(folder), Everything()
+        files, rights, mfa = ObjectFiles(folder), Everything(), MfaDeletes(NoDevices())
         writes, finder = ObjectWrites(store, files, clock, self.heard), Finder(store, rights)
         parts = [
-            *bucket_parts(store, files, clock),
+            *bucket_parts(store, files, clock, mfa),
             Objects(writes, finder),
             Multipart(writes),
-            Deletes(writes, rights),
+            Deletes(writes, rights, mfa),
             ObjectLocks(writes, finder),
             VersionLists(store),
             UploadLists(store),

@@ -2,22 +2,24 @@
 
 Nothing is encrypted with keys here beyond what the disk does (SSE-S3 and SSE-KMS are noted, as headers tell), nothing
 is faster for acceleration, and nobody pays: where the requester is to, whoever does not say that he does is kept out.
-MFA delete is refused by name. Who delivers access logs: access_logs.py.
+Who delivers access logs: access_logs.py.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.s3 import mfa_deletes
 from cosset.services.s3.acl import PERMISSIONS
 from cosset.services.s3.bucket_book import change_bucket, find_bucket, need_bucket, put_setting, read_setting
 from cosset.services.s3.bucket_settings import BucketSettings, plain
 from cosset.services.s3.errors import invalid_argument, malformed_xml
 from cosset.services.s3.kinds import Kind
+from cosset.services.s3.mfa_deletes import MfaDeletes
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.requirements import on_bucket
 from cosset.store.transaction import Transaction
-from cosset.wire.errors import OperationNotImplementedError, ServiceError
+from cosset.wire.errors import ServiceError
 
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
 DEFAULT_ENCRYPTION = {
@@ -32,15 +34,18 @@ DEFAULT_ENCRYPTION = {
 
 
 class BucketDefaults:
-    def __init__(self, settings: BucketSettings) -> None:
+    def __init__(self, settings: BucketSettings, mfa: MfaDeletes) -> None:
         self._settings = settings
         self._store = settings.store
+        self._mfa = mfa
 
     @operation("PutBucketVersioning", on_bucket("PutBucketVersioning"))
     async def put_bucket_versioning(self, ctx: Context, params: Params) -> None:
         given = params["VersioningConfiguration"]
-        _check_mfa(params.get("MFA"), given.get("MFADelete"))
-        status = given.get("Status")
+        is_shown = await self._mfa.is_shown(ctx, params.get("MFA"))
+        status, wanted = given.get("Status"), given.get("MFADelete")
+        if wanted == mfa_deletes.ON and not is_shown:
+            raise mfa_deletes.needs_mfa()
         if status is None:
             sentence = "The Versioning element must be specified"
             raise ServiceError("IllegalVersioningConfigurationException", sentence)
@@ -57,14 +62,25 @@ class BucketDefaults:
                     "A replication configuration is present on this bucket, so the versioning state cannot be changed."
                 )
                 raise ServiceError("InvalidBucketState", sentence, status=409)
+            mfa_deletes.check_shown(tx, bucket, is_shown=is_shown)
+            if wanted == mfa_deletes.ON and read_setting(tx, bucket.name, Kind.LIFECYCLE) is not None:
+                sentence = "MFA delete cannot be enabled on a bucket with a lifecycle configuration."
+                raise ServiceError("InvalidBucketState", sentence, status=409)
+            if wanted is not None and is_shown:
+                put_setting(tx, bucket.name, Kind.MFA_DELETE, wanted)
             change_bucket(tx, bucket.name, versioning=Versioning(status))
 
         await self._store.write(work)
 
     @operation("GetBucketVersioning", on_bucket("GetBucketVersioning"))
     async def get_bucket_versioning(self, ctx: Context, params: Params) -> Result:
-        bucket = await self._store.read(lambda tx: need_bucket(tx, params["Bucket"]))
-        return {} if bucket.versioning is Versioning.NEVER else {"Status": bucket.versioning}
+        def read(tx: Transaction) -> tuple[Bucket, str | None]:
+            bucket = need_bucket(tx, params["Bucket"])
+            return bucket, read_setting(tx, bucket.name, Kind.MFA_DELETE)
+
+        bucket, mfa = await self._store.read(read)
+        shown: Result = {} if bucket.versioning is Versioning.NEVER else {"Status": bucket.versioning}
+        return shown if mfa is None else {**shown, "MFADelete": mfa}
 
     @operation("PutBucketEncryption", on_bucket("PutEncryptionConfiguration"))
     async def put_bucket_encryption(self, ctx: Context, params: Params) -> None:
@@ -167,18 +183,6 @@ def lock_of(tx: Transaction, bucket: Bucket) -> Any:
     if not bucket.has_object_lock:
         return None
     return read_setting(tx, bucket.name, Kind.OBJECT_LOCK) or {"ObjectLockEnabled": "Enabled"}
-
-
-def _check_mfa(header: str | None, wanted: str | None) -> None:
-    """Raises ServiceError AccessDenied, InvalidArgument, OperationNotImplementedError."""
-    if header is None:
-        if wanted == "Enabled":
-            raise ServiceError("AccessDenied", "Mfa Authentication must be used for this request", status=403)
-        return
-    if len(header.split(" ")) != 2:
-        sentence = "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}"
-        raise invalid_argument(sentence, "x-amz-mfa", header)
-    raise OperationNotImplementedError("s3", "PutBucketVersioning with MFA delete")
 
 
 def _check_retention(retention: Mapping[str, Any]) -> None:

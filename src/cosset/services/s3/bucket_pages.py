@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
-from cosset.services.s3 import cors_rules, lifecycle_checks, lifecycle_rules, website_rules
+from cosset.services.s3 import cors_rules, lifecycle_checks, lifecycle_rules, mfa_deletes, website_rules
 from cosset.services.s3.bucket_settings import BucketSettings, plain
 from cosset.services.s3.kinds import Kind
+from cosset.services.s3.model import Bucket
 from cosset.services.s3.requirements import on_bucket
+from cosset.store.transaction import Transaction
+from cosset.wire.errors import ServiceError
 
 DEFAULT_MINIMUM = "all_storage_classes_128K"
 _NO_CORS = ("NoSuchCORSConfiguration", "The CORS configuration does not exist")
@@ -56,7 +59,7 @@ class BucketPages:
         minimum = params.get("TransitionDefaultMinimumObjectSize") or DEFAULT_MINIMUM
         lifecycle_checks.check_minimum(minimum)
         kept = {"Rules": plain([_named(rule) for rule in rules]), "Minimum": minimum}
-        await self._settings.put(params["Bucket"], Kind.LIFECYCLE, kept)
+        await self._settings.put(params["Bucket"], Kind.LIFECYCLE, kept, _check_no_mfa)
         return {"TransitionDefaultMinimumObjectSize": minimum}
 
     @operation("GetBucketLifecycleConfiguration", on_bucket("GetLifecycleConfiguration"))
@@ -70,6 +73,13 @@ class BucketPages:
     @operation("DeleteBucketLifecycle", on_bucket("PutLifecycleConfiguration"))
     async def delete_bucket_lifecycle(self, ctx: Context, params: Params) -> None:
         await self._settings.remove(params["Bucket"], Kind.LIFECYCLE)
+
+
+def _check_no_mfa(tx: Transaction, bucket: Bucket) -> None:
+    """What needs a second factor to go does not go by itself. Raises ServiceError InvalidBucketState."""
+    if mfa_deletes.is_on(tx, bucket):
+        sentence = "A lifecycle configuration cannot be put on a bucket with MFA delete enabled."
+        raise ServiceError("InvalidBucketState", sentence, status=409)
 
 
 def _named(rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cosset.services.s3.copy_sources import read_source
 from cosset.services.s3.errors import access_denied
 from cosset.services.s3.expirations import TELLING, TELLING_OF_UPLOADS, Expirations
 from cosset.services.s3.kinds import Kind
+from cosset.services.s3.mfa_deletes import MfaDeletes
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
@@ -36,12 +37,12 @@ _CHARGED = frozenset(
 """Operations whose answers say that the requester pays."""
 
 
-def bucket_parts(store: Store, files: ObjectFiles, clock: Clock) -> list[object]:
+def bucket_parts(store: Store, files: ObjectFiles, clock: Clock, mfa: MfaDeletes) -> list[object]:
     settings = BucketSettings(store)
     return [
         Buckets(store, files, clock),
         BucketAccess(settings),
-        BucketDefaults(settings),
+        BucketDefaults(settings, mfa),
         BucketPages(settings),
         BucketReplication(settings),
         BucketReports(store),

@@ -11,6 +11,7 @@ from cosset.services.s3.events import event_of
 from cosset.services.s3.finding import check_version
 from cosset.services.s3.keys import check_key
 from cosset.services.s3.locks import check_deletable
+from cosset.services.s3.mfa_deletes import MfaDeletes, check_shown
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_requirements import deletion, object_arn, on_delete
 from cosset.services.s3.object_writes import ObjectWrites
@@ -33,7 +34,8 @@ _CONDITIONS = {"ETag": "IfMatch", "LastModifiedTime": "IfMatchLastModifiedTime",
 
 
 class Deletes:
-    def __init__(self, writes: ObjectWrites, rights: Rights) -> None:
+    def __init__(self, writes: ObjectWrites, rights: Rights, mfa: MfaDeletes) -> None:
+        self._mfa = mfa
         self._writes = writes
         self._store = writes.store
         self._files = writes.files
@@ -45,9 +47,12 @@ class Deletes:
         check_key(params["Key"])
         check_version(params.get("VersionId"))
         bypasses = bool(params.get("BypassGovernanceRetention"))
+        is_shown = await self._mfa.is_shown(ctx, params.get("MFA"))
 
         def work(tx: Transaction) -> tuple[Replaced, dict[str, Any]]:
             bucket = _need_bucket(tx, params)
+            if params.get("VersionId") is not None:
+                check_shown(tx, bucket, is_shown=is_shown)
             return self._delete(tx, ctx, bucket, params, bypasses=bypasses)
 
         replaced, told = await self._store.write(work, frees=True)
@@ -56,16 +61,21 @@ class Deletes:
 
     @operation("DeleteObjects", no_requirements)
     async def delete_objects(self, ctx: Context, params: Params) -> Result:
-        """Every object needs its own right: what is refused stands among the errors of the answer."""
+        """Every object needs its own right: what is refused stands among the errors of the answer. A second factor is
+        needed for all or none."""
         wanted: Sequence[Mapping[str, Any]] = params["Delete"]["Objects"]
         if not 1 <= len(wanted) <= _MOST or not all(each["Key"] for each in wanted):
             raise malformed_xml()
+        is_shown = await self._mfa.is_shown(ctx, params.get("MFA"))
+        names_versions = any(each.get("VersionId") for each in wanted)
         await self._store.read(lambda tx: _need_bucket(tx, params))
         bypasses = bool(params.get("BypassGovernanceRetention"))
         allowed = [await self._may_delete(ctx, params["Bucket"], each, bypasses=bypasses) for each in wanted]
 
         def work(tx: Transaction) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
             bucket = need_bucket(tx, params["Bucket"])
+            if names_versions:
+                check_shown(tx, bucket, is_shown=is_shown)
             orphans: list[str] = []
             deleted: list[dict[str, Any]] = []
             failed: list[dict[str, Any]] = []

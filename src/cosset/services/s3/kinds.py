@@ -18,6 +18,7 @@ class Kind(StrEnum):
     """What the bucket was made with, where that is another name of its region."""
     LOGGING = "logging"
     METRICS = "metrics"
+    MFA_DELETE = "mfa-delete"
     OBJECT_LOCK = "object-lock"
     OWNERSHIP = "ownership"
     POLICY = "policy"

@@ -45,6 +45,14 @@ class ObjectEvents(Protocol):
     def happened(self, tx: Transaction, event: ObjectEvent) -> None: ...
 
 
+class SecondFactors(Protocol):
+    """Knows users' MFA devices."""
+
+    async def verify(self, account: str, user_name: str, serial: str, code: str) -> bool:
+        """Whether this is a code of that user's device that was not taken before; it is taken now."""
+        ...
+
+
 class Rights(Protocol):
     """What the caller may do besides the call itself: answers that depend on it ask."""
 

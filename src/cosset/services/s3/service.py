@@ -11,6 +11,7 @@ from cosset.services.s3.copies import Copies
 from cosset.services.s3.deletes import Deletes
 from cosset.services.s3.finding import Finder
 from cosset.services.s3.lists import Lists
+from cosset.services.s3.mfa_deletes import MfaDeletes
 from cosset.services.s3.multipart import Multipart
 from cosset.services.s3.notifications import Notifications
 from cosset.services.s3.object_acls import ObjectAcls
@@ -19,7 +20,7 @@ from cosset.services.s3.object_locks import ObjectLocks
 from cosset.services.s3.object_tags import ObjectTags
 from cosset.services.s3.object_writes import ObjectWrites
 from cosset.services.s3.objects import Objects
-from cosset.services.s3.ports import Rights
+from cosset.services.s3.ports import Rights, SecondFactors
 from cosset.services.s3.replication_outbox import Hearers, ReplicationOutbox
 from cosset.services.s3.restores import Restores
 from cosset.services.s3.upload_lists import UploadLists
@@ -34,18 +35,19 @@ def s3_service(
     rights: Rights,
     notifications: Notifications,
     replication: ReplicationOutbox,
+    devices: SecondFactors,
 ) -> Service:
     events = Hearers((notifications.outbox, replication))
     writes, finder = ObjectWrites(store, files, clock, events), Finder(store, rights)
-    multipart = Multipart(writes)
+    multipart, mfa = Multipart(writes), MfaDeletes(devices)
     parts = [
-        *bucket_parts(store, files, clock),
+        *bucket_parts(store, files, clock, mfa),
         notifications,
         Objects(writes, finder),
         Copies(writes, finder, multipart, rights),
         multipart,
         Completions(writes),
-        Deletes(writes, rights),
+        Deletes(writes, rights, mfa),
         ObjectTags(writes, finder),
         ObjectAcls(writes, finder),
         ObjectLocks(writes, finder),
