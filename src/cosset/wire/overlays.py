@@ -49,6 +49,7 @@ class Overlay:
     - `unknown_action`: the query protocol's sentence for an action that is not there, or not at this URL.
     - `errors`: errors that have another code in the query protocol than in JSON, or a status of their own.
     - `query_sentences`: what the query protocol says of an error, by its code, where that is not what JSON says.
+    - `query_json_names`: what members are called where the query protocol answers in JSON (`Shape.Member`).
     - `bare_query_errors`: operations without the `<Detail/>` that all other errors of the query protocol have here;
       None: none has it.
     """
@@ -85,6 +86,7 @@ class Overlay:
     unknown_action: str = "Could not find operation {action} for version {version}"
     errors: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     query_sentences: Mapping[str, str] = field(default_factory=dict)
+    query_json_names: Mapping[str, str] = field(default_factory=dict)
     bare_query_errors: frozenset[str] | None = None
 
     def violation_of(self, operation: str) -> ServiceError:
@@ -263,6 +265,7 @@ OVERLAYS: Mapping[str, Overlay] = {
         errors=_SQS_ERRORS,
         # Seen in reports of clients that speak query, before and after AWS spoke JSON.
         query_sentences={"QueueDoesNotExist": "The specified queue does not exist for this wsdl version."},
+        query_json_names={"ListQueuesResult.QueueUrls": "queueUrls", "ReceiveMessageResult.Messages": "messages"},
         # Recorded: test_delete_message_batch_invalid_msg_id, against test_too_many_entries_in_batch_request.
         bare_query_errors=frozenset({"DeleteMessageBatch"}),
     ),

@@ -1,5 +1,8 @@
 """The query protocol as SQS has it: what old clients and bare HTTP write, and the frame of what they get."""
 
+import json
+from typing import Any
+
 import pytest
 
 from cosset.wire.errors import ServiceError
@@ -49,3 +52,63 @@ def test_a_request_without_an_action_means_nothing(service: str) -> None:
         route(wire, request)
     answer = protocol_of(wire, request).serialize_error(wire, None, caught.value, "id")
     assert (answer.status, answer.body) == (404, b"<UnknownOperationException/>")
+
+
+def in_json(service: str, operation: str, result: dict[str, object]) -> Any:
+    wire = CATALOGUE.service(service)
+    request = Request("GET", "/", f"Action={operation}", Headers([("Accept", "application/json")]), b"")
+    answer = protocol_of(wire, request).serialize(wire, operation, result, "id")
+    assert dict(answer.headers)["Content-Type"] == "application/json"
+    assert isinstance(answer.body, bytes)
+    return json.loads(answer.body)
+
+
+ABOUT = {"RequestId": "id"}
+NOTHING_ELSE = {"MD5OfMessageAttributes": None, "MD5OfMessageSystemAttributes": None, "SequenceNumber": None}
+
+
+def test_who_asks_for_json_gets_json() -> None:
+    """As API Gateway's integrations show it."""
+    sent = {"SendMessageResult": {"MD5OfMessageBody": "m", "MessageId": "i", **NOTHING_ELSE}, "ResponseMetadata": ABOUT}
+    assert in_json("sqs", "SendMessage", {"MD5OfMessageBody": "m", "MessageId": "i"}) == {"SendMessageResponse": sent}
+    assert in_json("sqs", "DeleteMessage", {}) == {"DeleteMessageResponse": {"ResponseMetadata": ABOUT}}
+    nothing = {"ReceiveMessageResult": {"messages": None}, "ResponseMetadata": ABOUT}
+    assert in_json("sqs", "ReceiveMessage", {}) == {"ReceiveMessageResponse": nothing}
+    shown = in_json("sqs", "GetQueueAttributes", {"Attributes": {"QueueArn": "a", "DelaySeconds": "0"}})
+    assert shown["GetQueueAttributesResponse"]["GetQueueAttributesResult"] == {
+        "Attributes": [{"Name": "QueueArn", "Value": "a"}, {"Name": "DelaySeconds", "Value": "0"}]
+    }
+    attribute = {"DataType": "Binary", "BinaryValue": b"\x01"}
+    received = in_json("sqs", "ReceiveMessage", {"Messages": [{"Body": "b", "MessageAttributes": {"a": attribute}}]})
+    (message,) = received["ReceiveMessageResponse"]["ReceiveMessageResult"]["messages"]
+    assert (message["Body"], message["Attributes"]) == ("b", None)
+    (own,) = message["MessageAttributes"]
+    assert (own["Name"], own["Value"]["BinaryValue"], own["Value"]["StringValue"]) == ("a", "AQ==", None)
+    published = {"PublishResult": {"MessageId": "i", "SequenceNumber": None}, "ResponseMetadata": ABOUT}
+    assert in_json("sns", "Publish", {"MessageId": "i"}) == {"PublishResponse": published}
+    of_topic = in_json("sns", "GetTopicAttributes", {"Attributes": {"Owner": "1"}})
+    assert of_topic["GetTopicAttributesResponse"]["GetTopicAttributesResult"] == {"Attributes": {"Owner": "1"}}
+
+
+def test_who_asks_for_json_gets_errors_in_it() -> None:
+    request = Request("GET", "/1/q", "Action=ListQueues", Headers([("Accept", "application/json; q=1")]), b"")
+    with pytest.raises(ServiceError) as caught:
+        protocol_of(SQS, request).match(SQS, request)
+    answer = protocol_of(SQS, request).serialize_error(SQS, None, caught.value, "id")
+    assert isinstance(answer.body, bytes)
+    assert (answer.status, json.loads(answer.body)) == (
+        400,
+        {
+            "Error": {
+                "Code": "InvalidAction",
+                "Message": "The action ListQueues is not valid for this endpoint.",
+                "Type": "Sender",
+                "Detail": None,
+            },
+            "RequestId": "id",
+        },
+    )
+    nothing = Request("GET", "/1/q", "", Headers([("Accept", "application/json")]), b"")
+    unknown = ServiceError("UnknownOperationException", "", status=404)
+    body = protocol_of(SQS, nothing).serialize_error(SQS, None, unknown, "id").body
+    assert body == b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'

@@ -11,6 +11,7 @@ from cosset.wire.models import WireService
 from cosset.wire.protocols.base import Protocol, RoutedOperation
 from cosset.wire.protocols.json_rpc import JsonRpc
 from cosset.wire.protocols.query import Query
+from cosset.wire.protocols.query_json import QueryJson
 from cosset.wire.protocols.rest_json import RestJson
 from cosset.wire.protocols.rest_xml import RestXml
 from cosset.wire.protocols.rpc_v2_cbor import RpcV2Cbor
@@ -20,6 +21,7 @@ __all__ = ["PROTOCOLS", "Protocol", "RoutedOperation", "protocol_of", "route"]
 PROTOCOLS: Mapping[str, Protocol] = {
     protocol.name: protocol for protocol in (JsonRpc(), Query(), RestJson(), RestXml(), RpcV2Cbor())
 }
+_QUERY_JSON = QueryJson()
 
 
 def route(service: WireService, request: Request) -> RoutedOperation:
@@ -40,10 +42,11 @@ def protocol_of(service: WireService, request: Request) -> Protocol:
     """The protocol to answer in when no operation could be found: what the request looks like, else what the service
     prefers. Services that speak only what is not here (ec2) raise LookupError."""
     spoken = service.attached("spoken protocols", _spoken)
-    if len(spoken) == 1:
-        return spoken[0]
-    said = _protocol_said(request)
-    return next((protocol for protocol in spoken if protocol.name == said), spoken[0])
+    found = spoken[0]
+    if len(spoken) > 1:
+        said = _protocol_said(request)
+        found = next((protocol for protocol in spoken if protocol.name == said), found)
+    return _QUERY_JSON if found.name == Query.name and QueryJson.is_wanted(request) else found
 
 
 def _spoken(service: WireService) -> tuple[Protocol, ...]:

@@ -116,7 +116,7 @@ class Query(Protocol):
         code = query_error_code(service, shape, error)
         out = [
             f"{self._opening(service, 'ErrorResponse')}<Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
-            f"{message_element(service.overlay.query_sentences.get(error.code, error.message))}"
+            f"{message_element(sentence_of(service, error))}"
         ]
         if shape is not None:
             write: XmlWriter = service.attached(
@@ -124,8 +124,7 @@ class Query(Protocol):
             )
             members = error_members(service, error, shape)
             write({name: value for name, value in members.items() if name.lower() not in _IN_EVERY_ERROR}, out)
-        bare = service.overlay.bare_query_errors
-        if bare is not None and operation not in bare:
+        if has_detail(service, operation):
             out.append("<Detail/>")
         out.append(f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>")
         return Response(status, self._headers(request_id), "".join(out).encode())
@@ -139,6 +138,16 @@ class Query(Protocol):
     @staticmethod
     def _headers(request_id: str) -> list[tuple[str, str]]:
         return [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)]
+
+
+def sentence_of(service: WireService, error: ServiceError) -> str:
+    return service.overlay.query_sentences.get(error.code, error.message)
+
+
+def has_detail(service: WireService, operation: str | None) -> bool:
+    """Whether errors of the operation have a detail, which is always empty."""
+    bare = service.overlay.bare_query_errors
+    return bare is not None and operation not in bare
 
 
 def _names_resource(request: Request) -> bool:
