@@ -10,7 +10,7 @@ and with it, in one transaction, what destinations are owed. Read next: ending.p
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -91,7 +91,8 @@ class AsyncEvent:
                 function_error=answer.function_error,
             )
             rest = answer.payload
-        return json.dumps(asdict(event), separators=(",", ":")).encode() + b"\n" + payload + rest
+        head = {name: getattr(event, name) for name in _FIELDS}
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + payload + rest
 
     @classmethod
     def unpack(cls, body: bytes) -> tuple["AsyncEvent", bytes, LastAnswer | None]:
@@ -127,6 +128,9 @@ class AsyncEvent:
             source=self.source,
             client_context=self.client_context,
         )
+
+
+_FIELDS = tuple(each.name for each in fields(AsyncEvent))
 
 
 class AsyncEvents:

@@ -91,8 +91,9 @@ def put_version(
 
     `named` are those of its files that the book of files has already: parts that become an object.
     """
-    given = version_id or new_version_id(new.modified_ms)
-    version = given if bucket.versioning is Versioning.ENABLED else NULL_VERSION
+    version = NULL_VERSION
+    if bucket.versioning is Versioning.ENABLED:
+        version = version_id or new_version_id(new.modified_ms)
     orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
     if bucket.versioning is not Versioning.NEVER:  # else the `null` one was all there was
         tx.run(_NO_LATEST, {"of_bucket": bucket.name, "of_key": new.key.encode()})
