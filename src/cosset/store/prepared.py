@@ -79,7 +79,8 @@ class Prepared:
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
         self._is_insert = isinstance(statement, Insert)
-        self._has_rows = isinstance(statement, Insert) and bool(statement._multi_values)
+        # An insert that says itself what its columns get.
+        self._is_whole = isinstance(statement, Insert) and bool(statement._multi_values or statement.select is not None)
         self._on_sqlite: _Ready | None = None
         self._on_postgresql: _Ready | None = None
 
@@ -109,7 +110,7 @@ class Prepared:
         first = parameters if isinstance(parameters, Mapping) else parameters[0]
         compiled: Any = self._statement.compile(  # type: ignore[attr-defined]
             dialect=dialect,
-            column_keys=list(first) if self._is_insert and not self._has_rows else None,
+            column_keys=list(first) if self._is_insert and not self._is_whole else None,
             compile_kwargs={"render_postcompile": True},
         )
         names = compiled.positiontup or ()

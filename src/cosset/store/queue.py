@@ -26,6 +26,8 @@ __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Stan
 DEDUPLICATION_MS = 5 * 60 * 1000
 _FORGET_EVERY_MS = 60_000
 _END_OF_TIME = 1 << 62
+LOOK_MS = 5_000
+"""For how long a node believes what it knows of a queue that other nodes may lease messages of unheard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,20 @@ class Taker(Protocol):
         ...
 
 
+class _Waiter:
+    """Woken by a change, or because what is known has another end: `is_changed` tells which."""
+
+    __slots__ = ("is_changed", "woken")
+
+    def __init__(self) -> None:
+        self.is_changed = False
+        self.woken = asyncio.Event()
+
+    def change(self) -> None:
+        self.is_changed = True
+        self.woken.set()
+
+
 class DurableQueue:
     """One named queue. Any number may be made for one name, on any number of nodes; `close` those that are dropped.
 
@@ -89,7 +105,11 @@ class DurableQueue:
         self._name = name
         self._clock = clock
         self._new_id = new_id
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: set[_Waiter] = set()
+        # Nothing is due before this, None: not known. Whatever could make it earlier is announced, or noted here.
+        self._quiet_until_ms: int | None = None
+        self._looked_ms = 0
+        self._version = 0
         self._taker: Taker | None = None
         self._forgotten_at_ms = 0
         self._topic = f"queue/{name}"
@@ -99,6 +119,13 @@ class DurableQueue:
     def is_awaited(self) -> bool:
         """Whether somebody waits here."""
         return bool(self._waiters)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is known that nothing can be received now."""
+        now = self._clock.now_ms()
+        is_old = self._store.shared and now - self._looked_ms >= LOOK_MS
+        return self._quiet_until_ms is not None and self._quiet_until_ms > now and not is_old
 
     @contextmanager
     def handing_to(self, taker: Taker) -> Iterator[None]:
@@ -153,18 +180,23 @@ class DurableQueue:
         if draft.group is not None and self._first_of(tx, draft.group) is not None:
             row["due_ms"] = None
         taker = self._taker_of(draft)
-        if taker is not None:
-            first_ms = now if draft.first_received_at_ms is None else draft.first_received_at_ms
-            row |= {"attempts": draft.attempts + 1, "first_received_at_ms": first_ms, "due_ms": now + taker.lease_ms}
-        seq = tx.run(statements.SEND, row).number
-        assert seq is not None
-        if taker is not None:
-            self._entrust(tx, taker, row, seq)
+        if taker is None:
+            seq = tx.run(statements.SEND, row).number
+            assert seq is not None
+            tx.announce(self._topic, self._name)
+        else:
+            message = self._entrust(tx, row, now, taker.lease_ms)
+            tx.follow(partial(taker.take, message))
+            seq = message.seq
         if draft.deduplication_id is not None:
             self._remember(tx, draft.deduplication_id, row["id"], seq, now, again=earlier is not None)
-        if taker is None:
-            tx.announce(self._topic, self._name)
         return Sent(row["id"], seq, True)
+
+    def put_for(self, tx: Transaction, draft: Draft, lease_ms: int) -> Message:
+        """A message that its receiver has from the start, as if he had received it at once. For one without a group,
+        deduplication and delay."""
+        now = self._clock.now_ms()
+        return self._entrust(tx, self._row(draft, now), now, lease_ms)
 
     def put_many(self, tx: Transaction, drafts: Sequence[Draft]) -> list[str]:
         """The ids. For messages without groups and deduplication, which need not be told apart one by one."""
@@ -229,16 +261,25 @@ class DurableQueue:
     async def wait(self, timeout_s: float) -> bool:
         """Returns when something may be receivable (sent, released, due, a lease over), or at the timeout: then False,
         and there is no need to ask."""
-        changed = asyncio.Event()
-        self._waiters.add(changed)
+        waiter = _Waiter()
+        self._waiters.add(waiter)
+        ends_s = self._clock.monotonic_s() + timeout_s
         try:
-            due = await self._store.read(self._next_due)
-            delay_s = timeout_s if due is None else min(timeout_s, (due - self._clock.now_ms()) / 1000)
-            if delay_s > 0 and not changed.is_set():
-                await self._first(changed, delay_s)
-            return changed.is_set() or (due is not None and due <= self._clock.now_ms())
+            while True:
+                due, now = await self._next_due_ms(), self._clock.now_ms()
+                if waiter.is_changed or due <= now:
+                    return True
+                left_s = ends_s - self._clock.monotonic_s()
+                if left_s <= 0:
+                    return False
+                if self._store.shared:
+                    left_s = min(left_s, LOOK_MS / 1000)
+                await self._first(waiter.woken, min(left_s, (due - now) / 1000))
+                if waiter.is_changed:
+                    return True
+                waiter.woken.clear()
         finally:
-            self._waiters.discard(changed)
+            self._waiters.discard(waiter)
 
     def delete(self, tx: Transaction, message: Message) -> bool:
         """Ends the message. False: the lease is lost, another receiver has it or has ended it."""
@@ -385,20 +426,27 @@ class DurableQueue:
             return None
         return taker
 
-    def _entrust(self, tx: Transaction, taker: Taker, row: dict[str, Any], seq: int) -> None:
-        lease = f"{seq}.{secrets.token_hex(8)}"
-        tx.run(statements.ENTRUST, {"the_seq": seq, "the_lease": lease})
-        message = Message(
+    def _entrust(self, tx: Transaction, row: dict[str, Any], now: int, lease_ms: int) -> Message:
+        """Sends it under a lease. Nobody else hears of it: who waits here learns when the lease ends."""
+        token, until_ms = f".{secrets.token_hex(8)}", now + lease_ms
+        first_ms = now if row["first_received_at_ms"] is None else row["first_received_at_ms"]
+        row |= {"attempts": row["attempts"] + 1, "first_received_at_ms": first_ms, "due_ms": until_ms}
+        if tx.dialect == "postgresql":
+            seq = tx.run(statements.SEND_LEASED, {**row, "new_lease": token}).number
+        else:
+            seq = tx.run(statements.SEND, row).number
+            tx.run(statements.ENTRUST, {"the_seq": seq, "the_lease": f"{seq}{token}"})
+        tx.follow(partial(self._note, until_ms))
+        return Message(
             id=row["id"],
             body=row["body"],
             attempts=row["attempts"],
-            lease=lease,
+            lease=f"{seq}{token}",
             sent_at_ms=row["sent_at_ms"],
             group=None,
             expires_at_ms=row["expires_at_ms"],
-            first_received_at_ms=row["first_received_at_ms"],
+            first_received_at_ms=first_ms,
         )
-        tx.follow(partial(taker.take, message))
 
     def _earlier(self, tx: Transaction, deduplication_id: str) -> Any:
         same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
@@ -429,9 +477,21 @@ class DurableQueue:
             tx.run(statements.PROMOTE, {"the_seq": first.seq, "due": due})
         tx.announce(self._topic, self._name)
 
-    def _next_due(self, tx: Transaction) -> int | None:
+    async def _next_due_ms(self) -> int:
+        """No later than the next message is due."""
+        if not self.is_quiet:
+            version, self._quiet_until_ms = self._version, None
+            self._looked_ms = self._clock.now_ms()
+            due = await self._store.read(self._next_due)
+            if version != self._version:  # changed meanwhile: good for this once
+                return due
+            self._quiet_until_ms = due
+        assert self._quiet_until_ms is not None
+        return self._quiet_until_ms
+
+    def _next_due(self, tx: Transaction) -> int:
         due: int | None = tx.run(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
-        return due
+        return _END_OF_TIME if due is None else due
 
     async def _first(self, changed: asyncio.Event, delay_s: float) -> None:
         tasks = [asyncio.ensure_future(changed.wait()), asyncio.ensure_future(self._clock.sleep(delay_s))]
@@ -443,8 +503,19 @@ class DurableQueue:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _changed(self, _key: str) -> None:
+        self._version += 1
+        self._quiet_until_ms = None
         for waiter in self._waiters:
-            waiter.set()
+            waiter.change()
+
+    def _note(self, until_ms: int) -> None:
+        """A message was sent under a lease that ends then."""
+        self._version += 1
+        if self._quiet_until_ms is None or until_ms < self._quiet_until_ms:
+            if self._quiet_until_ms is not None:
+                self._quiet_until_ms = until_ms
+            for waiter in self._waiters:
+                waiter.woken.set()
 
 
 def _held(lease: str) -> dict[str, Any]:

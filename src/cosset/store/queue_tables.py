@@ -101,6 +101,20 @@ SEND = Prepared(insert(messages))
 # The lease of a message that is sent to somebody has its number in it, which is known only then.
 ENTRUST = Prepared(update(messages).where(_message.seq == bindparam("the_seq")).values(lease=bindparam("the_lease")))
 _GIVEN = [column.name for column in messages.columns if column.name not in ("seq", "lease")]
+# Both at once, where the database tells a number before the row is there: PostgreSQL.
+_number = select(func.nextval(func.pg_get_serial_sequence(messages.name, "seq")).label("seq")).subquery("number")
+SEND_LEASED = Prepared(
+    insert(messages)
+    .from_select(
+        ["seq", *_GIVEN, "lease"],
+        select(
+            _number.c.seq,
+            *[cast(bindparam(name), messages.c[name].type) for name in _GIVEN],
+            cast(_number.c.seq, String).concat(bindparam("new_lease")),
+        ),
+    )
+    .returning(_message.seq)
+)
 SEND_MANY = PreparedMany(
     lambda count: insert(messages).values(
         [{name: bindparam(f"{name}_{row}") for name in _GIVEN} for row in range(count)]

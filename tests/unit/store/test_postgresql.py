@@ -14,7 +14,7 @@ from cosset.clock import SystemClock
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
 from cosset.store.errors import StoreError, UnavailableError
-from cosset.store.queue import DurableQueue
+from cosset.store.queue import LOOK_MS, Draft, DurableQueue
 from support.clock import ManualClock
 from support.postgres import PostgresServer, running_postgres
 
@@ -67,6 +67,31 @@ def test_a_message_sent_on_one_node_wakes_another(postgres: PostgresServer, tmp_
                 await waiting
             (message,) = await queue.receive(limit=10, lease_ms=1000)
             assert message.body == b"a"
+
+    asyncio.run(main())
+
+
+def test_what_a_dead_node_had_from_its_sender_comes_to_another(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Nobody announces such a lease: who waits elsewhere looks for it by himself."""
+    url = postgres.new_database()
+
+    async def main() -> None:
+        clock = ManualClock()
+        async with node(url, tmp_path) as one, node(url, tmp_path) as other:
+            there, here = DurableQueue(one, "q", clock), DurableQueue(other, "q", clock)
+            waiting = asyncio.create_task(here.wait(60))
+            await until(lambda: here.is_quiet)
+            message = await one.write(lambda tx: there.put_for(tx, Draft(body=b"a"), 10_000))
+            assert message.lease.startswith(f"{message.seq}.")
+            async with asyncio.timeout(30):
+                while not waiting.done():
+                    clock.advance(LOOK_MS / 1000)
+                    await asyncio.sleep(0.01)
+            assert waiting.result()
+            (again,) = await here.receive(limit=10, lease_ms=1000)
+            assert (again.id, again.attempts) == (message.id, 2)
+            assert not await one.write(lambda tx: there.delete(tx, message))
+            assert await other.write(lambda tx: here.delete(tx, again))
 
     asyncio.run(main())
 

@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
@@ -20,8 +20,10 @@ from cosset.services.sqs.model import QueueKey
 from cosset.services.sqs.tables import CHANGES, DISCARDED, deleted_queues, discarded, queues
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
-from cosset.store.prepared import Prepared
+from cosset.store.prepared import Found, Prepared
 from cosset.wire.errors import ServiceError
+
+T = TypeVar("T")
 
 REST_MS = 60_000
 """How long a name rests after its queue was deleted, and a queue after it was purged."""
@@ -191,12 +193,27 @@ def read_queues(tx: Transaction) -> list[QueueRecord]:
     return [_record(row) for row in tx.execute(select(queues))]
 
 
-def confirm(tx: Transaction, *records: QueueRecord) -> None:
-    """Raises StaleRecordError unless these queues stand as these records say."""
-    for record in records:
-        row = tx.run(_IDENTITY, _named(record.key)).first()
-        if row is None or (row.uid, row.revision) != (record.uid, record.revision):
-            raise StaleRecordError(record.key)
+def confirm(tx: Transaction, record: QueueRecord) -> None:
+    """Raises StaleRecordError unless the queue stands as this record says."""
+    _compare(tx.run(_IDENTITY, _named(record.key)), record)
+
+
+def confirmed(tx: Transaction, record: QueueRecord, work: Callable[[Transaction, QueueRecord], T]) -> T:
+    """What `work` comes to with this record. Raises StaleRecordError, whatever it came to, unless the record holds.
+
+    The record is proven when the work is done: so both can go to the database together.
+    """
+    found = tx.run(_IDENTITY, _named(record.key))
+    try:
+        return work(tx, record)
+    finally:
+        _compare(found, record)
+
+
+def _compare(found: Found, record: QueueRecord) -> None:
+    row = found.first()
+    if row is None or (row.uid, row.revision) != (record.uid, record.revision):
+        raise StaleRecordError(record.key)
 
 
 def write_queue(tx: Transaction, record: QueueRecord, values: Mapping[str, Any]) -> None:

@@ -1,15 +1,20 @@
 """Messages handed straight to whoever waits for them on this node: who sends receives for him, in one transaction.
 
-So a message is sent and received with one commit, and nobody need be woken to look. Who waits and is passed over, or
-whose sender came to nothing, hears of the change as ever and looks for himself. Next: queues.py, both ends of it.
+So a message is sent and received with one commit, and nobody need be woken to look. Of a standard queue it is sent
+under his lease; of a FIFO queue he receives what its groups give. Who waits and is passed over, or whose sender came to
+nothing, hears of the change as ever and looks for himself. Next: queues.py, both ends of it.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cosset.services.sqs.book import QueueRecord, StaleRecordError, confirm
+from cosset.services.sqs.model import SentMessage
 from cosset.services.sqs.receiving import Receiving, Taken
+from cosset.services.sqs.sending import Outcome, Sending
+from cosset.store.queue import Draft
 from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
@@ -34,7 +39,8 @@ class Waiter:
 class Handing:
     """Those who wait on this node, by queue, the longest waiting first."""
 
-    def __init__(self, receiving: Receiving) -> None:
+    def __init__(self, sending: Sending, receiving: Receiving) -> None:
+        self._sending = sending
         self._receiving = receiving
         self._waiting: dict[str, deque[Waiter]] = {}
 
@@ -62,7 +68,38 @@ class Handing:
             waiting.remove(waiter)
             self._tidy(waiter.record.uid)
 
-    def serve(self, tx: Transaction, record: QueueRecord, waiter: Waiter) -> Taken | None:
+    def send_to(
+        self, tx: Transaction, record: QueueRecord, drafts: Sequence[Draft | ServiceError], waiter: Waiter
+    ) -> list[Outcome]:
+        """As `Sending.send`; he has his part as soon as it is committed."""
+        visibility_s = record.settings.visibility_s if waiter.visibility_s is None else waiter.visibility_s
+        if record.settings.is_fifo or not visibility_s:
+            sent = self._sending.send(tx, record, drafts)
+            taken = self._serve(tx, record, waiter)
+        else:
+            sent, taken = self._entrust(tx, record, drafts, waiter.limit, visibility_s)
+        tx.follow(lambda: waiter.settle(taken))
+        return sent
+
+    def _entrust(
+        self,
+        tx: Transaction,
+        record: QueueRecord,
+        drafts: Sequence[Draft | ServiceError],
+        limit: int,
+        visibility_s: int,
+    ) -> tuple[list[Outcome], Taken | None]:
+        at_once = [each for each in drafts if not isinstance(each, ServiceError) and not each.delay_ms][:limit]
+        try:
+            handed = self._receiving.entrust(tx, record, at_once, visibility_s)
+        except ServiceError:  # too much is in flight
+            handed = []
+        ids = {id(draft): message.id for draft, message in zip(at_once, handed, strict=False)}
+        rest = iter(self._sending.send(tx, record, [each for each in drafts if id(each) not in ids]))
+        sent = [SentMessage(ids[id(each)]) if id(each) in ids else next(rest) for each in drafts]
+        return sent, Taken(handed, []) if handed else None
+
+    def _serve(self, tx: Transaction, record: QueueRecord, waiter: Waiter) -> Taken | None:
         """What he gets of the queue. None: nothing this way, and no reason not to send."""
         try:
             if waiter.dead_letters is not None:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from cosset.clock import Clock
 from cosset.observe.causes import CauseRecorder, Unrecorded
 from cosset.observe.metrics import MetricWriter
-from cosset.services.sqs.book import QueueBook, QueueRecord, StaleRecordError, confirm
+from cosset.services.sqs.book import QueueBook, QueueRecord, StaleRecordError, confirm, confirmed
 from cosset.services.sqs.depths import Depths
 from cosset.services.sqs.errors import no_such_queue
 from cosset.services.sqs.handing import Handing, Waiter
@@ -59,7 +59,7 @@ class Queues:
         self._shelves = Shelves(store, clock)
         self._sending = Sending(self._shelves, clock)
         self._receiving = Receiving(self._shelves, clock)
-        self._handing = Handing(self._receiving)
+        self._handing = Handing(self._sending, self._receiving)
         self._depths = Depths(self._shelves, store, clock)
 
     async def facts(self, queue_arn: str) -> QueueFacts | None:
@@ -92,9 +92,13 @@ class Queues:
         deadline_s = self._clock.monotonic_s() + wait_s
         cancelled = cancelled or asyncio.Event()
         limit = min(max_messages, MAX_AT_ONCE)
+        # Who waits anyway, and knows that there is nothing now, need not look.
         found: list[ReceivedMessage] = []
+        is_quiet = wait_s > 0 and attempt is None and await self._is_quiet(key)
         while True:
-            found = found or await self._receive_once(key, limit, visibility_s, attempt)
+            if not found and not is_quiet:
+                found = await self._receive_once(key, limit, visibility_s, attempt)
+            is_quiet = False
             left_s = deadline_s - self._clock.monotonic_s()
             if found and cancelled.is_set():
                 # Whoever waited has gone: the next one shall not wait for the visibility timeout.
@@ -172,17 +176,12 @@ class Queues:
     ) -> list[Outcome] | None:
         """As `_try`. Should the sender go away meanwhile, who waits gets what was committed for him all the same."""
 
-        def work(tx: Transaction, record: QueueRecord) -> tuple[list[Outcome], Taken | None]:
-            return self._sending.send(tx, record, drafts), self._handing.serve(tx, record, waiter)
-
-        def settle(done: "asyncio.Task[tuple[list[Outcome], Taken | None] | None]") -> None:
-            failed = done.cancelled() or done.exception() is not None
-            waiter.settle(None if failed or (result := done.result()) is None else result[1])
+        def work(tx: Transaction, record: QueueRecord) -> list[Outcome]:
+            return self._handing.send_to(tx, record, drafts, waiter)
 
         sending = asyncio.get_running_loop().create_task(self._try(record, work))
-        sending.add_done_callback(settle)
-        result = await asyncio.shield(sending)
-        return None if result is None else result[0]
+        sending.add_done_callback(lambda _done: waiter.settle(None))  # where it has come to nothing
+        return await asyncio.shield(sending)
 
     async def _current(self, key: QueueKey) -> QueueRecord:
         record = await self.book.read(key)
@@ -231,16 +230,14 @@ class Queues:
 
     async def _try(self, record: QueueRecord, work: Callable[[Transaction, QueueRecord], T]) -> T | None:
         """None where the record turned out to be stale."""
-
-        def confirmed(tx: Transaction) -> T:
-            confirm(tx, record)
-            return work(tx, record)
-
         try:
-            return await self._store.write(confirmed, serializable=False)
+            return await self._store.write(lambda tx: confirmed(tx, record, work), serializable=False)
         except StaleRecordError:
             self.book.mistrust(record.key)
             return None
+
+    async def _is_quiet(self, key: QueueKey) -> bool:
+        return self._shelves.of(await self.book.get(key)).is_quiet
 
     async def _wait_for_sender(
         self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event, limit: int, visibility_s: int | None

@@ -1,5 +1,6 @@
 """Messages on their way out: leased, dropped when they are too old, moved when they were received too often."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cosset.clock import Clock
@@ -75,6 +76,19 @@ class Receiving:
         if attempt is not None:
             remember(tx, record.uid, attempt, leased, now_ms)
         return Taken([_received(record, message, now_ms) for message in leased], moved)
+
+    def entrust(
+        self, tx: Transaction, record: QueueRecord, drafts: Sequence[Draft], visibility_s: int
+    ) -> list[ReceivedMessage]:
+        """What is sent to a standard queue and received at once. Raises ServiceError OverLimit.
+
+        As many as there is room for: those from the front.
+        """
+        shelf, now_ms = self._shelves.of(record), self._clock.now_ms()
+        room = self._flights.room(tx, shelf, record, len(drafts))
+        self._flights.taken(record, room)
+        leased = [shelf.put_for(tx, draft, 1000 * visibility_s) for draft in drafts[:room]]
+        return [_received(record, message, now_ms) for message in leased]
 
     def is_full(self, record: QueueRecord) -> bool:
         """Whether the queue gives nothing because too much of it is in flight."""

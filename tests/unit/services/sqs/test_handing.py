@@ -12,11 +12,15 @@ from .conftest import Room, Test
 Run = Callable[[Test], None]
 
 
-async def waits(room: Room, url: str, **more: Any) -> "asyncio.Task[list[str]]":
-    """A receive that has found nothing and waits."""
+async def shelf_of(room: Room, url: str) -> DurableQueue:
     key = QueueKey.of_arn(room.arn(url))
     assert key is not None
-    shelf: DurableQueue = room.queues._shelves.of(await room.queues.book.get(key))
+    return room.queues._shelves.of(await room.queues.book.get(key))
+
+
+async def waits(room: Room, url: str, **more: Any) -> "asyncio.Task[list[str]]":
+    """A receive that has found nothing and waits."""
+    shelf = await shelf_of(room, url)
     before = len(shelf._waiters)
     waiting = asyncio.ensure_future(room.bodies(url, WaitTimeSeconds=20, **more))
     while len(shelf._waiters) == before:
@@ -101,6 +105,99 @@ def test_a_sender_who_fails_lets_who_waits_go_on(run: Run) -> None:
         assert isinstance(outcome, RuntimeError)
         await room.send(url, "b")
         assert await waiting == ["b"]
+
+    run(test)
+
+
+def count_all(room: Room) -> list[str]:
+    """Grows with everything that goes to the store."""
+    seen: list[str] = []
+    write, read = room.store.write, room.store.read
+
+    async def written(work: Callable[..., Any], **options: Any) -> Any:
+        seen.append("write")
+        return await write(work, **options)
+
+    async def looked(work: Callable[..., Any]) -> Any:
+        seen.append("read")
+        return await read(work)
+
+    room.store.write, room.store.read = written, looked  # type: ignore[method-assign, assignment]
+    return seen
+
+
+def test_who_comes_back_for_more_does_not_look_where_nothing_was_sent(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q", VisibilityTimeout="30")
+        waiting, shelf = await waits(room, url), await shelf_of(room, url)
+        while not shelf.is_quiet:
+            await asyncio.sleep(0.001)
+        seen = count_all(room)
+        for body in "abc":
+            await room.send(url, body)
+            assert await waiting == [body]
+            waiting = await waits(room, url)
+        assert seen == ["write"] * 3
+        room.clock.advance(31)  # they were under the time-out: nobody sends, and still they come
+        assert sorted(await waiting) == ["a", "b", "c"]
+
+    run(test)
+
+
+def test_what_was_sent_while_nobody_waited_is_found(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q")
+        waiting = await waits(room, url)
+        await asyncio.gather(*(room.send(url, body) for body in "ab"))
+        found = await waiting
+        while len(found) < 2:
+            found += await room.bodies(url, WaitTimeSeconds=20)
+        assert sorted(found) == ["a", "b"]
+
+    run(test)
+
+
+def test_of_a_batch_he_gets_as_many_as_he_asked_for(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q")
+        waiting = await waits(room, url, count=2)
+        entries: list[dict[str, Any]] = [{"Id": str(n), "MessageBody": f"body {n}"} for n in range(5)]
+        entries[1]["DelaySeconds"] = 60
+        entries[2]["MessageBody"] = "no text \x00"
+        answer = await room.call("SendMessageBatch", QueueUrl=url, Entries=entries)
+        assert [each["Id"] for each in answer["Successful"]] == ["0", "1", "3", "4"]
+        assert len({each["MessageId"] for each in answer["Successful"]}) == 4
+        assert await waiting == ["body 0", "body 3"]
+        assert await room.depth(url) == (1, 2, 1)
+        assert await room.bodies(url) == ["body 4"]
+
+    run(test)
+
+
+def test_messages_that_nobody_is_to_be_kept_from_are_received_as_ever(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url = await room.create("q", VisibilityTimeout="0")
+        waiting = await waits(room, url)
+        await room.send(url, "a")
+        assert await waiting == ["a"]
+        (again,) = await room.receive(url)
+        assert again["Attributes"]["ApproximateReceiveCount"] == "2"
+
+    run(test)
+
+
+def test_being_handed_over_counts_as_being_received(run: Run) -> None:
+    async def test(room: Room) -> None:
+        url, dead = await room.create("q"), await room.create("dead")
+        await room.redrive(url, dead, max_receives=1)
+        for body in "ab":
+            waiting = await waits(room, url)
+            await room.send(url, body)
+            assert await waiting == [body]
+        room.clock.advance(31)
+        assert await room.receive(url) == []
+        assert sorted(await room.bodies(dead)) == ["a", "b"]
+        assert await room.depth(url) == (0, 0, 0)
 
     run(test)
 
