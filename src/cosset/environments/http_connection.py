@@ -18,6 +18,11 @@ MAX_HEAD_BYTES = 2 * 1024 * 1024
 _MAX_PATH_BYTES = 2048
 _MAX_CHUNK_OVERHEAD = 16
 """Bytes of framing that a body sent one byte a chunk may cost, for each byte."""
+_MAX_AT_ONCE = 16
+"""Requests that may come in one read. Clients send one and wait; whoever sends thousands would have the server to
+itself meanwhile."""
+_MAX_FIELDS = 256
+"""Headers and trailers of one request: an empty one is four bytes there, and twenty times as many here."""
 _EXPECT_BYTES = len(b"expect")
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 
@@ -75,6 +80,13 @@ class BodySink:
     max_bytes: int
 
 
+class Room:
+    """For the bodies that all connections of one environment hold, unfinished, together."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.left_bytes = max_bytes
+
+
 class Handler(Protocol):
     """Who decides the answers, for all connections of one environment."""
 
@@ -92,17 +104,24 @@ class Handler(Protocol):
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection; one request at a time (a pipelined second one closes it)."""
+    """One connection; one request at a time: what comes before an answer that takes time closes it. Whoever does not
+    read is not read from."""
 
-    def __init__(self, handler: Handler, *, max_body_bytes: int) -> None:
+    def __init__(self, handler: Handler, *, max_body_bytes: int, room: Room | None = None) -> None:
+        """`room`: None when every connection may hold a whole body."""
         self._handler = handler
         self._max_body_bytes = max_body_bytes
+        self._room = room or Room(max_body_bytes)
+        self._body = bytearray()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._open = False
         self._answering = False
         self._keep_alive = False
         self._chunk_bytes = 0
+        self._begun_at_once = 0
+        self._is_paused = False
+        self._is_unread = False
         self._sink: BodySink | None = None
         self._reset()
 
@@ -123,14 +142,22 @@ class HttpConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Reads no more for now: the other end comes to wait when the socket's buffers are full."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._is_paused = True
+        self._read_or_not()
 
     def resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._is_paused = False
+        self._read_or_not()
 
     # asyncio.Protocol
+
+    def pause_writing(self) -> None:
+        self._is_unread = True
+        self._read_or_not()
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        self._read_or_not()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's are none by name
@@ -141,6 +168,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._chunk_bytes = len(data)
+        self._begun_at_once = 0
         self._fed_bytes += len(data)
         if not self._in_body:
             data = _without_upgrade(data)
@@ -152,6 +180,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._forget_body()
         if self._open:
             self._open = False
             self._handler.disconnected(self)
@@ -159,7 +188,8 @@ class HttpConnection(asyncio.Protocol):
     # httptools
 
     def on_message_begin(self) -> None:
-        if self._answering:
+        self._begun_at_once += 1
+        if self._answering or self._begun_at_once > _MAX_AT_ONCE:
             raise ConnectionAbortedError
         self._reset()
         self._fed_bytes = self._chunk_bytes
@@ -171,7 +201,10 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._request
-        (request.tail if self._in_body else request.head).append((name, value))
+        fields = request.tail if self._in_body else request.head
+        if len(fields) == _MAX_FIELDS:
+            raise ConnectionAbortedError
+        fields.append((name, value))
         if len(name) == _EXPECT_BYTES and not self._in_body and name.lower() == b"expect":
             self._expects = value.lower() == b"100-continue"
 
@@ -189,16 +222,19 @@ class HttpConnection(asyncio.Protocol):
         sink = self._sink
         if self._request.body_bytes > (self._max_body_bytes if sink is None else sink.max_bytes):
             self._request.too_large = True
-            self._body.clear()
+            self._forget_body()
         elif sink is not None:
             sink.feed(body)
         else:
+            self._room.left_bytes -= len(body)
             self._body += body
+            if self._room.left_bytes < 0:
+                raise ConnectionAbortedError
 
     def on_message_complete(self) -> None:
         request = self._request
         request.body = bytes(self._body)
-        self._body.clear()
+        self._forget_body()
         self._answering = True
         self._keep_alive = self._parser.should_keep_alive()  # it knows now, and not when the answer comes later
         self._in_body = False
@@ -213,8 +249,20 @@ class HttpConnection(asyncio.Protocol):
         self._fed_bytes = 0
         self._expects = False
         self._in_body = False  # what comes after the head: the body, its trailers
-        self._body = bytearray()
+        self._forget_body()
         self._sink = None
+
+    def _forget_body(self) -> None:
+        self._room.left_bytes += len(self._body)
+        self._body.clear()
+
+    def _read_or_not(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._is_paused or self._is_unread:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _check_overhead(self) -> None:
         """The parser keeps an unfinished header itself: only what was fed tells how much."""

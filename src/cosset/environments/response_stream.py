@@ -7,14 +7,14 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-stre
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 MAX_STREAM_BYTES = 200 * 1024 * 1024
 """AWS's limit on a streamed response."""
 HIGH_BYTES = 256 * 1024
 """Held for a slow reader before the function must wait."""
-_LOW_BYTES = 64 * 1024
+_CHUNK_BYTES = 64
+"""What a chunk costs besides its bytes: they may come one at a time."""
 
 
 def _nothing() -> None: ...
@@ -27,7 +27,7 @@ class ResponseStream:
         self.content_type = "application/octet-stream"
         self.begun = asyncio.Event()
         """Set when the head is known: from here on the answer is a stream, however it ends."""
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._held_bytes = 0
         self._changed = asyncio.Event()
         self._closed = False
@@ -46,7 +46,7 @@ class ResponseStream:
         if self._closed or self._abandoned:
             return
         self._chunks.append(data)
-        self._held_bytes += len(data)
+        self._held_bytes += len(data) + _CHUNK_BYTES
         self._changed.set()
         if self._held_bytes > HIGH_BYTES and not self._paused:
             self._paused = True
@@ -67,14 +67,15 @@ class ResponseStream:
         self._go_on()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The chunks, until `close`."""
+        """What has come since the last time, in one piece, until `close`."""
         while True:
-            while self._chunks:
-                data = self._chunks.popleft()
-                self._held_bytes -= len(data)
-                if self._held_bytes <= _LOW_BYTES:
-                    self._go_on()
+            if self._chunks:
+                data = b"".join(self._chunks) if len(self._chunks) > 1 else self._chunks[0]
+                self._chunks.clear()
+                self._held_bytes = 0
+                self._go_on()
                 yield data
+                continue
             if self._closed or self._abandoned:
                 return
             self._changed.clear()

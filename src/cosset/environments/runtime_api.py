@@ -17,12 +17,14 @@ from typing import NamedTuple
 
 from cosset.environments.api import Event
 from cosset.environments.extensions.api import ExtensionsApi, error_answer, serves
-from cosset.environments.http_connection import Answered, BodySink, HttpConnection, HttpRequest
+from cosset.environments.http_connection import Answered, BodySink, HttpConnection, HttpRequest, Room
 from cosset.environments.response_stream import MAX_STREAM_BYTES
 from cosset.environments.transport import TRUNCATED, Reply, RuntimeInitError, TransportClosedError, oversized
 
 MAX_REPLY_BYTES = 6 * 1024 * 1024 + 100
 MAX_CONNECTIONS = 64
+_MAX_BESIDE_BYTES = 2 * 1024 * 1024
+"""Of bodies that come while a reply of the longest kind does."""
 _MAX_WAITING = 16
 _TRUNCATION_GRACE_S = 1.0
 """A stream that breaks off is mostly the end of the process, which says more: how long that has to be noticed."""
@@ -55,6 +57,7 @@ class HttpTransport:
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
         self._closed = False
+        self._room = Room(MAX_REPLY_BYTES + _MAX_BESIDE_BYTES)
         self._streaming: HttpConnection | None = None
         """The connection over which the response under way streams."""
 
@@ -224,7 +227,7 @@ class HttpTransport:
         return _ACCEPTED
 
     def _connection(self) -> HttpConnection:
-        return HttpConnection(self, max_body_bytes=MAX_REPLY_BYTES)
+        return HttpConnection(self, max_body_bytes=MAX_REPLY_BYTES, room=self._room)
 
 
 def _event_answer(event: Event) -> Answered:

@@ -170,15 +170,18 @@ def test_no_more_is_held_than_a_slow_reader_leaves() -> None:
         stream, waits = ResponseStream(), []
         stream.begin("text/plain", pause=lambda: waits.append(True), resume=lambda: waits.append(False))
         chunks = aiter(stream)
-        for _ in range(HIGH_BYTES // 1024):
+        for _ in range(HIGH_BYTES // 2048):
             stream.feed(b"x" * 1024)
         assert waits == []
-        stream.feed(b"x")
+        stream.feed(b"x" * HIGH_BYTES)
         stream.feed(b"x")
         assert waits == [True]
-        while len(waits) < 2:
-            await anext(chunks)
+        assert len(await anext(chunks)) == HIGH_BYTES // 2 + HIGH_BYTES + 1
         assert waits == [True, False]
+        for _ in range(HIGH_BYTES // 32):  # each costs far more than its one byte
+            stream.feed(b"x")
+        assert waits == [True, False, True]
+        assert len(await anext(chunks)) == HIGH_BYTES // 32
         stream.close()
         stream.feed(b"late")
         assert b"late" not in [chunk async for chunk in chunks]

@@ -41,8 +41,10 @@ class HttpDestination:
             writer.write(head.encode() + body)
             await writer.drain()
             await _check_status(reader)
-        finally:
-            writer.close()
+        except BaseException:
+            writer.transport.abort()  # what the subscriber does not read is not kept for it
+            raise
+        writer.close()
 
     def close(self) -> None:
         """Nothing is kept between batches."""
@@ -67,12 +69,17 @@ class TcpDestination:
             writer.write(b"\n".join(batch) + b"\n")
             await writer.drain()
         except BaseException:
-            self.close()
+            self._abort()
             raise
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
+
+    def _abort(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
             self._writer = None
 
 
