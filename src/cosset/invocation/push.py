@@ -93,10 +93,10 @@ class Push:
         await self.check(event)
         await self._events.accept(_invocation(event), deduplication_id=event.id)
 
-    def push_within(self, tx: Transaction, event: PushedEvent) -> None:
+    def push_within(self, tx: Transaction, event: PushedEvent, *, is_once: bool = False) -> None:
         """The same inside a service's own transaction, after `check` has returned: the event is there with it or not
-        at all."""
-        self._events.send(tx, _invocation(event), deduplication_id=event.id)
+        at all. `is_once`: the service's transaction cannot come to pass twice."""
+        self._events.send(tx, _invocation(event), deduplication_id=None if is_once else event.id)
 
     def push_if_known(self, tx: Transaction, event: PushedEvent) -> bool:
         """The same where nobody has checked, but the function let such events in before and neither it nor any policy

@@ -7,7 +7,8 @@ dropped, with a line in the node's log. Read next: notifications.py (what arrive
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
@@ -106,7 +107,7 @@ class DeliveryWorker:
             return
         topic, subscription = found
         try:
-            await self._deliver(topic, subscription, published)
+            end = await self._deliver(message, topic, subscription, published)
         except (RefusedByTargetError, PushRefusedError) as error:
             await self._give_up(message, topic, subscription, published, str(error))
         except ServiceError as error:
@@ -117,16 +118,27 @@ class DeliveryWorker:
                 logger.info("a message for %s waits %d ms: %s", subscription.endpoint, delay_ms, error)
                 await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms))
         else:
-            await self._store.write(lambda tx: self._queue.delete(tx, message))
+            await self._store.write(end)
             self._meter.delivered(topic.key)
 
-    async def _deliver(self, topic: Topic, subscription: Subscription, message: Published) -> None:
+    async def _deliver(
+        self, message: Message, topic: Topic, subscription: Subscription, published: Published
+    ) -> Callable[[Transaction], object]:
+        """What ends it in the outbox: to a function it goes in that very transaction."""
+        if subscription.protocol == "lambda":
+            event = await self._for_function(topic, subscription, published)
+            await self._functions.check(event)
+            return partial(self._push, message=message, event=event)
         if subscription.protocol == "sqs":
-            await self._queues.send(await self._for_queue(topic, subscription, message))
-        elif subscription.protocol == "lambda":
-            await self._functions.push(await self._for_function(topic, subscription, message))
+            await self._queues.send(await self._for_queue(topic, subscription, published))
         else:
-            await self._post(topic, subscription, message)
+            await self._post(topic, subscription, published)
+        return partial(self._queue.delete, message=message)
+
+    def _push(self, tx: Transaction, message: Message, event: PushedEvent) -> None:
+        """Unless the lease was lost: whoever has it now delivers it."""
+        if self._queue.delete(tx, message):
+            self._functions.push_within(tx, event, is_once=True)
 
     async def _for_queue(self, topic: Topic, subscription: Subscription, message: Published) -> ForQueue:
         to_fifo = topic.key.is_fifo and subscription.endpoint.endswith(".fifo")

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cosset.invocation.push import PushedEvent
 from cosset.services.sns.model import MessageAttribute
+from cosset.store.transaction import Transaction
 
 
 class RefusedByTargetError(Exception):
@@ -40,7 +41,9 @@ class QueueSender(Protocol):
 class FunctionPusher(Protocol):
     """`invocation.push.Push`."""
 
-    async def push(self, event: PushedEvent) -> None: ...
+    async def check(self, event: PushedEvent) -> None: ...
+
+    def push_within(self, tx: Transaction, event: PushedEvent, *, is_once: bool) -> None: ...
 
 
 class HttpPoster(Protocol):
