@@ -312,7 +312,7 @@ OVERLAYS: Mapping[str, Overlay] = {
         checked_by_hand=frozenset(
             {
                 *("BucketLocationConstraint", "BucketLogsPermission", "Event", "FilterRuleName", "ObjectKey"),
-                *("Permission", "Type"),
+                *("NonEmptyKmsKeyArnString", "Permission", "Type"),
             }
         ),
         answer_headers={key: {"BucketRegion": "x-amz-bucket-region"} for key in ("ListObjects", "ListObjectsV2")},

@@ -31,7 +31,8 @@ _CHARGED = frozenset(
         *("AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateMultipartUpload", "DeleteObject"),
         *("DeleteObjects", "GetObject", "GetObjectAcl", "GetObjectAttributes", "HeadObject", "ListMultipartUploads"),
         *("ListObjectVersions", "ListObjects", "ListObjectsV2", "ListParts", "PutObject", "PutObjectAcl"),
-        *("PutObjectLegalHold", "PutObjectRetention", "RestoreObject", "UploadPart", "UploadPartCopy"),
+        *("PutObjectLegalHold", "PutObjectRetention", "RestoreObject", "UpdateObjectEncryption", "UploadPart"),
+        "UploadPartCopy",
     }
 )
 """Operations whose answers say that the requester pays."""

@@ -12,11 +12,12 @@ from typing import Any
 
 from cosset.identity.evaluation.context import ContextValue
 from cosset.identity.policy_document import parse_policy
-from cosset.identity.policy_sources import PolicyText, ResourceFacts
+from cosset.identity.policy_sources import PolicyText, ResourceFacts, tag_context
 from cosset.services.s3.account_blocks import blocks_of
 from cosset.services.s3.acl import Grant, allowing, default_grants
 from cosset.services.s3.bucket_access import ENFORCED, acl_of, ownership_of
 from cosset.services.s3.bucket_book import find_bucket, read_setting
+from cosset.services.s3.bucket_tags import deciding_tags
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.object_requirements import NEW_OBJECT, UPLOAD
 from cosset.services.s3.owners import account_of
@@ -65,6 +66,8 @@ class _Known:
     policies: tuple[PolicyText, ...]
     has_acls: bool
     ignores_public: bool
+    tags: Mapping[str, str]
+    """As condition keys."""
 
 
 class BucketResources:
@@ -86,7 +89,7 @@ class BucketResources:
             return None
         wants_acl = known.has_acls and action.lower() in _BY_OBJECT_ACL
         detail = ObjectDetail(self._store, name, key, known, wants_acl=wants_acl) if key else None
-        context = {"s3:ResourceAccount": known.account}
+        context = {"s3:ResourceAccount": known.account, **known.tags}
         return ResourceFacts(known.policies, context, account=known.account, detail=detail)
 
     async def _find(self, name: str) -> _Known | None:
@@ -181,7 +184,9 @@ def _read(tx: Transaction, name: str) -> _Known | None:
         policies += _told("the bucket's ACL", grants, _ON_BUCKETS, ignores_public)
         new = allowing(grants, _ON_NEW_OBJECTS, ignores_public=ignores_public, where={NEW_OBJECT: "true"})
         policies += [_policy("the bucket's ACL", new)] if new else []
-    return _Known(bucket.account, tuple(policies), has_acls, ignores_public)
+    found = deciding_tags(tx, name)
+    tags = {**tag_context(found), **{f"s3:BucketTag/{key}": value for key, value in found.items()}}
+    return _Known(bucket.account, tuple(policies), has_acls, ignores_public, tags)
 
 
 def _evaluable(text: str | None) -> str | None:

@@ -1,14 +1,21 @@
-"""Tags of buckets. Recorded: TestS3BucketObjectTagging."""
+"""Tags of buckets, and whether policies may go by them (ABAC). Recorded: TestS3BucketObjectTagging.
+
+Where they may, tags change by S3 Control's operations alone (resource_tags.py); the others' refusal is by analogy.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cosset.services.operation import Context, Params, Result, operation
+from cosset.services.s3.bucket_book import read_setting
 from cosset.services.s3.bucket_settings import BucketSettings
 from cosset.services.s3.errors import malformed_xml
 from cosset.services.s3.kinds import Kind
+from cosset.services.s3.model import Bucket
 from cosset.services.s3.requirements import on_bucket
+from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 Tags = Sequence[Mapping[str, Any]]
@@ -32,9 +39,9 @@ class BucketTags:
             if tag["Key"].startswith(_RESERVED):
                 raise _invalid("System tags cannot be added/updated by requester", TagKey=tag["Key"])
         if tags:
-            await self._settings.put(params["Bucket"], Kind.TAGS, list(tags))
+            await self._settings.put(params["Bucket"], Kind.TAGS, list(tags), _check_changeable)
         else:
-            await self._settings.remove(params["Bucket"], Kind.TAGS)
+            await self._settings.remove(params["Bucket"], Kind.TAGS, _check_changeable)
 
     @operation("GetBucketTagging", on_bucket("GetBucketTagging"))
     async def get_bucket_tagging(self, ctx: Context, params: Params) -> Result:
@@ -42,7 +49,32 @@ class BucketTags:
 
     @operation("DeleteBucketTagging", on_bucket("PutBucketTagging"))
     async def delete_bucket_tagging(self, ctx: Context, params: Params) -> None:
-        await self._settings.remove(params["Bucket"], Kind.TAGS)
+        await self._settings.remove(params["Bucket"], Kind.TAGS, _check_changeable)
+
+    @operation("PutBucketAbac", on_bucket("PutBucketAbac"))
+    async def put_bucket_abac(self, ctx: Context, params: Params) -> None:
+        status = params["AbacStatus"].get("Status")
+        if status is None:
+            raise malformed_xml()
+        await self._settings.put(params["Bucket"], Kind.ABAC, status)
+
+    @operation("GetBucketAbac", on_bucket("GetBucketAbac"))
+    async def get_bucket_abac(self, ctx: Context, params: Params) -> Result:
+        return {"AbacStatus": {"Status": await self._settings.find(params["Bucket"], Kind.ABAC) or "Disabled"}}
+
+
+def deciding_tags(tx: Transaction, bucket: str) -> dict[str, str]:
+    """Those that policies may ask for."""
+    if read_setting(tx, bucket, Kind.ABAC) != "Enabled":
+        return {}
+    return {tag["Key"]: tag["Value"] for tag in read_setting(tx, bucket, Kind.TAGS) or ()}
+
+
+def _check_changeable(tx: Transaction, bucket: Bucket) -> None:
+    """Raises ServiceError InvalidRequest."""
+    if read_setting(tx, bucket.name, Kind.ABAC) == "Enabled":
+        sentence = "Attribute-based access control is enabled on this bucket: use TagResource and UntagResource."
+        raise ServiceError("InvalidRequest", sentence)
 
 
 def check_new_tags(tags: Tags) -> None:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
+    ABAC = "abac"
     ACCELERATE = "accelerate"
     ACL = "acl"
     ANALYTICS = "analytics"

@@ -15,6 +15,7 @@ from cosset.services.s3.mfa_deletes import MfaDeletes
 from cosset.services.s3.multipart import Multipart
 from cosset.services.s3.notifications import Notifications
 from cosset.services.s3.object_acls import ObjectAcls
+from cosset.services.s3.object_encryption import ObjectEncryption
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.services.s3.object_locks import ObjectLocks
 from cosset.services.s3.object_tags import ObjectTags
@@ -48,6 +49,7 @@ def s3_service(
         multipart,
         Completions(writes),
         Deletes(writes, rights, mfa),
+        ObjectEncryption(writes),
         ObjectTags(writes, finder),
         ObjectAcls(writes, finder),
         ObjectLocks(writes, finder),
