@@ -45,6 +45,9 @@ for number in range(20):
     note.delay(sys.argv[1], f"task {number} \\u2713")
 note.apply_async((sys.argv[1], "later"), countdown=1)
 note_at_second_try.delay(sys.argv[1], "again")
+for number in range(6):
+    to = {"queue": "celery-of-the-tests.fifo", "MessageGroupId": "one"}
+    note.apply_async((sys.argv[1] + ".fifo", str(number)), **to)
 """
 
 
@@ -64,6 +67,7 @@ def environ_of(server: CossetServer, folder: Path) -> dict[str, str]:
 def worker(folder: Path, environ: dict[str, str]) -> Iterator[None]:
     command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--pool", "solo", "--loglevel", "INFO"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command += ["--queues", "celery-of-the-tests,celery-of-the-tests.fifo"]
     with (folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
         try:
@@ -88,6 +92,11 @@ def test_a_stock_celery_worker_runs_what_was_sent(server: CossetServer, tmp_path
         while not notes.exists() or set(notes.read_text().splitlines()) != expected:
             assert time.monotonic() < until, (tmp_path / "worker.log").read_text()
             time.sleep(0.1)
+        in_order = tmp_path / "notes.fifo"
+        while not in_order.exists() or len(in_order.read_text().splitlines()) < 6:
+            assert time.monotonic() < until, (tmp_path / "worker.log").read_text()
+            time.sleep(0.1)
+        assert in_order.read_text().split() == ["0", "1", "2", "3", "4", "5"]
         sqs = server.client("sqs")
         url = sqs.get_queue_url(QueueName="celery-of-the-tests")["QueueUrl"]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
