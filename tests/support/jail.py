@@ -20,12 +20,16 @@ from cosset.identity.principal import Credentials
 from cosset.runtimes.catalogue import Catalogue
 from cosset.runtimes.sealing import channel
 
+PATIENCE = float(os.environ.get("COSSET_TEST_PATIENCE", "1"))
+"""How many times slower this machine is than others, as an emulated one (tests/vm)."""
 LAUNCHER = """
 import json, socket, sys
 from pathlib import Path
-from cosset.environments.launcher import cgroups, images, owner
+from cosset.environments.launcher import cells, cgroups, images, owner
 if "--only-cgroups-of-version-1" in sys.argv:
     cgroups._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
+if "--without-bare-init" in sys.argv:
+    cells.Cells._may_be_bare = lambda *_: False
 if "--without-images" in sys.argv:
     images.shutil.which = lambda *_, **__: None
 owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print, **json.loads(sys.argv[3]))
@@ -69,7 +73,8 @@ class Jail:
             runtime="python{}.{}".format(*sys.version_info[:2]),
             handler="app.handler",
             memory_mb=256,
-            timeout_s=10,
+            timeout_s=int(10 * PATIENCE),
+            init_timeout_s=int(10 * PATIENCE),
             ephemeral_storage_mb=512,
             code_dir=code,
             log_group="/aws/lambda/greetingsOnDemand",
@@ -104,7 +109,7 @@ class Jail:
             await environment.shutdown()
 
 
-def event(payload: bytes = b"{}", timeout_s: float = 10, **changes: object) -> Event:
+def event(payload: bytes = b"{}", timeout_s: float = 10 * PATIENCE, **changes: object) -> Event:
     deadline_ms = SystemClock().now_ms() + int(timeout_s * 1000)
     arn = "arn:aws:lambda:us-east-1:123456789012:function:greetingsOnDemand"
     made = Event(request_id=str(uuid.uuid4()), payload=payload, deadline_ms=deadline_ms, invoked_arn=arn)
@@ -117,6 +122,7 @@ async def jail(
     user: int | None = None,
     freezer_version: int = 2,
     has_images: bool = True,
+    has_bare_init: bool = True,
     min_free_mb: int = 0,
     egress_to: Sequence[str] | None = None,
     namespace: Path | None = None,
@@ -124,8 +130,9 @@ async def jail(
     **options: object,
 ) -> AsyncIterator[Jail]:
     """Args: user: the uid to start the launcher as; None: the test's own. freezer_version: 1 does without cgroups of
-    version 2 where there are both. has_images: False: as on a host without mkfs. namespace: the
-    network that the launcher is to take for the host's. open_files: how many the host lets it have."""
+    version 2 where there are both. has_images: False: as on a host without mkfs. has_bare_init: False: as on other
+    machines than x86_64. namespace: the network that the launcher is to take for the host's. open_files: how many the
+    host lets it have."""
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
@@ -133,6 +140,7 @@ async def jail(
         command += [json.dumps({"min_free_mb": min_free_mb, "egress_to": egress_to})]
         command += ["--only-cgroups-of-version-1"] if freezer_version == 1 else []
         command += [] if has_images else ["--without-images"]
+        command += [] if has_bare_init else ["--without-bare-init"]
         command = command if namespace is None else ["nsenter", f"--net={namespace}", *command]
         command = command if open_files is None else ["prlimit", f"--nofile={open_files}:{open_files}", *command]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220
@@ -146,7 +154,7 @@ async def jail(
         finally:
             await tier.close()
             launcher.close()
-            await asyncio.to_thread(process.wait, 15)
+            await asyncio.to_thread(process.wait, 15 * PATIENCE)
 
 
 @contextlib.contextmanager

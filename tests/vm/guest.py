@@ -34,6 +34,7 @@ def main() -> int:
         "root": run_tests,
         "ordinary": as_ordinary,
         "delegated": as_delegated,
+        "contained": as_contained,
         "serve": serve,
         "capped": lambda: serve(is_capped=True),
         "write": write,
@@ -50,9 +51,13 @@ def _say_where() -> None:
 def run_tests() -> int:
     """The jail with everything, as root; but for what is about version 1, which is not here."""
     _doctor()
-    options = ["-v", "--tb=short", "-k", "not [1]", "-p", "no:cacheprovider"]
+    options = ["-v", "--tb=short", "-k", "not [1]", "-p", "no:cacheprovider", "--durations=10"]
     command = [sys.executable, "-m", "pytest", *options, *ROOT_TESTS]
-    return subprocess.run(command, cwd=PROJECT).returncode
+    folder = _mount_data() / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    changes = {"COSSET_TEST_PATIENCE": "12", "TMPDIR": str(folder)}
+    return subprocess.run(command, cwd=PROJECT, env=os.environ | changes).returncode
 
 
 def as_ordinary() -> int:
@@ -67,6 +72,16 @@ def as_delegated() -> int:
     command = ["systemd-run", "--quiet", "--pipe", "--wait", f"--uid={USER}", "-p", "Delegate=yes"]
     command += [f"--setenv={name}={value}" for name, value in _environment().items()]
     return subprocess.run([*command, sys.executable, __file__, "capped"]).returncode
+
+
+def as_contained() -> int:
+    """As root of a container, whose top is a group of the host's, with other processes in it."""
+    top = Path("/sys/fs/cgroup")
+    (top / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+    (top / "contained").mkdir()
+    inside = f"umount -l {top}; mount -t cgroup2 none {top}; sleep 1000 & {sys.executable} {__file__} capped"
+    script = f"echo $$ > {top}/contained/cgroup.procs; unshare --mount --cgroup sh -ec '{inside}; kill $!'"
+    return subprocess.run(["sh", "-ec", script]).returncode
 
 
 def _environment() -> dict[str, str]:
@@ -146,16 +161,19 @@ def _check_caps() -> None:
 ECHO = "def handler(event, context):\n    return event\n"
 
 
-def _server():  # type: ignore[no-untyped-def]
-    """On the third disk."""
-
+def _mount_data() -> Path:
+    """The third disk."""
     folder = Path("/data")
     folder.mkdir(exist_ok=True)
     if subprocess.run(["blkid", "/dev/vdc"], stdout=subprocess.DEVNULL).returncode != 0:
         subprocess.run(["mkfs.ext4", "-q", "/dev/vdc"], check=True)
     subprocess.run(["mount", "/dev/vdc", "/data"], check=True)
+    return folder
+
+
+def _server():  # type: ignore[no-untyped-def]
     server = testing.CossetServer(["--tier", "jail", "--min-free-mb", "1"])
-    server.data = folder / "cosset"
+    server.data = _mount_data() / "cosset"
     return server
 
 

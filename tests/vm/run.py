@@ -84,7 +84,7 @@ def main() -> int:
     failures = 0
     stages: dict[str, Callable[[], str]] = {
         name: lambda name=name: _run_stage(name, base, project, acceleration)  # type: ignore[misc]
-        for name in ("root", "ordinary", "delegated")
+        for name in ("root", "ordinary", "delegated", "contained")
     }
     stages = {"power": lambda: _cut_power(base, project, acceleration), **stages}
     for name in sys.argv[1:] or list(stages):
@@ -105,7 +105,7 @@ def main() -> int:
 def _run_stage(stage: str, base: Path, project: Path, acceleration: str) -> str:
     status = None
     last = ""
-    with _machine(stage, base, project, acceleration) as machine:
+    with _data_disk() as disk, _machine(stage, base, project, acceleration, disk) as machine:
         for line in machine.lines():
             if line.startswith(END):
                 status = line.removeprefix(END).strip()
@@ -120,10 +120,8 @@ def _run_stage(stage: str, base: Path, project: Path, acceleration: str) -> str:
 def _cut_power(base: Path, project: Path, acceleration: str) -> str:
     """Kills the machine while it acknowledges, again and again on the same disk; then all of it must be there. The
     image's own tables are in qemu's memory until the guest flushes: what it had not, is lost with it."""
-    disk = FOLDER / "data.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "4G"], check=True)
     acknowledged: set[str] = set()
-    try:
+    with _data_disk() as disk:
         for cut in range(CUTS[acceleration]):
             before = len(acknowledged)
             with _machine("write", base, project, acceleration, disk) as machine:
@@ -139,13 +137,22 @@ def _cut_power(base: Path, project: Path, acceleration: str) -> str:
                     status = line.removeprefix(END).strip()
                 else:
                     print(f"   {line}", flush=True)
-    finally:
-        disk.unlink()
     if status != "0":
         raise VmError(f"the restarted server: status {status}")
     if lost := acknowledged - found:
         raise VmError(f"{len(lost)} of {len(acknowledged)} acknowledged are lost: {sorted(lost)[:10]}")
     return f"{CUTS[acceleration]} cuts, all of {len(acknowledged)} acknowledged writes are there"
+
+
+@contextmanager
+def _data_disk() -> Iterator[Path]:
+    """Empty, and as large as what a function may write."""
+    disk = FOLDER / "data.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "12G"], check=True)
+    try:
+        yield disk
+    finally:
+        disk.unlink()
 
 
 def _collect(machine: Machine, acknowledged: set[str], wanted: int) -> None:
