@@ -20,17 +20,19 @@ from cosset.store.errors import DiskFullError
 from cosset.store.write_back import start_writing_back
 from cosset.wire.views import Chunk, ViewedBody
 
+_FLUSHED_BYTES = 1 << 20
 OUT_OF_SPACE = (28, 122)  # ENOSPC, EDQUOT
 
 
 @dataclass(slots=True)
 class Draft:
-    """A file of which nobody knows. Its methods block: for threads, one at a time."""
+    """A file of which nobody knows. Its methods block: for threads, one at a time where nothing else is said."""
 
     path: Path
     watch: DiskWatch
     key: bytes | None
     size: int = 0
+    _flushed: int = 0
     _cipher: BodyCipher | None = field(init=False)
     _descriptor: int = field(init=False)
 
@@ -47,22 +49,38 @@ class Draft:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as error:
             raise self._explained(error) from error
-        start_writing_back(self._descriptor, self.size, len(data))
         self.size += len(data)
 
-    def finish(self) -> None:
-        """On return the file and its name outlast a power loss. Raises DiskFullError."""
+    @property
+    def is_worth_flushing(self) -> bool:
+        return self.size - self._flushed >= _FLUSHED_BYTES
+
+    def flush(self) -> None:
+        """Has the disk begin with what there is. May run beside `write`, and wait for the disk where that must not."""
+        start, self._flushed = self._flushed, self.size
+        start_writing_back(self._descriptor, start, self._flushed - start)
+
+    def sync(self) -> None:
+        """On return the file outlasts a power loss. Raises DiskFullError."""
         try:
             os.fsync(self._descriptor)
-            sync_folder(self.path.parent)
-            os.close(self._descriptor)
-            self._descriptor = -1
         except OSError as error:
             raise self._explained(error) from error
 
+    def sync_name(self) -> None:
+        """On return its name does. May run beside `sync`. Raises DiskFullError."""
+        try:
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def discard(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        self.close()
         self.path.unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> Exception:
@@ -74,7 +92,7 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
 
     Raises DiskFullError. What raises, or is cancelled, leaves no file behind.
     """
-    disk, counter = _Lane(), _Lane()
+    disk, flusher, counter = lanes = _Lane(), _Lane(), _Lane()
 
     def take(view: Chunk) -> None:
         disk.put(partial(_write, draft, digests, view))
@@ -86,16 +104,21 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
         while True:
             await disk.until(rest.good_for - 1)
             await counter.until(rest.good_for - 1)
+            if draft.is_worth_flushing and flusher.is_idle:
+                flusher.put(draft.flush)
             view = await rest.next_view()
             if view is None:
                 break
             take(view)
-        disk.put(draft.finish)
-        await counter.until(0)
         await disk.until(0)
+        disk.put(draft.sync)
+        flusher.put(draft.sync_name)
+        for lane in lanes:
+            await lane.until(0)
+        draft.close()
     except BaseException:
-        await disk.leave()
-        await counter.leave()
+        for lane in lanes:
+            await lane.leave()
         draft.discard()
         raise
 
@@ -120,7 +143,9 @@ def _write(draft: Draft, digests: Digests, view: Chunk) -> None:
 def _write_whole(draft: Draft, digests: Digests, body: bytes) -> None:
     draft.write(body)
     digests.update(body)
-    draft.finish()
+    draft.sync()
+    draft.sync_name()
+    draft.close()
 
 
 class _Lane:
@@ -136,6 +161,10 @@ class _Lane:
         self._has_failed = False
         self._error: Exception | None = None
         self._awaited: tuple[int, asyncio.Future[None]] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._left
 
     def put(self, work: Callable[[], None]) -> None:
         with self._lock:
