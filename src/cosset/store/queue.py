@@ -84,11 +84,22 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.is_changed = False
-        self.woken = asyncio.Event()
+        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def change(self) -> None:
-        self.is_changed = True
-        self.woken.set()
+    def wake(self, *, is_changed: bool) -> None:
+        self.is_changed |= is_changed
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+    async def rest(self, clock: Clock, delay_s: float) -> None:
+        """Until it is woken, or for so long."""
+        sleeping = asyncio.get_running_loop().create_task(clock.sleep(delay_s))
+        try:
+            await asyncio.wait((self.woken, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+        if self.woken.done():
+            self.woken = asyncio.get_running_loop().create_future()
 
 
 class DurableQueue:
@@ -274,10 +285,9 @@ class DurableQueue:
                     return False
                 if self._store.shared:
                     left_s = min(left_s, LOOK_MS / 1000)
-                await self._first(waiter.woken, min(left_s, (due - now) / 1000))
+                await waiter.rest(self._clock, min(left_s, (due - now) / 1000))
                 if waiter.is_changed:
                     return True
-                waiter.woken.clear()
         finally:
             self._waiters.discard(waiter)
 
@@ -493,20 +503,11 @@ class DurableQueue:
         due: int | None = tx.run(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
         return _END_OF_TIME if due is None else due
 
-    async def _first(self, changed: asyncio.Event, delay_s: float) -> None:
-        tasks = [asyncio.ensure_future(changed.wait()), asyncio.ensure_future(self._clock.sleep(delay_s))]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
     def _changed(self, _key: str) -> None:
         self._version += 1
         self._quiet_until_ms = None
         for waiter in self._waiters:
-            waiter.change()
+            waiter.wake(is_changed=True)
 
     def _note(self, until_ms: int) -> None:
         """A message was sent under a lease that ends then."""
@@ -515,7 +516,7 @@ class DurableQueue:
             if self._quiet_until_ms is not None:
                 self._quiet_until_ms = until_ms
             for waiter in self._waiters:
-                waiter.woken.set()
+                waiter.wake(is_changed=False)
 
 
 def _held(lease: str) -> dict[str, Any]:

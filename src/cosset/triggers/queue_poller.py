@@ -106,6 +106,7 @@ class QueuePoller:
         task = asyncio.get_running_loop().create_task(self._handle(records, received_s), name=f"batch of {self._arn}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        await asyncio.sleep(0)  # the batch goes first, then the next is waited for
 
     async def _handle(self, records: Sequence[Record], received_s: float) -> None:
         """The task boundary of one batch: nothing that goes wrong with it may end the poller."""

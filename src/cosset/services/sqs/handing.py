@@ -62,11 +62,14 @@ class Handing:
         self._tidy(record.uid)
         return waiter
 
-    def forget(self, waiter: Waiter) -> None:
+    def leave(self, waiter: Waiter) -> None:
+        """He waits no more, unless for whoever claimed him. May be said twice."""
         waiting = self._waiting.get(waiter.record.uid)
-        if waiting is not None and not waiter.is_claimed:
+        if waiting is not None and waiter in waiting:
             waiting.remove(waiter)
             self._tidy(waiter.record.uid)
+        if not waiter.is_claimed:
+            waiter.settle(None)
 
     def send_to(
         self, tx: Transaction, record: QueueRecord, drafts: Sequence[Draft | ServiceError], waiter: Waiter

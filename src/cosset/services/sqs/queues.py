@@ -16,6 +16,7 @@ Next: receiving.py, sending.py, handing.py, holding.py, and book.py for the reco
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -41,6 +42,8 @@ from cosset.wire.errors import ServiceError
 T = TypeVar("T")
 
 MAX_AT_ONCE = 100
+logger = logging.getLogger(__name__)
+
 _MAX_TRIES = 5
 _LIMIT_PAUSE_S = 1.0
 
@@ -247,35 +250,48 @@ class Queues:
         while True:
             record = await self.book.get(key)
             waiter = self._handing.add(record, await self._dead_letters_of(record), limit, visibility_s)
+            watching = self._watch(record, deadline_s - self._clock.monotonic_s(), cancelled)
+            for task in watching:
+                task.add_done_callback(lambda _done, waiter=waiter: self._handing.leave(waiter))  # type: ignore[misc]
             try:
-                await self._wait(key, deadline_s - self._clock.monotonic_s(), cancelled, waiter.handed)
+                taken = await waiter.handed
             finally:
-                self._handing.forget(waiter)
-            taken = await waiter.handed if waiter.is_claimed else None
+                self._handing.leave(waiter)
+                for task in watching:
+                    task.cancel()
             found = [] if taken is None else self._messages_of(taken)
             # Where the sender found nothing to give, there is nothing to look for: that group waits for another.
             if taken is None or found or cancelled.is_set() or self._clock.monotonic_s() >= deadline_s:
                 return found
 
-    async def _wait(
-        self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event, *ends: "asyncio.Future[Any]"
-    ) -> None:
-        """Until something may be receivable, the time is over, or one of `ends` has come."""
-        record = await self.book.get(key)
-        if self._receiving.is_full(record):
-            waiting = asyncio.ensure_future(self._clock.sleep(min(timeout_s, _LIMIT_PAUSE_S)))
-        else:
-            waiting = asyncio.ensure_future(self._wait_there(record, timeout_s))
-        tasks = [waiting, asyncio.ensure_future(cancelled.wait())]
+    async def _wait(self, key: QueueKey, timeout_s: float, cancelled: asyncio.Event) -> None:
+        """Until something may be receivable, or the time is over."""
+        watching = self._watch(await self.book.get(key), timeout_s, cancelled)
         try:
-            await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            for task in watching:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _wait_there(self, record: QueueRecord, timeout_s: float) -> None:
-        await self._shelves.of(record).wait(timeout_s)
+    def _watch(
+        self, record: QueueRecord, timeout_s: float, cancelled: asyncio.Event
+    ) -> "tuple[asyncio.Task[Any], asyncio.Task[Any]]":
+        """One of them ends when something may be receivable, the time is over, or whoever waits has gone. To be
+        cancelled when that is of no interest any more; nobody need wait until they are."""
+        loop = asyncio.get_running_loop()
+        looking: asyncio.Task[None]
+        if self._receiving.is_full(record):
+            looking = loop.create_task(self._clock.sleep(min(timeout_s, _LIMIT_PAUSE_S)))
+        else:
+            looking = loop.create_task(self._look(record, timeout_s))
+        return looking, loop.create_task(cancelled.wait())
+
+    async def _look(self, record: QueueRecord, timeout_s: float) -> None:
+        """Who waits looks for himself when the database fails: so he hears of it."""
+        try:
+            await self._shelves.of(record).wait(timeout_s)
+        except ServiceError as error:
+            logger.info("nobody can look what is due of the queue %s: %s", record.key.name, error)
 
 
 def _key_of(arn: str) -> QueueKey:
