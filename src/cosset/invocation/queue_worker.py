@@ -68,9 +68,15 @@ class QueueWorker:
             if not room:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             elif not messages:
-                with self._queue.handing_to(self):
-                    while not await self._insist(partial(self._queue.wait, WAIT_S)):
-                        self._promised = 0  # nothing is due: an idle node writes nothing
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Until something may be due: an idle node writes nothing. What is sent here meanwhile is handed over."""
+        is_due = False
+        while not is_due:
+            self._promised = 0
+            with self._queue.handing_to(self):
+                is_due = await self._insist(partial(self._queue.wait, WAIT_S))
 
     def has_place(self) -> bool:
         has_place = not self._stopping and len(self._tasks) + self._promised < self._width

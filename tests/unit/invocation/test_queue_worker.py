@@ -136,6 +136,52 @@ def test_no_more_are_under_way_than_there_is_room_for_and_each_runs_once(tmp_pat
     in_busy(tmp_path, test)
 
 
+def test_promises_to_senders_who_came_to_nothing_are_forgotten(tmp_path: Path) -> None:
+    async def test(busy: Busy) -> None:
+        def fails(tx: Any) -> None:
+            busy.queue.send(tx, b"never")
+            raise LookupError
+
+        busy.go.set()
+        for _ in range(4):  # twice as many as there are places
+            with pytest.raises(LookupError):
+                await busy.store.write(fails)
+        await busy.send(b"received")
+        while busy.receipts < 3 or not busy.queue.is_awaited:  # it looked for it, and again when it had it
+            await asyncio.sleep(0.001)
+        await busy.send(b"handed")
+        while await busy.queue.count():
+            await asyncio.sleep(0.001)
+        assert [each.body for each in busy.begun] == [b"received", b"handed"]
+        assert busy.receipts == 3
+
+    in_busy(tmp_path, test)
+
+
+def test_what_was_handed_to_a_killed_process_comes_first_when_it_is_back(tmp_path: Path) -> None:
+    async def test(busy: Busy) -> None:
+        await busy.send(b"a")
+        await asyncio.sleep(0)
+        assert [each.attempts for each in busy.begun] == [1]
+        (message,) = busy.begun
+        handled: list[Message] = []
+
+        async def handle(again: Message) -> None:
+            handled.append(again)
+
+        other = QueueWorker(busy.store, busy.queue, handle, ManualClock(), noun="event", width=2)
+        serving = asyncio.create_task(other.serve())  # as the next process does
+        while not handled:
+            await asyncio.sleep(0.001)
+        assert [(each.body, each.attempts) for each in handled] == [(b"a", 2)]
+        assert not await busy.store.write(lambda tx: busy.queue.delete(tx, message))
+        await other.stop(1)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    in_busy(tmp_path, test)
+
+
 def test_what_was_handed_over_above_the_width_begins_when_there_is_room(tmp_path: Path) -> None:
     async def test(busy: Busy) -> None:
         await busy.send(b"a", b"b")
