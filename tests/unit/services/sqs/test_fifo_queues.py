@@ -189,9 +189,17 @@ def test_an_attempt_that_is_made_again_gets_the_same_messages(run: Run) -> None:
         room.clock.advance(20)  # its visibility began anew
         assert await room.bodies(url) == ["b1"]
         await room.delete(url, first[0])
-        assert await room.bodies(url, ReceiveRequestAttemptId="one") == []
+        code, sentence = await room.refusal("ReceiveMessage", QueueUrl=url, ReceiveRequestAttemptId="one")
+        assert code == "InvalidParameterValueException"
+        assert sentence == (
+            "Value one for parameter ReceiveRequestAttemptId is invalid. Reason: The receiveRequestAttemptId is not "
+            "valid anymore since the receive call is not retryable."
+        )
         await room.hide(url, first[1], 0)
-        assert await room.bodies(url, ReceiveRequestAttemptId="one") == ["a2"]
+        (second,) = await room.receive(url, ReceiveRequestAttemptId="two")
+        assert second["Body"] == "a2"
+        await room.hide(url, second, 0)
+        assert await room.bodies(url, ReceiveRequestAttemptId="two") == ["a2"]
         code, _ = await room.refusal("ReceiveMessage", QueueUrl=url, ReceiveRequestAttemptId="two words")
         assert code == "InvalidParameterValueException"
 
