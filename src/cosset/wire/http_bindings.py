@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Container, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -30,8 +31,9 @@ _QUOTED = tuple(
 InputPart = Callable[[dict[str, Any], Headers, Mapping[str, str], Mapping[str, list[str]]], None]
 
 
-def read_query(query: str) -> dict[str, list[str]]:
-    """The query string by name, decoded; a name without `=` has the empty value."""
+@lru_cache(maxsize=8)
+def read_query(query: str) -> Mapping[str, list[str]]:
+    """The query string by name, decoded; a name without `=` has the empty value. Several ask it of each request."""
     found: dict[str, list[str]] = {}
     for part in query.split("&"):
         if part:
