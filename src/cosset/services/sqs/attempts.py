@@ -1,8 +1,8 @@
 """ReceiveRequestAttemptId: a receiver of a FIFO queue whose answer was lost asks again, and gets the same messages.
 
 With the same handles, for five minutes, as long as none of them was deleted or became visible; their visibility begins
-anew. Without it a group whose batch was lost on the way would wait for its visibility timeout. An attempt is refused when
-somebody has dealt with its messages since (seen in reports); when they became visible, it is as good as a new one.
+anew. Without it a group whose batch was lost on the way would wait for its visibility timeout. An attempt is refused
+when somebody has dealt with its messages since (seen in reports); when they became visible, it is as good as a new one.
 """
 
 from collections.abc import Sequence
