@@ -15,9 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.triggers import MESSAGES, PAUSE_S, commits_ms, invocations_ms, make_role, make_zip, show
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 
 from cosset.testing import best_tier
@@ -79,9 +78,11 @@ class Sender:
         assert answer.status < 300, told
         return 1000 * (time.perf_counter() - started)
 
-    def signed(self, service: str, path: str, body: bytes, **headers: str) -> AWSRequest:
-        request = AWSRequest("POST", self.server.endpoint + path, headers, body)
-        SigV4Auth(self._credentials, service, self.server.region).add_auth(request)
+    def signed(self, service: str, path: str, body: bytes, method: str = "POST", **headers: str) -> AWSRequest:
+        """As the SDKs sign."""
+        request = AWSRequest(method, self.server.endpoint + path, headers, body)
+        signer = S3SigV4Auth if service == "s3" else SigV4Auth
+        signer(self._credentials, service, self.server.region).add_auth(request)
         return request
 
 
@@ -110,11 +111,9 @@ def ways(server: CossetServer, sender: Sender) -> dict[str, Make]:
     logs.create_log_group(logGroupName=NAME)
     logs.create_log_stream(logGroupName=NAME, logStreamName=NAME)
     logs.put_subscription_filter(logGroupName=NAME, filterName=NAME, filterPattern="", destinationArn=arn)
-    signer = server.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
 
     def put(moment_s: float) -> AWSRequest:
-        url = signer.generate_presigned_url("put_object", Params={"Bucket": NAME, "Key": repr(moment_s)})
-        return AWSRequest("PUT", url, {}, b"x" * 1024)
+        return sender.signed("s3", f"/{NAME}/{moment_s!r}", b"x" * 1024, "PUT")
 
     def invoke(moment_s: float) -> AWSRequest:
         body, path = json.dumps({"left": moment_s}).encode(), f"/2015-03-31/functions/{NAME}/invocations"

@@ -160,15 +160,15 @@ def _longest_literal_tail(node: _Node) -> int:
     return max((1 + _longest_literal_tail(child) for child in node.literals.values()), default=0)
 
 
+def _is_meant(route: Route, query: Mapping[str, list[str]]) -> bool:
+    return all(name in query and (not value or value in query[name]) for name, value in route.static.items())
+
+
 def _choose(routes: list[Route], request: Request) -> Route | None:
     """The route that asks for most and gets it; where none does, the one that asks for least, so that validation can
     say what is missing."""
     query = read_query(request.query)
-    meant = [
-        route
-        for route in routes
-        if all(name in query and (not value or value in query[name]) for name, value in route.static.items())
-    ]
+    meant = [route for route in routes if not route.static or (query and _is_meant(route, query))]
     for route in meant:
         if query.keys() >= route.query and all(name in request.headers for name in route.headers):
             return route
