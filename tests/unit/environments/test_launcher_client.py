@@ -40,7 +40,15 @@ class Launcher:
 
     def started(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            message = {"event": "started", "id": "e1", "pid": os.getpid(), "pipes": 0, "has_peak": False, "freezer": 0}
+            message = {
+                "event": "started",
+                "id": "e1",
+                "pid": os.getpid(),
+                "is_runtime": False,
+                "pipes": 0,
+                "has_peak": False,
+                "freezer": 0,
+            }
             self.say(message, (listener.fileno(), listener.fileno()))
 
     def ended(self, **ending: object) -> None:

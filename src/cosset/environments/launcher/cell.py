@@ -49,7 +49,10 @@ class Cell:
     listener_fds: list[int] = field(default_factory=list)
     pipe_fds: list[int] = field(default_factory=list)
     pid: int = 0
+    """Of the init."""
     pidfd: int = -1
+    runtime_pid: int | None = None
+    """Where the runtime is no child of the init."""
     link_fd: int | None = None
     ending: dict[str, Any] | None = None
     failure: str | None = None
@@ -57,6 +60,20 @@ class Cell:
     """What it failed of another would not."""
     is_killed: bool = False
     is_oom: bool = False
+
+    def open_gates(self) -> dict[str, int]:
+        """Of its groups of version 1, by name; they are the caller's."""
+        return {f"gate{number}": fd for number, fd in enumerate(self.cgroup.open_gates())}
+
+    def disk_fds(self) -> dict[str, int]:
+        """What its disk is made of, by name; they stay this one's."""
+        return {} if self.image is None else {"disk": self.image.loop_fd, "file": self.image.file_fd}
+
+    def has_more(self) -> bool:
+        """Whether it has said something that nobody has heard yet."""
+        watch = select.poll()
+        watch.register(self.channel, select.POLLIN)
+        return any(events & select.POLLIN for _, events in watch.poll(0))
 
     def kill(self, *, is_wanted: bool = True) -> None:
         """One that has no process yet is killed as soon as it gets one. `is_wanted`: nobody waits for it any more."""

@@ -19,7 +19,7 @@ from cosset.environments.launcher import cgroups, egress, images, requests
 from cosset.environments.launcher.cell import Cell, Stage, close_all, kill_pidfd
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.scratch import Scratch
-from cosset.environments.launcher.spawners import Spawners
+from cosset.environments.launcher.spawners import Forked, Spawners
 from cosset.environments.launcher.upkeep import Upkeep
 from cosset.runtimes.sealing import channel
 
@@ -82,10 +82,14 @@ class Cells:
             scratch=self._scratch,
             forked=self._on_forked,
             failed=self._fail,
+            runtime_ended=self._on_runtime_ended,
         )
 
-    def fork(self, key: requests.RootKey, disk_mb: int, *, is_urgent: bool = True) -> Cell:
-        """Begins one that is nobody's yet. `is_urgent`: somebody waits for it.
+    def fork(
+        self, key: requests.RootKey, disk_mb: int, *, is_urgent: bool = True, has_extensions: bool = False
+    ) -> Cell:
+        """Begins one that is nobody's yet. `is_urgent`: somebody waits for it. `has_extensions`: its init is to start
+        others.
 
         Raises: OSError, when there are too many, or no room.
         """
@@ -98,7 +102,8 @@ class Cells:
         self._cells[cell.name] = cell
         self._loop.watch(cell.channel.fileno(), lambda: self._on_cell(cell))
         try:
-            self._spawners.fork(spawner, cell, theirs)
+            beginning = self._beginning(cell) if self._may_be_bare(key) and not has_extensions else None
+            self._spawners.fork(spawner, cell, theirs, beginning)
         except OSError as error:
             self._on_dead(cell)
             raise OSError(f"the spawner has gone: {error}") from error
@@ -121,6 +126,13 @@ class Cells:
         self._loop.after(START_LIMIT_S, lambda: self._give_up(cell))
         if cell.stage is Stage.PREPARED:
             self._assign(cell, request)
+
+    def supervise(self, cell: Cell, supervisor: int) -> None:
+        """Hands a socket of the server's on to who serves it inside, unseen. Raises: OSError."""
+        if cell.runtime_pid is None:
+            channel.send(cell.channel, {"event": "supervise"}, [supervisor], socket.MSG_DONTWAIT)
+        else:
+            self._spawners.nurse(cell, supervisor)
 
     def close(self) -> int:
         """Kills all and waits some seconds for their end; how many would not."""
@@ -162,38 +174,52 @@ class Cells:
             self._upkeep.watch_disk()
         return image
 
-    def _on_forked(self, cell: Cell, pid: int, pidfd: int, is_grouped: bool) -> None:
+    def _may_be_bare(self, key: requests.RootKey) -> bool:
+        """Whether its init need be no interpreter. Without a cgroup memory is that of the init and its children."""
+        return not key.standby and "memory" in self._groups.controllers
+
+    def _beginning(self, cell: Cell) -> dict[str, Any]:
+        return {"uid": cell.uid, "disk_bytes": cell.disk_mb * 1024 * 1024, "is_urgent": not cell.is_spare}
+
+    def _on_forked(self, cell: Cell, forked: Forked) -> None:
         if cell.stage is Stage.DEAD:  # given up meanwhile: nobody waits for this one
-            kill_pidfd(pidfd)
-            os.close(pidfd)
+            kill_pidfd(forked.pidfd)
+            os.close(forked.pidfd)
             return
-        cell.pid, cell.pidfd = pid, pidfd
-        self._loop.watch(pidfd, lambda: self._on_dead(cell))
+        cell.pid, cell.pidfd, cell.runtime_pid = forked.pid, forked.pidfd, forked.runtime
+        self._loop.watch(cell.pidfd, lambda: self._on_dead(cell))
         if cell.is_killed:
-            kill_pidfd(pidfd)
+            kill_pidfd(cell.pidfd)
             return
         cell.stage = Stage.FORKED
         try:
-            if not is_grouped:
-                cell.cgroup.attach(pid)
-            self._begin(cell)
+            if not forked.is_grouped:
+                for pid in filter(None, (forked.pid, forked.runtime)):
+                    cell.cgroup.attach(pid)
+            if forked.runtime is None:
+                self._begin(cell)
+            else:
+                self._has_begun(cell)
         except (OSError, channel.ChannelError) as error:
             self._fail(cell, f"cgroup: {error}")
+
+    def _has_begun(self, cell: Cell) -> None:
+        """It knows already what it needs. The function follows at once, if it is known and nothing is to be done in
+        between."""
+        if cell.image is not None:
+            cell.image.let_go_of_loop()
+        if cell.request is not None and self._way_out is None:
+            self._assign(cell, cell.request)
+        elif cell.listener_fds:
+            self._on_prepared(cell)
 
     def _begin(self, cell: Cell) -> None:
         """Tells the init what it needs before it has a function: its disk, and its groups, which it enters itself. The
         function with it, if that is known and nothing is to be done in between."""
-        gates = cell.cgroup.open_gates()
+        gates = cell.open_gates()
         try:
-            fds = {f"group{number}": fd for number, fd in enumerate(gates)}
-            if cell.image is not None:
-                fds |= _disk(cell.image)
-            message: dict[str, Any] = {
-                "uid": cell.uid,
-                "disk_bytes": cell.disk_mb * 1024 * 1024,
-                "is_urgent": not cell.is_spare,
-                "assignment": None,
-            }
+            fds = gates | cell.disk_fds()
+            message = self._beginning(cell) | {"assignment": None}
             request = cell.request
             if request is not None and self._way_out is None and not cell.root.standby:
                 message["assignment"] = self._assignment(cell, request, request.fd_names)
@@ -201,7 +227,7 @@ class Cells:
                 cell.stage = Stage.ASSIGNED
             channel.send(cell.channel, message | {"fds": list(fds)}, list(fds.values()))
         finally:
-            close_all(gates)
+            close_all(list(gates.values()))
             if cell.image is not None:
                 cell.image.let_go_of_loop()
 
@@ -259,30 +285,35 @@ class Cells:
             raise OSError(f"no disk of {disk_mb} MB for /tmp")
         cell.image.release()
         cell.image = image
-        return _disk(image)
+        return cell.disk_fds()
 
-    def _on_cell(self, cell: Cell) -> None:
-        """From the init of an environment. After the start it is not to be trusted more than the function."""
+    def _on_cell(self, cell: Cell) -> bool:
+        """From the inside of an environment. After the start it is not to be trusted more than the function. False:
+        there will be no more."""
         try:
             received = channel.receive(cell.channel)
         except (OSError, channel.ChannelError):
             received = None
         if received is None:
             self._loop.unwatch(cell.channel.fileno())
-            cell.kill(is_wanted=cell.pidfd < 0)
-            return
+            if cell.runtime_pid is None:  # or else its end is told of by the spawner
+                cell.kill(is_wanted=cell.pidfd < 0)
+            return False
         message, fds = received
         event = message.get("event")
         if event == "prepared" and cell.stage is Stage.FORKED:
             first_pipe = len(fds) - message["pipes"]
             cell.listener_fds, cell.pipe_fds = fds[:first_pipe], fds[first_pipe:]
             self._on_prepared(cell)
+        elif event == "prepared" and cell.stage in (Stage.FORKING, Stage.ASSIGNED) and not cell.listener_fds:
+            cell.listener_fds = fds  # of an init that waits for nothing, and may be heard before its spawner
         elif event == "started" and cell.stage is Stage.ASSIGNED:
             cell.listener_fds += fds  # where they were not passed out before
             self._on_started(cell)
         else:
             close_all(fds)
             self._hear(cell, message)
+        return True
 
     def _on_started(self, cell: Cell) -> None:
         cell.stage = Stage.STARTED
@@ -292,6 +323,14 @@ class Cells:
         self._started(cell)
         if "memory" not in self._groups.controllers:
             self._upkeep.watch_memory(cell)
+
+    def _on_runtime_ended(self, cell: Cell, ending: dict[str, Any]) -> None:
+        """The init does not know of it. What it said before it ended counts first."""
+        while cell.stage is not Stage.DEAD and cell.has_more() and self._on_cell(cell):
+            pass
+        if cell.stage is Stage.STARTED and cell.ending is None:
+            cell.ending = ending
+        cell.kill(is_wanted=False)
 
     def _hear(self, cell: Cell, message: dict[str, Any]) -> None:
         event = message.get("event")
@@ -339,7 +378,3 @@ class Cells:
         del self._cells[cell.name]
         self._free_slots.insert(0, cell.slot)  # the longest unused uid is given out next
         self._gone(cell)
-
-
-def _disk(image: images.Image) -> dict[str, int]:
-    return {"disk": image.loop_fd, "file": image.file_fd}

@@ -161,10 +161,12 @@ class JailProcess:
 
     # What the client calls.
 
-    def on_started(self, fds: list[int], pid: int, pipes: int, has_peak: bool, freezer_version: int) -> None:
+    def on_started(
+        self, fds: list[int], pid: int, is_runtime: bool, pipes: int, has_peak: bool, freezer_version: int
+    ) -> None:
         if freezer_version:
             self._freezer, self._freezer_version = fds.pop(), freezer_version
-        self._memory = MemoryGauge(pid, fds.pop() if has_peak else None)
+        self._memory = MemoryGauge(pid, fds.pop() if has_peak else None, is_runtime=is_runtime)
         listeners = [socket.socket(fileno=fd) for fd in fds[: len(fds) - pipes]]
         self._pipes = fds[len(listeners) :]
         if self.started.done():  # whoever asked has given up
@@ -342,7 +344,8 @@ class LauncherClient:
             for fd in fds:
                 os.close(fd)
         elif event == "started":
-            process.on_started(fds, message["pid"], message["pipes"], message["has_peak"], message["freezer"])
+            pid, is_runtime = message["pid"], message["is_runtime"]
+            process.on_started(fds, pid, is_runtime, message["pipes"], message["has_peak"], message["freezer"])
         elif event == "failed":
             process.on_failed(message["error"], message["unavailable"])
         elif event == "exit":

@@ -162,10 +162,9 @@ class Launcher:
             raise requests.RequestError(f"op is {operation!r:.60}")
 
     def _supervise(self, cell: Cell | None, fds: list[int]) -> None:
-        """Hands a socket of the server's on to the init, unseen."""
         try:
             if cell is not None and cell.stage is Stage.STARTED and len(fds) == 1:
-                channel.send(cell.channel, {"event": "supervise"}, fds, socket.MSG_DONTWAIT)
+                self._cells.supervise(cell, fds[0])
         except (OSError, channel.ChannelError):
             return  # it has gone, or does not listen
         finally:
@@ -189,7 +188,7 @@ class Launcher:
     def _begin_again(self, request: requests.Spawn, fds: list[int]) -> None:
         """With a new one."""
         try:
-            cell = self._cells.fork(request.root, request.disk_mb)
+            cell = self._cells.fork(request.root, request.disk_mb, has_extensions=bool(request.extensions))
         except OSError as error:
             del self._by_id[request.id]
             self._refuse(request.id, str(error), fds)
@@ -203,6 +202,8 @@ class Launcher:
         if root.has_sdk and not self._cells.is_warm(root):
             self._spares.keep(root, SDK_DELAY_S)  # for those that follow: this one is quicker without
             root = replace(root, has_sdk=False)
+        if request.extensions:  # what is prepared has nobody to start them
+            return self._cells.fork(root, request.disk_mb, has_extensions=True)
         return self._take_spare(root, request.disk_mb) or self._cells.fork(root, request.disk_mb)
 
     def _take_spare(self, root: requests.RootKey, disk_mb: int) -> Cell | None:
@@ -227,7 +228,8 @@ class Launcher:
         message = {
             "event": "started",
             "id": cell.request.id,
-            "pid": cell.pid,
+            "pid": cell.runtime_pid or cell.pid,
+            "is_runtime": cell.runtime_pid is not None,
             "pipes": len(cell.pipe_fds),
             "has_peak": peak is not None,
             "freezer": version,

@@ -26,11 +26,13 @@ class MemoryGauge:
     """Owner of `peak_fd`, from which the group's peak can be read; None where there is no group.
 
     Args:
-        init_pid: of the environment's first process, whose children are the runtime and the extensions.
+        pid: of the environment's first process, whose children are the runtime and the extensions; with
+            `is_runtime`, of the runtime, which is all there is.
     """
 
-    def __init__(self, init_pid: int, peak_fd: int | None) -> None:
-        self._init_pid = init_pid
+    def __init__(self, pid: int, peak_fd: int | None, *, is_runtime: bool = False) -> None:
+        self._pid = pid
+        self._is_runtime = is_runtime
         self._peak_fd = peak_fd
         self._runtime_pid: int | None = None
         self._shared_bytes = 0
@@ -39,10 +41,10 @@ class MemoryGauge:
     def settle(self) -> None:
         """To be called when the environment is Ready."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            children = _children(self._init_pid)
-            self._runtime_pid = children[0]
+            measured = [self._pid] if self._is_runtime else _children(self._pid)
+            self._runtime_pid = measured[0]
             if self._peak_fd is not None:
-                resident_bytes = sum(map(_resident_bytes, children))
+                resident_bytes = sum(map(_resident_bytes, measured))
                 self._shared_bytes = max(0, resident_bytes - self._group_peak_bytes(self._peak_fd))
         self.peak_mb()
 

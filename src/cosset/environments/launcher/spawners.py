@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cosset.environments.launcher import trust
 from cosset.environments.launcher.cell import Cell, close_all, kill_pidfd
@@ -39,15 +39,27 @@ _JAVA_CONFIGURATION = "java-*-openjdk"
 _RUNTIMES = Path(filesystem.__file__).parents[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """`runtime`: its pid, where it is there from the beginning, beside an init that is no interpreter. `is_grouped`: in
+    its cgroup of version 2 already."""
+
+    pid: int
+    pidfd: int
+    runtime: int | None
+    is_grouped: bool
+
+
 @dataclass(slots=True, eq=False)
 class Spawner:
-    """A running spawner. `waiting` are the environments whose fork it has been asked for, by name."""
+    """A running spawner. `cells` are the environments, by name, of which it is yet to tell something: that they are
+    forked, or that their runtime has ended."""
 
     key: RootKey
     pid: int
     pidfd: int
     control: socket.socket
-    waiting: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Cell] = field(default_factory=dict)
     has_forked: bool = False
 
 
@@ -55,9 +67,9 @@ class Spawners:
     """All spawners of one launcher: started when first needed, ended when their socket ends.
 
     Args:
-        forked: called with the environment, the pid of its init, a pidfd, which is then the callee's, and whether it is
-            in its cgroup of version 2 already.
+        forked: called with the environment, and what it now consists of; the pidfd is then the callee's.
         failed: called with the environment that will have no init, and why.
+        runtime_ended: called with an environment whose runtime is no child of its init, and how it ended.
     """
 
     def __init__(
@@ -67,8 +79,9 @@ class Spawners:
         mount_point: Path,
         data: Path,
         scratch: Scratch,
-        forked: Callable[[Cell, int, int, bool], None],
+        forked: Callable[[Cell, Forked], None],
         failed: Callable[[Cell, str], None],
+        runtime_ended: Callable[[Cell, dict[str, Any]], None],
     ) -> None:
         self._loop = loop
         self._mount_point = mount_point
@@ -76,6 +89,7 @@ class Spawners:
         self._scratch = scratch
         self._forked = forked
         self._failed = failed
+        self._runtime_ended = runtime_ended
         self._spawners: dict[RootKey, Spawner] = {}
 
     def get(self, key: RootKey) -> Spawner:
@@ -87,21 +101,27 @@ class Spawners:
         running = self._spawners.get(key)
         return running is not None and running.has_forked
 
-    def fork(self, spawner: Spawner, cell: Cell, theirs: socket.socket) -> None:
-        """Asks for an init with this end of the cell's channel; `forked` or `failed` is the answer.
+    def fork(self, spawner: Spawner, cell: Cell, theirs: socket.socket, beginning: dict[str, Any] | None) -> None:
+        """Asks for an init with this end of the cell's channel; `forked` or `failed` is the answer. `beginning`: what
+        it is told then and there, where it may be one that is no interpreter.
 
         Raises: OSError, when the spawner has gone.
         """
-        spawner.waiting[cell.name] = cell
-        group = cell.cgroup.open_folder()
-        groups = [] if group is None else [group]
+        spawner.cells[cell.name] = cell
+        message = {"fork": cell.name, "beginning": beginning}
+        fds = {"channel": theirs.fileno()} | (cell.disk_fds() if beginning is not None else {})
         try:
-            channel.send(spawner.control, {"fork": cell.name}, [theirs.fileno(), *groups])
+            _send(spawner, cell, message, cell.open_gates() if beginning is not None else {}, fds)
         except OSError:
-            del spawner.waiting[cell.name]
+            del spawner.cells[cell.name]
             raise
-        finally:
-            close_all(groups)
+
+    def nurse(self, cell: Cell, supervisor: int) -> None:
+        """Has somebody serve this socket inside, where the init cannot. Raises: OSError."""
+        spawner = self._spawners.get(cell.root)
+        if spawner is not None:
+            fds = {"supervisor": supervisor, "init": cell.pidfd}
+            _send(spawner, cell, {"nurse": cell.name, "uid": cell.uid}, cell.open_gates(), fds)
 
     def close(self) -> None:
         for running in list(self._spawners.values()):
@@ -121,19 +141,26 @@ class Spawners:
         except (OSError, channel.ChannelError):
             received = None
         if received is None:
-            waiting = list(spawner.waiting.values())
-            spawner.waiting.clear()
+            waiting = [cell for cell in spawner.cells.values() if cell.pidfd < 0]
+            spawner.cells.clear()
             self._end(spawner)
             for cell in waiting:
                 self._failed(cell, "the spawner ended; its reason is in Cosset's own output")
             return
         message, fds = received
+        if "ended" in message:
+            self._runtime_ended(spawner.cells.pop(message["ended"]), message)
+            return
+        if message["fork"] is None:  # of what is done in passing
+            return
         spawner.has_forked = True
-        cell = spawner.waiting.pop(message["fork"])
+        cell = spawner.cells[message["fork"]]
+        if "error" in message or message["runtime"] is None:
+            del spawner.cells[cell.name]
         if "error" in message:
             self._failed(cell, str(message["error"]))
             return
-        self._forked(cell, message["pid"], fds[0], message["is_grouped"])
+        self._forked(cell, Forked(message["pid"], fds[0], message["runtime"], message["is_grouped"]))
 
     def _end(self, spawner: Spawner) -> None:
         """Its environments die with it, by their parent-death signal."""
@@ -145,6 +172,20 @@ class Spawners:
         kill_pidfd(spawner.pidfd)
         os.close(spawner.pidfd)
         os.waitpid(spawner.pid, 0)
+
+
+def _send(
+    spawner: Spawner, cell: Cell, message: dict[str, Any], opened: dict[str, int], others: dict[str, int]
+) -> None:
+    """With the folder of its group. `opened` are closed, whatever comes of it."""
+    group = cell.cgroup.open_folder()
+    if group is not None:
+        opened["group"] = group
+    fds = opened | others
+    try:
+        channel.send(spawner.control, message | {"fds": list(fds)}, list(fds.values()))
+    finally:
+        close_all(list(opened.values()))
 
 
 def start(key: RootKey, *, mount_point: Path, data: Path, scratch: Scratch) -> Spawner:

@@ -21,7 +21,7 @@ HIDDEN = "/.cosset"
 DATA = HIDDEN + "/data"
 SCRATCH = HIDDEN + "/scratch"
 RUNTIMES = HIDDEN + "/runtimes"
-_NEW_PROC = HIDDEN + "/proc"
+NEW_PROC = HIDDEN + "/proc"
 _OLD_ROOT = HIDDEN + "/old"
 
 SANDBOX_UID = 993
@@ -56,11 +56,13 @@ _OWN_CONFIGURATION = {
 }
 _LARGEST_COPY_BYTES = 512 * 1024
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_EMPTY = "/home"
+EMPTY = "/home"
 _COVERED = tuple("/proc/" + name for name in ("acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "scsi"))
 _EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", HIDDEN)
-_HIDDEN_FOLDERS = (DATA, SCRATCH, _NEW_PROC, _OLD_ROOT)
+_HIDDEN_FOLDERS = (DATA, SCRATCH, NEW_PROC, _OLD_ROOT)
 
+DISK_OPTIONS = "noinit_itable"
+"""Its inodes are left as the holes that they are in the image."""
 _READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 # What statvfs says of a mount, and the flag that says the same when mounting. A user namespace may not clear them.
 _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: kernel.MS_RELATIME}
@@ -134,18 +136,22 @@ def add_own_proc() -> None:
     """A /proc of this process's pid namespace instead of the host's; of what the kernel tells everybody there about
     the machine, not what concerns its disks (those behind other environments' /tmp, too) and devices."""
     # Mounted beside the old one first: in a user namespace the kernel gives no new proc where none is seen.
-    kernel.mount("proc", _NEW_PROC, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    kernel.mount("proc", NEW_PROC, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     kernel.unmount("/proc")
-    kernel.mount(_NEW_PROC, "/proc", None, kernel.MS_MOVE)
-    for folder in _COVERED:
-        if os.path.isdir(folder):
-            kernel.mount(_EMPTY, folder, None, kernel.MS_BIND)
+    kernel.mount(NEW_PROC, "/proc", None, kernel.MS_MOVE)
+    for folder in covered():
+        kernel.mount(EMPTY, folder, None, kernel.MS_BIND)
+
+
+def covered() -> list[str]:
+    """The folders of /proc that are hidden, of those that this kernel has."""
+    return [folder for folder in _COVERED if os.path.isdir(folder)]
 
 
 def mount_disk(fd: int, target: str) -> None:
-    """Shows the ext4 on the block device `fd`. Its inodes are left as the holes that they are in the image."""
+    """Shows the ext4 on the block device `fd`."""
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOATIME
-    kernel.mount("/proc/self/fd/%d" % fd, target, "ext4", flags, "noinit_itable")
+    kernel.mount("/proc/self/fd/%d" % fd, target, "ext4", flags, DISK_OPTIONS)
 
 
 def add_own_folders(code: str, layers: Sequence[str], scratch: str | None) -> None:

@@ -35,22 +35,32 @@ MS_PRIVATE = 1 << 18
 MS_RELATIME = 1 << 21
 MNT_DETACH = 2
 
+CAP_SYS_PTRACE = 19
+
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
-_PR_CAP_AMBIENT_CLEAR_ALL = 4
-_SECCOMP_MODE_FILTER = 2
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+_PR_CAPBSET_READ = 23
+_PR_GET_TID_ADDRESS = 40
+SECCOMP_MODE_FILTER = 2
 
 _SYS_CLONE3 = 435
 _SYS_CLOSE_RANGE = 436
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
+_SYS_ROBUST_LIST = {"x86_64": 273, "aarch64": 99}
+"""Its setter; the number of the getter is the next."""
+_CLONE_VM = 0x00000100
 _CLONE_PIDFD = 0x00001000
+_CLONE_VFORK = 0x00004000
+_CLONE_CHILD_CLEARTID = 0x00200000
+_CLONE_CHILD_SETTID = 0x01000000
 _CLONE_INTO_CGROUP = 0x200000000
-_CAPABILITY_VERSION_3 = 0x20080522
+CAPABILITY_VERSION_3 = 0x20080522
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -59,6 +69,7 @@ _IFF_UP = 1
 MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.mmap.restype = ctypes.c_void_p
 _holding_libc = ctypes.PyDLL(None, use_errno=True)
 """Calls of it keep the interpreter's lock, as a fork must."""
 _holding_libc.syscall.restype = ctypes.c_long
@@ -93,18 +104,77 @@ def fork_init(group_fd: int | None) -> tuple[int, int]:
     a fork costs half a millisecond and means nothing to an init. Whatever the child runs that is larger it is to fork
     in the usual way.
     """
+    arguments, pidfd = arguments_of_init(group_fd)
+    return _clone(arguments), pidfd.value
+
+
+def arguments_of_init(group_fd: int | None, shares_memory: bool = False) -> tuple[_CloneArguments, ctypes.c_int]:
+    """Of clone3, for the first process of a new pid namespace, and where its pidfd will be. `shares_memory`: with this
+    process, which stands still until the other has become another program."""
+    arguments, pidfd = _clone_arguments(group_fd)
+    arguments.flags |= CLONE_NEWPID | (_CLONE_VM | _CLONE_VFORK if shares_memory else 0)
+    return arguments, pidfd
+
+
+def _clone_arguments(group_fd: int | None) -> tuple[_CloneArguments, ctypes.c_int]:
     pidfd = ctypes.c_int(-1)
-    arguments = _CloneArguments(
-        flags=CLONE_NEWPID | _CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD
-    )
+    arguments = _CloneArguments(flags=_CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
     if group_fd is not None:
         arguments.flags |= _CLONE_INTO_CGROUP
         arguments.cgroup = group_fd
+    return arguments, pidfd
+
+
+def _clone(arguments: _CloneArguments) -> int:
     pid = _holding_libc.syscall(
         ctypes.c_long(_SYS_CLONE3), ctypes.byref(arguments), ctypes.c_size_t(ctypes.sizeof(arguments))
     )
-    _check(pid, "clone3")
-    return pid, pidfd.value
+    return _check(pid, "clone3")
+
+
+class Forks:
+    """Forks as `os.fork` does, but into a cgroup of version 2, and with a pidfd: for a process of one thread only.
+
+    What the C library does in a child of one thread is done here: its number and its list of robust locks.
+
+    Raises: OSError, with another C library, or a kernel that does not say where the number is kept.
+    """
+
+    def __init__(self) -> None:
+        if "CS_GNU_LIBC_VERSION" not in os.confstr_names or not os.confstr("CS_GNU_LIBC_VERSION"):
+            raise OSError("another C library than GNU's")
+        number = ctypes.c_void_p()
+        prctl(_PR_GET_TID_ADDRESS, ctypes.addressof(number))
+        self._number_at = number.value or 0
+        self._locks, self._locks_bytes = ctypes.c_void_p(), ctypes.c_size_t()
+        found = _libc.syscall(
+            ctypes.c_long(_SYS_ROBUST_LIST[MACHINE] + 1),
+            ctypes.c_int(0),
+            ctypes.byref(self._locks),
+            ctypes.byref(self._locks_bytes),
+        )
+        _check(found, "get_robust_list")
+        for hook in (ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent):
+            hook.restype = None
+        ctypes.pythonapi.PyOS_AfterFork_Child.restype = None
+
+    def fork(self, group_fd: int | None) -> tuple[int, int]:
+        """(0, -1) in the child; its pid and a pidfd for it here. Raises: OSError."""
+        arguments, pidfd = _clone_arguments(group_fd)
+        arguments.flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
+        arguments.child_tid = self._number_at
+        ctypes.pythonapi.PyOS_BeforeFork()
+        try:
+            pid = _clone(arguments)
+        except OSError:
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
+            raise
+        if pid:
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
+            return pid, pidfd.value
+        _libc.syscall(ctypes.c_long(_SYS_ROBUST_LIST[MACHINE]), self._locks, self._locks_bytes)
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0, -1
 
 
 def unshare(flags: int) -> None:
@@ -113,6 +183,31 @@ def unshare(flags: int) -> None:
 
 def enter_namespace(fd: int, kind: int) -> None:
     _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
+
+
+def map_file(fd: int, length: int, protection: int, flags: int) -> int:
+    """The address at which it now lies."""
+    address: int | None = _libc.mmap(
+        None, ctypes.c_size_t(length), ctypes.c_int(protection), ctypes.c_int(flags), ctypes.c_int(fd), ctypes.c_long(0)
+    )
+    if address is None or address == ctypes.c_void_p(-1).value:
+        _check(-1, "mmap")
+    return address or 0
+
+
+def has_capability(number: int) -> bool:
+    """Whether this process has it in force."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        effective = next(line for line in file if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> number & 1)
+
+
+def last_capability() -> int:
+    """The highest that this kernel knows."""
+    number = 0
+    while _libc.prctl(ctypes.c_int(_PR_CAPBSET_READ), ctypes.c_ulong(number + 1)) >= 0:
+        number += 1
+    return number
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, options: str = "") -> None:
@@ -167,8 +262,8 @@ def drop_bounding_set() -> None:
 def drop_capabilities() -> None:
     """Gives up every capability: with a single-uid map a change of uid drops none of them."""
     with contextlib.suppress(OSError):  # kernels before 4.3 have none
-        prctl(PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
     _check(_libc.syscall(ctypes.c_long(_SYS_CAPSET[MACHINE]), header, bytes(24)), "capset")
 
 
@@ -181,7 +276,7 @@ def install_filter(program: bytes) -> None:
     wrapped = _FilterProgram(len(program) // 8, program)
     result = _libc.prctl(
         ctypes.c_int(PR_SET_SECCOMP),
-        ctypes.c_ulong(_SECCOMP_MODE_FILTER),
+        ctypes.c_ulong(SECCOMP_MODE_FILTER),
         ctypes.byref(wrapped),
         ctypes.c_ulong(0),
         ctypes.c_ulong(0),

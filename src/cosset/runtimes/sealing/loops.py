@@ -8,9 +8,11 @@ import os
 import struct
 
 BLOCK_BYTES = 4096
-_LOOP_CONFIGURE = 0x4C0A
+CONFIGURE = 0x4C0A
 _LO_FLAGS_AUTOCLEAR = 4
 _LO_FLAGS_DIRECT_IO = 16
+WHAT = "the disk"
+"""How a list of calls names this one."""
 
 
 class TakenError(OSError):
@@ -22,12 +24,17 @@ def configure(loop_fd: int, file_fd: int) -> None:
 
     Raises: TakenError; OSError.
     """
-    # Past the page cache: or else what is written to /tmp would be held twice, once inside and once for the file.
-    flags = _LO_FLAGS_AUTOCLEAR | _LO_FLAGS_DIRECT_IO
-    info = struct.pack("<QQQQQIIII64s64s32sQQ", 0, 0, 0, 0, 0, 0, 0, 0, flags, b"", b"", b"", 0, 0)
     try:
-        fcntl.ioctl(loop_fd, _LOOP_CONFIGURE, struct.pack("<II", file_fd, BLOCK_BYTES) + info + bytes(64))
+        fcntl.ioctl(loop_fd, CONFIGURE, configuration(file_fd))
     except OSError as error:
         if error.errno == errno.EBUSY:
             raise TakenError(errno.EBUSY, os.strerror(errno.EBUSY)) from None
         raise
+
+
+def configuration(file_fd: int) -> bytes:
+    """What the call is given."""
+    # Past the page cache: or else what is written to /tmp would be held twice, once inside and once for the file.
+    flags = _LO_FLAGS_AUTOCLEAR | _LO_FLAGS_DIRECT_IO
+    info = struct.pack("<QQQQQIIII64s64s32sQQ", 0, 0, 0, 0, 0, 0, 0, 0, flags, b"", b"", b"", 0, 0)
+    return struct.pack("<II", file_fd, BLOCK_BYTES) + info + bytes(64)

@@ -99,6 +99,12 @@ def start(cell: Cell, assignment: dict[str, Any], fds: dict[str, int], closed: S
     return pid
 
 
+def become(cell: Cell, assignment: dict[str, Any], fds: dict[str, int]) -> NoReturn:
+    """In a process that has sealed itself and has no init to fork it."""
+    _begin_life()
+    _live(lambda: _run(cell, assignment, fds))
+
+
 def _live_waiting(cell: Cell, uid: int | None, orders: socket.socket, pipes: list[int]) -> NoReturn:
     try:
         os.setsid()

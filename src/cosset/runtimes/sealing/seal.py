@@ -40,7 +40,7 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
         if received is None:
             os._exit(0)
         beginning, passed = received
-        fds = _named(beginning["fds"], passed)
+        fds = named(beginning["fds"], passed)
         assignment = beginning["assignment"]
         given = {} if assignment is None else {name: fds.pop(name) for name in assignment["fds"]}
         listeners = prepare(cell.ports, beginning, fds)
@@ -56,8 +56,7 @@ def live(channel: socket.socket, cell: Cell) -> NoReturn:
         messages.send(channel, {"event": "started", "pipes": 0}, [listener.fileno() for listener in listeners])
         _close(listeners)
     except Exception as error:  # noqa: BLE001 - the boundary of this process: told to the launcher, then the end
-        again = isinstance(error, loops.TakenError)
-        _tell(channel, {"event": "failed", "error": "%s: %s" % (type(error).__name__, error), "again": again})
+        tell_failure(channel, error)
         os._exit(1)
     _tell(channel, _outlive(channel, runtime, supervision))
     os._exit(0)
@@ -79,7 +78,7 @@ def _wait_for_function(
     if received is None:
         os._exit(0)
     assignment, passed = received
-    return assignment, _named(assignment["fds"], passed)
+    return assignment, named(assignment["fds"], passed)
 
 
 def _close(listeners: list[socket.socket]) -> None:
@@ -116,7 +115,7 @@ def prepare(ports: Sequence[int], beginning: dict[str, Any], fds: dict[str, int]
     behind /tmp where there is one. The descriptors are closed."""
     os.setsid()
     for name, fd in fds.items():
-        if name.startswith("group"):
+        if name.startswith("gate"):
             os.write(fd, b"0")  # itself: whoever is moved by another waits milliseconds for it
             os.close(fd)
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
@@ -158,7 +157,8 @@ def furnish(assignment: dict[str, Any], fds: dict[str, int]) -> None:
         os.chmod("/tmp", 0o1777)
 
 
-def _named(names: Sequence[str], fds: Sequence[int]) -> dict[str, int]:
+def named(names: Sequence[str], fds: Sequence[int]) -> dict[str, int]:
+    """Descriptors by their names."""
     return {name: fds[position] for position, name in enumerate(names)}
 
 
@@ -188,9 +188,9 @@ def _outlive(channel: socket.socket, runtime: int, supervision: Supervision | No
     while True:
         for pid, status in _reap():
             if pid == runtime and (supervision is None or not supervision.outlives):
-                return _ending(status)
+                return ending(status)
             if supervision is not None:
-                supervision.ended(pid, _ending(status))
+                supervision.ended(pid, ending(status))
         for fd, _ in watch.poll():
             if fd == woken:
                 os.read(woken, 512)
@@ -225,10 +225,17 @@ def _reap() -> list[tuple[int, int]]:
         found.append((pid, status))
 
 
-def _ending(status: int) -> dict[str, Any]:
+def ending(status: int) -> dict[str, Any]:
+    """What the launcher is told of it."""
     if os.WIFSIGNALED(status):
         return {"event": "exit", "code": None, "signal": os.WTERMSIG(status)}
     return {"event": "exit", "code": os.WEXITSTATUS(status), "signal": None}
+
+
+def tell_failure(channel: socket.socket, error: Exception) -> None:
+    """Before it has started. `again`: of another environment it would not fail."""
+    again = isinstance(error, loops.TakenError)
+    _tell(channel, {"event": "failed", "error": "%s: %s" % (type(error).__name__, error), "again": again})
 
 
 def _tell(channel: socket.socket, message: dict[str, Any]) -> None:

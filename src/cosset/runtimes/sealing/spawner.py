@@ -6,13 +6,16 @@ Single-threaded, trusted, and never in touch with what a function sends. Its chi
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import sys
 
 from . import channel as messages
 from . import kernel, runtime_process, seal
+from .alone import Alone
 
 MYPY = False
 if MYPY:
@@ -23,22 +26,84 @@ if MYPY:
 
 
 def serve(control: socket.socket, cell: Cell) -> None:
-    """Until the launcher goes: one fork a message. The message brings the environment's own channel, and where there
-    is one the folder of its cgroup of version 2."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the launcher watches the children by pidfd
+    """Until the launcher goes: one fork a message. The message brings the environment's own channel, and what else its
+    first process is to begin with. Where an environment has no init that could tell of its runtime's end, it is told
+    of from here."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    spawner = _Spawner(control, cell)
+    watch = select.poll()
+    watch.register(control.fileno(), select.POLLIN)
+    watch.register(_woken_by_children(), select.POLLIN)
     while True:
-        received = messages.receive(control)
+        for fd, _ in watch.poll():
+            if fd != control.fileno():
+                os.read(fd, 512)
+                spawner.reap()
+            elif not spawner.act():
+                return
+
+
+def _woken_by_children() -> int:
+    """A descriptor that is readable when some have ended."""
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return woken
+
+
+class _Spawner:
+    def __init__(self, control: socket.socket, cell: Cell) -> None:
+        self._control = control
+        self._cell = cell
+        self._runtimes: dict[int, str] = {}
+        self._alone: Alone | None = None
+        if cell.standby is None:
+            with contextlib.suppress(OSError, ValueError):  # then an interpreter is the init
+                self._alone = Alone(cell)
+
+    def act(self) -> bool:
+        """One message of the launcher's. False: it has gone."""
+        received = messages.receive(self._control)
         if received is None:
-            return
-        message, fds = received
+            return False
+        message, passed = received
+        fds = seal.named(message["fds"], passed)
         try:
-            _fork(control, message["fork"], cell, *fds)
+            if "nurse" in message:
+                if self._alone is not None:
+                    self._alone.nurse(message, fds, [self._control])
+            elif message["beginning"] is not None and self._alone is not None:
+                self._fork_alone(self._alone, message, fds)
+            else:
+                _fork(self._control, message["fork"], self._cell, fds["channel"], fds.get("group"))
         except OSError as error:
-            messages.send(control, {"fork": message["fork"], "error": str(error)})
+            messages.send(self._control, {"fork": message.get("fork"), "error": str(error)})
         finally:
-            for fd in fds:
+            for fd in passed:
                 os.close(fd)
+        return True
+
+    def reap(self) -> None:
+        """Tells of the runtimes that have ended; of others the launcher hears by pidfd."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            name = self._runtimes.pop(pid, None)
+            if name is not None:
+                messages.send(self._control, {**seal.ending(status), "ended": name})
+
+    def _fork_alone(self, alone: Alone, message: dict[str, Any], fds: dict[str, int]) -> None:
+        forked = alone.fork(message["beginning"], fds, [self._control])
+        name = message["fork"]
+        self._runtimes[forked.runtime] = name
+        told = {"fork": name, "pid": forked.init, "runtime": forked.runtime, "is_grouped": forked.is_grouped}
+        messages.send(self._control, told, [forked.pidfd])
+        os.close(forked.pidfd)
 
 
 def _fork(control: socket.socket, name: str, cell: Cell, fd: int, group_fd: int | None = None) -> None:
@@ -54,9 +119,10 @@ def _fork(control: socket.socket, name: str, cell: Cell, fd: int, group_fd: int 
         control.close()
         if group_fd is not None:
             os.close(group_fd)
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         seal.live(socket.socket(fileno=fd), cell)
-    messages.send(control, {"fork": name, "pid": pid, "is_grouped": is_grouped}, [pidfd])
+    messages.send(control, {"fork": name, "pid": pid, "runtime": None, "is_grouped": is_grouped}, [pidfd])
     os.close(pidfd)
 
 
