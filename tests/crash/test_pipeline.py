@@ -2,7 +2,8 @@
 topic to a FIFO queue to a function.
 
 Every notification that was accepted is processed on each way, and of a group in order. COSSET_CRASH_KILLS says how
-often it is killed; ten times in CI, a few times where nothing says so. `make kills` kills it 200 times.
+often it is killed; ten times in CI, a few times where nothing says so. `make kills` kills it 200 times. With the URL of
+an empty PostgreSQL database as COSSET_CRASH_DATABASE all of it stands there.
 """
 
 import json
@@ -21,6 +22,7 @@ from support.role import make_role
 from support.zip import make_zip
 
 KILLS = int(os.environ.get("COSSET_CRASH_KILLS") or ("10" if os.environ.get("CI") else "3"))
+DATABASE = os.environ.get("COSSET_CRASH_DATABASE")
 WAIT_S = 240
 GROUPS = 3
 CODE = """
@@ -151,7 +153,7 @@ def wait_for(holds: Callable[[], Any]) -> None:
 
 
 def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetServer]) -> None:
-    server = new_server()
+    server = new_server(*(("--database", DATABASE) if DATABASE else ()))
     pipeline = Pipeline(server)
     publisher = Publisher(server, pipeline.topic, pipeline.line)
     publisher.start()

@@ -10,7 +10,8 @@ import logging
 from contextlib import suppress
 
 import psycopg
-from psycopg import AsyncConnection, Notify
+from psycopg import AsyncConnection
+from psycopg.pq.abc import PGconn
 
 from cosset.clock import Clock
 from cosset.store.changes import ChangeFeed
@@ -28,7 +29,7 @@ class Listener:
 
     def __init__(self, conninfo: str, node: str, feed: ChangeFeed, clock: Clock) -> None:
         self._conninfo = conninfo
-        self._node = node
+        self._own = f'["{node}"'
         self._feed = feed
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,6 +76,7 @@ class Listener:
         async with asyncio.timeout(10):
             connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
         try:
+            connection.add_notify_handler(lambda notify: self._heard(notify.payload))
             await connection.execute(f"LISTEN {CHANNEL}")
             self.hearing = True
             if self._tried.is_set():
@@ -82,18 +84,40 @@ class Listener:
                 self._feed.deliver_everything()
             self._tried.set()
             while True:
-                async for notify in connection.notifies(timeout=BEAT_S):
-                    self._heard(notify)
+                await self._hear(connection.pgconn)
                 async with asyncio.timeout(BEAT_S):
                     await connection.execute("SELECT 1")
         finally:
             await connection.close()
 
-    def _heard(self, notify: Notify) -> None:
+    async def _hear(self, connection: PGconn) -> None:
+        """What comes within a beat, in callbacks: most of it is this node's own, and of no interest."""
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[psycopg.Error] = loop.create_future()
+
+        def read() -> None:
+            try:
+                connection.consume_input()
+                while (notify := connection.notifies()) is not None:
+                    self._heard(notify.extra.decode(errors="replace"))
+            except psycopg.Error as error:
+                if not lost.done():
+                    lost.set_result(error)
+
+        loop.add_reader(connection.socket, read)
         try:
-            node, topic, key = json.loads(notify.payload)
-        except ValueError:
-            logger.warning("something else speaks on the channel %s: %.100s", CHANNEL, notify.payload)
+            await asyncio.wait((lost,), timeout=BEAT_S)
+        finally:
+            loop.remove_reader(connection.socket)
+        if lost.done():
+            raise lost.result()
+
+    def _heard(self, payload: str) -> None:
+        if payload.startswith(self._own):
             return
-        if node != self._node:
-            self._feed.deliver([(topic, key)])
+        try:
+            _, topic, key = json.loads(payload)
+        except ValueError:
+            logger.warning("something else speaks on the channel %s: %.100s", CHANNEL, payload)
+            return
+        self._feed.deliver([(topic, key)])
