@@ -15,7 +15,7 @@ from cosset.cli.configuration import CHOICES, FIELDS, OTHER_VARIABLES, Field
 from cosset.settings import Settings
 
 PAGES = ("operations.md", "settings.md")
-_TITLES = {
+TITLES = {
     "lambda": "AWS Lambda",
     "iam": "IAM",
     "sts": "STS",
@@ -67,9 +67,9 @@ def render_operations(served: Mapping[str, Set[str]]) -> str:
     session = get_session()
     models = {name: session.get_service_model(name).operation_names for name in served}
     for name, known in models.items():
-        lines.append(f"| [{_TITLES[name]}](#{_anchor(_TITLES[name])}) | {len(served[name])} | {len(known)} |")
+        lines.append(f"| [{TITLES[name]}](#{_anchor(TITLES[name])}) | {len(served[name])} | {len(known)} |")
     for name, known in models.items():
-        lines += ["", f"## {_TITLES[name]}", "", "| operation | |", "|---|---|"]
+        lines += ["", f"## {TITLES[name]}", "", "| operation | |", "|---|---|"]
         lines += [f"| {each} | {'yes' if each in served[name] else 'missing'} |" for each in sorted(known)]
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ from cosset.services.sts.service import sts_service
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html: who calls these
 # proves by the call itself who it is, or asks about itself.
 OPEN = {
-    "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "AssumeRoleWithWebIdentity"},
+    "sts": {"GetCallerIdentity", "GetSessionToken", "AssumeRoleWithWebIdentity"},
     "iam": set[str](),
     "lambda": set[str](),
     "logs": set[str](),

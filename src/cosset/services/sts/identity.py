@@ -13,6 +13,10 @@ def _decode(ctx: Context, params: Params) -> Sequence[Requirement]:
     return [Requirement("sts:DecodeAuthorizationMessage", "*")]
 
 
+def _whose_key(ctx: Context, params: Params) -> Sequence[Requirement]:
+    return [Requirement("sts:GetAccessKeyInfo", "*")]
+
+
 class Identity:
     def __init__(self, directory: RoleDirectory) -> None:
         self._directory = directory
@@ -21,8 +25,9 @@ class Identity:
     async def get_caller_identity(self, ctx: Context, params: Params) -> Result:
         return {"UserId": ctx.principal.user_id, "Account": ctx.principal.account, "Arn": ctx.principal.arn}
 
-    @operation("GetAccessKeyInfo", no_requirements)
+    @operation("GetAccessKeyInfo", _whose_key)
     async def get_access_key_info(self, ctx: Context, params: Params) -> Result:
+        """Of any account's keys, as on AWS."""
         key_id = params["AccessKeyId"]
         account = await self._directory.account_of_key(key_id)
         if account is None:
