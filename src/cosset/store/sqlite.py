@@ -75,15 +75,24 @@ class FolderLock:
 def connect(path: Path, *, read_only: bool = False, cache_kb: int = 2048) -> sqlite3.Connection:
     """A connection whose transactions are begun and ended by hand."""
     connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(connection, read_only=read_only, cache_kb=cache_kb)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, *, read_only: bool, cache_kb: int) -> None:
+    """Raises: sqlite3.Error, where the file is no database or is damaged."""
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{cache_kb}")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
-        return connection
+        return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    return connection
 
 
 _CAUSES = {
