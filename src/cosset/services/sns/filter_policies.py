@@ -14,7 +14,7 @@ from cosset.triggers.patterns import Dialect, InvalidPatternError, Pattern, comp
 
 _MAX_KEYS = 5
 _MAX_COMBINATIONS = 150
-_MAX_BYTES = 150 * 1024
+_MAX_BYTES = 256 * 1024
 _KEPT = 1_000
 _REDACTED = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
 

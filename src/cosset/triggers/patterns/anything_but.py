@@ -12,6 +12,8 @@ from cosset.triggers.patterns.tokens import Kind, Token
 from cosset.triggers.patterns.wildcards import InvalidWildcardError, Wildcard
 
 _OPERATORS = ("prefix", "suffix", "equals-ignore-case", "wildcard")
+# As AWS's own library (aws/event-ruler) says it of an empty list too.
+_MIXED = "Inside anything but list, either all values are number or string, mixed type is not supported"
 _NO_VALUE = "Value of anything-but must be an array or single string/number value."
 
 
@@ -48,10 +50,21 @@ class _Reader:
             case Kind.TEXT | Kind.NUMBER:
                 return rules.anything_but((token.value,))
             case Kind.ARRAY:
-                return rules.anything_but(tuple(self._each(self._value)))
+                return rules.anything_but(self._values())
             case Kind.OBJECT:
                 return self._operator()
         raise self._refuse(_NO_VALUE, token.at)
+
+    def _values(self) -> tuple[Any, ...]:
+        self._times = 2
+        values, texts = [], 0
+        while (token := self._take()).kind is not Kind.END_ARRAY:
+            values.append(self._value(token))
+            texts += token.kind is Kind.TEXT
+        self._times = 1
+        if not values or 0 < texts < len(values):
+            raise self._refuse(_MIXED, token.at)
+        return tuple(values)
 
     def _operator(self) -> Rule:
         name = self._take()

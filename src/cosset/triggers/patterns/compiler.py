@@ -12,7 +12,7 @@ from typing import Any
 from cosset.triggers.patterns import rules
 from cosset.triggers.patterns.anything_but import read_anything_but, read_wildcard
 from cosset.triggers.patterns.cidr import InvalidCidrError, parse_cidr
-from cosset.triggers.patterns.ranges import read_range
+from cosset.triggers.patterns.ranges import TOO_MANY, read_range
 from cosset.triggers.patterns.rules import Rule
 from cosset.triggers.patterns.tokens import MAX_DEPTH, JsonError, Kind, Token, location, read_tokens
 from cosset.triggers.patterns.tree import Choice, Fields, Leaf, Tree, joined, nested
@@ -148,6 +148,8 @@ class _Compiler:
                 rule = read_anything_but(self._next, self._refuse, only_prefix=self._dialect is Dialect.SNS)
             case "numeric":
                 rule = self._numeric()
+                self._close(TOO_MANY)
+                return rule
             case "exists":
                 rule = self._exists()
             case "cidr":
@@ -163,10 +165,10 @@ class _Compiler:
         self._close()
         return rule
 
-    def _close(self) -> None:
+    def _close(self, otherwise: str = "Only one key allowed in match expression") -> None:
         token = self._next()
         if token.kind is not Kind.END_OBJECT:
-            raise self._refuse("Only one key allowed in match expression", token.at)
+            raise self._refuse(otherwise, token.at)
 
     def _text(self, otherwise: str) -> str:
         token = self._next()
