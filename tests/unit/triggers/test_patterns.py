@@ -39,6 +39,8 @@ MATCHES: list[tuple[Any, Any, bool]] = [
     ({"a": [{"suffix": ".png"}]}, {"a": "b.jpg"}, False),
     ({"a": [{"suffix": {"equals-ignore-case": ".PNG"}}]}, {"a": "b.png"}, True),
     ({"a": [{"equals-ignore-case": "ALICE"}]}, {"a": "alice"}, True),
+    ({"a": [{"exactly": "x"}]}, {"a": "x"}, True),
+    ({"a": [{"exactly": "x"}]}, {"a": "xy"}, False),
     # anything-but
     ({"a": [{"anything-but": "x"}]}, {"a": "y"}, True),
     ({"a": [{"anything-but": "x"}]}, {"a": "x"}, False),
@@ -190,6 +192,8 @@ REFUSALS: list[tuple[str, str, int | None, int]] = [
     ('{"detail": {"equal": [{"NUMERIC": ["=", 5]}]}}', "Unrecognized match type NUMERIC", 36, 1),
     ('{"detail": {"c-count": [{"numeric": [">", 0, "<"]}]}}', "Value of < must be numeric", 50, 1),
     # As AWS's own library has it (aws/event-ruler, JsonRuleCompiler).
+    ('{"a": [{"exactly": 5}]}', "exact match pattern must be a string", 21, 1),
+    ('{"$or": [{"a": [1]}, {"b": [1], "regex": [2]}]}', "Unrecognized match type a", 17, 1),
     ('{"a": [{"numeric": ["=", 5, "<"]}]}', "Too many elements in numeric expression", 30, 1),
     ('{"a": [{"numeric": ["<", 5, ">", 0]}]}', "Too many elements in numeric expression", 30, 1),
     ('{"a": [{"numeric": [">", 0, 5]}]}', "Bad value in numeric range: 5", 30, 1),

@@ -17,8 +17,12 @@ from cosset.triggers.patterns.rules import Rule
 from cosset.triggers.patterns.tokens import MAX_DEPTH, JsonError, Kind, Token, location, read_tokens
 from cosset.triggers.patterns.tree import Choice, Fields, Leaf, Tree, joined, nested
 
-_OPERATORS = frozenset(
-    {"anything-but", "prefix", "suffix", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard"}
+# What makes an object a rule and no option of an `$or`: AWS's library reserves names that it has no use for yet.
+_RESERVED = frozenset(
+    {"anything-but", "prefix", "suffix", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard", "exactly"}
+    | {"=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case", "in-date-range"}
+    | {"date-after", "date-on-or-after", "date-before", "date-on-or-before"}
+    | {"ip-address-in-range", "ip-address-not-in-range"}
 )
 
 
@@ -158,6 +162,8 @@ class _Compiler:
                 rule = self._affix(which)
             case "equals-ignore-case":
                 rule = rules.equals_ignore_case(self._text("equals-ignore-case match pattern must be a string"))
+            case "exactly":
+                rule = rules.equals(self._text("exact match pattern must be a string"))
             case "wildcard":
                 rule = read_wildcard(self._next(), self._refuse).rule()
             case other:
@@ -239,9 +245,10 @@ def _is_choice(ahead: list[Token]) -> bool:
     for token, following in zip(ahead, [*ahead[1:], None], strict=True):
         if depth == 0 and token.kind is Kind.OBJECT:
             objects += 1
-            if following is None or following.kind is not Kind.NAME or following.value in _OPERATORS:
+            if following is None or following.kind is not Kind.NAME:
                 return False
-        elif depth == 0 and token.kind is not Kind.END_ARRAY:
+        is_rule = depth == 1 and token.kind is Kind.NAME and token.value in _RESERVED
+        if is_rule or (depth == 0 and token.kind not in (Kind.OBJECT, Kind.END_ARRAY)):
             return False
         if token.kind in (Kind.OBJECT, Kind.ARRAY):
             depth += 1
