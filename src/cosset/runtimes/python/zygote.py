@@ -6,6 +6,7 @@ as the last argument it loads boto3 too, and then only functions get it that bri
 (environments/jail/ahead.py). Runs inside environments, Python 3.9 syntax. Read next: ../sealing/spawner.py, client.py.
 """
 
+import functools
 import gc
 import importlib
 import os
@@ -17,6 +18,9 @@ from wrapper import exec_wrapper, program_of
 
 RUNTIMES = "/.cosset/runtimes"
 RUNTIME_DIR = "/var/runtime"
+TASK = "/var/task"
+OWN = ("sealing", "client", "rehearsal", "wrapper")
+"""Modules of ours, whose names are a function's to take."""
 SDK = {"sdk": "boto3"}
 WRAPPED = {"__main__.py": "wrapped.py", "client.py": "client.py", "zygote.py": "zygote.py", "wrapper.py": "wrapper.py"}
 """What begins anew under a wrapper. Read beforehand: a function's environment does not have the files."""
@@ -30,6 +34,7 @@ def main(control_fd, preloaded=()):
     sys.path[:] = [RUNTIMES, os.path.join(RUNTIMES, "python"), RUNTIME_DIR, *own_path]
     import client
     from awslambdaric import bootstrap
+    from rehearsal import rehearse
     from sealing import cell, kernel, ports, spawner
     from sealing import filter as seccomp
 
@@ -40,29 +45,38 @@ def main(control_fd, preloaded=()):
 
     sources = {name: _read(os.path.join(RUNTIMES, "python", file)) for name, file in WRAPPED.items()}
 
+    begin = functools.partial(_begin, own_path=own_path, bootstrap=bootstrap, client_class=client.FramedRuntimeClient)
+
     def run(assignment, fds):
         if assignment["environment"].get("AWS_LAMBDA_EXEC_WRAPPER"):
             _run_wrapper(assignment, fds, sources)
-        _run_function(assignment, fds, own_path, bootstrap, client.FramedRuntimeClient)
+        _forget_zygote()
+        begin(assignment, fds, TASK)
 
     environments = cell.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), run)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("sealing", "client", "wrapper")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
     compile("", "zygote", "exec")  # makes the types of syntax trees, which takes a millisecond
+    rehearse(bootstrap, begin)
     gc.collect()
     gc.freeze()
     spawner.serve(socket.socket(fileno=control_fd), environments)
 
 
-def _run_function(assignment, fds, own_path, bootstrap, client_class):
-    """In the sealed child: what was fixed when the zygote started is set again, then AWS's bootstrap takes over."""
-    _take_environment(assignment, fds)
-    time.tzset()
+def _forget_zygote():
+    """In the sealed child, which is no zygote any more."""
     _forget_secrets()
     _number_thread()
     del sys.modules["__main__"].__file__  # no file that a child of multiprocessing could load again
     sys.argv[:] = [os.path.join(RUNTIME_DIR, "bootstrap.py")]
-    sys.path[:] = search_path(own_path)
+
+
+def _begin(assignment, fds, task, own_path, bootstrap, client_class):
+    """What was fixed when the zygote started is set again, then AWS's bootstrap takes over. Rehearsed in the zygote:
+    what it changes of the interpreter, rehearsal.py must set back."""
+    _take_environment(assignment, fds)
+    time.tzset()
+    sys.path[:] = search_path(own_path, task)
     if assignment["environment"].get("AWS_LAMBDA_LOG_FORMAT") or assignment["environment"].get("AWS_LAMBDA_LOG_LEVEL"):
         importlib.reload(bootstrap)  # it reads both when it is imported
     runtime_client = client_class(socket.socket(fileno=fds["transport"]))
@@ -103,11 +117,11 @@ def _read(path):
         return file.read()
 
 
-def search_path(own_path):
+def search_path(own_path, task=TASK):
     """AWS's order: the function, its layers, then the runtime. The interpreter's own site-packages are not in it."""
     site_packages = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return ["/var/task", site_packages, "/opt/python", *given, *own_path]
+    return [task, site_packages, "/opt/python", *given, *own_path]
 
 
 if __name__ == "__main__":
