@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cosset.identity.matching import matches
+from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, unquote
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
 _Condition = Callable[[str], bool]
 
 _MAX_FIELDS = 100
-_MAX_DEPTH = 20
 _ANY = "..."
 _WORD = re.compile(r"\S+")
 _CLOSED_BY = {'"': '"', "[": "]"}
@@ -24,7 +24,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _PARTS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])*')
-_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def parse_field_pattern(text: str) -> FieldPattern:
     if parts.count(_ANY) > 1:
         raise InvalidPatternError("Invalid space-delimited filter pattern: more than one ellipsis")
     rest = parts.index(_ANY) if _ANY in parts else None
-    return FieldPattern([_Parser(part).field() for part in parts if part != _ANY], rest)
+    return FieldPattern([_wanted(part) for part in parts if part != _ANY], rest)
 
 
 def _fields(message: str) -> Iterator[str]:
@@ -106,104 +105,64 @@ def _split(text: str) -> list[str]:
         at += 1
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
+def _tokens(text: str) -> list[Token]:
+    found: list[Token] = []
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            raise _not_understood(text)
+        if match.lastgroup == "regex":
+            raise UnsupportedPatternError("a regular expression")
+        found.append((match.lastgroup, match[match.lastgroup]))
+        position = match.end()
+    return found
+
+
+def _wanted(text: str) -> _Wanted:
+    """One field of the pattern. All of its comparisons name the same one."""
+    tokens = _tokens(text)
+    if not tokens:
+        return _Wanted("", lambda _: True)
+    if len(tokens) == 1 and tokens[0][0] == "word":
+        return _Wanted(tokens[0][1].removeprefix("$"), lambda _: True)
+    parser = _FieldConditions(text, tokens)
+    holds = parser.parse()
+    if len(parser.names) != 1:
+        raise _not_understood(text)
+    return _Wanted(parser.names.pop().removeprefix("$"), holds)
+
+
+class _FieldConditions(ConditionParser[str]):
+    max_depth = 20
+
+    def __init__(self, text: str, tokens: Sequence[Token]) -> None:
+        super().__init__(tokens)
         self._text = text
-        self._tokens: list[tuple[str, str]] = []
-        self._at = self._depth = 0
-        position = 0
-        while position < len(text):
-            found = _TOKEN.match(text, position)
-            if found is None or found.lastgroup is None:
-                raise self._unexpected()
-            if found.lastgroup == "regex":
-                raise UnsupportedPatternError("a regular expression")
-            self._tokens.append((found.lastgroup, found[found.lastgroup]))
-            position = found.end()
+        self.names: set[str] = set()
 
-    def field(self) -> _Wanted:
-        if not self._tokens:
-            return _Wanted("", lambda _: True)
-        names = {
-            text
-            for (kind, text), (after, _) in zip(self._tokens, self._tokens[1:], strict=False)
-            if kind == "word" and after == "compare"
-        }
-        if len(self._tokens) == 1 and self._tokens[0][0] == "word":
-            return _Wanted(self._tokens[0][1].removeprefix("$"), lambda _: True)
-        holds = self._either()
-        if self._at < len(self._tokens) or len(names) != 1:
-            raise self._unexpected()
-        return _Wanted(names.pop().removeprefix("$"), holds)
-
-    def _either(self) -> _Condition:
-        parts = [self._all()]
-        while self._take("||"):
-            parts.append(self._all())
-        return lambda text: any(part(text) for part in parts)
-
-    def _all(self) -> _Condition:
-        parts = [self._single()]
-        while self._take("&&"):
-            parts.append(self._single())
-        return lambda text: all(part(text) for part in parts)
-
-    def _single(self) -> _Condition:
-        if not self._take("("):
-            return self._comparison()
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise self._unexpected()
-        inside = self._either()
-        if not self._take(")"):
-            raise self._unexpected()
-        self._depth -= 1
-        return inside
-
-    def _comparison(self) -> _Condition:
-        (kind, _), (comparing, operator), (valued, value) = (self._next() for _ in range(3))
-        if kind != "word" or comparing != "compare" or valued not in ("word", "string"):
-            raise self._unexpected()
-        quoted = valued == "string"
-        wanted = re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
-        number = None if quoted else _number(value)
+    def comparison(self) -> _Condition:
+        self.names.add(self.need("word"))
+        operator = self.need("compare")
+        is_quoted = self.peek()[0] == "string"
+        value = self.need("word", "string")
+        wanted = unquote(value) if is_quoted else value
+        number = None if is_quoted else read_number(value)
         if operator in ("=", "!="):
             return lambda text: _equal(text, wanted, number) is (operator == "=")
         if number is None:
-            raise self._unexpected()
-        return lambda text: _ordered(_number(text), operator, number)
+            raise self.unexpected()
+        return lambda text: is_ordered(read_number(text), operator, number)
 
-    def _take(self, text: str) -> bool:
-        if self._at < len(self._tokens) and self._tokens[self._at][1] == text:
-            self._at += 1
-            return True
-        return False
-
-    def _next(self) -> tuple[str, str]:
-        if self._at >= len(self._tokens):
-            raise self._unexpected()
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _unexpected(self) -> InvalidPatternError:
-        return InvalidPatternError(
-            f"Invalid space-delimited filter pattern: the field '{self._text}' is not understood"
-        )
+    def unexpected(self) -> InvalidPatternError:
+        return _not_understood(self._text)
 
 
-def _number(text: str) -> float | None:
-    return float(text) if _NUMBER.fullmatch(text) else None
+def _not_understood(text: str) -> InvalidPatternError:
+    return InvalidPatternError(f"Invalid space-delimited filter pattern: the field '{text}' is not understood")
 
 
 def _equal(text: str, wanted: str, number: float | None) -> bool:
-    if number is not None and (found := _number(text)) is not None:
+    if number is not None and (found := read_number(text)) is not None:
         return found == number
     return matches(text, wanted)
-
-
-def _ordered(found: float | None, operator: str, number: float) -> bool:
-    if found is None:
-        return False
-    if operator.startswith(">"):
-        return found > number or (operator == ">=" and found == number)
-    return found < number or (operator == "<=" and found == number)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cosset.identity.matching import matches
+from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, unquote
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
 _Condition = Callable[[Any], bool]
 
-_MAX_DEPTH = 50
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<paren>[()])
@@ -35,7 +35,7 @@ def parse_json_pattern(text: str) -> Callable[[str], bool]:
     """Raises InvalidPatternError, UnsupportedPatternError."""
     if not text.endswith("}"):
         raise InvalidPatternError("Invalid JSON filter pattern: it does not end with '}'")
-    condition = _Parser(_tokens(text[1:-1])).parse()
+    condition = _DocumentConditions(_tokens(text[1:-1])).parse()
 
     def matcher(message: str) -> bool:
         if message.lstrip()[:1] not in ("{", "["):
@@ -73,8 +73,8 @@ def json_value(selector: str) -> Callable[[str], str | None]:
     return value
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def _tokens(text: str) -> list[Token]:
+    found: list[Token] = []
     position, text = 0, text.rstrip()
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -87,90 +87,32 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return found
 
 
-class _Parser:
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self._tokens = tokens
-        self._at = 0
-        self._depth = 0
+class _DocumentConditions(ConditionParser[Any]):
+    max_depth = 50
 
-    def parse(self) -> _Condition:
-        condition = self._either()
-        if self._at < len(self._tokens):
-            raise self._unexpected()
-        return condition
+    def comparison(self) -> _Condition:
+        select = _selector(self.need("selector"))
+        if self.peek()[0] == "word":
+            return self._keyword(select)
+        operator = self.need("compare")
+        is_quoted = self.peek()[0] == "string"
+        return _compare(select, operator, self.need("word", "string"), quoted=is_quoted)
 
-    def _either(self) -> _Condition:
-        parts = [self._all()]
-        while self._take("join", "||"):
-            parts.append(self._all())
-        return parts[0] if len(parts) == 1 else lambda document: any(part(document) for part in parts)
-
-    def _all(self) -> _Condition:
-        parts = [self._single()]
-        while self._take("join", "&&"):
-            parts.append(self._single())
-        return parts[0] if len(parts) == 1 else lambda document: all(part(document) for part in parts)
-
-    def _single(self) -> _Condition:
-        if not self._take("paren", "("):
-            return self._comparison()
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise InvalidPatternError("Invalid JSON filter pattern: nested too deep")
-        inside = self._either()
-        if not self._take("paren", ")"):
-            raise self._unexpected()
-        self._depth -= 1
-        return inside
-
-    def _comparison(self) -> _Condition:
-        select = _selector(self._need("selector"))
-        kind, operator = self._next()
-        if kind == "word":
-            return self._keyword(operator.upper(), select)
-        if kind != "compare":
-            self._at -= 1
-            raise self._unexpected()
-        kind, value = self._next()
-        if kind not in ("string", "word"):
-            self._at -= 1
-            raise self._unexpected()
-        return _compare(select, operator, value, quoted=kind == "string")
-
-    def _keyword(self, word: str, select: Callable[[Any], Any]) -> _Condition:
+    def _keyword(self, select: Callable[[Any], Any]) -> _Condition:
+        word = self.need("word").upper()
         if word == "EXISTS":
             return lambda document: select(document) is not _MISSING
-        if word == "NOT" and self._need("word").upper() == "EXISTS":
+        if word == "NOT" and self.need("word").upper() == "EXISTS":
             return lambda document: select(document) is _MISSING
         if word == "IS":
             expected = {"TRUE": True, "FALSE": False, "NULL": None}
-            value = self._need("word").upper()
+            value = self.need("word").upper()
             if value in expected:
                 return lambda document: select(document) is expected[value]
-        raise self._unexpected()
+        raise self.unexpected()
 
-    def _take(self, kind: str, text: str) -> bool:
-        if self._at < len(self._tokens) and self._tokens[self._at] == (kind, text):
-            self._at += 1
-            return True
-        return False
-
-    def _next(self) -> tuple[str, str]:
-        if self._at >= len(self._tokens):
-            raise self._unexpected()
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _need(self, kind: str) -> str:
-        found, text = self._next()
-        if found != kind:
-            self._at -= 1
-            raise self._unexpected()
-        return text
-
-    def _unexpected(self) -> InvalidPatternError:
-        where = self._tokens[self._at][1] if self._at < len(self._tokens) else "the end"
-        return InvalidPatternError(f"Invalid JSON filter pattern: unexpected {where}")
+    def unexpected(self) -> InvalidPatternError:
+        return InvalidPatternError(f"Invalid JSON filter pattern: unexpected {self.peek()[1] or 'the end'}")
 
 
 def _selector(text: str) -> Callable[[Any], Any]:
@@ -191,9 +133,9 @@ def _selector(text: str) -> Callable[[Any], Any]:
 
 
 def _compare(select: Callable[[Any], Any], operator: str, text: str, *, quoted: bool) -> _Condition:
-    number = None if quoted else _number(text)
+    number = None if quoted else read_number(text)
     if operator in ("=", "!="):
-        expected = re.sub(r"\\(.)", r"\1", text[1:-1]) if quoted else text
+        expected = unquote(text) if quoted else text
         wanted = operator == "="
 
         def equals(document: Any) -> bool:
@@ -207,20 +149,7 @@ def _compare(select: Callable[[Any], Any], operator: str, text: str, *, quoted: 
         return equals
     if number is None:
         raise InvalidPatternError(f"Invalid JSON filter pattern: {operator} needs a number")
-    order: dict[str, Callable[[float], bool]] = {
-        ">": lambda value: value > number,
-        ">=": lambda value: value >= number,
-        "<": lambda value: value < number,
-        "<=": lambda value: value <= number,
-    }
-    holds = order[operator]
-    return lambda document: _is_number(value := select(document)) and holds(value)
-
-
-def _number(text: str) -> float | None:
-    if not re.fullmatch(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?", text):
-        return None
-    return float(text)
+    return lambda document: _is_number(value := select(document)) and is_ordered(value, operator, number)
 
 
 def _is_number(value: Any) -> bool:
