@@ -303,6 +303,31 @@ def test_queues_that_are_not_there(sqs: Any, server: CossetServer) -> None:
         assert refusal(server.client("sqs").purge_queue, QueueUrl=url)[0] in ("InvalidAddress", VALUE)
 
 
+def test_a_policy_has_twenty_statements_at_most(sqs: Any, make_queue: MakeQueue, arn_of: Callable[[str], str]) -> None:
+    """The sentence is one that users reported."""
+    url = make_queue()
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn_of(url)}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement] * 21})
+    assert refusal(sqs.set_queue_attributes, QueueUrl=url, Attributes={"Policy": policy}) == (
+        "OverLimit",
+        "21 statements were found in the submitted policy, max allowed is 20",
+        403,
+    )
+
+
+def test_a_queue_is_not_made_again_with_other_tags(sqs: Any, make_queue: MakeQueue) -> None:
+    """Clients that name tags found this out: dramatiq_sqs, and AWS's client of temporary queues."""
+    url = make_queue()
+    name = url.rpartition("/")[2]
+    sqs.tag_queue(QueueUrl=url, Tags={"team": "a", "stage": "b"})
+    assert (
+        sqs.create_queue(QueueName=name)["QueueUrl"] == sqs.create_queue(QueueName=name, tags={"team": "a"})["QueueUrl"]
+    )
+    code, sentence, status = refusal(sqs.create_queue, QueueName=name, tags={"team": "b"})
+    assert (code, status) == ("QueueAlreadyExists", 400)
+    assert sentence == "A queue already exists with the same name and different tags"
+
+
 def test_tags_that_are_refused(sqs: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     sqs.tag_queue(QueueUrl=url, Tags={"Team": "a", "team": "b"})

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cosset.identity.policy_document import MalformedPolicyError, parse_policy
-from cosset.services.sqs.errors import invalid_attribute_name, invalid_attribute_value, unknown_attribute
+from cosset.services.sqs.errors import (
+    invalid_attribute_name,
+    invalid_attribute_value,
+    too_many_statements,
+    unknown_attribute,
+)
 from cosset.services.sqs.model import QueueKey
 from cosset.services.sqs.redrive import (
     RedriveAllowPolicy,
@@ -19,6 +24,8 @@ from cosset.services.sqs.redrive import (
 )
 
 MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_STATEMENTS = 20
+"""Of a queue's policy."""
 
 # name -> default, lowest, highest
 _NUMBERS = {
@@ -157,6 +164,8 @@ def _checked_policy(text: str) -> str:
         document = parse_policy(text)
     except MalformedPolicyError:
         raise invalid_attribute_value("Policy") from None
+    if len(document.statements) > MAX_STATEMENTS:
+        raise too_many_statements(len(document.statements), MAX_STATEMENTS)
     for statement in document.statements:
         names_nobody = statement.principals is None and statement.not_principals is None
         if names_nobody or not (statement.actions or statement.not_actions):

@@ -33,3 +33,8 @@ def unknown_attribute(name: str) -> ServiceError:
 
 def not_found(sentence: str) -> ServiceError:
     return ServiceError("ResourceNotFoundException", sentence, status=404)
+
+
+def too_many_statements(found: int, allowed: int) -> ServiceError:
+    sentence = f"{found} statements were found in the submitted policy, max allowed is {allowed}"
+    return ServiceError("OverLimit", sentence, status=403)

@@ -12,6 +12,7 @@ from cosset.services.sqs.move_tasks import COMPLETED, FAILED, RUNNING, MoveTask,
 from cosset.services.sqs.moves import Redriven, standing_key
 from cosset.services.sqs.shelves import Shelves
 from cosset.services.sqs.tables import move_tasks
+from cosset.store.fairness import Fairness
 from cosset.store.queue import Draft, Message
 from cosset.store.transaction import Transaction
 
@@ -85,6 +86,7 @@ class MoveStep:
             draft = Draft(
                 body=envelope.moved_from(None).pack(),
                 group=envelope.group_id if target.settings.is_fifo else None,
+                tenant=envelope.group_id,
             )
             sent = self._shelves.of(target).put(tx, draft)
             cause = standing_key(message.id, task.source_arn, envelope.dead_letter_source)
@@ -92,7 +94,15 @@ class MoveStep:
             return False
 
         shelf = self._shelves.of(source)
-        shelf.lease(tx, limit=MAX_STEP, lease_ms=STEP_MS, group_limit=MAX_STEP, keep=move, max_removed=limit)
+        shelf.lease(
+            tx,
+            limit=MAX_STEP,
+            lease_ms=STEP_MS,
+            group_limit=MAX_STEP,
+            keep=move,
+            max_removed=limit,
+            fairness=None if source.settings.is_fifo else Fairness(),
+        )
         return moved
 
     def _target(self, tx: Transaction, known: dict[str, QueueRecord], arn: str) -> QueueRecord:

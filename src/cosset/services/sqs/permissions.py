@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from cosset.services.operation import Context, Params, operation
+from cosset.services.sqs.attributes import MAX_STATEMENTS
 from cosset.services.sqs.book import QueueBook, QueueRecord
-from cosset.services.sqs.errors import invalid_value, missing_parameter
+from cosset.services.sqs.errors import invalid_value, missing_parameter, too_many_statements
 from cosset.services.sqs.model import QueueKey
 from cosset.services.sqs.requirements import on_queue, required
 from cosset.services.sqs.urls import queue_of
 from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
-MAX_STATEMENTS = 20
 MAX_ACTIONS = 7
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
@@ -52,11 +52,7 @@ class PermissionOperations:
             if any(each.get("Sid") == label for each in statements):
                 raise invalid_value(label, "Label", "Already exists.")
             if len(statements) >= MAX_STATEMENTS:
-                raise ServiceError(
-                    "OverLimit",
-                    f"{len(statements) + 1} statements were found, maximum allowed is {MAX_STATEMENTS}.",
-                    status=403,
-                )
+                raise too_many_statements(len(statements) + 1, MAX_STATEMENTS)
             statements.append(_statement(record.key, label, accounts, actions))
             return {"attributes": {**record.attributes, "Policy": _dump(policy)}}
 

@@ -1,7 +1,7 @@
 """The operations on queues themselves: make, find, list, purge, delete."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from cosset.clock import Clock
@@ -39,7 +39,7 @@ class QueueOperations:
         if (made := await self._book.read(key)) is None:
             await check_target(self._book, key, attributes)
             made = await self._book.create(key, attributes, tags) or await self._book.get(key)
-        _refuse_difference(made, attributes)
+        _refuse_difference(made, attributes, tags)
         return {"QueueUrl": queue_url(ctx, key)}
 
     @operation("DeleteQueue", on_queue("DeleteQueue"))
@@ -115,8 +115,8 @@ def _check_name(name: str, *, is_fifo: bool) -> None:
         raise invalid_parameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 
 
-def _refuse_difference(record: QueueRecord, asked: dict[str, str]) -> None:
-    """Only what the call names is compared."""
+def _refuse_difference(record: QueueRecord, asked: dict[str, str], tags: Mapping[str, str]) -> None:
+    """Only what the call names is compared; tags too, as clients have found out that name them."""
     is_fifo = record.settings.is_fifo
     there, wanted = shown(record.attributes, is_fifo=is_fifo), shown(asked, is_fifo=is_fifo)
     for name in asked:
@@ -125,3 +125,5 @@ def _refuse_difference(record: QueueRecord, asked: dict[str, str]) -> None:
                 "QueueNameExists",
                 f"A queue already exists with the same name and a different value for attribute {name}",
             )
+    if any(record.tags.get(name) != value for name, value in tags.items()):
+        raise ServiceError("QueueNameExists", "A queue already exists with the same name and different tags")

@@ -12,8 +12,11 @@ from cosset.services.sqs.model import ReceivedMessage
 from cosset.services.sqs.receipts import make_handle
 from cosset.services.sqs.sequence import sequence_number
 from cosset.services.sqs.shelves import Shelves
+from cosset.store.fairness import Fairness
 from cosset.store.queue import Draft, Message
 from cosset.store.transaction import Transaction
+
+_MAX_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Receiving:
         self._shelves = shelves
         self._clock = clock
         self._flights = Flights()
+        self._fairness: dict[str, Fairness] = {}
 
     def receive(
         self,
@@ -71,7 +75,8 @@ class Receiving:
         def keep(tx: Transaction, message: Message) -> bool:
             return not self._ended(tx, record, dead_letters, message, moved)
 
-        leased = shelf.lease(tx, limit=limit, lease_ms=lease_ms, group_limit=limit, keep=keep)
+        fairness = None if settings.is_fifo else self._fairness_of(record)
+        leased = shelf.lease(tx, limit=limit, lease_ms=lease_ms, group_limit=limit, keep=keep, fairness=fairness)
         self._flights.taken(record, len(leased))
         if attempt is not None:
             remember(tx, record.uid, attempt, leased, now_ms)
@@ -93,6 +98,11 @@ class Receiving:
     def is_full(self, record: QueueRecord) -> bool:
         """Whether the queue gives nothing because too much of it is in flight."""
         return self._flights.is_full(record)
+
+    def _fairness_of(self, record: QueueRecord) -> Fairness:
+        if len(self._fairness) >= _MAX_KEPT:
+            self._fairness.clear()
+        return self._fairness.setdefault(record.uid, Fairness())
 
     def _ended(
         self,
@@ -116,6 +126,7 @@ class Receiving:
             id=message.id,
             body=envelope.pack(),
             group=message.group,
+            tenant=before.group_id,
             sent_at_ms=None if settings.is_fifo else message.sent_at_ms,
             attempts=message.attempts - 1,
             first_received_at_ms=message.first_received_at_ms,

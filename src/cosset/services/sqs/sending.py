@@ -61,7 +61,7 @@ class Sending:
         own_delay_s = (message.delay_s or None) if settings.is_fifo else message.delay_s
         delay_ms = 1000 * (settings.delay_s if own_delay_s is None else own_delay_s)
         if not settings.is_fifo:
-            return Draft(body=body, delay_ms=delay_ms)
+            return Draft(body=body, delay_ms=delay_ms, tenant=message.group_id)
         scope = f"{message.group_id}\n" if settings.deduplicates_by_group else "\n"
         return Draft(
             body=body, delay_ms=delay_ms, group=message.group_id, deduplication_id=f"{scope}{deduplication_id}"
