@@ -1,9 +1,9 @@
 """S3 under its clients' largest loads: `python -m bench.s3_clients [GB] [files]`, some minutes; `make bench-s3`.
 
 One object of 5 GB in by one PUT and out by one GET, read as it comes and compared by its hash; the same through boto3's
-transfer manager, in parts, ten at a time, a fifth as large; then `aws s3 sync` of 10,000 files of 2 KB to 10 KB into a
-bucket and back. What the node's memory came to is its peak by then (VmHWM). The floor of a sync is `cp --recursive` of
-the same files and a sync of the disk.
+transfer manager, in parts, ten at a time, a fifth as large; 200 MB by `aws s3 cp`; then `aws s3 sync` of 10,000 files
+of 2 KB to 10 KB into a bucket and back. What the node's memory came to is its peak by then (VmHWM). The floor of a sync
+is `cp --recursive` of the same files and a sync of the disk.
 """
 
 import hashlib
@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.s3 import BUCKET, LARGE, peak_mb
+from bench.s3 import peak_mb
+from bench.s3_bodies import BUCKET, LARGE
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
@@ -73,6 +74,22 @@ def in_parts(server: CossetServer, folder: Path, size: int) -> None:
     assert subprocess.run(["cmp", source, target], check=False).returncode == 0
 
 
+def copied(server: CossetServer, folder: Path, size: int) -> None:
+    """By the CLI, whose own start is the floor of it."""
+    source, target, url = folder / "source", folder / "target", f"s3://{BUCKET}/copied"
+    with source.open("wb") as file:
+        file.writelines(pieces(size))
+    started = time.perf_counter()
+    subprocess.run([AWS, "--version"], env=server.environ, check=True, stdout=subprocess.DEVNULL)
+    print(f"aws --version: {time.perf_counter() - started:.1f} s")
+    for what, arguments in (("in", (source, url)), ("out", (url, target))):
+        started = time.perf_counter()
+        command = [AWS, "s3", "cp", "--only-show-errors", *map(str, arguments)]
+        subprocess.run(command, env=server.environ, check=True)
+        show(server, f"{what} by aws s3 cp", size, started)
+    assert subprocess.run(["cmp", source, target], check=False).returncode == 0
+
+
 def show(server: CossetServer, what: str, size: int, started: float) -> None:
     took = time.perf_counter() - started
     rate = size / took / 1e6
@@ -111,6 +128,7 @@ def main(gigabytes: float, files: int) -> None:
             one_object(server, int(gigabytes * GIGABYTE))
             server.client("s3").delete_object(Bucket=BUCKET, Key="one")
             in_parts(server, Path(name), int(gigabytes * GIGABYTE) // 5)
+        copied(server, Path(name), 200 << 20)
         if files:
             sync(server, Path(name), files)
         print(f"load {os.getloadavg()[0]:.0f}")

@@ -36,7 +36,7 @@ class Buffers:
     """Memory for bodies on their way in, all connections together. At the limit bodies go through the parser instead,
     64 KB at a time."""
 
-    def __init__(self, most: int = 64, kept: int = 16) -> None:
+    def __init__(self, most: int = 48, kept: int = 16) -> None:
         self._most = most
         self._kept = kept
         self._used = 0
