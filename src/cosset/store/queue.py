@@ -17,6 +17,7 @@ from uuid import uuid4
 from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
+from cosset.store.fairness import Fairness
 from cosset.store.prepared import ROWS, in_parts
 from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, numbered, seq_of
 from cosset.store.transaction import Transaction
@@ -33,10 +34,11 @@ LOOK_MS = 5_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A message to be sent. `id`, `sent_at_ms`, `attempts` and `first_received_at_ms` are given where it has been
-    elsewhere before."""
+    elsewhere before. `tenant` is whose it is, in a queue without groups that is received from fairly."""
 
     body: bytes
     group: str | None = None
+    tenant: str | None = None
     deduplication_id: str | None = None
     delay_ms: int = 0
     expires_at_ms: int | None = None
@@ -255,9 +257,13 @@ class DurableQueue:
         group_limit: int = 1,
         keep: Keep | None = None,
         max_removed: int = MAX_REMOVED,
+        fairness: Fairness | None = None,
     ) -> list[Message]:
         """As `receive`. Of one group up to `group_limit` at once, which then gives no more until all of them are
-        deleted or due again. `keep` may end messages instead, up to `max_removed`."""
+        deleted or due again. `keep` may end messages instead, up to `max_removed`.
+
+        With `fairness` the queue has tenants in the place of groups: none waits for another of its own.
+        """
         receipt = Receipt(
             tx,
             self._name,
@@ -266,6 +272,7 @@ class DurableQueue:
             group_limit=group_limit,
             keep=keep,
             max_removed=max_removed,
+            fairness=fairness,
         )
         return receipt.take(limit)
 
@@ -419,7 +426,7 @@ class DurableQueue:
         return {
             "queue": self._name,
             "id": draft.id or self._new_id(),
-            "group_id": draft.group,
+            "group_id": draft.tenant if draft.group is None else draft.group,
             "body": draft.body,
             "sent_at_ms": now if draft.sent_at_ms is None else draft.sent_at_ms,
             "visible_at_ms": visible,

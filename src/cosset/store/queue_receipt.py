@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosset.store import queue_tables as statements
+from cosset.store.fairness import Fairness
 from cosset.store.prepared import in_parts
 from cosset.store.transaction import Transaction
 
@@ -53,6 +54,7 @@ class Receipt:
         group_limit: int,
         keep: Keep | None,
         max_removed: int = MAX_REMOVED,
+        fairness: Fairness | None = None,
     ) -> None:
         self._tx = tx
         self._queue = {"the_queue": queue}
@@ -66,6 +68,7 @@ class Receipt:
         self._groups: set[str] = set()
         self._removed = 0
         self._max_removed = max_removed
+        self._fairness = fairness
 
     def take(self, limit: int) -> list[Message]:
         """Up to `limit` messages, leased."""
@@ -74,6 +77,9 @@ class Receipt:
             due = {**self._queue, "now": self._now, "at_most": at_most}
             found = self._tx.run(statements.DUE, due).rows
             fresh = [row for row in found if row.seq not in self._seen]
+            if self._fairness is not None:
+                wanted = self._fairness.ordered(self._tx, self._queue["the_queue"], fresh, self._now)
+                fresh = [row for row in wanted if row.seq not in self._seen]
             for row in fresh:
                 if self._is_done(limit):
                     break
@@ -87,7 +93,7 @@ class Receipt:
         return len(self._taken) >= limit or self._removed >= self._max_removed
 
     def _take_from(self, row: Any, wanted: int) -> None:
-        if row.group_id is None:
+        if row.group_id is None or self._fairness is not None:
             self._offer(row)
             return
         self._seen.add(row.seq)
@@ -132,7 +138,7 @@ class Receipt:
             # The lease names the row, so that whoever holds it finds the message without another index.
             lease=f"{row.seq}{self._token}",
             sent_at_ms=row.sent_at_ms,
-            group=row.group_id,
+            group=None if self._fairness is not None else row.group_id,
             expires_at_ms=row.expires_at_ms,
             first_received_at_ms=self._now if row.first_received_at_ms is None else row.first_received_at_ms,
         )

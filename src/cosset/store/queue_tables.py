@@ -145,6 +145,29 @@ DUE = (
         .with_for_update(skip_locked=True)
     )  # SQLite has one writer, and leaves this out
 )
+# Of queues with tenants, whose names stand where others have their groups.
+_in_flight = (
+    select(_message.group_id)
+    .where(_of_queue, _message.due_ms > bindparam("now"), _message.lease.is_not(None))
+    .limit(bindparam("at_most"))
+    .subquery("in_flight")
+)
+IN_FLIGHT_OF_TENANTS = Prepared(
+    select(_in_flight.c.group_id, func.count().label("number")).group_by(_in_flight.c.group_id)
+)
+NEXT_TENANT = Prepared(
+    select(_message.group_id)
+    .where(_of_queue, _message.group_id > bindparam("after"))
+    .order_by(_message.group_id)
+    .limit(1)
+)
+DUE_OF_TENANT = Prepared(
+    select(*_seen)
+    .where(_of_queue, _message.group_id == bindparam("tenant"), _is_due)
+    .order_by(_message.due_ms)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
 # One lease for all that is taken at once: the number of each message is in its own.
 LEASE = PreparedMany(
     lambda count: (

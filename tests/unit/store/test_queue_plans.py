@@ -48,3 +48,15 @@ def _dialect() -> object:
 @pytest.mark.parametrize("name", BY_NUMBER)
 def test_messages_are_found_by_their_numbers(database: Path, name: str) -> None:
     assert "INTEGER PRIMARY KEY" in plan(database, BY_NUMBER[name])
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (statements.NEXT_TENANT, "COVERING INDEX queue_messages_group"),
+        (statements.DUE_OF_TENANT, "INDEX queue_messages_group_due (queue=? AND group_id=? AND due_ms<?)"),
+        (statements.IN_FLIGHT_OF_TENANTS, "INDEX queue_messages_due (queue=? AND due_ms>?)"),
+    ],
+)
+def test_tenants_are_found_without_going_through_a_backlog(database: Path, statement: Prepared, index: str) -> None:
+    assert index in plan(database, statement)

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from cosset.services.sqs.model import QueueKey
+from cosset.store.pipeline import Pipeline
 from cosset.store.queue import DurableQueue
 
 from .conftest import Room, Test
@@ -238,5 +241,43 @@ def test_a_group_that_is_held_is_not_handed_over(run: Run) -> None:
         assert await waiting == ["other"]
         await room.delete(url, first)
         assert await room.bodies(url) == ["2"]
+
+    run(test)
+
+
+@pytest.mark.parametrize("open_room", ["postgresql"], indirect=True)
+def test_a_message_is_two_round_trips_each_way(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(room: Room) -> None:
+        trips: list[str] = []
+        part, leave = Pipeline._part, Pipeline.leave
+
+        def counted(pipeline: Pipeline) -> None:
+            trips.append("batch")
+            part(pipeline)
+
+        def left(pipeline: Pipeline) -> None:
+            trips.append("core")
+            leave(pipeline)
+
+        url = await room.create("q")
+        waiting, shelf = await waits(room, url), await shelf_of(room, url)
+        while not shelf.is_quiet:
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(Pipeline, "_part", counted)
+        monkeypatch.setattr(Pipeline, "leave", left)
+        await room.send(url, "a")
+        assert await waiting == ["a"]
+        await waits(room, url)
+        assert trips == ["batch"] * 2
+        trips.clear()
+        await room.send(url, "b")
+        await room.send(url, "c")
+        assert trips == ["batch"] * 4
+        trips.clear()
+        (message,) = await room.receive(url, 1)
+        assert trips == ["batch"] * 2
+        trips.clear()
+        await room.delete(url, message)
+        assert trips == ["batch"] * 2
 
     run(test)
