@@ -139,7 +139,14 @@ async def prepared_memory(inside: Jail) -> dict[str, Any]:
 
 
 def waiting_kb(spawner: int) -> list[int]:
-    return [sum(dirty_kb(pid) for pid in (init, *children(init))) for init in children(spawner)]
+    """Of each: an init that is no interpreter has its runtime beside it, any other below."""
+    waiting = children(spawner)
+    bare = [pid for pid in waiting if Path(f"/proc/{pid}/comm").read_text() == "init\n"]
+    if bare:
+        return [
+            dirty_kb(init) + dirty_kb(runtime) for init, runtime in zip(bare, set(waiting) - set(bare), strict=False)
+        ]
+    return [sum(dirty_kb(pid) for pid in (init, *children(init))) for init in waiting]
 
 
 def children(pid: int) -> list[int]:

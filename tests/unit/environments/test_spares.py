@@ -107,7 +107,7 @@ def test_a_burst_leaves_as_many_as_it_wanted_until_they_have_aged() -> None:
     assert host.waiting(PYTHON) == 5
     assert take(host, kept, PYTHON, 5) == 5
     host.run(spares.BURST_S + 1, kept)
-    assert take(host, kept, PYTHON, 100) == 5
+    assert take(host, kept, PYTHON, spares.MOST + 1) == 5
     host.run(1, kept)
     assert host.waiting(PYTHON) == spares.MOST
     host.run(spares.KEPT_S + spares.REST_S + spares.LOOK_S, kept)

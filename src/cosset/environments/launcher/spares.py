@@ -16,12 +16,12 @@ from cosset.environments.launcher.cell import Cell, Stage
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey
 
-MOST = 64
+MOST = 128
 """Of one spawner, however many are wanted at once, where the host has memory to spare."""
 MOST_WHERE_TIGHT = 8
 """Where it has not."""
-SPARE_BYTES = 3 * 1024 * 1024
-"""What one of them takes."""
+SPARE_BYTES = 2 * 1024 * 1024
+"""What one of them takes, at most."""
 _SHARE = 100
 """Of the memory that is free one part in so many may go into those of one spawner."""
 MOST_PROGRAMS = 2
