@@ -65,7 +65,7 @@ class Router:
         self._catalogue = catalogue
         self._others = UnservedServices()
         self._tables = {service.name: service for service in services}
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: dict[tuple[str, Protocol], Route] = {}
         self._by_target: dict[str, str] = {}
         self._speak_cbor: set[str] = set()
         self._by_endpoint_prefix: dict[str, list[str]] = {}
@@ -102,9 +102,9 @@ class Router:
         return self._route(name, wire, PROTOCOLS[wire.protocols[0]])
 
     def _route(self, name: str, wire: WireService, protocol: Protocol) -> Route:
-        route = self._routes.get((name, protocol.name))
+        route = self._routes.get((name, protocol))
         if route is None:
-            route = self._routes[name, protocol.name] = Route(wire, protocol, self._tables[name], name)
+            route = self._routes[name, protocol] = Route(wire, protocol, self._tables[name], name)
         return route
 
     def _served_by(self, request: Request, signing_name: str | None) -> str | None:

@@ -345,9 +345,10 @@ def test_at_a_queues_own_url_there_are_only_its_own_actions(server: CossetServer
     """As clients of the query protocol sent them before they had models: GET and POST on the queue's URL."""
     url = make_queue()
 
-    def call(method: str, form: str) -> tuple[int, str]:
+    def call(method: str, form: str, accept: str = "*/*") -> tuple[int, str]:
         target, body = (f"{url}?{form}", b"") if method == "GET" else (url, form.encode())
-        request = AWSRequest(method, target, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": accept}
+        request = AWSRequest(method, target, headers, body)
         keys = server.credentials
         SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "sqs", server.region).add_auth(request)
         sent = urllib.request.Request(target, body or None, dict(request.headers.items()), method=method)
@@ -377,3 +378,9 @@ def test_at_a_queues_own_url_there_are_only_its_own_actions(server: CossetServer
         assert f"<Message>The action {name} is not valid for this endpoint.</Message><Detail/>" in text
     status, text = call("GET", "Action=GetQueueAttributes&AttributeName.1=Nonsense")
     assert (status, "<Message>Unknown Attribute Nonsense.</Message>" in text) == (400, True)
+    status, text = call("GET", "Action=GetQueueAttributes&AttributeName=VisibilityTimeout", "application/json")
+    shown = json.loads(text)["GetQueueAttributesResponse"]["GetQueueAttributesResult"]
+    assert (status, shown) == (200, {"Attributes": [{"Name": "VisibilityTimeout", "Value": "30"}]})
+    status, text = call("GET", "Action=ListQueues", "application/json")
+    assert (status, json.loads(text)["Error"]["Code"]) == (400, "InvalidAction")
+    assert call("GET", "") == (404, "<UnknownOperationException/>")

@@ -23,6 +23,8 @@ Writer = Callable[[Any], Any]
 
 
 class QueryJson(Query):
+    """To a router it is query as well: only what goes out differs."""
+
     @staticmethod
     def is_wanted(request: Request) -> bool:
         accepted = request.headers.get("accept") or ""
