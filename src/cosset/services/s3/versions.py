@@ -19,7 +19,7 @@ from cosset.services.s3.file_book import forget_files, name_files
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_files import Stored
 from cosset.services.s3.tables import IS_LATEST, s3_versions
-from cosset.store.prepared import Prepared
+from cosset.store.prepared import Found, Prepared
 from cosset.store.transaction import Transaction
 
 NULL_VERSION = "null"
@@ -31,7 +31,9 @@ _OF_KEY = and_(s3_versions.c.bucket == bindparam("of_bucket"), s3_versions.c.key
 _IS_VERSION = s3_versions.c.version == bindparam("of_version")
 _LATEST = Prepared(select(*_COLUMNS).where(_OF_KEY, IS_LATEST))
 _OF_VERSION = Prepared(select(*_COLUMNS).where(_OF_KEY, _IS_VERSION))
-_FILES = Prepared(select(s3_versions.c.seq, cast(s3_versions.c.files, Text).label("files")).where(_OF_KEY, _IS_VERSION))
+_TAKE_AWAY = Prepared(
+    delete(s3_versions).where(_OF_KEY, _IS_VERSION).returning(cast(s3_versions.c.files, Text).label("files"))
+)
 _NO_LATEST = Prepared(update(s3_versions).where(_OF_KEY, IS_LATEST).values(is_latest=False))
 _INSERT = Prepared(insert(s3_versions))
 _DELETE = Prepared(delete(s3_versions).where(s3_versions.c.seq == bindparam("of_seq")))
@@ -94,7 +96,8 @@ def put_version(
     version = NULL_VERSION
     if bucket.versioning is Versioning.ENABLED:
         version = version_id or new_version_id(new.modified_ms)
-    orphans = _remove_null(tx, bucket.name, new.key) if version == NULL_VERSION else ()
+    # Nobody looks at what went before the new one is on its way, too: on PostgreSQL they travel together.
+    gone = _take_null(tx, bucket.name, new.key) if version == NULL_VERSION else None
     if bucket.versioning is not Versioning.NEVER:  # else the `null` one was all there was
         tx.run(_NO_LATEST, {"of_bucket": bucket.name, "of_key": new.key.encode()})
     parts = None if new.parts is None else [[each.number, each.size, each.checksum] for each in new.parts]
@@ -116,13 +119,13 @@ def put_version(
     name_files(tx, [name for name, _ in new.stored.files if name not in known])
     seq = tx.run(_INSERT, values).number
     assert seq is not None
-    return Replaced(replace(new, version=version, is_latest=True, seq=seq), orphans)
+    return Replaced(replace(new, version=version, is_latest=True, seq=seq), _orphans(tx, gone))
 
 
 def delete_latest(tx: Transaction, bucket: Bucket, key: str, owner: str, now_ms: int) -> Replaced:
     """A delete that names no version: a delete marker where there are versions, else the object goes."""
     if bucket.versioning is Versioning.NEVER:
-        return Replaced(None, _remove_null(tx, bucket.name, key))
+        return Replaced(None, _orphans(tx, _take_null(tx, bucket.name, key)))
     marker = ObjectVersion(key, "", True, True, 0, "", now_ms, Stored(), {"owner": owner})
     return put_version(tx, bucket, marker)
 
@@ -176,12 +179,13 @@ def _letters(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().replace("-", ".")
 
 
-def _remove_null(tx: Transaction, bucket: str, key: str) -> tuple[str, ...]:
-    there = tx.run(_FILES, {"of_bucket": bucket, "of_key": key.encode(), "of_version": NULL_VERSION}).first()
-    if there is None:
-        return ()
-    tx.run(_DELETE, {"of_seq": there.seq})
-    return forget_files(tx, Stored(_files_of(json.loads(there.files))))
+def _take_null(tx: Transaction, bucket: str, key: str) -> Found:
+    return tx.run(_TAKE_AWAY, {"of_bucket": bucket, "of_key": key.encode(), "of_version": NULL_VERSION})
+
+
+def _orphans(tx: Transaction, gone: Found | None) -> tuple[str, ...]:
+    row = None if gone is None else gone.first()
+    return () if row is None else forget_files(tx, Stored(_files_of(json.loads(row.files))))
 
 
 def _of_key(bucket: str, key: str) -> Any:
