@@ -20,9 +20,9 @@ MOST = 128
 """Of one spawner, however many are wanted at once, where the host has memory to spare."""
 MOST_WHERE_TIGHT = 8
 """Where it has not."""
-SPARE_BYTES = 2 * 1024 * 1024
+SPARE_BYTES = 3 * 1024 * 1024
 """What one of them takes, at most."""
-_SHARE = 100
+_SHARE = 50
 """Of the memory that is free one part in so many may go into those of one spawner."""
 MOST_PROGRAMS = 2
 """Of one whose environments have a whole interpreter of their own, of some 20 MB."""

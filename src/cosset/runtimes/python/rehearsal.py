@@ -34,20 +34,20 @@ _VARIABLES = {
 _BODY = b'{"hello": "world"}'
 
 
-def rehearse(bootstrap, start):
+def rehearse(bootstrap, start, runs=RUNS, events=EVENTS):
     """`start(assignment, fds, folder)` runs the bootstrap as in an environment, until its socket ends. When it fails,
     what it was given may stay open: an environment closes that."""
     with contextlib.suppress(Exception), _set_back(bootstrap):
-        for _ in range(RUNS):
-            _run(start)
+        for _ in range(runs):
+            _run(start, events)
 
 
-def _run(start):
+def _run(start, events):
     head = json.dumps(_HEAD).encode()
     frame = struct.pack(">cII", b"E", len(head), len(_BODY)) + head + _BODY
     ours, theirs = socket.socketpair()
     with ours:
-        ours.sendall(frame * EVENTS)
+        ours.sendall(frame * events)
         ours.shutdown(socket.SHUT_WR)
         fds = {"transport": theirs.detach(), "telemetry": os.open(os.devnull, os.O_WRONLY)}
         with contextlib.suppress(SystemExit):
@@ -59,7 +59,7 @@ def _run(start):
 @contextlib.contextmanager
 def _set_back(bootstrap):
     """Whatever a run changes is as it was before."""
-    modules, path, finders = dict(sys.modules), list(sys.path), dict(sys.path_importer_cache)
+    path, modules, finders = list(sys.path), len(sys.modules), len(sys.path_importer_cache)
     variables, root = dict(os.environ), logging.getLogger()
     handlers, converter = list(root.handlers), logging.Formatter.converter
     streams, writes = (sys.stdout, sys.stderr), sys.dont_write_bytecode
@@ -82,6 +82,7 @@ def _set_back(bootstrap):
         bootstrap._GLOBAL_AWS_REQUEST_ID = bootstrap._GLOBAL_TENANT_ID = None
 
 
-def _restore(mapping, before):
-    for name in [name for name in mapping if name not in before]:
-        del mapping[name]
+def _restore(mapping, count):
+    """Without what has been added. Not by its names: to look at them all is to write to every page that one is on."""
+    while len(mapping) > count:
+        mapping.popitem()

@@ -53,7 +53,8 @@ def main(control_fd, preloaded=()):
         _forget_zygote()
         begin(assignment, fds, TASK)
 
-    environments = cell.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), run)
+    again = functools.partial(rehearse, bootstrap, begin, runs=1, events=1)
+    environments = cell.Cell(ports.OF_ALL, seccomp.program(kernel.MACHINE), run, rehearse=again)
     for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
     compile("", "zygote", "exec")  # makes the types of syntax trees, which takes a millisecond

@@ -197,8 +197,8 @@ def map_file(fd: int, length: int, protection: int, flags: int) -> int:
 
 def has_capability(number: int) -> bool:
     """Whether this process has it in force."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        effective = next(line for line in file if line.startswith("CapEff:"))
+    with open("/proc/self/status", "rb") as file:  # no codec: a spawner may have none to load any more
+        effective = next(line for line in file if line.startswith(b"CapEff:"))
     return bool(int(effective.split()[1], 16) >> number & 1)
 
 
