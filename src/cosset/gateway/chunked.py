@@ -28,6 +28,7 @@ MAX_LINE_BYTES = 8 * 1024
 MAX_TRAILERS = 16
 VIEW_BYTES = 256 * 1024
 """What is gathered of small chunks before it is given on."""
+_BUFFERS = 4
 _AHEAD_BYTES = 256
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -151,13 +152,17 @@ class ChunkedBody(ViewedBody):
             name: _start_checksum(name) for name in chunking.trailers if name.startswith("x-amz-checksum-")
         }
         self._decoded = 0
-        self._buffers = deque([bytearray(), bytearray()])
+        self._buffers = deque(bytearray() for _ in range(_BUFFERS))
         self._left = 0
         """Of an unsigned chunk under way."""
         self._size = MIN_CHUNK_BYTES
         """Of the last chunk, and how many there were."""
         self._count = 0
         self._has_ended = False
+
+    @property
+    def good_for(self) -> int:
+        return _BUFFERS
 
     async def next_view(self) -> memoryview | None:
         filled = 0

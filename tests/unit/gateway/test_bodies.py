@@ -337,6 +337,33 @@ def test_a_body_that_is_read_slowly_waits_in_its_buffers(run: Callable[..., None
     run(handler, work)
 
 
+def test_what_a_slow_client_sent_is_given_though_more_is_to_come(run: Callable[..., None]) -> None:
+    """The kernel gathers much of a body before it wakes anybody: not for longer than a moment."""
+    seen: list[int] = []
+
+    async def handler(request: Request) -> Response:
+        assert isinstance(request.body, ViewedBody)
+        while (view := await request.body.next_view()) is not None:
+            seen.append(len(view))
+        return Response(200, [], b"done")
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(put(DATA)[: -len(DATA)])
+        sent = 0
+        for size in (100_000, 100_000, BUFFER_BYTES, 70_000, 100_000):
+            writer.write(DATA[sent : sent + size])
+            sent += size
+            while sum(seen) < sent - 65_536:  # which may wait for what belongs to it
+                await asyncio.sleep(0.01)
+        writer.write(DATA[sent:])
+        assert await read_answer(reader) == b"done"
+        assert sum(seen) == len(DATA)
+        writer.close()
+
+    run(handler, work)
+
+
 def test_a_client_that_leaves_in_the_middle_is_nobody_to_answer(run: Callable[..., None]) -> None:
     ended: list[str] = []
 
@@ -438,6 +465,36 @@ def test_with_tls_bodies_take_the_long_way(file: Path, tmp_path: Path) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(asyncio.wait_for(main(), 120))
+
+
+def test_a_view_is_good_for_as_long_as_it_says(run: Callable[..., None]) -> None:
+    async def handler(request: Request) -> Response:
+        body = request.body
+        assert isinstance(body, ViewedBody)
+        digest, held = hashlib.sha256(), []
+        while (view := await body.next_view()) is not None:
+            held.append(view)
+            await asyncio.sleep(0.001)  # all buffers fill
+            while len(held) >= body.good_for:
+                digest.update(held.pop(0))
+        for view in held:
+            digest.update(view)
+        return Response(200, [], digest.hexdigest().encode())
+
+    large = DATA * 4
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(put(large))
+        assert await read_answer(reader) == hashlib.sha256(large).hexdigest().encode()
+        writer.close()
+
+    run(handler, work)
+
+
+def test_one_body_has_many_buffers_and_many_have_few() -> None:
+    buffers = Buffers(most=40, kept=4)
+    assert [len(buffers.take()) for _ in range(8)] == [16, 4, 4, 4, 4, 4, 4, 0]
 
 
 def test_buffers_are_bounded_and_used_again() -> None:

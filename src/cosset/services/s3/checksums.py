@@ -119,6 +119,8 @@ def begin(algorithm: str) -> Checksum:
     if algorithm in _OF_HASHLIB:
         made: Any = hashlib.new(algorithm.lower(), usedforsecurity=False)
         return made  # type: ignore[no-any-return]
+    if algorithm == "CRC32":
+        return _Crc(zlib.crc32, 4)  # which takes two thirds of the time of AWS's
     if find_spec("awscrt") is not None:
         from awscrt import checksums
 
@@ -126,8 +128,6 @@ def begin(algorithm: str) -> Checksum:
             return _XxHash(getattr(checksums.XXHash, _OF_LIBRARY[algorithm])())
         return _Crc(getattr(checksums, algorithm.lower()), SIZES[algorithm])
     _check_counted(algorithm)
-    if algorithm == "CRC32":
-        return _Crc(zlib.crc32, 4)
     from cosset.services.s3.crc import POLYNOMIALS, step
 
     return _Crc(partial(step, POLYNOMIALS[algorithm]), SIZES[algorithm])

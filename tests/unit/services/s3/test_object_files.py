@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 import pytest
 
+from cosset.services.s3 import drafts
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.object_files import INLINE_BYTES, ObjectFiles, Span, Stored
+from cosset.store.errors import DiskFullError
 from cosset.wire.message import BodyBrokenError
 
 DATA = os.urandom(2 * 1024 * 1024 + 12_345)
@@ -146,3 +149,40 @@ def test_who_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
             assert on_disk(tmp_path) == []
 
     asyncio.run(main())
+
+
+def test_a_disk_that_is_slow_to_begin_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have as much to do as it takes at once: the rest is written to memory, and counted, meanwhile."""
+    came, waited = threading.Event(), []
+
+    def begin(*_: int) -> None:
+        waited.append(came.wait(30))
+
+    monkeypatch.setattr(drafts, "start_writing_back", begin)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield DATA
+        came.set()
+
+    async def main() -> None:
+        files, digests = ObjectFiles(tmp_path), Digests()
+        stored = await files.write(body(), digests)
+        assert await read(files, stored, Span(0, stored.size)) == DATA * 4
+
+    asyncio.run(main())
+    assert waited
+    assert all(waited)
+
+
+def test_a_name_that_cannot_be_kept_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = ObjectFiles(tmp_path)
+
+    def full(folder: Path) -> None:
+        raise OSError(28, "no space")
+
+    monkeypatch.setattr(drafts, "sync_folder", full)
+    for body in (pieces(DATA), DATA):
+        with pytest.raises(DiskFullError):
+            asyncio.run(files.write(body, Digests()))
+        assert on_disk(tmp_path) == []
