@@ -24,6 +24,7 @@ from cosset.services.s3.objects import Objects
 from cosset.services.s3.ports import Rights, SecondFactors
 from cosset.services.s3.replication_outbox import Hearers, ReplicationOutbox
 from cosset.services.s3.restores import Restores
+from cosset.services.s3.selections import Selections
 from cosset.services.s3.upload_lists import UploadLists
 from cosset.services.s3.version_lists import VersionLists
 from cosset.store.database import Store
@@ -55,6 +56,7 @@ def s3_service(
         ObjectLocks(writes, finder),
         Restores(writes),
         Attributes(finder),
+        Selections(writes, finder),
         Lists(store),
         VersionLists(store),
         UploadLists(store),

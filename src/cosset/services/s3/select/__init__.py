@@ -1,0 +1,1 @@
+"""SelectObjectContent: records of an object, by a statement in SQL. Begin with query.py."""
