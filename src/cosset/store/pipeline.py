@@ -269,6 +269,7 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
     21: _whole,
     23: _whole,
     25: bytes.decode,
+    114: bytes.decode,  # json, as a text
     1043: bytes.decode,
     2278: _nothing,  # void, what functions without a result give
 }

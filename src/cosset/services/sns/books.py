@@ -1,21 +1,40 @@
 """Topics and subscriptions in the database: found, listed, written. Runs inside the caller's transactions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from cosset.services.sns.errors import no_such_subscription, no_such_topic
 from cosset.services.sns.model import Subscription, SubscriptionKey, SubscriptionState, Topic, TopicKey
 from cosset.services.sns.places import CHANGES
 from cosset.services.sns.tables import sns_subscriptions, sns_topics
+from cosset.store.prepared import Prepared
 from cosset.store.transaction import Transaction
 
 _THERE = sns_subscriptions.c.state != SubscriptionState.REMOVED
+_IN_PLACE = (
+    sns_subscriptions.c.account == bindparam("of_account"),
+    sns_subscriptions.c.region == bindparam("of_region"),
+    sns_subscriptions.c.topic == bindparam("of_name"),
+)
+# What every publishing asks, and every delivery.
+_TOPIC = Prepared(
+    select(sns_topics).where(
+        sns_topics.c.account == bindparam("of_account"),
+        sns_topics.c.region == bindparam("of_region"),
+        sns_topics.c.name == bindparam("of_name"),
+    )
+)
+_SUBSCRIPTION = Prepared(select(sns_subscriptions).where(*_IN_PLACE, sns_subscriptions.c.id == bindparam("of_id")))
+_CONFIRMED = Prepared(
+    select(sns_subscriptions).where(*_IN_PLACE, sns_subscriptions.c.state == str(SubscriptionState.CONFIRMED))
+)
 
 
 def find_topic(tx: Transaction, key: TopicKey) -> Topic | None:
-    row = tx.execute(select(sns_topics).where(_is_topic(key))).one_or_none()
+    row = tx.run(_TOPIC, _place(key)).first()
     return None if row is None else _topic(row)
 
 
@@ -70,10 +89,10 @@ def remove_topic(tx: Transaction, key: TopicKey) -> None:
 
 def find_subscription(tx: Transaction, key: SubscriptionKey, *, removed: bool = False) -> Subscription | None:
     """`removed`: one that was ended, too, while its last token holds."""
-    query = select(sns_subscriptions).where(_of_topic(key.topic), sns_subscriptions.c.id == key.id)
-    query = query if removed else query.where(_THERE)
-    row = tx.execute(query).one_or_none()
-    return None if row is None else _subscription(row)
+    row = tx.run(_SUBSCRIPTION, {**_place(key.topic), "of_id": key.id}).first()
+    found = None if row is None else _subscription(row)
+    is_there = found is not None and (removed or found.state is not SubscriptionState.REMOVED)
+    return found if is_there else None
 
 
 def need_subscription(tx: Transaction, key: SubscriptionKey) -> Subscription:
@@ -85,9 +104,7 @@ def need_subscription(tx: Transaction, key: SubscriptionKey) -> Subscription:
 
 
 def confirmed_subscriptions(tx: Transaction, key: TopicKey) -> list[Subscription]:
-    confirmed = sns_subscriptions.c.state == SubscriptionState.CONFIRMED
-    rows = tx.execute(select(sns_subscriptions).where(_of_topic(key), confirmed))
-    return [_subscription(row) for row in rows]
+    return [_subscription(row) for row in tx.run(_CONFIRMED, _place(key)).rows]
 
 
 def find_same(tx: Transaction, key: TopicKey, protocol: str, endpoint: str) -> Subscription | None:
@@ -185,11 +202,20 @@ def _of_topic(key: TopicKey) -> Any:
     return and_(columns.account == key.account, columns.region == key.region, columns.topic == key.name)
 
 
+def _place(key: TopicKey) -> dict[str, str]:
+    return {"of_account": key.account, "of_region": key.region, "of_name": key.name}
+
+
+def _texts(kept: Any) -> dict[str, str]:
+    """As Core reads it, or as a prepared statement does."""
+    return dict(json.loads(kept) if isinstance(kept, str) else kept)
+
+
 def _topic(row: Row[Any]) -> Topic:
-    tags: Mapping[str, str] = dict(row.tags)
+    tags: Mapping[str, str] = _texts(row.tags)
     key = TopicKey(row.account, row.region, row.name)
     kept = row.data_protection_policy
-    return Topic(key, dict(row.attributes), row.policy, kept, tags, row.subscriptions_deleted, row.sequence)
+    return Topic(key, _texts(row.attributes), row.policy, kept, tags, row.subscriptions_deleted, row.sequence)
 
 
 def _subscription(row: Row[Any]) -> Subscription:
@@ -199,10 +225,10 @@ def _subscription(row: Row[Any]) -> Subscription:
         row.principal,
         row.protocol,
         row.endpoint,
-        dict(row.attributes),
+        _texts(row.attributes),
         SubscriptionState(row.state),
         row.token,
         row.token_until_ms,
-        row.authenticated,
-        row.authenticates_unsubscribe,
+        bool(row.authenticated),
+        bool(row.authenticates_unsubscribe),
     )
