@@ -115,7 +115,8 @@ class RunningEnvironment:
         except asyncio.CancelledError:
             await self.shutdown()
             raise
-        await self._log_pipe.drain()
+        if not self._log_pipe.is_drained():
+            await self._log_pipe.drain()
         if self._ending is not None:  # it ended while it printed its last
             await self._over.wait()
             raise await self._init_ended()

@@ -41,7 +41,7 @@ class FramedTransport:
         return transport
 
     async def ready(self) -> None:
-        await asyncio.shield(self._ready)
+        await self._ready  # nobody else waits for it, so whoever gives up may end it
 
     async def exchange(self, event: Event) -> Reply:
         if self._closed or self._connection is None:
