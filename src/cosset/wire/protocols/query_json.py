@@ -17,7 +17,7 @@ from cosset.wire.protocols.base import error_status, is_senders_fault, query_err
 from cosset.wire.protocols.query import NO_OPERATION, Query, has_detail, sentence_of
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel, Shape
+    from botocore.model import OperationModel
 
 Writer = Callable[[Any], Any]
 
@@ -64,21 +64,23 @@ def _compile(service: WireService, model: OperationModel) -> Writer | None:
     return None if model.output_shape is None else _writer(service, model.output_shape)
 
 
-def _writer(service: WireService, shape: Shape) -> Writer:
-    """No shape that the query protocol answers with refers to itself."""
-    shape_: Any = shape
+def _writer(service: WireService, shape: Any) -> Writer:
+    """No answer of a service that speaks query refers to itself."""
     if shape.type_name == "structure":
-        return _structure(service, shape_)
+        return _structure(service, shape)
     if shape.type_name == "list":
-        element = _writer(service, shape_.member)
+        element = _writer(service, shape.member)
         return lambda value: [element(each) for each in value]
     if shape.type_name == "map":
-        key, value_name = (shape_.key.serialization.get("name"), shape_.value.serialization.get("name"))
-        write = _writer(service, shape_.value)
-        if key and value_name:
-            return lambda value: [{key: name, value_name: write(each)} for name, each in value.items()]
-        return lambda value: {name: write(each) for name, each in value.items()}
+        return _map(shape, _writer(service, shape.value))
     return JsonWriters().scalar(shape)
+
+
+def _map(shape: Any, write: Writer) -> Writer:
+    key_name, value_name = shape.key.serialization.get("name"), shape.value.serialization.get("name")
+    if key_name and value_name:
+        return lambda value: [{key_name: key, value_name: write(each)} for key, each in value.items()]
+    return lambda value: {key: write(each) for key, each in value.items()}
 
 
 def _structure(service: WireService, shape: Any) -> Writer:
