@@ -1,6 +1,7 @@
 """SelectObjectContent, as a stock client asks for it: events, what breaks the stream off, and who may ask."""
 
 import gzip
+import json
 from typing import Any
 
 import pytest
@@ -82,5 +83,9 @@ def test_what_is_refused_at_once(server: CossetServer, s3: Any, bucket: str) -> 
     assert refusal(select, **_asked(bucket, everything, **scan)) == ("NotImplementedException", 501)
     s3.put_object(Bucket=bucket, Key="cold", StorageClass="GLACIER")
     assert refusal(select, **_asked(bucket, everything, Key="cold")) == ("InvalidObjectState", 403)
+    shared = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": shared}))
     nobody = server.client("s3", config=Config(signature_version=UNSIGNED))
+    assert nobody.head_object(Bucket=bucket, Key="lines")["ContentLength"] > len(LINES)
     assert refusal(nobody.select_object_content, **_asked(bucket, everything)) == ("AccessDenied", 403)
