@@ -1,8 +1,10 @@
 """Functions through the door: stock boto3 against a live server."""
 
+import json
 import urllib.error
 import urllib.request
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -23,14 +25,14 @@ def client(server):
 @pytest.fixture
 def function(server, client, request):
     """Makes functions that go away with the test."""
-    made = []
+    made = set()
 
     def make(suffix="", code=ECHO, **given):
         name = f"{request.node.name.partition('[')[0][:50]}{suffix}"
         role = starter_role(server)
         settings = {"Runtime": "python3.12", "Role": role, "Handler": "index.handler", "Code": {"ZipFile": code}}
         created = client.create_function(FunctionName=name, **{**settings, **given})
-        made.append(name)
+        made.add(name)
         client.get_waiter("function_active_v2").wait(FunctionName=name)
         return created
 
@@ -64,6 +66,77 @@ def test_the_life_of_a_function(client, function):
     client.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=version)
     client.update_alias(FunctionName=name, Name="Prod", FunctionVersion=version)
     assert invoke(client, name, Qualifier="Prod") == b'"two"'
+
+
+def test_what_was_looked_up_ahead_outlives_no_change(client, function):
+    """The server looks a function up when it has come to rest: here each change is called at once."""
+    name = function()["FunctionName"]
+    client.update_function_code(FunctionName=name, ZipFile=OTHER)
+    assert invoke(client, name) == b'"two"'
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    client.update_function_code(FunctionName=name, ZipFile=ECHO, Publish=True)
+    assert b'"one"' in invoke(client, name)
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    client.update_function_configuration(FunctionName=name, Handler="index.nowhere")
+    assert client.invoke(FunctionName=name)["FunctionError"] == "Unhandled"
+    assert b'"one"' in invoke(client, name, Qualifier="1")
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    assert error_of(client.invoke, FunctionName=name)["Error"]["Code"] == "TooManyRequestsException"
+    client.delete_function(FunctionName=name)
+    assert error_of(client.invoke, FunctionName=name)["Error"]["Code"] == "ResourceNotFoundException"
+    function()  # another of the same name is another
+
+
+def test_who_may_call_is_asked_of_the_policy_as_it_is(server, client, function):
+    name = function()["FunctionName"]
+    iam = server.client("iam")
+    user = iam.create_user(UserName=f"caller-of-{name}"[:64])["User"]
+    key = iam.create_access_key(UserName=user["UserName"])["AccessKey"]
+    session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=server.region)
+    caller = session.client("lambda", endpoint_url=server.endpoint)
+    try:
+        for _ in range(2):
+            assert error_of(caller.invoke, FunctionName=name)["Error"]["Code"] == "AccessDeniedException"
+            client.add_permission(
+                FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal=user["Arn"]
+            )
+            assert b'"one"' in invoke(caller, name)
+            client.remove_permission(FunctionName=name, StatementId="s")
+    finally:
+        iam.delete_access_key(UserName=user["UserName"], AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName=user["UserName"])
+
+
+def test_a_function_starts_with_the_rights_of_the_role_that_it_has_now(server, client, function):
+    source = """
+import os
+def handler(event, context):
+    return os.environ["AWS_SESSION_TOKEN"], os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+"""
+    name = function(code=make_zip({"index.py": source}))["FunctionName"]
+    first = starter_role(server)
+    other = server.client("iam").create_role(
+        RoleName="the-other-role",
+        AssumeRolePolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+                ],
+            }
+        ),
+    )["Role"]["Arn"]
+    try:
+        for role in (first, other):
+            if role == other:
+                client.update_function_configuration(FunctionName=name, Role=role)
+            token, key_id, secret = json.loads(invoke(client, name))
+            session = boto3.Session(key_id, secret, token, region_name=server.region)
+            called = session.client("sts", endpoint_url=server.endpoint).get_caller_identity()
+            role_name = role.rpartition("/")[2]
+            assert called["Arn"].endswith(f":assumed-role/{role_name}/{name}")
+    finally:
+        server.client("iam").delete_role(RoleName="the-other-role")
 
 
 def test_every_waiter_returns(client, function):

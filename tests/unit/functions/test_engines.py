@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from cosset.clock import SystemClock
+from cosset.functions.function_book import FunctionBook
+from cosset.functions.model import FunctionKey
+from cosset.functions.names import FunctionReference
+from cosset.functions.policies import Grant
 from cosset.functions.registry import SWEEP_S
+from cosset.store.database import Store
 from cosset.testing import ListedEventSource
 from cosset.wire.errors import ServiceError
 from support.functions import ACCOUNT, HANDLER_ZIP, REGION, functions_room
@@ -42,6 +48,42 @@ def test_a_function_lives_the_same_life_on_every_engine(tmp_path, database):
             for name in ("fn", "other"):
                 with pytest.raises(ServiceError):
                     await room.functions.resolve(ACCOUNT, REGION, "fn", name)
+
+    asyncio.run(run())
+
+
+def test_a_node_hears_what_another_does_to_a_function_that_it_has_looked_up(tmp_path, postgres):
+    database = postgres.new_database()
+    other = Grant(sid="s", action="lambda:InvokeFunction", principal="222222222222")
+    key = FunctionKey(ACCOUNT, REGION, "fn")
+
+    async def run():
+        async with functions_room(tmp_path / "one", database) as room:
+            await room.create("fn")
+            store = await Store.open(
+                data=tmp_path / "two",
+                database=database,
+                clock=SystemClock(),
+                min_free_mb=0,
+                key_file=tmp_path / "one/root.key",
+            )
+            book = FunctionBook(store)
+
+            async def until(holds):
+                async with asyncio.timeout(30):
+                    while not holds(await book.page_of(key, None)):
+                        await asyncio.sleep(0.01)
+
+            await until(lambda page: page is not None and page.policies == {"": None})
+            await room.functions.policies.add(FunctionReference(key), other, revision_id=None)
+            await until(lambda page: "222222222222" in (page.policies[""] or ""))
+            await room.functions.policies.remove(FunctionReference(key), "s", revision_id=None)
+            await until(lambda page: page.policies[""] is None)
+            await room.call("UpdateFunctionConfiguration", FunctionName="fn", MemorySize=512)
+            await until(lambda page: page.versions["$LATEST"].memory_mb == 512)
+            await room.call("DeleteFunction", FunctionName="fn")
+            await until(lambda page: page is None)
+            await store.close()
 
     asyncio.run(run())
 
