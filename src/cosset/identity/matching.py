@@ -1,24 +1,31 @@
-"""The wildcards of policy documents: `*` is any run of characters, `?` is one. Nothing else is special."""
+"""The wildcards of policy documents: `*` is any run of characters, `?` is one. Nothing else is special.
 
-from collections.abc import Iterable
+Takes no long time, whatever the pattern and the value: evaluation/wildcards.py.
+"""
+
+from collections.abc import Callable, Iterable
+
+from cosset.identity.evaluation.wildcards import chunk_matcher
+
+
+def wildcard_matcher(pattern: str) -> Callable[[str], bool]:
+    """Whether the pattern matches a whole value."""
+    if "*" not in pattern and "?" not in pattern:
+        return lambda value: value == pattern
+    return chunk_matcher([_parts(chunk) for chunk in pattern.split("*")])
+
+
+def _parts(chunk: str) -> list[str | None]:
+    first, *others = chunk.split("?")
+    parts: list[str | None] = [first]
+    for text in others:
+        parts += [None, text]
+    return parts
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Does the pattern match the whole value? Takes at most len(value) x len(pattern) steps, whatever the pattern."""
-    at, in_pattern, star, resume = 0, 0, -1, 0
-    while at < len(value):
-        if in_pattern < len(pattern) and pattern[in_pattern] == "*":
-            star, resume = in_pattern, at
-            in_pattern += 1
-        elif in_pattern < len(pattern) and pattern[in_pattern] in ("?", value[at]):
-            at += 1
-            in_pattern += 1
-        elif star >= 0:
-            resume += 1
-            at, in_pattern = resume, star + 1
-        else:
-            return False
-    return all(character == "*" for character in pattern[in_pattern:])
+    """Does the pattern match the whole value?"""
+    return wildcard_matcher(pattern)(value)
 
 
 def matches_any(value: str, patterns: Iterable[str], *, ignore_case: bool = False) -> bool:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cosset.identity.matching import matches
+from cosset.identity.matching import wildcard_matcher
 from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, unquote
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
@@ -149,7 +149,8 @@ class _FieldConditions(ConditionParser[str]):
         wanted = unquote(value) if is_quoted else value
         number = None if is_quoted else read_number(value)
         if operator in ("=", "!="):
-            return lambda text: _equal(text, wanted, number) is (operator == "=")
+            is_wanted = wildcard_matcher(wanted)
+            return lambda text: _equal(text, is_wanted, number) is (operator == "=")
         if number is None:
             raise self.unexpected()
         return lambda text: is_ordered(read_number(text), operator, number)
@@ -162,7 +163,7 @@ def _not_understood(text: str) -> InvalidPatternError:
     return InvalidPatternError(f"Invalid space-delimited filter pattern: the field '{text}' is not understood")
 
 
-def _equal(text: str, wanted: str, number: float | None) -> bool:
+def _equal(text: str, is_wanted: Callable[[str], bool], number: float | None) -> bool:
     if number is not None and (found := read_number(text)) is not None:
         return found == number
-    return matches(text, wanted)
+    return is_wanted(text)

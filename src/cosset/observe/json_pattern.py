@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cosset.identity.matching import matches
+from cosset.identity.matching import wildcard_matcher
 from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, unquote
 from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
@@ -135,7 +135,7 @@ def _selector(text: str) -> Callable[[Any], Any]:
 def _compare(select: Callable[[Any], Any], operator: str, text: str, *, quoted: bool) -> _Condition:
     number = None if quoted else read_number(text)
     if operator in ("=", "!="):
-        expected = unquote(text) if quoted else text
+        is_expected = wildcard_matcher(unquote(text) if quoted else text)
         wanted = operator == "="
 
         def equals(document: Any) -> bool:
@@ -144,7 +144,7 @@ def _compare(select: Callable[[Any], Any], operator: str, text: str, *, quoted: 
                 return False
             if number is not None and _is_number(value):
                 return bool(value == number) is wanted
-            return matches(_as_text(value), expected) is wanted
+            return is_expected(_as_text(value)) is wanted
 
         return equals
     if number is None:

@@ -1,7 +1,7 @@
 """Texts of a policy that may hold wildcards (`*`, `?`) and variables (`${aws:username}`), read once into pieces.
 
 A variable's value is always literal: a star that a caller brings in a tag or a name matches a star and nothing else.
-Matching takes at most len(value) x len(pattern) steps, whatever the pattern.
+Read next: wildcards.py, which matches.
 """
 
 import re
@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from cosset.identity.evaluation.wildcards import chunk_matcher
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAMED = re.compile(r"\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?")
@@ -106,8 +108,10 @@ def make_matcher(pieces: Resolved, *, ignore_case: bool = False) -> Matcher:
     if all(isinstance(piece, str) for piece in pieces):
         text = "".join(piece for piece in pieces if isinstance(piece, str))
         return lambda value: value == text
-    matches = re.compile(_regex(pieces), re.DOTALL).fullmatch
-    return lambda value: matches(value) is not None
+    if len(pieces) == 2 and isinstance(pieces[0], str) and pieces[1] is Wildcard.RUN:
+        beginning = pieces[0]
+        return lambda value: value.startswith(beginning)
+    return chunk_matcher(_chunks(pieces))
 
 
 def _folded(text: str) -> str:
@@ -139,18 +143,15 @@ def _parse_wildcards(text: str, wildcards: bool) -> list[Piece]:
     return pieces
 
 
-def _regex(pieces: Resolved) -> str:
-    """Each chunk between stars is taken where it first fits, for good (an atomic group): nothing is tried twice."""
-    chunks: list[str] = [""]
+def _chunks(pieces: Resolved) -> list[list[str | None]]:
+    """What stands between the stars; None is any one character."""
+    chunks: list[list[str | None]] = [[]]
     for piece in pieces:
         if piece is Wildcard.RUN:
-            chunks.append("")
+            chunks.append([])
         else:
-            chunks[-1] += "." if piece is Wildcard.ONE else re.escape(str(piece))
-    if len(chunks) == 1:
-        return chunks[0]
-    middle = "".join(f"(?>.*?{chunk})" for chunk in chunks[1:-1] if chunk)
-    return f"{chunks[0]}{middle}.*{chunks[-1]}"
+            chunks[-1].append(None if piece is Wildcard.ONE else str(piece))
+    return chunks
 
 
 def literal(pieces: Sequence[str | Wildcard]) -> str:
