@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cosset.assembly.causes import open_causes
+from cosset.assembly.node_queues import NodeQueues
 from cosset.assembly.tables import EVERY_TABLE
 from cosset.clock import Clock
 from cosset.functions.function_book import FunctionBook
@@ -52,6 +53,7 @@ class Ground:
     access_book: AccessBook
     access_log: AccessLog
     uses: UseLog
+    queues: NodeQueues
 
 
 async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clock: Clock) -> Ground:
@@ -83,8 +85,10 @@ async def open_ground(stack: AsyncExitStack, settings: Settings, data: Path, clo
     stack.push_async_callback(uses.close)
     book = AccessBook()
     log = AccessLog(store, book, clock)
+    queues = NodeQueues(store, clock, meter, causes)
+    functions = FunctionBook(store)
     return Ground(
-        data, store, FunctionBook(store), segments, directory, logs, metrics, meter, causes, Underway(), book, log, uses
+        data, store, functions, segments, directory, logs, metrics, meter, causes, Underway(), book, log, uses, queues
     )
 
 

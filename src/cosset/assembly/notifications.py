@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cosset.services.s3.notification_worker import NotificationWorker
     from cosset.services.s3.notifications import Notifications
     from cosset.services.sns.outside import TopicPublisher
-    from cosset.services.sqs.queues import Queues
 
 _PRINCIPAL = "s3.amazonaws.com"
 _SENDER = "AROAS3NOTIFICATIONS00:S3-PROD-END"
@@ -73,7 +72,6 @@ class TargetsOfBuckets:
         self._topics = topics
         self._authorizer = authorizer
         self._clock = clock
-        self._queues: Queues | None = None
         self._publisher: TopicPublisher | None = None
 
     async def check(self, target: "Target", source: "Source") -> None:
@@ -123,7 +121,7 @@ class TargetsOfBuckets:
     async def _check_queue(self, target: "Target", source: "Source") -> None:
         from cosset.services.s3.notification_ports import TargetRefusedError
 
-        if _is_own(target, source) and await self._made_queues().facts(target.arn) is None:
+        if _is_own(target, source) and await self._ground.queues.there.facts(target.arn) is None:
             raise TargetRefusedError("The destination queue does not exist")
         await self._check_policy("sqs:SendMessage", "queue", target, source)
 
@@ -156,7 +154,7 @@ class TargetsOfBuckets:
         target = notification.target
         await self._authorize("sqs:SendMessage", target, notification.source)
         message = NewMessage(notification.text, {}, notification.trace_id or None)
-        sent = await self._made_queues().send(target.arn, message, sender_id=_SENDER)
+        sent = await self._ground.queues.there.send(target.arn, message, sender_id=_SENDER)
         self._record(StepKind.MESSAGE, sent.id, notification)
 
     async def _publish(self, notification: "Notification") -> None:
@@ -191,13 +189,6 @@ class TargetsOfBuckets:
     async def _authorize(self, action: str, target: "Target", source: "Source") -> None:
         caller = ServiceCaller(_PRINCIPAL, source.bucket_arn, source.account)
         await caller.authorize(self._authorizer, action, target.arn, self._clock.now_ms())
-
-    def _made_queues(self) -> "Queues":
-        from cosset.services.sqs.queues import Queues
-
-        if self._queues is None:
-            self._queues = Queues(self._ground.store, self._clock, self._ground.meter)
-        return self._queues
 
 
 def _pushed(target: "Target", source: "Source", notification: "Notification | None", now_ms: int = 0) -> PushedEvent:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from cosset.assembly.causes import RecordedDestination
 from cosset.assembly.ground import Ground
 from cosset.assembly.invocation import Outward
+from cosset.assembly.node_queues import NodeQueues
 from cosset.clock import Clock
 from cosset.invocation.destinations import Delivery, Destination
 from cosset.observe.causes import CauseRecorder, StepKind
@@ -39,15 +40,14 @@ SWEEP_S = 3600.0
 
 def make_sqs(ground: Ground, clock: Clock) -> Service:
     from cosset.services.sqs.move_tasks import MoveTasks
-    from cosset.services.sqs.queues import Queues
     from cosset.services.sqs.service import sqs_service
 
-    return sqs_service(Queues(ground.store, clock, ground.meter, ground.causes), MoveTasks(ground.store, clock), clock)
+    return sqs_service(ground.queues.there, MoveTasks(ground.store, clock), clock)
 
 
 def serve_queues(ground: Ground, outward: Outward, clock: Clock) -> "QueueChores":
     """Lets asynchronous invocations end in queues. What it returns is to be served by the node."""
-    to_queues = RecordedDestination(_LateDestination(ground, clock), StepKind.MESSAGE, ground.causes, clock)
+    to_queues = RecordedDestination(_LateDestination(ground.queues), StepKind.MESSAGE, ground.causes, clock)
     outward.destinations.serve("sqs", to_queues)
     return QueueChores(ground.store, clock, ground.meter, ground.causes)
 
@@ -55,9 +55,8 @@ def serve_queues(ground: Ground, outward: Outward, clock: Clock) -> "QueueChores
 class _LateDestination:
     action = "sqs:SendMessage"
 
-    def __init__(self, ground: Ground, clock: Clock) -> None:
-        self._ground = ground
-        self._clock = clock
+    def __init__(self, queues: NodeQueues) -> None:
+        self._queues = queues
         self._made: Destination | None = None
 
     async def accepts(self, target_arn: str, *, source_arn: str) -> bool:
@@ -69,9 +68,8 @@ class _LateDestination:
     def _destination(self) -> Destination:
         if self._made is None:
             from cosset.services.sqs.destination import QueueDestination
-            from cosset.services.sqs.queues import Queues
 
-            self._made = QueueDestination(Queues(self._ground.store, self._clock, self._ground.meter))
+            self._made = QueueDestination(self._queues.there)
         return self._made
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cosset.services.sns.ports import ForQueue, QueueSender
     from cosset.services.sns.publishing import Publishing
     from cosset.services.sns.signing import Signing
-    from cosset.services.sqs.queues import Queues
 
 _SENDER = "AIDAISMY7JYY5F7RTT6AO"
 """Who SNS is to SQS: the SenderId in messages that AWS's own SNS sends."""
@@ -140,13 +139,11 @@ class QueuesForTopics:
         self._ground = ground
         self._authorizer = authorizer
         self._clock = clock
-        self._queues: Queues | None = None
 
     async def send(self, message: "ForQueue") -> None:
         """Raises: RefusedByTargetError, ServiceError."""
         from cosset.services.sns.ports import RefusedByTargetError
         from cosset.services.sqs.model import AttributeValue, NewMessage
-        from cosset.services.sqs.queues import Queues
 
         attributes = {
             name: AttributeValue(each.data_type, binary=base64.b64decode(each.value))
@@ -161,11 +158,9 @@ class QueuesForTopics:
             message.group,
             message.deduplication_id,
         )
-        if self._queues is None:
-            self._queues = Queues(self._ground.store, self._clock, self._ground.meter)
         try:
             await self._authorize(message)
-            sent = await self._queues.send(message.queue_arn, new, sender_id=_SENDER)
+            sent = await self._ground.queues.there.send(message.queue_arn, new, sender_id=_SENDER)
         except ServiceError as error:
             if error.status < 500 and error.code not in _LATER:
                 raise RefusedByTargetError(error.message) from error

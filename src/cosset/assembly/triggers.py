@@ -52,10 +52,8 @@ class Triggers:
 
         def make_queues() -> "EventSource":
             from cosset.services.sqs.event_source import QueueEventSource
-            from cosset.services.sqs.queues import Queues
 
-            ground = self._ground
-            return QueueEventSource(Queues(ground.store, self._clock, ground.meter, ground.causes))
+            return QueueEventSource(self._ground.queues.there)
 
         sources = EventSources()
         sources.serve_late("sqs", make_queues)

@@ -49,7 +49,7 @@ _LIMIT_PAUSE_S = 1.0
 
 
 class Queues:
-    """Any number may be made over one store, on any number of nodes."""
+    """One for all of a node: only who waits here is handed what is sent here. Any number of nodes share a store."""
 
     def __init__(
         self, store: Store, clock: Clock, metrics: MetricWriter | None = None, causes: CauseRecorder | None = None
