@@ -21,6 +21,9 @@ from cosset.store.write_back import start_writing_back
 from cosset.wire.views import Chunk, ViewedBody
 
 _FLUSHED_BYTES = 1 << 20
+"""What the disk is given at once, while more still comes."""
+_PIECES_AT_ONCE = 4
+"""To write: each word between threads costs as much as a piece."""
 OUT_OF_SPACE = (28, 122)  # ENOSPC, EDQUOT
 
 
@@ -40,16 +43,21 @@ class Draft:
         self._cipher = None if self.key is None else BodyCipher(self.key, self.path.name)
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def write(self, data: Chunk) -> None:
+    def write(self, pieces: Sequence[Chunk]) -> None:
         """Raises DiskFullError."""
-        self.watch.check(len(data))
-        view = memoryview(data if self._cipher is None else self._cipher.update(data))
+        size = sum([len(piece) for piece in pieces])
+        self.watch.check(size)
+        left = list(pieces if self._cipher is None else map(self._cipher.update, pieces))
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            while left:
+                written = os.writev(self._descriptor, left)
+                while left and written >= len(left[0]):
+                    written -= len(left.pop(0))
+                if written:
+                    left[0] = memoryview(left[0])[written:]
         except OSError as error:
             raise self._explained(error) from error
-        self.size += len(data)
+        self.size += size
 
     @property
     def is_worth_flushing(self) -> bool:
@@ -93,9 +101,20 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
     Raises DiskFullError. What raises, or is cancelled, leaves no file behind.
     """
     disk, flusher, counter = lanes = _Lane(), _Lane(), _Lane()
+    unwritten: deque[Chunk] = deque()
+
+    def write() -> None:
+        """Put once for each piece: often one takes what came for the next ones, too, which then find nothing."""
+        pieces = [unwritten.popleft() for _ in range(min(len(unwritten), _PIECES_AT_ONCE))]
+        if not pieces:
+            return
+        draft.write(pieces)
+        for piece in pieces:
+            digests.update_rest(piece)
 
     def take(view: Chunk) -> None:
-        disk.put(partial(_write, draft, digests, view))
+        unwritten.append(view)
+        disk.put(write)
         counter.put(partial(digests.update_md5, view))
 
     try:
@@ -135,13 +154,8 @@ async def fill_at_once(draft: Draft, digests: Digests, body: bytes) -> None:
         raise
 
 
-def _write(draft: Draft, digests: Digests, view: Chunk) -> None:
-    draft.write(view)
-    digests.update_rest(view)
-
-
 def _write_whole(draft: Draft, digests: Digests, body: bytes) -> None:
-    draft.write(body)
+    draft.write([body])
     digests.update(body)
     draft.sync()
     draft.sync_name()
