@@ -9,6 +9,7 @@ dropped, with a line in the node's log. Read next: notifications.py (what arrive
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,10 +19,11 @@ from cosset.invocation.push import PushedEvent, PushRefusedError
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.observe.causes import CauseRecorder, StepKind, key_of, sent_step
 from cosset.services.sns.books import find_subscription, find_topic
-from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, retries_of
+from cosset.services.sns.delivery_policy import TO_SERVICES, Retries, effective_for, receives_per_second, retries_of
 from cosset.services.sns.metering import TopicMeter
 from cosset.services.sns.model import Published, Subscription, SubscriptionKey, SubscriptionState, Topic, pack, unpack
 from cosset.services.sns.notifications import envelope, function_event, signed_text
+from cosset.services.sns.paces import Paces, is_marked, marked
 from cosset.services.sns.places import PRINCIPAL
 from cosset.services.sns.ports import ForQueue, FunctionPusher, HttpPoster, QueueSender, RefusedByTargetError
 from cosset.services.sns.signing import Signature, Signing
@@ -93,6 +95,7 @@ class DeliveryWorker:
         self._functions = functions
         self._http = http
         self._meter = meter
+        self._paces = Paces(clock)
         self._worker = QueueWorker(store, queue, self._attempt, clock, noun="notification", width=width)
         self.serve = self._worker.serve
         self.stop = self._worker.stop
@@ -106,12 +109,14 @@ class DeliveryWorker:
             await self._store.write(lambda tx: self._queue.delete(tx, message))
             return
         topic, subscription = found
+        if published.token is None and await self._postpone(message, topic, subscription):
+            return
         try:
             end = await self._deliver(message, topic, subscription, published)
         except (RefusedByTargetError, PushRefusedError) as error:
             await self._give_up(message, topic, subscription, published, str(error))
         except ServiceError as error:
-            delay_ms = _retries(topic, subscription).delay_ms(message.attempts)
+            delay_ms = _retries(topic, subscription).delay_ms(message.attempts - is_marked(message.body))
             if delay_ms is None:
                 await self._give_up(message, topic, subscription, published, str(error))
             else:
@@ -120,6 +125,17 @@ class DeliveryWorker:
         else:
             await self._store.write(end)
             self._meter.delivered(topic.key)
+
+    async def _postpone(self, message: Message, topic: Topic, subscription: Subscription) -> bool:
+        """Gives a message back until its turn, where its subscription takes only so many a second."""
+        if subscription.protocol not in _HTTP or is_marked(message.body):
+            return False
+        most = receives_per_second(_effective(topic, subscription))
+        delay_ms = self._paces.delay_ms(subscription.key.arn, most) if most is not None else 0
+        if delay_ms:
+            body = marked(message.body)
+            await self._store.write(lambda tx: self._queue.release(tx, message, delay_ms=delay_ms, body=body))
+        return delay_ms > 0
 
     async def _deliver(
         self, message: Message, topic: Topic, subscription: Subscription, published: Published
@@ -168,7 +184,7 @@ class DeliveryWorker:
         )
 
     async def _post(self, topic: Topic, subscription: Subscription, message: Published) -> None:
-        effective = effective_for(topic.attributes.get("DeliveryPolicy"), subscription.attributes.get("DeliveryPolicy"))
+        effective = _effective(topic, subscription)
         headers = {
             "x-amz-sns-message-type": message.type,
             "x-amz-sns-message-id": message.id,
@@ -252,8 +268,11 @@ class DeliveryWorker:
 def _retries(topic: Topic, subscription: Subscription) -> Retries:
     if subscription.protocol not in _HTTP:
         return TO_SERVICES
-    own = subscription.attributes.get("DeliveryPolicy")
-    return retries_of(effective_for(topic.attributes.get("DeliveryPolicy"), own))
+    return retries_of(_effective(topic, subscription))
+
+
+def _effective(topic: Topic, subscription: Subscription) -> dict[str, Any]:
+    return effective_for(topic.attributes.get("DeliveryPolicy"), subscription.attributes.get("DeliveryPolicy"))
 
 
 def _leads_to_function(url: str) -> bool:

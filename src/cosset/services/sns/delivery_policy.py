@@ -4,7 +4,7 @@ Source: Amazon SNS developer guide, "Message delivery retries".
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,14 @@ _DEFAULT_RETRY: Mapping[str, Any] = {
 }
 _CONTENT_TYPE = "text/plain; charset=UTF-8"
 _BACKOFFS = ("arithmetic", "exponential", "geometric", "linear")
-_MOST = {"minDelayTarget": 3600, "maxDelayTarget": 3600, "numRetries": 100}
+# name -> lowest, highest
+_RANGES: Mapping[str, tuple[int, int | None]] = {
+    "minDelayTarget": (1, 3600),
+    "maxDelayTarget": (1, 3600),
+    **dict.fromkeys(("numRetries", "numNoDelayRetries", "numMinDelayRetries", "numMaxDelayRetries"), (0, 100)),
+}
+_NEEDED = ("minDelayTarget", "maxDelayTarget", "numRetries")
+"""Whoever says anything of retries must say these."""
 _MEMBERS = {
     *("healthyRetryPolicy", "sicklyRetryPolicy", "throttlePolicy", "requestPolicy", "guaranteed"),
     *("defaultHealthyRetryPolicy", "defaultSicklyRetryPolicy", "defaultThrottlePolicy", "defaultRequestPolicy"),
@@ -105,6 +112,13 @@ def effective_for(topic_policy: str | None, subscription_policy: str | None) -> 
     return effective
 
 
+def receives_per_second(effective: Mapping[str, Any]) -> int | None:
+    """Of an effective policy for HTTP. None: as many as there are."""
+    throttle = effective["throttlePolicy"] or {}
+    most: int | None = throttle.get("maxReceivesPerSecond")
+    return most
+
+
 def check_delivery_policy(text: str, opening: str = "") -> None:
     """A topic's or a subscription's. Raises ServiceError InvalidParameter."""
     try:
@@ -118,10 +132,16 @@ def check_delivery_policy(text: str, opening: str = "") -> None:
         raise invalid(f"{opening}DeliveryPolicy: http must be an object")
     for name in (*(set(policy) - {"http"} if http is not policy else ()), *(set(http) - _MEMBERS)):
         raise invalid(f"{opening}DeliveryPolicy: Unexpected JSON member: {name}")
+    place = "http." if http is not policy else ""
     for name in ("healthyRetryPolicy", "defaultHealthyRetryPolicy"):
         if (retry := http.get(name)) is not None:
-            _check_retry(retry, opening)
-    for name in ("requestPolicy", "defaultRequestPolicy", "throttlePolicy", "defaultThrottlePolicy"):
+            _check_retry(retry, place + name, opening)
+    for name in ("throttlePolicy", "defaultThrottlePolicy"):
+        if (throttle := http.get(name)) is not None:
+            _check_numbers(
+                throttle, {"maxReceivesPerSecond": (1, None)}, ("maxReceivesPerSecond",), place + name, opening
+            )
+    for name in ("requestPolicy", "defaultRequestPolicy"):
         if not isinstance(http.get(name) or {}, dict):
             raise invalid(f"{opening}DeliveryPolicy: {name} must be an object")
     for name in ("requestPolicy", "defaultRequestPolicy"):
@@ -130,20 +150,44 @@ def check_delivery_policy(text: str, opening: str = "") -> None:
             raise invalid(f"{opening}DeliveryPolicy: headerContentType is not valid")
 
 
-def _check_retry(retry: Any, opening: str) -> None:
-    if not isinstance(retry, dict):
-        raise invalid(f"{opening}DeliveryPolicy: healthyRetryPolicy must be an object")
+def _check_retry(retry: Any, place: str, opening: str) -> None:
+    numbers = (
+        {name: value for name, value in retry.items() if name != "backoffFunction"} if _is_object(retry) else retry
+    )
+    _check_numbers(numbers, _RANGES, _NEEDED, place, opening)
     if retry.get("backoffFunction", "linear") not in _BACKOFFS:
-        raise invalid(f"{opening}DeliveryPolicy: backoffFunction must be one of {', '.join(_BACKOFFS)}")
+        raise invalid(f"{opening}DeliveryPolicy: {place}.backoffFunction must be one of {', '.join(_BACKOFFS)}")
     numbers = {**_DEFAULT_RETRY, **retry}
-    del numbers["backoffFunction"]
-    for name, value in numbers.items():
-        if name not in _DEFAULT_RETRY:
-            raise invalid(f"{opening}DeliveryPolicy: unknown field {name}")
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST.get(name, 100):
-            raise invalid(f"{opening}DeliveryPolicy: {name} is out of range")
     if numbers["minDelayTarget"] > numbers["maxDelayTarget"]:
-        raise invalid(f"{opening}DeliveryPolicy: minDelayTarget must not exceed maxDelayTarget")
+        raise invalid(
+            f"{opening}DeliveryPolicy: {place}.maxDelayTarget must be greater than or equal to minDelayTarget"
+        )
     phases = numbers["numNoDelayRetries"] + numbers["numMinDelayRetries"] + numbers["numMaxDelayRetries"]
     if phases > numbers["numRetries"]:
-        raise invalid(f"{opening}DeliveryPolicy: the phases have more retries than numRetries")
+        raise invalid(f"{opening}DeliveryPolicy: {place}: the phases have more retries than numRetries")
+
+
+def _check_numbers(
+    given: Any, ranges: Mapping[str, tuple[int, int | None]], needed: Sequence[str], place: str, opening: str
+) -> None:
+    """The sentence about what is too small is one that users reported; the others are made after it."""
+    if not _is_object(given):
+        raise invalid(f"{opening}DeliveryPolicy: {place} must be an object")
+    for name in given:
+        if name not in ranges:
+            raise invalid(f"{opening}DeliveryPolicy: Unexpected JSON member: {place}.{name}")
+    for name in needed:
+        if given.get(name) is None:
+            raise invalid(f"{opening}DeliveryPolicy: {place}.{name} must be specified")
+    for name, value in given.items():
+        lowest, highest = ranges[name]
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise invalid(f"{opening}DeliveryPolicy: {place}.{name} must be a number")
+        if value < lowest:
+            raise invalid(f"{opening}DeliveryPolicy: {place}.{name} must be greater than or equal to {lowest}")
+        if highest is not None and value > highest:
+            raise invalid(f"{opening}DeliveryPolicy: {place}.{name} must be less than or equal to {highest}")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)

@@ -165,8 +165,8 @@ def pack(subscription_arn: str, head: str) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[SubscriptionKey, Published]:
-    """The reverse of `pack`."""
-    arn, head = json.loads(data)
+    """The reverse of `pack`; also of what was marked since (paces.py)."""
+    arn, head, *_ = json.loads(data)
     attributes: Mapping[str, Any] = head.pop("attributes")
     kept = {name: MessageAttribute(*each) for name, each in attributes.items()}
     return SubscriptionKey.of_arn(arn), Published(attributes=kept, **head)
