@@ -27,28 +27,22 @@ _DIALECT: Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ign
 class Awaited:
     """What a statement comes to (`Found`). Whoever asks sends everything that waits, and waits for it."""
 
-    __slots__ = ("_is_insert", "_make_row", "_pipeline", "_result", "error")
+    __slots__ = ("_is_insert", "_make_row", "_pipeline", "_result", "_rows", "error")
 
     def __init__(self, pipeline: "Pipeline", make_row: Any, *, is_insert: bool) -> None:
         self._pipeline = pipeline
         self._make_row = make_row
         self._is_insert = is_insert
         self._result: pq.abc.PGresult | None = None
+        self._rows: Sequence[Any] | None = None
         self.error: DBAPIError | None = None
 
     @property
     def rows(self) -> Sequence[Any]:
         result = self._settled()
-        if self._make_row is None or self._is_insert:
-            return ()
-        readers = [_reader(result.ftype(column)) for column in range(result.nfields)]
-        return [
-            self._make_row(
-                None if (value := result.get_value(row, column)) is None else read(value)
-                for column, read in enumerate(readers)
-            )
-            for row in range(result.ntuples)
-        ]
+        if self._rows is None:
+            self._rows = () if self._make_row is None or self._is_insert else self._read(result)
+        return self._rows
 
     @property
     def count(self) -> int:
@@ -76,6 +70,16 @@ class Awaited:
     def resolve(self, result: "pq.abc.PGresult") -> None:
         self._result = result
 
+    def _read(self, result: "pq.abc.PGresult") -> Sequence[Any]:
+        readers = [_reader(result.ftype(column)) for column in range(result.nfields)]
+        return [
+            self._make_row(
+                None if (value := result.get_value(row, column)) is None else read(value)
+                for column, read in enumerate(readers)
+            )
+            for row in range(result.ntuples)
+        ]
+
     def _settled(self) -> "pq.abc.PGresult":
         if self._result is None and self.error is None:
             self._pipeline.settle()
@@ -91,6 +95,9 @@ class Pipeline:
     `connection_invalidated` of an error says that the connection is of no use any more.
     """
 
+    dialect = _DIALECT
+    """How statements are written for it."""
+
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._pg = connection.pgconn
         self._poll = select.poll()
@@ -101,9 +108,6 @@ class Pipeline:
         self._batch: list[Awaited | None] = []
         self._is_owed = False
         self._is_entered = False
-
-    dialect = _DIALECT
-    """How statements are written for it."""
 
     def send(
         self, text: bytes, values: Sequence[Any] = (), make_row: Any = None, *, is_insert: bool = False

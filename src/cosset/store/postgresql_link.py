@@ -58,7 +58,8 @@ class Link:
         self._forget()
 
     def end(self) -> None:
-        """Of a transaction that has only read: nobody waits for it."""
+        """Of a transaction that has only read: nobody waits for the end itself. What was found is there afterwards."""
+        self.pipeline.settle()
         self.pipeline.send(b"COMMIT")
         self.pipeline.part()
         self._forget()

@@ -116,6 +116,18 @@ def test_statements_that_were_thrown_away_are_made_again(run: Callable[[Any], No
     run(test)
 
 
+def test_what_a_read_found_is_there_when_it_has_ended(run: Callable[[Any], None]) -> None:
+    async def test(store: Store, _url: str) -> None:
+        row = {"name": "a", "size": 1, "body": b""}
+        written = await store.write(lambda tx: tx.run(ADD, row))
+        found = [await store.read(lambda tx: tx.run(FIND, {"least": 0})) for _ in range(3)]
+        nothing = [await store.read(lambda tx: tx.run(FIND, {"least": 2})) for _ in range(3)]
+        assert all(each.error is None and each._result is not None for each in [written, *found, *nothing])
+        assert [len(each.rows) for each in [*found, *nothing]] == [1, 1, 1, 0, 0, 0]
+
+    run(test)
+
+
 def test_core_and_what_is_prepared_are_one_transaction(run: Callable[[Any], None]) -> None:
     async def test(store: Store, _url: str) -> None:
         row = {"name": "a", "size": 1, "body": b""}
