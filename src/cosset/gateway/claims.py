@@ -68,6 +68,7 @@ def read_claim(request: Request) -> Claim | None:
     in_query = bool(query) and ("X-Amz-Signature=" in query or "X-Amz-Algorithm=" in query)
     if authorization is None:
         return _claim_of_query(request) if in_query else None
+    in_query = in_query or ("AWSAccessKeyId=" in query and "Signature=" in query)
     if in_query or len(headers.get_all("authorization")) > 1:
         fields = {"ArgumentName": "Authorization", "ArgumentValue": authorization}
         raise RefusedError(Reason.TWO_WAYS, "Only one auth mechanism allowed", **fields)

@@ -212,6 +212,8 @@ def test_two_authorizations_are_refused() -> None:
     assert refused(twice).reason is Reason.TWO_WAYS
     both = dataclasses.replace(request, query=sign("query").query)
     assert refused(both).reason is Reason.TWO_WAYS
+    older = dataclasses.replace(request, query="AWSAccessKeyId=A&Expires=1&Signature=x")
+    assert refused(older).reason is Reason.TWO_WAYS
 
 
 def test_host_must_be_signed() -> None:
