@@ -363,10 +363,13 @@ def test_a_prepared_runtime_is_there_before_the_first_function() -> None:
         spec = inside.spec({"app.py": "def handler(event, context): return 1"})
         await inside.tier.prepare(spec.runtime, spec.architecture)
         await inside.tier.prepare("java21", "x86_64")  # not served here: said when it is asked for
+        for _ in range(1_000):  # one whose loop device somebody else has taken is followed by another
+            if await inside.launcher.count_spares():
+                break
+            await asyncio.sleep(0.02)
+        assert await inside.launcher.count_spares()  # though nobody has asked
         environment = await inside.tier.start(spec, inside.lines)
         assert (await environment.invoke(event())).payload == b"1"
-        # It was the first that this launcher made, before anyone asked.
-        assert [group.name for group in _groups(inside.data)[0].glob("1-*")] == ["1-1"]
 
     in_jail(scenario)
 
