@@ -27,6 +27,7 @@ OWN = ("/var/task/", "/var/runtime/", "/etc/ssl/", "/etc/pki/", "/etc/alternativ
 """What the jail shows and a minimal root does not: the function, the runtime, the authorities, and all settings
 of its own network, because that belongs to a user namespace above its own."""
 OWN_FILES = {
+    "/etc/environment",
     *("/dev/stdin", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf"),
     *("/etc/ld.so.cache", "/etc/mime.types", "/etc/protocols", "/etc/services", "/etc/ssl/openssl.cnf"),
 }

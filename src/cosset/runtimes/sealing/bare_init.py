@@ -44,7 +44,7 @@ class Shape:
         return Program.FIRST_FD + self.passed.index(name)
 
 
-def calls(shape: Shape, inside: Sequence[int], covered: Sequence[str], capabilities: int) -> CallList:
+def calls(shape: Shape, inside: Sequence[int], covered: Sequence[tuple[str, str]], capabilities: int) -> CallList:
     """Args: inside: the ports. covered: what of /proc is hidden. capabilities: how many the kernel knows."""
     made = CallList()
     _come_to_life(made, [shape.number(name) for name in shape.passed if name.startswith("gate")])
@@ -105,15 +105,15 @@ def _mount_disk(made: CallList, shape: Shape) -> None:
     made.add("fchmodat", AT_FDCWD, made.text("/tmp"), 0o1777)
 
 
-def _own_proc(made: CallList, covered: Sequence[str]) -> None:
+def _own_proc(made: CallList, covered: Sequence[tuple[str, str]]) -> None:
     """As filesystem.add_own_proc."""
     new, place, none = made.text(filesystem.NEW_PROC), made.text("/proc"), 0
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     made.add("mount", place, new, made.text("proc"), flags, none, what="its own /proc")
     made.add("umount2", place, kernel.MNT_DETACH, what="the old /proc")
     made.add("mount", new, place, none, kernel.MS_MOVE, none, what="/proc in its place")
-    for folder in covered:
-        made.add("mount", made.text(filesystem.EMPTY), made.text(folder), none, kernel.MS_BIND, none, what=folder)
+    for cover, covers in covered:
+        made.add("mount", made.text(cover), made.text(covers), none, kernel.MS_BIND, none, what=covers)
 
 
 def _pass_out(made: CallList, channel: int, sockets: int) -> None:

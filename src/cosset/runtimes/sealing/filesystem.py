@@ -52,12 +52,14 @@ _OWN_CONFIGURATION = {
     "/etc/group": "root:x:0:\nsbx_group:x:%d:\nnogroup:x:65534:\n" % SANDBOX_GID,
     "/etc/hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n",
     "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:3 attempts:2\n",
+    "/etc/environment": "",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 _LARGEST_COPY_BYTES = 512 * 1024
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-EMPTY = "/home"
+_EMPTY, _EMPTY_FILE = "/home", "/etc/environment"
 _COVERED = tuple("/proc/" + name for name in ("acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "scsi"))
+_COVERED_FILES = tuple("/proc/" + name for name in ("cmdline", "diskstats", "locks", "partitions"))
 _EMPTY_FOLDERS = ("/proc", "/tmp", "/opt", "/var/task", "/var/runtime", "/home", HIDDEN)
 _HIDDEN_FOLDERS = (DATA, SCRATCH, NEW_PROC, _OLD_ROOT)
 
@@ -139,13 +141,15 @@ def add_own_proc() -> None:
     kernel.mount("proc", NEW_PROC, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     kernel.unmount("/proc")
     kernel.mount(NEW_PROC, "/proc", None, kernel.MS_MOVE)
-    for folder in covered():
-        kernel.mount(EMPTY, folder, None, kernel.MS_BIND)
+    for cover, place in covered():
+        kernel.mount(cover, place, None, kernel.MS_BIND)
 
 
-def covered() -> list[str]:
-    """The folders of /proc that are hidden, of those that this kernel has."""
-    return [folder for folder in _COVERED if os.path.isdir(folder)]
+def covered() -> list[tuple[str, str]]:
+    """What of /proc is hidden, of what this kernel has, each behind what it is covered with: an empty folder, or an
+    empty file."""
+    folders = [(_EMPTY, folder) for folder in _COVERED if os.path.isdir(folder)]
+    return folders + [(_EMPTY_FILE, file) for file in _COVERED_FILES if os.path.exists(file)]
 
 
 def mount_disk(fd: int, target: str) -> None:
