@@ -427,6 +427,9 @@ def test_logging_and_replication_need_their_targets(server: CossetServer, s3: An
     )
     put(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": {**enabled, "TargetBucket": bucket}})
     assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]["TargetBucket"] == bucket
+    both = {"SimplePrefix": {}, "PartitionedPrefix": {"PartitionDateSource": "EventTime"}}
+    formats = {**enabled, "TargetBucket": bucket, "TargetObjectKeyFormat": both}
+    assert code(put, Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": formats}) == "MalformedXML"
     put(Bucket=bucket, BucketLoggingStatus={})
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     rule = {"Status": "Disabled", "Priority": 0, "Filter": {}, "Destination": {"Bucket": "arn:aws:s3:::not-there"}}

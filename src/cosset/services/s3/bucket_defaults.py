@@ -202,6 +202,8 @@ def _check_log_target(target: Bucket | None, bucket: Bucket, enabled: Mapping[st
     # More is taken than the model lists (recorded: test_put_bucket_logging_accept_wrong_grants).
     if any(grant.get("Permission") not in PERMISSIONS for grant in enabled.get("TargetGrants") or ()):
         raise malformed_xml()
+    if len(enabled.get("TargetObjectKeyFormat") or {}) > 1:
+        raise malformed_xml()
     if target is None or target.account != bucket.account:
         sentence = "The target bucket for logging does not exist"
         fields = {"TargetBucket": enabled["TargetBucket"]}

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cosset.services.s3.select.errors import missing_header, unsupported
 from cosset.services.s3.select.values import MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """One that is quoted is taken as it stands, any other whatever its case."""
 
     text: str
@@ -32,14 +31,22 @@ class Record(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Headers:
     """The names of a file's columns, None where they are not used."""
 
-    names: tuple[str, ...] | None = None
+    def __init__(self, names: tuple[str, ...] | None = None) -> None:
+        self.names = names
+        self._places: dict[Name, int] = {}
+        """Of the names that a statement has, which are few."""
 
     def place(self, name: Name) -> int:
         """Raises ServiceError MissingHeaders."""
+        found = self._places.get(name)
+        if found is None:
+            found = self._places[name] = self._find(name)
+        return found
+
+    def _find(self, name: Name) -> int:
         number = name.text[1:]
         if name.text.startswith("_") and number.isdecimal() and not name.is_quoted:
             return int(number) - 1
@@ -49,7 +56,7 @@ class Headers:
         raise missing_header(name.text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     fields: Sequence[str]
     headers: Headers
