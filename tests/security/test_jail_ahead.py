@@ -27,6 +27,30 @@ def handler(event, context):
 """
 
 
+SHOWS_ITSELF = """
+import gc, logging, os, signal, sys, threading, time
+def shown(handlers):
+    return [(type(each).__name__, type(each.formatter).__name__) for each in handlers]
+def handler(event, context):
+    return {
+        "modules": sorted(sys.modules),
+        "path": sys.path,
+        "finders": sorted(sys.path_importer_cache),
+        "variables": sorted(os.environ),
+        "argv": sys.argv,
+        "logging": shown(logging.getLogger().handlers) + [logging.getLogger().level, len(logging._handlerList)],
+        "streams": [type(sys.stdout).__name__, type(sys.stdout.stream).__name__, type(sys.stderr.stream).__name__],
+        "descriptors": sorted(os.listdir("/proc/self/fd")),
+        "threads": [threading.active_count(), threading.main_thread().native_id],
+        "signals": [str(signal.getsignal(number)) for number in range(1, 32)],
+        "zone": time.tzname,
+        "bytecode": [sys.dont_write_bytecode, sys.pycache_prefix, __cached__],
+        "files": [os.getcwd(), os.listdir("/tmp"), os.umask(0o22)],
+        "garbage": [gc.isenabled(), gc.garbage, gc.callbacks],
+    }
+"""
+
+
 async def answer(inside: Jail, files: Mapping[str, str], **changes: Any) -> Any:
     return json.loads((await inside.run_files(files, **changes)).payload)
 
@@ -82,6 +106,23 @@ import boto3
             assert (first["zone"], second["zone"]) == ("JST", "UTC")
             assert first["files"] == second["files"] == []
             assert (first["colour"], second["colour"]) == ("green", None)
+
+    asyncio.run(run())
+
+
+def test_no_function_sees_whether_its_start_was_rehearsed() -> None:
+    """A node's first environment has not rehearsed, those that are prepared after it have."""
+
+    async def run() -> None:
+        async with jail() as inside:
+            files = {"app.py": SHOWS_ITSELF}
+            first = await answer(inside, files)
+            for _ in range(3):
+                for _ in range(200):
+                    if _prepared(inside):
+                        break
+                    await asyncio.sleep(0.05)
+                assert await answer(inside, files) == first
 
     asyncio.run(run())
 

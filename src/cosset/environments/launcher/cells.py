@@ -71,6 +71,8 @@ class Cells:
         self._numbers = itertools.count(1)
         self._most_descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_DESCRIPTORS
         self._cells: dict[str, Cell] = {}
+        self._wanted: set[requests.RootKey] = set()
+        """Of which a function has been started."""
         self._scratch = Scratch(data)
         self._scratch.reap()
         self._images = images.Images(self._scratch, is_root=first_uid != 0)
@@ -118,6 +120,7 @@ class Cells:
     def give(self, cell: Cell, request: requests.Spawn, fds: list[int]) -> None:
         """Makes it a function's, now or when it is prepared. The descriptors are then the environment's."""
         cell.request, cell.request_fds = request, fds
+        self._wanted.add(cell.root)
         try:
             cell.cgroup.limit(request.memory_mb)
         except OSError as error:
@@ -179,7 +182,13 @@ class Cells:
         return not key.standby and "memory" in self._groups.controllers
 
     def _beginning(self, cell: Cell) -> dict[str, Any]:
-        return {"uid": cell.uid, "disk_bytes": cell.disk_mb * 1024 * 1024, "is_urgent": not cell.is_spare}
+        return {
+            "uid": cell.uid,
+            "disk_bytes": cell.disk_mb * 1024 * 1024,
+            "is_urgent": not cell.is_spare,
+            # Memory for speed, where there has been use for it: a node that runs nothing stays small.
+            "rehearses": cell.is_spare and cell.root in self._wanted,
+        }
 
     def _on_forked(self, cell: Cell, forked: Forked) -> None:
         if cell.stage is Stage.DEAD:  # given up meanwhile: nobody waits for this one

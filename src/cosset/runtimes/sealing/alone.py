@@ -179,7 +179,7 @@ def _live(cell: Cell, beginning: dict[str, Any], fds: dict[str, int], init: int,
         _join({}, init)
         if "disk" not in fds:
             resource.setrlimit(resource.RLIMIT_FSIZE, (beginning["disk_bytes"], beginning["disk_bytes"]))
-        if cell.rehearse is not None and not beginning["is_urgent"]:
+        if cell.rehearse is not None and beginning["rehearses"]:
             cell.rehearse()
         received = messages.receive(channel)
         if received is None:
