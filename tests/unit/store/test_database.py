@@ -1,6 +1,7 @@
 """The contract of transactions, on both engines."""
 
 import asyncio
+import threading
 
 import pytest
 from sqlalchemy import Column, Integer, String, Table, func, insert, select, update
@@ -143,6 +144,36 @@ def test_what_is_undone_is_not_announced(open_store: OpenStore) -> None:
             assert heard == []
 
     asyncio.run(main())
+
+
+def test_what_follows_runs_on_the_loop_after_a_commit_alone(
+    open_store: OpenStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with open_store() as store:
+            here = threading.get_ident()
+            followed: list[int] = []
+
+            def fails() -> None:
+                raise ValueError("broken follower")
+
+            def work(tx: Transaction) -> None:
+                tx.follow(fails)
+                tx.follow(lambda: followed.append(threading.get_ident()))
+
+            def undone(tx: Transaction) -> None:
+                work(tx)
+                raise LookupError
+
+            with pytest.raises(LookupError):
+                await store.write(undone)
+            await store.write(work)
+            assert followed == [here]
+            with pytest.raises(RuntimeError):
+                await store.read(work)
+
+    asyncio.run(main())
+    assert sum("followed from a transaction" in each.message for each in caplog.records) == 1
 
 
 def test_a_failing_callback_stops_nobody(open_store: OpenStore, caplog: pytest.LogCaptureFixture) -> None:
