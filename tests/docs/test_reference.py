@@ -19,11 +19,11 @@ def served():
 
 
 def rows(text: str) -> dict[str, dict[str, str]]:
-    """Operations by the title of their service: `yes` or `missing`."""
+    """Operations by the title of their service: `yes`, `missing`, or `as` what they are answered as."""
     found = {}
     for part in text.split("\n## ")[1:]:
         title = part.split("\n", 1)[0]
-        found[title] = dict(re.findall(r"^\| (\w+) \| (yes|missing) \|$", part, re.MULTILINE))
+        found[title] = dict(re.findall(r"^\| (\w+) \| (yes|missing|as \w+) \|$", part, re.MULTILINE))
     return found
 
 
@@ -33,12 +33,13 @@ def test_settings_are_up_to_date():
 
 def test_operations_are_up_to_date(served):
     page = rows((DOCS / "operations.md").read_text())
-    assert set(page) == {reference._TITLES[name] for name in served}
+    assert set(page) == {reference.TITLES[name] for name in served}
     for name, operations in served.items():
-        shown = page[reference._TITLES[name]]
+        shown = page[reference.TITLES[name]]
         assert {each for each, word in shown.items() if word == "yes"} == operations, "make operations"
         # A newer botocore may know operations that the page does not yet; never the other way round.
         known = set(get_session().get_service_model(name).operation_names)
+        assert {word.removeprefix("as ") for word in shown.values()} - {"yes", "missing"} <= operations
         assert set(shown) <= known
         assert operations <= known
 
@@ -47,6 +48,9 @@ def test_what_is_missing_is_shown_as_missing(served):
     text = reference.render_operations({"sts": frozenset({"GetCallerIdentity"})})
     assert "| GetCallerIdentity | yes |" in text
     assert "| GetSessionToken | missing |" in text
+    text = reference.render_operations({"s3": frozenset({"GetBucketLifecycleConfiguration", "ListBuckets"})})
+    assert "| GetBucketLifecycle | as GetBucketLifecycleConfiguration |" in text
+    assert "| ListDirectoryBuckets | missing |" in text
     assert {"lambda", "iam", "sts", "logs", "cloudwatch", "sqs", "sns"} <= set(served)
 
 

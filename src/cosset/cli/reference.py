@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Set
 from pathlib import Path
+from typing import Any
 
 from cosset.cli.configuration import CHOICES, FIELDS, OTHER_VARIABLES, Field
 from cosset.settings import Settings
@@ -65,13 +66,27 @@ def render_operations(served: Mapping[str, Set[str]]) -> str:
         "|---|---|---|",
     ]
     session = get_session()
-    models = {name: session.get_service_model(name).operation_names for name in served}
-    for name, known in models.items():
-        lines.append(f"| [{TITLES[name]}](#{_anchor(TITLES[name])}) | {len(served[name])} | {len(known)} |")
-    for name, known in models.items():
+    models = {name: session.get_service_model(name) for name in served}
+    for name, model in models.items():
+        known = len(model.operation_names)
+        lines.append(f"| [{TITLES[name]}](#{_anchor(TITLES[name])}) | {len(served[name])} | {known} |")
+    for name, model in models.items():
         lines += ["", f"## {TITLES[name]}", "", "| operation | |", "|---|---|"]
-        lines += [f"| {each} | {'yes' if each in served[name] else 'missing'} |" for each in sorted(known)]
+        lines += [f"| {each} | {_answered(model, served[name], each)} |" for each in sorted(model.operation_names)]
     return "\n".join(lines) + "\n"
+
+
+def _answered(model: Any, served: Set[str], name: str) -> str:
+    """What is deprecated, and is the same request as its successor, is answered as that."""
+    if name in served:
+        return "yes"
+    operation = model.operation_model(name)
+    path = (operation.http.get("method"), operation.http.get("requestUri"))
+    for other in sorted(served) if operation.deprecated else ():
+        http = model.operation_model(other).http
+        if (http.get("method"), http.get("requestUri")) == path:
+            return f"as {other}"
+    return "missing"
 
 
 def _anchor(title: str) -> str:
