@@ -18,7 +18,7 @@ from cosset.clock import Clock
 from cosset.store import queue_tables as statements
 from cosset.store.database import Store
 from cosset.store.fairness import Fairness
-from cosset.store.prepared import ROWS, in_parts
+from cosset.store.prepared import ROWS, Found, in_parts
 from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, numbered, seq_of
 from cosset.store.transaction import Transaction
 
@@ -180,17 +180,18 @@ class DurableQueue:
     def put(self, tx: Transaction, draft: Draft) -> Sent:
         """As `send`, with more to say and to hear."""
         now = self._clock.now_ms()
+        ahead = earlier = None
         if draft.group is not None:
             lock_group(tx, self._name, draft.group)
-        earlier = None
+            ahead = self._first_of(tx, draft.group)
         if draft.deduplication_id is not None:
             lock_group(tx, f"{self._name}/deduplication", draft.deduplication_id)
             self.forget_sometimes(tx)
-            earlier = self._earlier(tx, draft.deduplication_id)
+            earlier = self._earlier(tx, draft.deduplication_id).first()
         if earlier is not None and earlier.until_ms > now:
             return Sent(str(earlier.message_id), earlier.seq or 0, False)
         row = self._row(draft, now)
-        if draft.group is not None and self._first_of(tx, draft.group) is not None:
+        if ahead is not None and ahead.first() is not None:
             row["due_ms"] = None
         taker = self._taker_of(draft)
         if taker is None:
@@ -465,9 +466,9 @@ class DurableQueue:
             first_received_at_ms=first_ms,
         )
 
-    def _earlier(self, tx: Transaction, deduplication_id: str) -> Any:
+    def _earlier(self, tx: Transaction, deduplication_id: str) -> Found:
         same = {"the_queue": self._name, "the_deduplication_id": deduplication_id}
-        return tx.run(statements.EARLIER, same).first()
+        return tx.run(statements.EARLIER, same)
 
     def _remember(
         self, tx: Transaction, deduplication_id: str, message_id: str, seq: int, now: int, *, again: bool
@@ -480,14 +481,14 @@ class DurableQueue:
         row = {"queue": self._name, "deduplication_id": deduplication_id, "message_id": message_id}
         tx.run(statements.REMEMBER, {**row, "seq": seq, "until_ms": until})
 
-    def _first_of(self, tx: Transaction, group: str) -> Any:
-        return tx.run(statements.FIRST_OF_GROUP, {"the_queue": self._name, "the_group": group}).first()
+    def _first_of(self, tx: Transaction, group: str) -> Found:
+        return tx.run(statements.FIRST_OF_GROUP, {"the_queue": self._name, "the_group": group})
 
     def _look_after(self, tx: Transaction, group: str) -> None:
         """A group that nothing is due of any more goes on with its first."""
         of_group = {"the_queue": self._name, "the_group": group}
         if tx.run(statements.IS_LOOKED_AFTER, of_group).first() is None:
-            first = self._first_of(tx, group)
+            first = self._first_of(tx, group).first()
             if first is None:
                 return
             due = due_ms(first.visible_at_ms, first.expires_at_ms)

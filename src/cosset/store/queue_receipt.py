@@ -165,9 +165,11 @@ def lock_group(tx: Transaction, queue: str, group: str, *, wait: bool = True) ->
     """Keeps a group for this transaction, where several may write at once. False: not without waiting."""
     if tx.dialect != "postgresql":
         return True
-    statement = statements.LOCK_GROUP if wait else statements.TRY_GROUP
-    locked = tx.execute(statement, {"key": f"{queue}/{group}"}).scalar()
-    return wait or bool(locked)
+    key = {"key": f"{queue}/{group}"}
+    if wait:
+        tx.run(statements.LOCK_GROUP, key)
+        return True
+    return bool(tx.run(statements.TRY_GROUP, key).scalar())
 
 
 def due_ms(visible_at_ms: int, expires_at_ms: int | None) -> int:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
     update,
 )
 
@@ -133,8 +132,10 @@ IS_UNDER_WAY = Prepared(
     select(_message.seq).where(*_of_group, _message.due_ms > bindparam("now"), _message.lease.is_not(None)).limit(1)
 )
 STAND_BACK = Prepared(update(messages).where(*_of_group, _is_due).values(due_ms=None))
-LOCK_GROUP = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
-TRY_GROUP = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
+# On PostgreSQL alone.
+_hashed = func.hashtextextended(bindparam("key"), 0)
+LOCK_GROUP = Prepared(select(func.pg_advisory_xact_lock(_hashed)))
+TRY_GROUP = Prepared(select(func.pg_try_advisory_xact_lock(_hashed)))
 PROMOTE = Prepared(update(messages).where(_message.seq == bindparam("the_seq")).values(due_ms=bindparam("due")))
 DUE = (
     Prepared(
