@@ -150,6 +150,34 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path, monkeypatch):
     assert refused(bytes(package), tmp_path) == COULD_NOT_UNZIP
 
 
+def test_folders_that_names_imply_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 100)
+    deep = "a/" * 60
+    assert refused(zip_of((f"0/{deep}f", "", 0o100644), (f"1/{deep}f", "", 0o100644)), tmp_path) == COULD_NOT_UNZIP
+    archive.unpack(zip_of((f"{deep}f", "", 0o100644), (f"{deep}g", "", 0o100644)), tmp_path / "code")
+
+
+@pytest.mark.parametrize("comment", [b"", b"PK\x05\x06", b"PK\x05\x06" + bytes(30)])
+def test_too_many_entries_are_refused_before_they_are_read(tmp_path, monkeypatch, comment):
+    def read(*_):
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 10)
+    package = zip_of(*((str(number), "", 0o100644) for number in range(11)))
+    package = package[:-2] + struct.pack("<H", len(comment)) + comment
+    monkeypatch.setattr(archive.zipfile, "ZipFile", read)
+    assert refused(package, tmp_path) == COULD_NOT_UNZIP
+
+
+def test_a_stored_zip_inside_counts_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 10)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as writer:
+        writer.writestr("inner.jar", zip_of(*((str(number), "", 0o100644) for number in range(20))))
+        writer.writestr("more", bytes(70_000))
+    archive.unpack(buffer.getvalue(), tmp_path / "code")
+
+
 def test_the_limits_are_those_of_aws():
     assert (archive.MAX_ZIPPED_BYTES, archive.MAX_UNZIPPED_BYTES) == (52_428_800, 262_144_000)
 
