@@ -64,6 +64,7 @@ class BodyFloor:
             else:
                 self._receive(connection, head, pieces, counter)
                 connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                self._path().unlink()  # which takes as long as writing it
 
     def _send(self, connection: socket.socket, head: bytes) -> None:
         start, size = 0, self._file.stat().st_size
@@ -75,10 +76,12 @@ class BodyFloor:
             while start < size:
                 start += os.sendfile(connection.fileno(), file.fileno(), start, size - start)
 
+    def _path(self) -> Path:
+        return self._file.parent / f"received-{threading.get_ident()}"
+
     def _receive(self, connection: socket.socket, head: bytes, pieces: list[memoryview], counter: "_Counter") -> None:
         left = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
-        path = self._file.parent / f"received-{threading.get_ident()}"
-        path.unlink(missing_ok=True)
+        path = self._path()
         with path.open("xb", buffering=0) as file:
             turn, written = 0, 0
             begun = head.partition(b"\r\n\r\n")[2]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cosset.services.s3.customer_keys import BodyCipher
+from cosset.store.cached_open import open_cached
 from cosset.wire.file_bodies import FileBody, FilePiece
 from cosset.wire.message import BodyBrokenError
 
@@ -40,6 +41,12 @@ class Reading(FileBody):
 
     async def open(self) -> None:
         """Raises FileNotFoundError."""
+        if len(self._left) == 1:
+            segment = self._left[0]
+            descriptor = open_cached(segment.path)
+            if descriptor is not None:
+                self._open[segment.path] = descriptor
+                return
         await asyncio.to_thread(self._open_first)
 
     def _open_first(self) -> None:
