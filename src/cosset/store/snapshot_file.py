@@ -92,6 +92,7 @@ class SnapshotReader:
         full, for the caller to remove."""
         found: dict[str, str] = {}
         folders: list[tuple[Path, int]] = []
+        links: list[Path] = []
         hashes: dict[str, Any] | None = None
         for info in self._members():
             if info.name == HASHES:
@@ -102,6 +103,11 @@ class SnapshotReader:
             found[info.name] = self._put(info, target, folder)
             if info.isdir():
                 folders.append((target, info.mode))
+            if info.issym():
+                links.append(target)
+        for link in links:  # each by itself stays inside; one through another might not
+            if not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder)):
+                raise SnapshotError(f"The snapshot holds what no snapshot holds: {link.name!r}.")
         if hashes is None:
             raise SnapshotError("The snapshot is cut short. Make another one.")
         if hashes != found:

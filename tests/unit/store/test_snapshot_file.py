@@ -109,6 +109,21 @@ def test_nothing_leaves_the_folder(tmp_path: Path, name: str, given: dict[str, A
     assert not (tmp_path / "outside").exists()
 
 
+def test_a_link_through_a_link_leads_nowhere_outside(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    links = {"a/b/c/near": "../../../near", "far": "a/b/c/near/../.."}
+    manifest = {"format": 1, "cosset": "0", "schema": 1, "engine": "sqlite", "made_ms": 1}
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        add(tar, "manifest.json", json.dumps(manifest).encode())
+        add(tar, "near", type=tarfile.DIRTYPE, mode=0o755)
+        for name, target in links.items():
+            add(tar, name, type=tarfile.SYMTYPE, linkname=target)
+        hashes = {"near": "folder"} | {name: f"-> {target}" for name, target in links.items()}
+        add(tar, "hashes.json", json.dumps(hashes).encode())
+    with pytest.raises(SnapshotError, match="what no snapshot holds"):
+        read(out.getvalue(), tmp_path)
+
+
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     out = io.BytesIO()
     manifest = {"format": 1, "cosset": "0", "schema": 1, "engine": "sqlite", "made_ms": 1}
