@@ -7,6 +7,7 @@ import bz2
 import gzip
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -174,3 +175,28 @@ def test_what_is_compressed_comes_in_pieces_of_a_bounded_size(kind: str, pack: A
     assert max(len(piece) for piece in pieces) <= 256 * 1024
     with pytest.raises(ServiceError):
         list(expander(kind)(b"not this"))
+
+
+_WORDS = st.sampled_from(
+    [
+        *("SELECT", "FROM", "S3Object", "WHERE", "LIMIT", "s", "name", "_1", "*", ",", ".", "(", ")", "[", "]", "1"),
+        *("NOT", "AND", "OR", "IS", "NULL", "MISSING", "IN", "LIKE", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "END"),
+        *("CAST", "AS", "INT", "TIMESTAMP", "COUNT", "SUM", "TRIM", "SUBSTRING", "EXTRACT", "YEAR", "DATE_ADD", "'a'"),
+        *("+", "-", "/", "%", "||", "=", "<", "`2007T`", '"x"', "0.5", "UTCNOW", "TO_STRING", "COALESCE", "ESCAPE", "DATE_DIFF"),
+    ]
+)  # fmt: skip
+
+
+@given(words=st.lists(_WORDS, max_size=25))
+def test_any_words_are_read_or_refused(words: list[str]) -> None:
+    for statement in (" ".join(words), f"SELECT {' '.join(words)} FROM S3Object s"):
+        with suppress(ServiceError):
+            found(statement)
+            found(statement, THINGS, AS_LINES, {"JSON": {}})
+
+
+@given(data=st.binary(max_size=300), quoted=st.booleans())
+def test_any_bytes_are_read_or_refused(data: bytes, quoted: bool) -> None:
+    for source in ({"CSV": {"AllowQuotedRecordDelimiter": quoted}}, AS_LINES, {"JSON": {"Type": "DOCUMENT"}}):
+        with suppress(ServiceError):
+            found("SELECT * FROM S3Object s", data, source, {"JSON": {}})
