@@ -182,7 +182,8 @@ _WORDS = st.sampled_from(
         *("SELECT", "FROM", "S3Object", "WHERE", "LIMIT", "s", "name", "_1", "*", ",", ".", "(", ")", "[", "]", "1"),
         *("NOT", "AND", "OR", "IS", "NULL", "MISSING", "IN", "LIKE", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "END"),
         *("CAST", "AS", "INT", "TIMESTAMP", "COUNT", "SUM", "TRIM", "SUBSTRING", "EXTRACT", "YEAR", "DATE_ADD", "'a'"),
-        *("+", "-", "/", "%", "||", "=", "<", "`2007T`", '"x"', "0.5", "UTCNOW", "TO_STRING", "COALESCE", "ESCAPE", "DATE_DIFF"),
+        *("+", "-", "/", "%", "||", "=", "<", "`2007T`", '"x"', "0.5", "UTCNOW", "TO_STRING", "COALESCE"),
+        *("ESCAPE", "DATE_DIFF"),
     ]
 )  # fmt: skip
 
