@@ -198,9 +198,12 @@ def _extensions(value: object) -> tuple[str, ...]:
 def _environment(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise RequestError("environment")
-    for name, text in value.items():
-        if not _is_text(text) or not _is_text(name) or "=" in name or not name:
-            raise RequestError("environment")
+    try:
+        whole = "\n".join([*value, *value.values()])  # looked through at once: every start has some thirty
+    except TypeError:
+        raise RequestError("environment") from None
+    if not _is_text(whole) or any("=" in name or not name for name in value):
+        raise RequestError("environment")
     return value
 
 

@@ -17,7 +17,7 @@ import socket
 
 from . import bare_init, filesystem, kernel, loops, privileges, runtime_process, seal
 from . import channel as messages
-from .call_list import Packed, Program, take_report
+from .call_list import Packed, Program, memory_file, take_report
 from .supervision import Supervision
 
 MYPY = False
@@ -46,7 +46,7 @@ class Forked:
 class Alone:
     """Makes such environments, all of one `cell`.
 
-    Raises: OSError, ValueError, where the host or the C library does not let it.
+    Raises: OSError, ValueError, AttributeError, where the host, the C library or Python does not let it.
     """
 
     def __init__(self, cell: Cell) -> None:
@@ -115,9 +115,9 @@ class Alone:
         """What it will do by name, its pid and a pidfd, and its group of version 2, if it is in it."""
         passed = {name: fd for name, fd in fds.items() if name != "group"}
         made = self._list(tuple(passed), beginning["uid"] != 0)
-        source, filled = os.pipe()
+        source = memory_file("calls")  # no pipe, which may be too short for all of it where a user has many
         try:
-            os.write(filled, made.filled({bare_init.UID: beginning["uid"]}))
+            os.pwrite(source, made.filled({bare_init.UID: beginning["uid"]}), 0)
             group = fds.get("group")
             try:
                 pid, init = self._program.begin(source, teller, passed, group)
@@ -128,7 +128,6 @@ class Alone:
                 pid, init = self._program.begin(source, teller, passed, None)
         finally:
             os.close(source)
-            os.close(filled)
         return made.names, pid, init, group
 
     def _list(self, passed: tuple[str, ...], has_uid: bool) -> Packed:

@@ -223,7 +223,7 @@ class Program:
     def __init__(self) -> None:
         if kernel.MACHINE != "x86_64":
             raise OSError("no machine code for " + kernel.MACHINE)
-        writable = _memory_file("init")
+        writable = memory_file("init")
         try:
             os.write(writable, _elf())
             # Anew: what is open for writing cannot be run.
@@ -286,7 +286,8 @@ def _elf() -> bytes:
     return text + bytes(_PAGE - len(text)) + table
 
 
-def _memory_file(name: str) -> int:
+def memory_file(name: str) -> int:
+    """A file on no disk."""
     try:
         return os.memfd_create(name, _MFD_CLOEXEC | _MFD_EXEC)
     except OSError:  # kernels before 6.3 let every such file be run, and do not know the flag

@@ -59,7 +59,7 @@ class _Spawner:
         self._runtimes: dict[int, str] = {}
         self._alone: Alone | None = None
         if cell.standby is None:
-            with contextlib.suppress(OSError, ValueError):  # then an interpreter is the init
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # then an interpreter is the init
                 self._alone = Alone(cell)
 
     def act(self) -> bool:
