@@ -6,9 +6,10 @@ listens inside the environment's own network namespace. Read next: ../launcher/c
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cosset.clock import Clock
@@ -34,7 +35,11 @@ from cosset.environments.transport import Transport
 from cosset.runtimes.catalogue import Catalogue, RuntimeNotServedError, Served
 from cosset.runtimes.sealing import ports
 
+logger = logging.getLogger(__name__)
+
 _FIRST_LOOK = 16
+_DATAGRAMS = 0
+"""In the place of a port: the one socket for names by UDP."""
 OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
 """Serves Cosset on a listening socket inside an environment; what it answers is called when the environment is gone."""
 
@@ -204,12 +209,9 @@ class JailTier:
             if pipes := process.take_pipes():
                 log_pipe.watch(extensions.output(), *pipes)
             supervisor.attach(process)
-            listeners = self._serve_inside(spec, process, network, sockets)
-            inside = listeners.pop(ports.RUNTIME_API)
+            listeners = {_port(each): each for each in sockets}
             if transport is None:
-                transport = await HttpTransport.serve(inside, extensions.api)
-            else:
-                process.on_end(SideDoor(inside, extensions.api).close)
+                transport = await HttpTransport.serve(listeners.pop(ports.RUNTIME_API), extensions.api)
         except BaseException:
             process.started.cancel()
             await process.kill()
@@ -220,29 +222,55 @@ class JailTier:
             await supervisor.close()
             log_pipe.close()
             raise
+        self._serve_later(process, _Inside(spec, network, listeners, extensions))
         environment = IdlingEnvironment(
             spec, process, transport, log_pipe, self._clock, started_s, self._sweep, extensions
         )
         return process, environment
 
-    def _serve_inside(
-        self, spec: EnvironmentSpec, process: JailProcess, network: Network, sockets: list[socket.socket]
-    ) -> dict[int, socket.socket]:
-        """Names and Cosset's own endpoints; what is left of the listening sockets, by port."""
-        listeners = {each.getsockname()[1]: each for each in sockets if each.type == socket.SOCK_STREAM}
-        (datagrams,) = (each for each in sockets if each.type == socket.SOCK_DGRAM)
+    def _serve_later(self, process: JailProcess, inside: "_Inside") -> None:
+        """Whoever connects already waits in the socket: an event goes in first, if the runtime asks for one."""
+        asyncio.get_running_loop().call_soon(self._serve_inside, process, inside)
+
+    def _serve_inside(self, process: JailProcess, inside: "_Inside") -> None:
+        """Names, Cosset's own endpoints, and the Runtime API's address where the runtime speaks another way."""
+        try:
+            for close in self._served(inside):
+                process.on_end(close)
+        except OSError:  # the kernel watches no more descriptors: nobody answers there
+            logger.exception("environment %s is not served inside", inside.spec.id)
+            for listener in inside.listeners.values():
+                listener.close()
+
+    def _served(self, inside: "_Inside") -> Iterator[Callable[[], None]]:
+        """What ends each of them."""
+        network, listeners = inside.network, inside.listeners
         nameservers = self._nameservers if network.has_egress else no_nameservers
-        served = NameServer(datagrams, listeners.pop(ports.NAMES), nameservers, has_local_aws=network.has_local_aws)
-        process.on_end(served.close)
+        datagrams, streams = listeners.pop(_DATAGRAMS), listeners.pop(ports.NAMES)
+        yield NameServer(datagrams, streams, nameservers, has_local_aws=network.has_local_aws).close
         on_aws = self._on_aws if network.has_local_aws else None
-        offers = {ports.ENDPOINT: self._on_endpoint, ports.AWS_HTTPS: on_aws, ports.AWS_HTTP: on_aws}
-        for port, offer in offers.items():
+        for port, offer in {ports.ENDPOINT: self._on_endpoint, ports.AWS_HTTPS: on_aws, ports.AWS_HTTP: on_aws}.items():
             listener = listeners.pop(port)
             if offer is None:
                 listener.close()
             else:
-                process.on_end(offer(spec, listener))
-        return listeners
+                yield offer(inside.spec, listener)
+        if ports.RUNTIME_API in listeners:
+            yield SideDoor(listeners.pop(ports.RUNTIME_API), inside.extensions.api).close
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What is to be served inside one environment: its listening sockets by port."""
+
+    spec: EnvironmentSpec
+    network: Network
+    listeners: dict[int, socket.socket]
+    extensions: ExtensionPhases
+
+
+def _port(listener: socket.socket) -> int:
+    return _DATAGRAMS if listener.type == socket.SOCK_DGRAM else int(listener.getsockname()[1])
 
 
 def _kind(served: Served) -> str:
