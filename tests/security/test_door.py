@@ -2,6 +2,7 @@
 still opens for the next who may."""
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -538,6 +539,34 @@ def test_transfer_encoding_chunked(house: House) -> None:
     head = to_wire(dataclasses.replace(request, body=b""), "transfer-encoding: chunked")
     answer = house.send(head + b'3\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n')
     assert (answer.status, answer.body) == (200, b'{"a":1}')
+
+
+def test_chunks_of_one_byte_and_trailers_that_nobody_reads(house: House) -> None:
+    body = b'{"a":"' + b"x" * 30_000 + b'"}'
+    request = sign("header", "POST", INVOKE, body=body)
+    head = to_wire(dataclasses.replace(request, body=b""), "transfer-encoding: chunked")
+    chunks = b"".join(b"1\r\n" + bytes((each,)) + b"\r\n" for each in body)
+    answer = house.send(head + chunks + b"0\r\nx-amz-client-context: e30=\r\nhost: another\r\n\r\n")
+    assert (answer.status, answer.body) == (200, body)
+
+
+BESIDE = {
+    "trailers": b"0\r\n" + b"a: b\r\n" * 500_000,
+    "a trailer": b"0\r\na: " + b"b" * 3_000_000,
+    "a chunk's extension": b"1;" + b"e" * 3_000_000,
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_comes_beside_a_body_has_an_end(house: House, what: str) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with house.front.connect() as sock:
+        sock.settimeout(20)  # less than for a body that stalls
+        with contextlib.suppress(ConnectionError):  # the door has closed
+            sock.sendall(head + BESIDE[what])
+            while sock.recv(65_536):
+                continue
+    house.assert_alive()
 
 
 def test_expect_100_continue(house: House) -> None:

@@ -26,6 +26,8 @@ Answer = Callable[[Request, asyncio.Event], Awaitable[Response]]
 
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 _MAX_PIPELINED = 64
+_CHUNK_HEAD_BYTES = 16
+"""For each byte of a body: they may come one at a time."""
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,8 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
+        self._beside_bytes = 0
+        """What came since the body began and is none of it: chunks' heads, trailers."""
         self._is_large = False
         """The body is not to be read whole before anybody has looked at the head."""
         self._moved = False
@@ -86,6 +90,8 @@ class Connection(HttpToolsProtocol):
         self._rested_s = None
         if self._in_head:
             self._head_bytes += len(data)
+        else:
+            self._beside_bytes += len(data)
         self._feed(data)
         if not self._refused:
             self._watch()
@@ -93,7 +99,9 @@ class Connection(HttpToolsProtocol):
     def _watch(self) -> None:
         """A timer only while a request is incomplete; most requests are complete after one piece of data."""
         if not self._in_head:
-            if self._timer is None:
+            if self._beside_bytes > self.limits.head_bytes:
+                self._refuse(431)
+            elif self._timer is None:
                 self._timer = self.loop.call_later(self.limits.stall_s, self._on_stall)
         elif self._head_bytes == 0:
             self._unwatch()
@@ -218,6 +226,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = self._head_bytes or 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: what S3 knows of them is within the body, and no other is part of the head
         name = name.lower()
         if name == b"content-length":
             self._is_large = self._is_large or int(value) > WHOLE_BYTES
@@ -234,7 +244,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(431)
             return
         self._in_head = False
-        self._head_bytes = self._discarded_bytes = 0
+        self._head_bytes = self._discarded_bytes = self._beside_bytes = 0
         self._unwatch()
         if self._is_large or not self._may_exchange():
             self._make_scope()
@@ -267,6 +277,8 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             return
         self._moved = True
+        if self._beside_bytes:
+            self._beside_bytes = max(0, self._beside_bytes - len(body) * (1 + _CHUNK_HEAD_BYTES))
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
             if self._discarded_bytes > self.limits.discard_bytes:
