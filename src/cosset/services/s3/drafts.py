@@ -37,11 +37,17 @@ class Draft:
     size: int = 0
     _flushed: int = 0
     _cipher: BodyCipher | None = field(init=False)
-    _descriptor: int = field(init=False)
+    _descriptor: int = -1
 
     def __post_init__(self) -> None:
         self._cipher = None if self.key is None else BodyCipher(self.key, self.path.name)
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def open(self) -> None:
+        """Before anything is written. Raises DiskFullError."""
+        try:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._explained(error) from error
 
     def write(self, pieces: Sequence[Chunk]) -> None:
         """Raises DiskFullError."""
@@ -118,6 +124,7 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
         counter.put(partial(digests.update_md5, view))
 
     try:
+        disk.put(draft.open)
         for chunk in begun:
             take(chunk)
         while True:
@@ -129,8 +136,8 @@ async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: Vie
             if view is None:
                 break
             take(view)
-        await disk.until(0)
         disk.put(draft.sync)
+        await disk.until(1)
         flusher.put(draft.sync_name)
         for lane in lanes:
             await lane.until(0)
@@ -155,6 +162,7 @@ async def fill_at_once(draft: Draft, digests: Digests, body: bytes) -> None:
 
 
 def _write_whole(draft: Draft, digests: Digests, body: bytes) -> None:
+    draft.open()
     draft.write([body])
     digests.update(body)
     draft.sync()
