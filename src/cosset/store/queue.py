@@ -27,7 +27,7 @@ __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Stan
 DEDUPLICATION_MS = 5 * 60 * 1000
 _FORGET_EVERY_MS = 60_000
 _END_OF_TIME = 1 << 62
-LOOK_MS = 5_000
+LOOK_S = 5.0
 """For how long a node believes what it knows of a queue that other nodes may lease messages of unheard."""
 
 
@@ -121,7 +121,7 @@ class DurableQueue:
         self._waiters: set[_Waiter] = set()
         # Nothing is due before this, None: not known. Whatever could make it earlier is announced, or noted here.
         self._quiet_until_ms: int | None = None
-        self._looked_ms = 0
+        self._looked_s = 0.0
         self._version = 0
         self._taker: Taker | None = None
         self._forgotten_at_ms = 0
@@ -136,9 +136,9 @@ class DurableQueue:
     @property
     def is_quiet(self) -> bool:
         """Whether it is known that nothing can be received now."""
-        now = self._clock.now_ms()
-        is_old = self._store.shared and now - self._looked_ms >= LOOK_MS
-        return self._quiet_until_ms is not None and self._quiet_until_ms > now and not is_old
+        if self._quiet_until_ms is None or self._quiet_until_ms <= self._clock.now_ms():
+            return False
+        return not self._store.shared or self._clock.monotonic_s() - self._looked_s < LOOK_S
 
     @contextmanager
     def handing_to(self, taker: Taker) -> Iterator[None]:
@@ -292,7 +292,7 @@ class DurableQueue:
                 if left_s <= 0:
                     return False
                 if self._store.shared:
-                    left_s = min(left_s, LOOK_MS / 1000)
+                    left_s = min(left_s, LOOK_S)
                 await waiter.rest(self._clock, min(left_s, (due - now) / 1000))
                 if waiter.is_changed:
                     return True
@@ -499,7 +499,7 @@ class DurableQueue:
         """No later than the next message is due."""
         if not self.is_quiet:
             version, self._quiet_until_ms = self._version, None
-            self._looked_ms = self._clock.now_ms()
+            self._looked_s = self._clock.monotonic_s()
             due = await self._store.read(self._next_due)
             if version != self._version:  # changed meanwhile: good for this once
                 return due

@@ -14,7 +14,7 @@ from cosset.clock import SystemClock
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
 from cosset.store.errors import StoreError, UnavailableError
-from cosset.store.queue import LOOK_MS, Draft, DurableQueue
+from cosset.store.queue import LOOK_S, Draft, DurableQueue
 from support.clock import ManualClock
 from support.postgres import PostgresServer, running_postgres
 
@@ -85,7 +85,7 @@ def test_what_a_dead_node_had_from_its_sender_comes_to_another(postgres: Postgre
             assert message.lease.startswith(f"{message.seq}.")
             async with asyncio.timeout(30):
                 while not waiting.done():
-                    clock.advance(LOOK_MS / 1000)
+                    clock.advance(LOOK_S)
                     await asyncio.sleep(0.01)
             assert waiting.result()
             (again,) = await here.receive(limit=10, lease_ms=1000)
