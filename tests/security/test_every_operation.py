@@ -52,9 +52,6 @@ OPEN = {
     ("sts", "GetSessionToken"): "gives the caller's own rights",
     ("sts", "AssumeRoleWithWebIdentity"): "carries its own proof",
     ("s3", "DeleteObjects"): "answers for each object",
-    ("s3", "GetBucketAbac"): "of directory buckets: refused by name",
-    ("s3", "PutBucketAbac"): "likewise",
-    ("s3", "UpdateObjectEncryption"): "likewise",
 }
 
 
