@@ -20,7 +20,7 @@ from cosset.store.errors import DiskFullError
 from cosset.store.write_back import start_writing_back
 from cosset.wire.views import Chunk, ViewedBody
 
-_FLUSHED_BYTES = 1 << 20
+_FLUSHED_BYTES = 2 << 20
 """What the disk is given at once, while more still comes."""
 _PIECES_AT_ONCE = 4
 """To write: each word between threads costs as much as a piece."""
