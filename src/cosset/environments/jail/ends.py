@@ -25,19 +25,29 @@ class Ends:
 
     @classmethod
     def of(cls, request: Request) -> "Ends":
+        """Raises: OSError, when no more files may be open."""
         ends = cls()
-        if not request.standby:
-            ends.pipes.append(ends._pipe(is_output=True))
-            if request.interpreter is not None:
-                ends.pipes.append(ends._pipe(is_output=False))
-        if request.kind == "python":
-            ends.transport, theirs = socket.socketpair()
-            ends.inside.append(theirs.detach())
-        if request.extensions:
-            ends.printed = ends._pipe(is_output=True)
-            ends.supervised, theirs = channel.pair()
-            ends.inside.append(theirs.detach())
+        try:
+            ends._open(request)
+        except OSError:
+            for theirs in ends.inside:
+                os.close(theirs)
+            ends.close()
+            raise
         return ends
+
+    def _open(self, request: Request) -> None:
+        if not request.standby:
+            self.pipes.append(self._pipe(is_output=True))
+            if request.interpreter is not None:
+                self.pipes.append(self._pipe(is_output=False))
+        if request.kind == "python":
+            self.transport, theirs = socket.socketpair()
+            self.inside.append(theirs.detach())
+        if request.extensions:
+            self.printed = self._pipe(is_output=True)
+            self.supervised, theirs = channel.pair()
+            self.inside.append(theirs.detach())
 
     def close(self) -> None:
         """Ours. To be called where nobody has taken them over."""
