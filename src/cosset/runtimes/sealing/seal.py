@@ -1,5 +1,6 @@
-"""One environment, from the fork to its end. The forked process is the init of a pid namespace; the function's runtime
-is its child, and when that ends, so does everything else inside.
+"""One environment whose init is an interpreter, from the fork to its end: one that has external extensions to start, or
+a runtime on standby, or a host where no other init can be (alone.py is the other kind). The forked process is the init
+of a pid namespace; the function's runtime is its child, and when that ends, so does everything else inside.
 
 Two steps, so that the first may be taken before anyone asks. `prepare` makes namespaces and sockets; no function is
 known. `furnish` adds one function's folders; then the init is sealed. In advance the runtime's own process is made
