@@ -134,6 +134,8 @@ class Alone:
         if (passed, has_uid) not in self._lists:
             shape = bare_init.Shape(passed, has_uid)
             made = bare_init.calls(shape, self._cell.ports, self._covered, self._capabilities)
+            if made.size > Program.LIST_BYTES:
+                raise OSError("%d bytes of calls for an init" % made.size)
             made.names.insert(0, Program.FIRST_CALL)
             self._lists[passed, has_uid] = made.pack(Program.LIST_AT)
         return self._lists[passed, has_uid]

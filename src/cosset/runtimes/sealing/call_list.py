@@ -67,7 +67,6 @@ _HEAD = struct.Struct("<QQQq")
 """Of a table: the last call, the descriptor for the report, and the report: how many calls, the answer of the last."""
 _ENTRY = struct.Struct("<7Q")
 _REPORT = struct.Struct("<Qq")
-_LIST_BYTES = 0x8000
 _CODE_AT = 64 + 3 * 56
 _PAGE = 4096
 _MFD_CLOEXEC, _MFD_EXEC = 1, 0x10
@@ -219,6 +218,8 @@ class Program:
     """Where a program that has begun reads its list, and writes how it went; the first of what else it is passed."""
     LIST_AT = _TABLE + _HEAD.size + _ENTRY.size
     FIRST_CALL = "read its list"
+    LIST_BYTES = 0x8000
+    """A longer list does not fit."""
 
     def __init__(self) -> None:
         if kernel.MACHINE != "x86_64":
@@ -276,10 +277,10 @@ def _elf() -> bytes:
         "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, _TEXT + _CODE_AT, 64, 0, 0, 64, 56, 3, 0, 0, 0
     )
     table = _HEAD.pack(NUMBERS["ppoll"], Program.REPORT_FD, 0, 0)
-    table += _ENTRY.pack(NUMBERS["read"], Program.LIST_FD, Program.LIST_AT, _LIST_BYTES, 0, 0, 0)
+    table += _ENTRY.pack(NUMBERS["read"], Program.LIST_FD, Program.LIST_AT, Program.LIST_BYTES, 0, 0, 0)
     segments = [
         struct.pack("<IIQQQQQQ", 1, 5, 0, _TEXT, _TEXT, _CODE_AT + len(_CODE), _CODE_AT + len(_CODE), _PAGE),
-        struct.pack("<IIQQQQQQ", 1, 6, _PAGE, _TABLE, _TABLE, len(table), len(table) + _LIST_BYTES, _PAGE),
+        struct.pack("<IIQQQQQQ", 1, 6, _PAGE, _TABLE, _TABLE, len(table), len(table) + Program.LIST_BYTES, _PAGE),
         struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16),  # its stack cannot be run either
     ]
     text = head + b"".join(segments) + _CODE
