@@ -129,6 +129,10 @@ class Store:
         """Ends `on_change`; may be said twice."""
         self._feed.off_change(topic, callback)
 
+    def tell_here(self, topic: str, key: str) -> None:
+        """As an announcement, to the callbacks of this node alone. On the event loop."""
+        self._feed.deliver([(topic, key)])
+
     async def close(self) -> None:
         """Finishes what was submitted. Nothing else may be called afterwards."""
         await self._engine.close()

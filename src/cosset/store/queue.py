@@ -2,10 +2,9 @@
 
 Each message is received at least once and is gone only when its receiver deletes it: the queue itself drops nothing.
 An expired message is handed out like any other, at once, so that its owner can end it where AWS says it ends.
-Next: `queue_receipt.py`, who gets what.
+Next: `queue_receipt.py`, who gets what; `queue_watch.py`, who waits.
 """
 
-import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from cosset.store.database import Store
 from cosset.store.fairness import Fairness
 from cosset.store.prepared import ROWS, Found, in_parts
 from cosset.store.queue_receipt import MAX_REMOVED, Keep, Message, Receipt, due_ms, lock_group, numbered, seq_of
+from cosset.store.queue_watch import QueueWatch
 from cosset.store.transaction import Transaction
 
 __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Standing", "Taker"]
@@ -27,8 +27,6 @@ __all__ = ["DEDUPLICATION_MS", "Draft", "DurableQueue", "Message", "Sent", "Stan
 DEDUPLICATION_MS = 5 * 60 * 1000
 _FORGET_EVERY_MS = 60_000
 _END_OF_TIME = 1 << 62
-LOOK_S = 5.0
-"""For how long a node believes what it knows of a queue that other nodes may lease messages of unheard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,31 +77,6 @@ class Taker(Protocol):
         ...
 
 
-class _Waiter:
-    """Woken by a change, or because what is known has another end: `is_changed` tells which."""
-
-    __slots__ = ("is_changed", "woken")
-
-    def __init__(self) -> None:
-        self.is_changed = False
-        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake(self, *, is_changed: bool) -> None:
-        self.is_changed |= is_changed
-        if not self.woken.done():
-            self.woken.set_result(None)
-
-    async def rest(self, clock: Clock, delay_s: float) -> None:
-        """Until it is woken, or for so long."""
-        sleeping = asyncio.get_running_loop().create_task(clock.sleep(delay_s))
-        try:
-            await asyncio.wait((self.woken, sleeping), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-        if self.woken.done():
-            self.woken = asyncio.get_running_loop().create_future()
-
-
 class DurableQueue:
     """One named queue. Any number may be made for one name, on any number of nodes; `close` those that are dropped.
 
@@ -118,27 +91,20 @@ class DurableQueue:
         self._name = name
         self._clock = clock
         self._new_id = new_id
-        self._waiters: set[_Waiter] = set()
-        # Nothing is due before this, None: not known. Whatever could make it earlier is announced, or noted here.
-        self._quiet_until_ms: int | None = None
-        self._looked_s = 0.0
-        self._version = 0
+        self._watch = QueueWatch(store, name, clock)
         self._taker: Taker | None = None
         self._forgotten_at_ms = 0
-        self._topic = f"queue/{name}"
-        store.on_change(self._topic, self._changed)
+        self._topic = self._watch.topic
 
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits here."""
-        return bool(self._waiters)
+        return self._watch.is_awaited
 
     @property
     def is_quiet(self) -> bool:
         """Whether it is known that nothing can be received now."""
-        if self._quiet_until_ms is None or self._quiet_until_ms <= self._clock.now_ms():
-            return False
-        return not self._store.shared or self._clock.monotonic_s() - self._looked_s < LOOK_S
+        return self._watch.is_quiet
 
     @contextmanager
     def handing_to(self, taker: Taker) -> Iterator[None]:
@@ -152,7 +118,7 @@ class DurableQueue:
 
     def close(self) -> None:
         """Hears of nothing any more."""
-        self._store.off_change(self._topic, self._changed)
+        self._watch.close()
 
     def send(
         self,
@@ -280,24 +246,7 @@ class DurableQueue:
     async def wait(self, timeout_s: float) -> bool:
         """Returns when something may be receivable (sent, released, due, a lease over), or at the timeout: then False,
         and there is no need to ask."""
-        waiter = _Waiter()
-        self._waiters.add(waiter)
-        ends_s = self._clock.monotonic_s() + timeout_s
-        try:
-            while True:
-                due, now = await self._next_due_ms(), self._clock.now_ms()
-                if waiter.is_changed or due <= now:
-                    return True
-                left_s = ends_s - self._clock.monotonic_s()
-                if left_s <= 0:
-                    return False
-                if self._store.shared:
-                    left_s = min(left_s, LOOK_S)
-                await waiter.rest(self._clock, min(left_s, (due - now) / 1000))
-                if waiter.is_changed:
-                    return True
-        finally:
-            self._waiters.discard(waiter)
+        return await self._watch.wait(timeout_s)
 
     def delete(self, tx: Transaction, message: Message) -> bool:
         """Ends the message. False: the lease is lost, another receiver has it or has ended it."""
@@ -454,7 +403,7 @@ class DurableQueue:
         else:
             seq = tx.run(statements.SEND, row).number
             tx.run(statements.ENTRUST, {"the_seq": seq, "the_lease": f"{seq}{token}"})
-        tx.follow(partial(self._note, until_ms))
+        self._watch.lease_ends(tx, until_ms)
         return Message(
             id=row["id"],
             body=row["body"],
@@ -494,37 +443,6 @@ class DurableQueue:
             due = due_ms(first.visible_at_ms, first.expires_at_ms)
             tx.run(statements.PROMOTE, {"the_seq": first.seq, "due": due})
         tx.announce(self._topic, self._name)
-
-    async def _next_due_ms(self) -> int:
-        """No later than the next message is due."""
-        if not self.is_quiet:
-            version, self._quiet_until_ms = self._version, None
-            self._looked_s = self._clock.monotonic_s()
-            due = await self._store.read(self._next_due)
-            if version != self._version:  # changed meanwhile: good for this once
-                return due
-            self._quiet_until_ms = due
-        assert self._quiet_until_ms is not None
-        return self._quiet_until_ms
-
-    def _next_due(self, tx: Transaction) -> int:
-        due: int | None = tx.run(statements.NEXT_DUE, {"the_queue": self._name}).scalar()
-        return _END_OF_TIME if due is None else due
-
-    def _changed(self, _key: str) -> None:
-        self._version += 1
-        self._quiet_until_ms = None
-        for waiter in self._waiters:
-            waiter.wake(is_changed=True)
-
-    def _note(self, until_ms: int) -> None:
-        """A message was sent under a lease that ends then."""
-        self._version += 1
-        if self._quiet_until_ms is None or until_ms < self._quiet_until_ms:
-            if self._quiet_until_ms is not None:
-                self._quiet_until_ms = until_ms
-            for waiter in self._waiters:
-                waiter.wake(is_changed=False)
 
 
 def _held(lease: str) -> dict[str, Any]:

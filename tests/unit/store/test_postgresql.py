@@ -14,7 +14,8 @@ from cosset.clock import SystemClock
 from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
 from cosset.store.errors import StoreError, UnavailableError
-from cosset.store.queue import LOOK_S, Draft, DurableQueue
+from cosset.store.queue import Draft, DurableQueue
+from cosset.store.queue_watch import LOOK_S
 from support.clock import ManualClock
 from support.postgres import PostgresServer, running_postgres
 

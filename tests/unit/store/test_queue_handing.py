@@ -91,3 +91,25 @@ def test_nothing_is_handed_over_that_is_not_committed(open_store: OpenStore) -> 
             assert await queue.count() == 1
 
     asyncio.run(main())
+
+
+def test_who_waits_beside_it_gets_it_when_its_lease_ends(open_store: OpenStore) -> None:
+    """Nobody announces what was sent under a lease; and who waits may have the queue from elsewhere on the node."""
+
+    async def main() -> None:
+        clock = ManualClock()
+        async with open_store(clock) as store, asyncio.timeout(60):
+            queue, other = DurableQueue(store, "q", clock), DurableQueue(store, "q", clock)
+            waiting = asyncio.create_task(other.wait(60))
+            while not other.is_quiet:
+                await asyncio.sleep(0.001)
+            sent = await store.write(lambda tx: queue.put_for(tx, Draft(body=b"a"), LEASE_MS))
+            assert other.is_quiet
+            while not waiting.done():
+                clock.advance(1)
+                await asyncio.sleep(0.001)
+            assert waiting.result()
+            (again,) = await other.receive(limit=10, lease_ms=LEASE_MS)
+            assert (again.id, again.attempts, sent.attempts) == (sent.id, 2, 1)
+
+    asyncio.run(main())

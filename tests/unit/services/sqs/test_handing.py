@@ -24,9 +24,9 @@ async def shelf_of(room: Room, url: str) -> DurableQueue:
 async def waits(room: Room, url: str, **more: Any) -> "asyncio.Task[list[str]]":
     """A receive that has found nothing and waits."""
     shelf = await shelf_of(room, url)
-    before = len(shelf._waiters)
+    before = len(shelf._watch._waiters)
     waiting = asyncio.ensure_future(room.bodies(url, WaitTimeSeconds=20, **more))
-    while len(shelf._waiters) == before:
+    while len(shelf._watch._waiters) == before:
         await asyncio.sleep(0.001)
     return waiting
 
