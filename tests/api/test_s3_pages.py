@@ -258,6 +258,10 @@ def test_preflights(server: CossetServer, s3: Any) -> None:
                 "AccessForbidden",
                 method,
             )
+        asked = {"Origin": "http://test.origin.com.br", "Access-Control-Request-Method": "GET"}
+        of_bucket = ask(server, "OPTIONS", f"/{name}", headers=asked)
+        assert (of_bucket.status, _error(of_bucket)["ResourceType"]) == (403, "BUCKET")
+        assert "x-amz-bucket-region" not in of_bucket.headers
         url = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "k"})
         place = urlsplit(url)
         seen = ask(server, "GET", f"{place.path}?{place.query}", headers={"Origin": "http://x.origin.com"})

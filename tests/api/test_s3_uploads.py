@@ -115,6 +115,9 @@ def test_a_copy_is_its_own_object(s3: Any, bucket: str) -> None:
     assert "TagCount" not in other
     itself = {"Bucket": bucket, "Key": "kept", "CopySource": f"{bucket}/kept"}
     assert refusal(s3.copy_object, **itself) == ("InvalidRequest", 400)
+    assert refusal(s3.copy_object, **itself, IfMatch=source["ETag"]) == ("InvalidRequest", 400)
+    assert refusal(s3.copy_object, **itself, IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert refusal(s3.copy_object, **itself, IfMatch='"0"') == ("PreconditionFailed", 412)
     s3.copy_object(**itself, StorageClass="STANDARD_IA")
     assert s3.get_object(Bucket=bucket, Key="kept")["Body"].read() == body
 

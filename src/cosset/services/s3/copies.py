@@ -27,7 +27,7 @@ from cosset.services.s3.object_requirements import object_arn, on_copy, on_part_
 from cosset.services.s3.object_writes import NewObject, ObjectWrites, etag_of
 from cosset.services.s3.objects import LARGEST
 from cosset.services.s3.ports import Rights
-from cosset.services.s3.preconditions import check_read, check_write_headers
+from cosset.services.s3.preconditions import check_read, check_write, check_write_headers
 from cosset.services.s3.ranges import read_copy_range
 from cosset.services.s3.versions import ObjectVersion
 from cosset.wire.errors import ServiceError
@@ -238,7 +238,9 @@ def _check_directives(params: Mapping[str, Any]) -> None:
 
 
 def _check_changes(params: Mapping[str, Any], source: _Source, home: Home) -> None:
-    """A copy of an object to itself must change something. Raises: ServiceError InvalidRequest."""
+    """A copy of an object to itself must change something: said to whose conditions hold (recorded:
+    test_copy_object_if_none_match_in_place). Raises: ServiceError InvalidRequest, PreconditionFailed.
+    """
     named = read_source(params["CopySource"])
     is_itself = (named.bucket, named.key) == (params["Bucket"], params["Key"])
     if not is_itself or named.version is not None or params.get("MetadataDirective") == "REPLACE":
@@ -247,4 +249,5 @@ def _check_changes(params: Mapping[str, Any], source: _Source, home: Home) -> No
         return
     if home.bucket.versioning is Versioning.SUSPENDED or source.version.facts.get("encryption"):
         return
+    check_write(source.version, params["Key"], params)
     raise ServiceError("InvalidRequest", _ITSELF)
