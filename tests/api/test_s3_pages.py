@@ -1,11 +1,13 @@
 """What browsers and plain HTTP clients meet of a bucket: hosts, presigned URLs, posted forms, CORS, websites."""
 
+import base64
 import http.client
 import json
 import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -124,6 +126,26 @@ def test_presigned_urls(server: CossetServer, s3: Any, bucket: str, version: str
             urllib.request.urlopen(expired)
         assert b"<Message>Request has expired</Message>" in caught.value.read()
         caught.value.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, "ChecksumCRC64NVME"),
+        ({"ChecksumSHA256": base64.b64encode(sha256(b"hello").digest()).decode()}, "ChecksumSHA256"),
+    ],
+    ids=["alone", "another"],
+)
+def test_an_algorithm_is_not_heard_of_a_presigned_url(
+    server: CossetServer, s3: Any, bucket: str, given: dict[str, str], kept: str
+) -> None:
+    """Recorded: test_s3_checksum_no_automatic_sdk_calculation."""
+    client = server.client("s3", config=Config(signature_version="s3"))
+    put = {"Bucket": bucket, "Key": "unheard", "ChecksumAlgorithm": "CRC32" if given else "SHA1", **given}
+    place = urlsplit(client.generate_presigned_url("put_object", Params=put))
+    assert ask(server, "PUT", f"{place.path}?{place.query}", body=b"hello").status == 200
+    found = s3.head_object(Bucket=bucket, Key="unheard", ChecksumMode="ENABLED")
+    assert [name for name in found if name.startswith("Checksum") and name != "ChecksumType"] == [kept]
 
 
 def test_presigned_urls_that_say_too_little(server: CossetServer, bucket: str) -> None:

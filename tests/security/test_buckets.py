@@ -258,6 +258,33 @@ def test_metadata_cannot_break_out_of_its_header(server: CossetServer, s3: Any, 
     assert status == 403
 
 
+@pytest.mark.parametrize(
+    ("added", "headers"),
+    [
+        ("", {"x-amz-meta-a": "other"}),
+        ("X-Amz-Meta-A=other&", {}),
+        ("x-amz-meta-a=other&", {}),
+        ("", {"content-type": "text/html"}),
+    ],
+    ids=["header", "another case", "twice", "content type"],
+)
+def test_a_signed_url_says_what_its_signer_said(
+    server: CossetServer, s3: Any, bucket: str, added: str, headers: dict[str, str]
+) -> None:
+    """Of the older kind, which moves headers into the query. Recorded: test_put_url_metadata_with_sig_s3."""
+    client = server.client("s3", config=Config(signature_version="s3"))
+    params = {"Bucket": bucket, "Key": "m", "Metadata": {"a": "mine"}, "ContentType": "text/plain"}
+    url = urlsplit(client.generate_presigned_url("put_object", Params=params))
+    told = {"content-type": "text/plain"}
+    for query, sent, expected in ((url.query, told, 200), (added + url.query, told | headers, 403)):
+        connection = http.client.HTTPConnection(url.hostname or "", url.port or 0, timeout=60)
+        connection.request("PUT", f"{url.path}?{query}", body=b"x", headers=sent)
+        assert connection.getresponse().status == expected
+        connection.close()
+    found = s3.head_object(Bucket=bucket, Key="m")
+    assert (found["Metadata"], found["ContentType"]) == ({"a": "mine"}, "text/plain")
+
+
 BOMB = (
     b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
     + b"".join(

@@ -82,11 +82,13 @@ async def verify_old_claim(request: Request, claim: OldClaim, keys: KeyDirectory
         raise RefusedError(Reason.TOKEN_EXPIRED)
     if key.credentials.session_token != claim.session_token:
         raise RefusedError(Reason.TOKEN_INVALID)
+    # Whoever has the URL could send beside what it says something else: what counts must be what was signed.
+    is_clear = all(len(values) == 1 for values in _amz_values(request).values())
     first: str | None = None
     for text in _texts(request, claim):
         first = first or text
         signature = b64encode(hmac.digest(key.credentials.secret_access_key.encode(), text.encode(), "sha1"))
-        if hmac.compare_digest(signature, claim.signature.encode("utf-8", "replace")):
+        if is_clear and hmac.compare_digest(signature, claim.signature.encode("utf-8", "replace")):
             return key.principal
     raise mismatch(claim.access_key_id, first or "", claim.signature)
 
@@ -102,14 +104,23 @@ def with_hoisted(request: Request) -> Request:
 
 
 def _texts(request: Request, claim: OldClaim) -> Iterator[str]:
-    """What was signed: the content type as a header, or moved into the query."""
+    """What was signed: the content type as a header, or moved into the query where no header says another."""
     query, headers = read_query(request.query), request.headers
-    amz = {name: ",".join(headers.get_all(name)).strip() for name, _ in headers if name.startswith("x-amz-")}
-    amz |= {name.lower(): values[0] for name, values in query.items() if name.lower().startswith("x-amz-")}
-    listed = "".join(f"{name}:{amz[name]}\n" for name in sorted(amz))
-    kinds = [query.get(name, [headers.get(name) or ""])[0] for name in ("content-md5", "content-type")]
+    listed = "".join(f"{name}:{','.join(values)}\n" for name, values in sorted(_amz_values(request).items()))
+    kinds = [headers.get(name) or query.get(name, [""])[0] for name in ("content-md5", "content-type")]
     for resource in _resources(request):
         yield f"{request.method}\n{kinds[0]}\n{kinds[1]}\n{claim.expires_s}\n{listed}{resource}"
+
+
+def _amz_values(request: Request) -> dict[str, list[str]]:
+    """The different values of each, by lower-case name: of the headers, and of what was moved into the query."""
+    query = read_query(request.query).items()
+    pairs = [*request.headers, *((name.lower(), value) for name, values in query for value in values)]
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name.startswith("x-amz-") and value.strip() not in found.setdefault(name, []):
+            found[name].append(value.strip())
+    return found
 
 
 def _resources(request: Request) -> Iterator[str]:
