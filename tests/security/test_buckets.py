@@ -3,6 +3,8 @@
 Everything goes through the front door, with stock boto3 or plain HTTP. Each test opens one thing and tries the rest.
 """
 
+import base64
+import hashlib
 import http.client
 import json
 from collections.abc import Callable, Iterator
@@ -283,6 +285,21 @@ def test_a_signed_url_says_what_its_signer_said(
         connection.close()
     found = s3.head_object(Bucket=bucket, Key="m")
     assert (found["Metadata"], found["ContentType"]) == ({"a": "mine"}, "text/plain")
+
+
+def test_a_signed_url_says_which_body_it_is_for(server: CossetServer, s3: Any, bucket: str) -> None:
+    """Also where its digest was moved into the query, and no header says it."""
+    client = server.client("s3", config=Config(signature_version="s3"))
+    digest = base64.b64encode(hashlib.md5(b"mine").digest()).decode()
+    params = {"Bucket": bucket, "Key": "m", "ContentMD5": digest, "ContentType": "text/plain"}
+    url = urlsplit(client.generate_presigned_url("put_object", Params=params))
+    for body, expected in ((b"mine", 200), (b"other", 400)):
+        connection = http.client.HTTPConnection(url.hostname or "", url.port or 0, timeout=60)
+        connection.request("PUT", f"{url.path}?{url.query}", body=body)
+        assert connection.getresponse().status == expected
+        connection.close()
+    found = s3.get_object(Bucket=bucket, Key="m")
+    assert (found["Body"].read(), found["ContentType"]) == (b"mine", "text/plain")
 
 
 BOMB = (

@@ -33,6 +33,8 @@ _RESOURCE = frozenset(
         *("object-lock",),
     }
 )
+_MOVED = ("content-md5", "content-type")
+"""What clients move into the query beside what is Amazon's own; in the order in which it is signed."""
 _OF_SIGNATURES = frozenset(
     {
         *("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders"),
@@ -95,10 +97,13 @@ async def verify_old_claim(request: Request, claim: OldClaim, keys: KeyDirectory
 
 def with_hoisted(request: Request) -> Request:
     """With the headers that a presigned URL carries in its query. What is a header already stays what it is."""
+    query = read_query(request.query)
+    also = _MOVED if "AWSAccessKeyId" in query else ()
     moved = [
         (name.lower(), values[0])
-        for name, values in read_query(request.query).items()
-        if name.lower().startswith("x-amz-") and name.lower() not in _OF_SIGNATURES and name not in request.headers
+        for name, values in query.items()
+        if (name.lower().startswith("x-amz-") and name.lower() not in _OF_SIGNATURES) or name in also
+        if name not in request.headers
     ]
     return replace(request, headers=Headers([*request.headers, *moved])) if moved else request
 
@@ -107,7 +112,7 @@ def _texts(request: Request, claim: OldClaim) -> Iterator[str]:
     """What was signed: the content type as a header, or moved into the query where no header says another."""
     query, headers = read_query(request.query), request.headers
     listed = "".join(f"{name}:{','.join(values)}\n" for name, values in sorted(_amz_values(request).items()))
-    kinds = [headers.get(name) or query.get(name, [""])[0] for name in ("content-md5", "content-type")]
+    kinds = [headers.get(name, query.get(name, [""])[0]) for name in _MOVED]
     for resource in _resources(request):
         yield f"{request.method}\n{kinds[0]}\n{kinds[1]}\n{claim.expires_s}\n{listed}{resource}"
 
