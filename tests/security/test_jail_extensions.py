@@ -128,7 +128,7 @@ done
 )
 def test_extensions_of_every_runtime_are_waited_for_and_not_frozen(files: Any, changes: Any) -> None:
     async def scenario(inside: Jail) -> None:
-        slow = external(python=PYTHON, at_event="time.sleep(0.4)\ntell(woke=True)")
+        slow = external(python="/usr/bin/env python3", at_event="time.sleep(0.4)\ntell(woke=True)")
         environment = await start(inside, {"slow": slow}, files, **changes)
         answer = await environment.invoke(event())
         assert (answer.payload, answer.is_settled) == (b"1", False)
