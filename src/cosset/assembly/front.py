@@ -28,6 +28,7 @@ from cosset.services.lambda_.url_calls import UrlCalls
 from cosset.services.operation import AnyService, LateService, Service
 from cosset.services.sns.places import CERTIFICATE_PATH
 from cosset.settings import Settings
+from cosset.wire.models import Catalogue
 
 
 def make_services(
@@ -159,6 +160,7 @@ def make_door(
         authorizer=authorizer,
         settings=settings,
         clock=clock,
+        catalogue=Catalogue(alone=True),
         routes=[
             PlainRoute("GET", HEALTH_PATH, health.answer),
             PlainRoute("GET", METRICS_PATH, make_metrics_page(ground, running.pool).answer),

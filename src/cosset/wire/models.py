@@ -5,7 +5,9 @@ Knows no service by name. What the models leave out comes from overlays.py. Next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -179,13 +181,29 @@ def _forget_words(described: Any) -> None:
             _forget_words(each)
 
 
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """From who imports meanwhile. Not for a module that is there already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
 class Catalogue:
     """Every service that botocore describes, each read when it is first asked for (about 15 ms).
 
-    botocore itself is imported with the first of them (about 60 ms), not by whoever imports this room.
+    botocore itself is imported with the first of them (about 60 ms), not by whoever imports this room. `alone`: nobody
+    else in this process uses botocore, so AWS's native library, which it takes for signing where it is installed, stays
+    out: six megabytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        self._alone = alone
         self._services: dict[str, WireService] = {}
 
     def service(self, name: str) -> WireService:
@@ -199,8 +217,9 @@ class Catalogue:
         return list(self._loader.list_available_services("service-2"))
 
     def _read(self, name: str) -> WireService:
-        from botocore.exceptions import UnknownServiceError
-        from botocore.model import ServiceModel
+        with _hidden("awscrt") if self._alone else nullcontext():
+            from botocore.exceptions import UnknownServiceError
+            from botocore.model import ServiceModel
 
         try:
             description = self._loader.load_service_model(name, "service-2")
