@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from cosset.observe.pattern_errors import InvalidPatternError
+from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
 
 Token = tuple[str, str]
 """Its kind (`paren`, `join`, `compare`, `word`, `string` ...) and its text."""
@@ -18,6 +18,24 @@ Subject = TypeVar("Subject")
 """What a condition is held against: the text of a field, a JSON document."""
 
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?")
+
+
+def read_tokens(grammar: re.Pattern[str], text: str, refuse: Callable[[int], InvalidPatternError]) -> list[Token]:
+    """All of a text, each token by the group of the grammar that it is. `refuse`: what is said of the rest from there.
+
+    Raises InvalidPatternError, UnsupportedPatternError.
+    """
+    found: list[Token] = []
+    position = 0
+    while position < len(text):
+        match = grammar.match(text, position)
+        if match is None or match.lastgroup is None:
+            raise refuse(position)
+        if match.lastgroup == "regex":
+            raise UnsupportedPatternError("a regular expression")
+        found.append((match.lastgroup, match[match.lastgroup]))
+        position = match.end()
+    return found
 
 
 class ConditionParser(ABC, Generic[Subject]):

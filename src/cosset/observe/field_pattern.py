@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cosset.identity.matching import wildcard_matcher
-from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, unquote
-from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
+from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, read_tokens, unquote
+from cosset.observe.pattern_errors import InvalidPatternError
 
 _Condition = Callable[[str], bool]
 
@@ -105,23 +105,9 @@ def _split(text: str) -> list[str]:
         at += 1
 
 
-def _tokens(text: str) -> list[Token]:
-    found: list[Token] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            raise _not_understood(text)
-        if match.lastgroup == "regex":
-            raise UnsupportedPatternError("a regular expression")
-        found.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return found
-
-
 def _wanted(text: str) -> _Wanted:
     """One field of the pattern. All of its comparisons name the same one."""
-    tokens = _tokens(text)
+    tokens = read_tokens(_TOKEN, text, lambda _: _not_understood(text))
     if not tokens:
         return _Wanted("", lambda _: True)
     if len(tokens) == 1 and tokens[0][0] == "word":

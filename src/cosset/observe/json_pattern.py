@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cosset.identity.matching import wildcard_matcher
-from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, unquote
-from cosset.observe.pattern_errors import InvalidPatternError, UnsupportedPatternError
+from cosset.observe.conditions import ConditionParser, Token, is_ordered, read_number, read_tokens, unquote
+from cosset.observe.pattern_errors import InvalidPatternError
 
 _Condition = Callable[[Any], bool]
 
@@ -74,17 +74,12 @@ def json_value(selector: str) -> Callable[[str], str | None]:
 
 
 def _tokens(text: str) -> list[Token]:
-    found: list[Token] = []
-    position, text = 0, text.rstrip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            raise InvalidPatternError(f"Invalid character(s) in JSON filter pattern at '{text[position:].strip()}'")
-        if match.lastgroup == "regex":
-            raise UnsupportedPatternError("a regular expression")
-        found.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return found
+    text = text.rstrip()
+
+    def refuse(at: int) -> InvalidPatternError:
+        return InvalidPatternError(f"Invalid character(s) in JSON filter pattern at '{text[at:].strip()}'")
+
+    return read_tokens(_TOKEN, text, refuse)
 
 
 class _DocumentConditions(ConditionParser[Any]):
