@@ -166,7 +166,7 @@ def test_a_form_that_a_browser_posts(bench: Bench) -> None:
     parts = [f'--{edge}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
     body = "".join([*parts, f"--{edge}--\r\n"]).encode()
     headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
-    with urllib.request.urlopen(urllib.request.Request(form["url"], body, headers), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(form["url"], body, headers), timeout=60) as answer:
         assert answer.status == 204
     (record,) = bench.records(1)
     assert (record["eventName"], record["s3"]["object"]["size"]) == ("ObjectCreated:Post", 7)

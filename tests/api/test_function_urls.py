@@ -89,7 +89,7 @@ def call(url: str, method: str = "GET", body: bytes | None = None, headers: dict
     """By the URL's name, which need not resolve here."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=60)) as connection:
         connection.request(method, target, body, {"Host": parts.netloc, **(headers or {})})
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers, answer.read())
@@ -309,7 +309,7 @@ def test_what_has_no_body_is_sent_without_one(publish: Callable[..., str], retur
         (publish(source, "RESPONSE_STREAM", Runtime="nodejs22.x"), ("/204", "/304")),
     ):
         host = urlsplit(url).netloc
-        with closing(http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=60)) as connection:
             for path, status in zip(paths, (204, 304), strict=True):
                 body = json.dumps({"statusCode": status, "headers": {"x-amzn-RequestId": "mine"}, "body": "forged"})
                 connection.request("POST", path, body, {"Host": host, **TYPE_JSON})

@@ -75,7 +75,7 @@ def worker(folder: Path, environ: dict[str, str]) -> Iterator[None]:
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

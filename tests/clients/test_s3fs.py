@@ -35,7 +35,7 @@ def mounted(server, tmp_path):
         finally:
             subprocess.run(["umount", "--lazy", str(folder)], check=False)
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def test_files_are_objects(mounted):

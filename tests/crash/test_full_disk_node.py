@@ -123,7 +123,7 @@ def goes_on_all_the_same(node: Node) -> None:
 
 
 def recovers(node: Node) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while True:
         try:
             node.send("after")

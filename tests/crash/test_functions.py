@@ -19,7 +19,7 @@ class Author(threading.Thread):
 
     def __init__(self, server, number, enough):
         super().__init__()
-        self._client = server.client("lambda", config=Config(retries={"max_attempts": 0}, read_timeout=20))
+        self._client = server.client("lambda", config=Config(retries={"max_attempts": 0}, read_timeout=60))
         self._role = starter_role(server)
         self._number = number
         self._enough = enough
@@ -58,7 +58,7 @@ def test_what_was_answered_survives_and_nothing_is_half_there(new_server):
         for author in authors:
             author.start()
         for _ in range(ANSWERED_BEFORE_THE_KILL):
-            assert enough.acquire(timeout=30)
+            assert enough.acquire(timeout=120)
         server.kill9()
         for author in authors:
             author.join()

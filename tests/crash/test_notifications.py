@@ -74,7 +74,7 @@ class Uploader(threading.Thread):
 
     def __init__(self, server: CossetServer) -> None:
         super().__init__(daemon=True)
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=60)
         self._s3 = server.client("s3", config=config)
         self.stopping = threading.Event()
         self.accepted: set[str] = set()
@@ -134,7 +134,7 @@ def test_every_object_is_heard_of(new_server: Callable[..., CossetServer]) -> No
             server.start()
     finally:
         uploader.stopping.set()
-        uploader.join(30)
+        uploader.join(120)
     assert len(uploader.accepted) >= 10 * KILLS
     heard: set[str] = set()
 

@@ -122,7 +122,7 @@ class Publisher(threading.Thread):
 
     def __init__(self, server: CossetServer, topic: str, line: str) -> None:
         super().__init__(daemon=True)
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=60)
         self._sns = server.client("sns", config=config)
         self._topic = topic
         self._line = line
@@ -167,7 +167,7 @@ def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetS
             server.start()
     finally:
         publisher.stopping.set()
-        publisher.join(30)
+        publisher.join(120)
     assert len(publisher.accepted) >= 5 * KILLS
     wait_for(lambda: publisher.accepted <= pipeline.pulled())
     delivered: set[str] = set()

@@ -60,7 +60,7 @@ class Load:
         return {group: numbers for group, numbers in found.items() if numbers}
 
     def _keep_at(self, work: Callable[[Any], None]) -> None:
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
         client = self._server.client("sqs", config=config)
         while not self._over.is_set():
             try:

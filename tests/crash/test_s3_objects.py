@@ -39,7 +39,7 @@ def test_objects_are_whole_after_a_kill(new_server: Callable[..., CossetServer])
 
 
 def client(server: CossetServer) -> Any:
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=5)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=60, connect_timeout=5)
     return server.client("s3", config=config)
 
 

@@ -43,7 +43,7 @@ class Sender(threading.Thread):
 
     def __init__(self, server: CossetServer, url: str, ordered: str) -> None:
         super().__init__(daemon=True)
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=60)
         self._sqs = server.client("sqs", config=config)
         self._url = url
         self._ordered = ordered
@@ -109,7 +109,7 @@ def test_nothing_accepted_is_lost_and_groups_stay_in_order(new_server: Callable[
             server.start()
     finally:
         sender.stopping.set()
-        sender.join(30)
+        sender.join(120)
     accepted = {body for bodies in sender.accepted.values() for body in bodies}
     assert len(accepted) > 10 * KILLS
     wait_for(lambda: accepted <= set(processed(server, name)))

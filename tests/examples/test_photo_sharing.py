@@ -41,7 +41,7 @@ def get(server: CossetServer, url: str) -> Any:
     """What a visitor of the page gets, who has no key."""
     parts = urlsplit(url)
     request = urllib.request.Request(f"{server.endpoint}{parts.path}", headers={"Host": parts.netloc})
-    return urllib.request.urlopen(request, timeout=30)
+    return urllib.request.urlopen(request, timeout=60)
 
 
 def test_pictures_are_shared(server: CossetServer) -> None:

@@ -53,7 +53,7 @@ class Wire:
 
     def connect(self) -> socket.socket:
         host, _, port = self._host.rpartition(":")
-        return socket.create_connection((host, int(port)), timeout=30)
+        return socket.create_connection((host, int(port)), timeout=60)
 
     def signed(
         self,

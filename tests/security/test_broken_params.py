@@ -15,7 +15,7 @@ from support.any_params import AnyParams
 from support.broken_params import Break, breaks
 from support.victim import Victim
 
-AS_IT_IS = Config(retries={"total_max_attempts": 1}, read_timeout=30, parameter_validation=False)
+AS_IT_IS = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
 KNOWN = {"FunctionName": ["nobody"], "LayerName": ["nobody"], "VersionNumber": [1], "ZipFile": [b"x"]}
 # Streams that the client must read, and what is refused by name before anything of it is looked at.
 LEFT_OUT = {"InvokeWithResponseStream"}

@@ -490,7 +490,7 @@ def test_two_thousand_connections_at_once(house: House) -> None:
         await gate.wait()
         try:
             writer.write(data)
-            line = await asyncio.wait_for(reader.readline(), 30)
+            line = await asyncio.wait_for(reader.readline(), 60)
         except ConnectionError:
             return 503
         finally:

@@ -67,7 +67,7 @@ class Urls:
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         port = urlsplit(self.server.endpoint).port
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
             connection.request(method, target, body, {"Host": host or parts.netloc, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read()

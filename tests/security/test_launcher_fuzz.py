@@ -114,7 +114,7 @@ def raw_launcher() -> Iterator[Raw]:
             yield Raw(process, ours, data)
         finally:
             ours.close()
-            code = process.wait(30)
+            code = process.wait(60)
         assert code == 0
 
 
@@ -206,7 +206,7 @@ def test_ends_in_good_order_when_the_protocol_is_broken(message: bytes) -> None:
     with raw_launcher() as running:
         running.serves("first")
         running.send(message)
-        assert running.process.wait(30) == 0
+        assert running.process.wait(60) == 0
 
 
 def test_shows_functions_no_file_as_a_certificate() -> None:

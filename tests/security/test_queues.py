@@ -174,7 +174,7 @@ def test_without_a_signature_there_is_no_queue(server: CossetServer, queue: str)
         ),
     ):
         with pytest.raises(urllib.error.HTTPError) as error:
-            urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30)
+            urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60)
         with error.value:
             assert error.value.code in (400, 403)
             assert b"MissingAuthenticationToken" in error.value.read()

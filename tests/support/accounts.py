@@ -40,7 +40,7 @@ class Account:
         SigV4Auth(Credentials(*self._keys), "cosset", self._server.region).add_auth(signed)
         request = urllib.request.Request(url, b"{}", dict(signed.headers.items()), method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

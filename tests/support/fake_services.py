@@ -30,7 +30,7 @@ class FakeLambda:
         if params["FunctionName"] == "missing":
             raise ServiceError("ResourceNotFoundException", "Function not found: missing", status=404)
         if params["FunctionName"] == "slow":
-            await asyncio.wait_for(ctx.cancelled.wait(), 10)
+            await asyncio.wait_for(ctx.cancelled.wait(), 60)
             self.left += 1
         return {"StatusCode": 200, "Payload": data, "ExecutedVersion": "$LATEST"}
 

@@ -104,10 +104,10 @@ class RunningFront:
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        return future.result(30)
+        return future.result(60)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def client(self, service: str, **overrides: Any) -> Any:
         options: dict[str, Any] = {
@@ -115,7 +115,7 @@ class RunningFront:
             "region_name": "us-east-1",
             "aws_access_key_id": ACCESS_KEY,
             "aws_secret_access_key": SECRET_KEY,
-            "config": Config(retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=5),
+            "config": Config(retries={"total_max_attempts": 1}, read_timeout=60, connect_timeout=5),
         }
         return boto3.Session().client(service, **(options | overrides))
 
@@ -145,12 +145,12 @@ def running_front(door: Door, settings: Settings | None = None, limits: Limits |
 
     thread = threading.Thread(target=target, daemon=True)
     thread.start()
-    running = started.result(10)
+    running = started.result(60)
     try:
         yield running
     finally:
         running._loop.call_soon_threadsafe(running.stop.set)  # type: ignore[attr-defined]
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 

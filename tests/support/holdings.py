@@ -76,7 +76,7 @@ def settle(server: CossetServer, before: Holdings) -> None:
 def health(server: CossetServer) -> dict:
     """What GET /_cosset/health says, healthy or not."""
     try:
-        with urllib.request.urlopen(server.endpoint + "/_cosset/health", timeout=30) as answer:
+        with urllib.request.urlopen(server.endpoint + "/_cosset/health", timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as unwell:
         with unwell:

@@ -54,7 +54,7 @@ class PostgresServer:
                 stderr=log,
                 cwd=self._folder,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.url("postgres")).close()
@@ -70,7 +70,7 @@ class PostgresServer:
         if self._process is not None:
             # The server itself, not setpriv: that one has become it.
             self._process.send_signal(3)  # SIGQUIT: immediate shutdown
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def new_database(self) -> str:

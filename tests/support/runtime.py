@@ -58,7 +58,7 @@ async def api():
 
 
 def run(body):
-    asyncio.run(asyncio.wait_for(body(), 30))
+    asyncio.run(asyncio.wait_for(body(), 60))
 
 
 async def begin(transport, client, event):

@@ -353,7 +353,7 @@ def test_at_a_queues_own_url_there_are_only_its_own_actions(server: CossetServer
         SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "sqs", server.region).add_auth(request)
         sent = urllib.request.Request(target, body or None, dict(request.headers.items()), method=method)
         try:
-            with urllib.request.urlopen(sent, timeout=30) as answer:
+            with urllib.request.urlopen(sent, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

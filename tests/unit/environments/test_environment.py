@@ -109,7 +109,7 @@ def rigged(tmp_path):
             own = ("watch ", "deadline ", "end ")
             assert [task for task in asyncio.all_tasks() if task.get_name().startswith(own)] == []
 
-        asyncio.run(asyncio.wait_for(main(), 20))
+        asyncio.run(asyncio.wait_for(main(), 60))
 
     return run
 

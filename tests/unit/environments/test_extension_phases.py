@@ -78,7 +78,7 @@ def rigged(tmp_path):
                 begun.cancel()
             assert rig.supervisor.closed
 
-        asyncio.run(asyncio.wait_for(main(), 10))
+        asyncio.run(asyncio.wait_for(main(), 60))
 
     return run
 

@@ -29,7 +29,7 @@ class Waiting:
 
 
 def in_loop(body):
-    asyncio.run(asyncio.wait_for(body(), 10))
+    asyncio.run(asyncio.wait_for(body(), 60))
 
 
 def refused(action, *arguments):

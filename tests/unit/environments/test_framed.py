@@ -53,7 +53,7 @@ def with_runtime(scenario: Callable[[FramedTransport], Awaitable[None]], act: Ca
         transport = await FramedTransport.connect(ours)
         thread.start()
         try:
-            await asyncio.wait_for(scenario(transport), 10)
+            await asyncio.wait_for(scenario(transport), 60)
         finally:
             transport.close()
             await asyncio.sleep(0)

@@ -56,7 +56,7 @@ async def supervised():
 
 
 def run(body):
-    asyncio.run(asyncio.wait_for(body(), 20))
+    asyncio.run(asyncio.wait_for(body(), 60))
 
 
 async def until(condition):

@@ -62,7 +62,7 @@ def run(scenario: Callable[[LauncherClient, Launcher], Awaitable[None]], **callb
         ours, theirs = channel.pair()
         client = LauncherClient(ours, **callbacks)
         try:
-            await asyncio.wait_for(scenario(client, Launcher(theirs)), 10)
+            await asyncio.wait_for(scenario(client, Launcher(theirs)), 60)
         finally:
             client.close()
             theirs.close()

@@ -121,7 +121,7 @@ def in_loop():
                 for fd in (output_in, telemetry_in):
                     os.close(fd)
 
-        asyncio.run(asyncio.wait_for(main(), 20))
+        asyncio.run(asyncio.wait_for(main(), 60))
 
     return run
 
@@ -214,4 +214,4 @@ def test_the_end_of_the_writers_passes_on_the_rest():
         pipe.close()
         assert lines.messages == ["no line feed"]
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 60))

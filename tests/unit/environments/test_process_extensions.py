@@ -246,6 +246,6 @@ def test_nobody_waits_where_nobody_has_registered(given):
     async def body(tier):
         environment = await tier.start(given({}), Lines())
         assert (await environment.invoke(event_for())).is_settled
-        await asyncio.wait_for(environment.shutdown(), 30)
+        await asyncio.wait_for(environment.shutdown(), 60)
 
     in_tier(body)

@@ -98,7 +98,7 @@ def delivering(body, **buffering):
         finally:
             await delivery.close()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_a_batch_goes_when_its_time_has_come():
@@ -194,7 +194,7 @@ def in_hub(body, **options):
             await telemetry.close()
         assert [task for task in asyncio.all_tasks() if task.get_name().startswith("telemetry")] == []
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def held(telemetry, name="a"):

@@ -70,7 +70,7 @@ def test_a_node_hears_what_another_does_to_a_function_that_it_has_looked_up(tmp_
             book = FunctionBook(store)
 
             async def until(holds):
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     while not holds(await book.page_of(key, None)):
                         await asyncio.sleep(0.01)
 

@@ -11,7 +11,7 @@ CHANGE = Change(runtime="python3.12", role=ROLE, handler="index.handler")
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
@@ -32,7 +32,7 @@ def test_a_function_at_rest_is_looked_up_before_anyone_calls_it(tmp_path):
             await room.functions.update_configuration(KEY, Change(memory_mb=512), revision_id=None)
             settled = await room.functions.resolve(ACCOUNT, REGION, "fn", None)
             assert settled.memory_mb == 512  # an update holds at once, looked up or not
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while len(seen) < 2:
                     room.clock.advance(1)
                     await asyncio.sleep(0.001)

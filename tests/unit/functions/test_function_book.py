@@ -103,7 +103,7 @@ def test_an_alias_brings_every_version_that_it_may_mean_and_its_own_policy(tmp_p
             assert book.kept(KEY, "live") is book.kept(KEY, None)
             assert set(book.kept(KEY, None).versions) == {"1", "2", "$LATEST"}
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_what_a_change_overtook_is_not_kept(tmp_path):

@@ -401,7 +401,7 @@ def test_packages_are_collected_now_and_then(tmp_path):
             while folder.exists():
                 await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_what_another_node_left_half_way_is_settled_by_the_sweep(tmp_path):
@@ -415,4 +415,4 @@ def test_what_another_node_left_half_way_is_settled_by_the_sweep(tmp_path):
             while (await latest(room)).last_update_status is not UpdateStatus.SUCCESSFUL:
                 await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), 60))

@@ -210,7 +210,7 @@ def test_who_reads_slowly_is_not_cut_off(file: Path, monkeypatch: pytest.MonkeyP
         ours.close()
         theirs.close()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_a_client_that_leaves_ends_the_sending(run: Callable[..., None], file: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_client_that_leaves_ends_the_body_it_was_reading(extra: bytes) -> None
         writer.write(GET.replace(b"host", extra + b"host"))
         await reader.read(1000)
         writer.close()
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 60)
 
     asyncio.run(with_front(handler, work))
 
@@ -320,7 +320,7 @@ def test_an_answer_that_is_not_read_is_not_kept(streamed: bool) -> None:
             while front.connections:
                 await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(with_front(handler, work, stall_s=0.05), 20))
+    asyncio.run(asyncio.wait_for(with_front(handler, work, stall_s=0.05), 60))
 
 
 def test_requests_may_come_in_any_pieces() -> None:

@@ -318,7 +318,7 @@ def test_a_node_without_alarms_makes_no_keeper_until_there_is_one(tmp_path: Path
             await asyncio.sleep(0)
             assert made == []
             await room.call("PutMetricAlarm", AlarmName="a", **SETTINGS)
-            await asyncio.wait_for(evaluated.wait(), 30)
+            await asyncio.wait_for(evaluated.wait(), 60)
             assert len(made) == 1
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)

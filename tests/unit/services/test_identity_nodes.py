@@ -63,7 +63,7 @@ async def first_start(stores: list[Store]) -> tuple[list[IamDirectory], Credenti
 
 async def until(ask: Callable[[], Awaitable[bool]], expected: bool) -> None:
     """Waits for what another node is to hear of; the limit is for a test that fails."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await ask() is not expected:
             await asyncio.sleep(0.01)
 

@@ -52,7 +52,7 @@ def stranger(answer: Answer) -> Iterator[str]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -32,7 +32,7 @@ async def node(url: str, folder: Path) -> AsyncIterator[Store]:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -64,7 +64,7 @@ def test_a_message_sent_on_one_node_wakes_another(postgres: PostgresServer, tmp_
             waiting = asyncio.create_task(queue.wait(60))
             await other.read(lambda tx: None)
             await one.write(lambda tx: DurableQueue(one, "q", clock).send(tx, b"a"))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await waiting
             (message,) = await queue.receive(limit=10, lease_ms=1000)
             assert message.body == b"a"
@@ -84,7 +84,7 @@ def test_what_a_dead_node_had_from_its_sender_comes_to_another(postgres: Postgre
             await until(lambda: here.is_quiet)
             message = await one.write(lambda tx: there.put_for(tx, Draft(body=b"a"), 10_000))
             assert message.lease.startswith(f"{message.seq}.")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not waiting.done():
                     clock.advance(LOOK_S)
                     await asyncio.sleep(0.01)

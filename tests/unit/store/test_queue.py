@@ -164,7 +164,7 @@ def test_waiting_ends_with_a_send(open_store: OpenStore) -> None:
             await send(store, DurableQueue(store, "other", clock), b"not mine")
             assert not waiting.done()
             await send(store, same, b"a")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await waiting
 
     asyncio.run(main())
@@ -179,7 +179,7 @@ def test_waiting_ends_when_a_message_is_due(open_store: OpenStore) -> None:
             await receive(queue)
             waiting = asyncio.create_task(queue.wait(60))
             await store.read(lambda tx: None)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not waiting.done():
                     await asyncio.sleep(0.01)
                     clock.advance(1)
@@ -195,14 +195,14 @@ def test_waiting_ends_at_once_when_something_is_due_and_else_at_the_timeout(open
             queue = DurableQueue(store, "q", clock)
             waiting = asyncio.create_task(queue.wait(3))
             started = clock.now_ms()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not waiting.done():
                     await asyncio.sleep(0.01)
                     clock.advance(1)
             assert clock.now_ms() - started >= 3000
             assert not await waiting
             await send(store, queue, b"a")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await queue.wait(60)
 
     asyncio.run(main())

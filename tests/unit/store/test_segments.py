@@ -45,7 +45,7 @@ async def messages(store: SegmentStore, stream: str, **arguments: object) -> lis
 
 
 async def eventually_no_days(folder: Path) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while SegmentFiles(folder).days():
             await asyncio.sleep(0.01)
 

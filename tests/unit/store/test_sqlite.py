@@ -236,13 +236,13 @@ def test_too_many_waiting_writes_are_refused() -> None:
 
         def commit(jobs: list[Job[int]]) -> None:
             began.set()
-            gate.wait(10)
+            gate.wait(60)
             for job in jobs:
                 job.result = job.work
 
         committer: GroupCommitter[int] = GroupCommitter("test", commit, max_waiting=3)
         first = asyncio.create_task(committer.submit(0))
-        await asyncio.to_thread(began.wait, 10)
+        await asyncio.to_thread(began.wait, 60)
         waiting = [asyncio.create_task(committer.submit(n)) for n in (1, 2, 3)]
         await asyncio.sleep(0)
         with pytest.raises(OverloadedError) as refused:
@@ -267,7 +267,7 @@ def test_waiting_writes_share_a_commit(tmp_path: Path) -> None:
             raw = store._engine._raw  # type: ignore[attr-defined]
             raw.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
             gate = threading.Event()
-            first = asyncio.create_task(store.write(lambda tx: gate.wait(10)))
+            first = asyncio.create_task(store.write(lambda tx: gate.wait(60)))
             await asyncio.sleep(0)
             rest = [
                 asyncio.create_task(store.write(lambda tx, n=n: tx.execute(insert(pairs).values(key=str(n), value=n))))

@@ -156,7 +156,7 @@ def test_a_disk_that_is_slow_to_begin_holds_nobody_up(tmp_path: Path, monkeypatc
     came, waited = threading.Event(), []
 
     def begin(*_: int) -> None:
-        waited.append(came.wait(30))
+        waited.append(came.wait(60))
 
     monkeypatch.setattr(drafts, "start_writing_back", begin)
 
