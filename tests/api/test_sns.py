@@ -385,6 +385,19 @@ def test_a_batch(sns: Any, sqs: Any, topic: str, queue: tuple[str, str]) -> None
         assert refusal(caught)[0] == code
 
 
+def test_an_entry_of_a_batch_fails_by_itself_for_its_structure(sns: Any, topic: str) -> None:
+    texts = {"well": '{"default": "x"}', "missing": '{"sqs": "x"}', "broken": "{"}
+    entries = [{"Id": name, "Message": text, "MessageStructure": "json"} for name, text in texts.items()]
+    answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
+    assert [each["Id"] for each in answer["Successful"]] == ["well"]
+    sentence = "Invalid parameter: Message Structure - No default entry in JSON message body"
+    missing, broken = answer["Failed"]
+    assert missing == {"Id": "missing", "Code": "InvalidParameter", "Message": sentence, "SenderFault": True}
+    assert broken["Message"] == "Invalid parameter: Message Structure - JSON message body failed to parse"
+    answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries[1:])
+    assert (answer["Successful"], len(answer["Failed"])) == ([], 2)
+
+
 def test_a_fifo_topic_keeps_order_and_drops_duplicates(sns: Any, sqs: Any) -> None:
     topic = sns.create_topic(
         Name="ordered.fifo", Attributes={"FifoTopic": "true", "ContentBasedDeduplication": "true"}

@@ -26,7 +26,7 @@ from cosset.services.sns.metering import TopicMeter
 from cosset.services.sns.model import Published, Subscription, Topic, TopicKey
 from cosset.services.sns.platform_book import EndpointKey, find_endpoint
 from cosset.services.sns.requirements import on_publish, topic_of
-from cosset.services.sns.structures import Texts, read_structure
+from cosset.services.sns.structures import StructureError, Texts, read_structure
 from cosset.services.sns.tables import sns_deduplications
 from cosset.store.database import Store, Transaction
 from cosset.wire.errors import OperationNotImplementedError, ServiceError
@@ -83,28 +83,27 @@ class Publishing:
 
     @operation("PublishBatch", on_publish)
     async def publish_batch(self, ctx: Context, params: Params) -> Result:
+        """A text that is not what its structure says fails by itself; whatever else is wrong refuses them all."""
         key = topic_of(ctx, params["TopicArn"])
         entries: Sequence[Mapping[str, Any]] = params["PublishBatchRequestEntries"]
         _check_entries(entries)
         await self._store.read(lambda tx: need_topic(tx, key))
-        drafts = [
-            self._draft(
-                key,
-                each,
-                f"publishBatchRequestEntries.{number}.member.messageAttributes.{{}}",
-                f"{ctx.scheme}://{ctx.host}",
-                ctx.trace_id or "",
-            )
-            for number, each in enumerate(entries, 1)
-        ]
-        if sum(draft.size for draft in drafts) > MAX_BYTES:
+        drafts: dict[str, Draft] = {}
+        failed: list[dict[str, Any]] = []
+        for number, each in enumerate(entries, 1):
+            place = f"publishBatchRequestEntries.{number}.member.messageAttributes.{{}}"
+            try:
+                drafts[each["Id"]] = self._draft(key, each, place, f"{ctx.scheme}://{ctx.host}", ctx.trace_id or "")
+            except StructureError as error:
+                failed.append({"Id": each["Id"], "Code": error.code, "Message": error.message, "SenderFault": True})
+        if sum(draft.size for draft in drafts.values()) > MAX_BYTES:
             sentence = "The length of all the messages put together is more than the limit."
             raise ServiceError("BatchRequestTooLong", sentence)
-        accepted = await self.accept(key, drafts)
-        for each in accepted:
-            ctx.led_to(StepKind.TOPIC_MESSAGE, each.message_id, key.arn)
-        shown = [{"Id": each["Id"], **_shown(done)} for each, done in zip(entries, accepted, strict=True)]
-        return {"Successful": shown, "Failed": []}
+        accepted = await self.accept(key, list(drafts.values())) if drafts else []
+        for done in accepted:
+            ctx.led_to(StepKind.TOPIC_MESSAGE, done.message_id, key.arn)
+        shown = [{"Id": name, **_shown(done)} for name, done in zip(drafts, accepted, strict=True)]
+        return {"Successful": shown, "Failed": failed}
 
     async def _refuse_platforms(self, params: Params) -> None:
         """Raises ServiceError InvalidParameter for an endpoint that is not there; by name for one that is."""
@@ -182,6 +181,7 @@ class Publishing:
         subject = given.get("Subject")
         _check_subject(subject)
         _check_order(key, given)
+        attributes = read_attributes(given.get("MessageAttributes", {}), place.format("").removesuffix("."))
         texts = read_structure(text, given.get("MessageStructure"))
         message = Published(
             id=str(uuid4()),
@@ -190,7 +190,7 @@ class Publishing:
             sent_ms=self._clock.now_ms(),
             url=url,
             subject=subject,
-            attributes=read_attributes(given.get("MessageAttributes", {}), place.format("").removesuffix(".")),
+            attributes=attributes,
             group=given.get("MessageGroupId"),
             deduplication_id=given.get("MessageDeduplicationId"),
             trace_id=trace_id,

@@ -8,6 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cosset.services.sns.errors import invalid
+from cosset.wire.errors import ServiceError
+
+
+class StructureError(ServiceError):
+    """The text is not what `MessageStructure` says it is. In a batch it is the only error that concerns one entry."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("InvalidParameter", f"Invalid parameter: Message Structure - {reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class Texts:
 
 
 def read_structure(text: str, structure: str | None) -> Texts:
-    """Raises ServiceError InvalidParameter."""
+    """Raises: StructureError; ServiceError InvalidParameter."""
     size = len(text.encode())
     if not structure:
         return Texts(text, size=size)
@@ -34,8 +42,8 @@ def read_structure(text: str, structure: str | None) -> Texts:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise invalid("Message Structure - JSON message body failed to parse")
+        raise StructureError("JSON message body failed to parse")
     own = {protocol: each for protocol, each in found.items() if isinstance(each, str)}
     if "default" not in own:
-        raise invalid("Message Structure - No default entry in JSON message body")
+        raise StructureError("No default entry in JSON message body")
     return Texts(own.pop("default"), own, size)
