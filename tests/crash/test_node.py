@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cosset.testing.server import CossetServer
+from support.processes import left_of
 from support.role import make_role, starter_role
 from support.zip import make_zip
 
@@ -126,16 +127,8 @@ def test_nothing_is_left_behind(new_server: Callable[..., CossetServer]) -> None
     answer(server)
     pids += server.pids()
     assert server.stop() == 0
-    assert [pid for pid in pids if is_running(pid)] == []
+    assert left_of(pids) == []
     assert str(server.data) not in Path("/proc/mounts").read_text()
-
-
-def is_running(pid: int) -> bool:
-    """A zombie that the host's first process has not yet buried does not run."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.05, 0.3])

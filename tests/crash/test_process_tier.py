@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from cosset.clock import SystemClock
 from cosset.environments.process import ProcessTier
 from cosset.runtimes.catalogue import Catalogue
+from support.processes import is_running, left_of
 
 OWNER = """
 import asyncio, sys, pathlib
@@ -37,20 +37,6 @@ def handler(event, context):
 """
 
 
-def runs(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def ends(pid):
-    deadline = time.monotonic() + 20
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not runs(pid)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="dying with the parent needs Linux")
 def test_environments_die_with_a_killed_owner_and_strays_at_the_next_start(tmp_path):
     (tmp_path / "app.py").write_text(FUNCTION)
@@ -64,11 +50,11 @@ def test_environments_die_with_a_killed_owner_and_strays_at_the_next_start(tmp_p
         owner.kill()
         owner.wait()
         runtime, stray = pids
-        assert ends(runtime)
-        assert runs(stray)
+        assert left_of([runtime]) == []
+        assert is_running(stray)
         assert len(list((tmp_path / "run").iterdir())) == 1
         ProcessTier(Catalogue(), SystemClock(), folder=tmp_path / "run")
-        assert ends(stray)
+        assert left_of([stray]) == []
         assert [path.name.split("-")[2] for path in (tmp_path / "run").iterdir()] == [str(os.getpid())]
     finally:
         owner.kill()

@@ -17,6 +17,7 @@ import pytest
 
 from cosset.environments.api import Environment, EnvironmentGoneError, InitError, Outcome
 from support.jail import Jail, event, jail
+from support.processes import children, left_of, nobody_buries
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="the jail needs Linux and, for its full strength, root"
@@ -405,13 +406,27 @@ def test_a_killed_spawner_takes_its_environments_and_is_made_anew() -> None:
 
     async def scenario(inside: Jail) -> None:
         environment = await inside.start({"app.py": source})
-        (spawner,) = _children(inside.launcher_pid)
+        (spawner,) = children(inside.launcher_pid)
         os.kill(spawner, signal.SIGKILL)
         with pytest.raises(EnvironmentGoneError):
             await _invoke_without_end(environment)
         assert (await inside.run(source)).payload == b"1"
 
     in_jail(scenario)
+
+
+def test_what_a_killed_spawner_leaves_is_buried_where_nobody_else_would() -> None:
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": "def handler(event, context): return 1"})
+        (spawner,) = children(inside.launcher_pid)
+        below = children(spawner)
+        os.kill(spawner, signal.SIGKILL)
+        with pytest.raises(EnvironmentGoneError):
+            await _invoke_without_end(environment)
+        assert await asyncio.to_thread(_unburied, below) == []
+
+    with nobody_buries():
+        in_jail(scenario)
 
 
 def test_a_killed_launcher_takes_everything_with_it_and_the_next_clears_up(tmp_path: Path) -> None:
@@ -433,10 +448,10 @@ asyncio.run(main())
     try:
         assert owner.stdout is not None
         launcher = int(owner.stdout.readline())
-        children = _descendants(launcher)
-        assert len(children) >= 2
+        below = _descendants(launcher)
+        assert len(below) >= 2
         os.kill(launcher, signal.SIGKILL)
-        assert _all_end(children)
+        assert left_of(below) == []
     finally:
         owner.kill()
         owner.communicate()
@@ -485,28 +500,15 @@ async def _invoke_without_end(environment: Environment) -> None:
         await environment.invoke(event())
 
 
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def _descendants(pid: int) -> set[int]:
     found: set[int] = set()
-    for child in _children(pid):
+    for child in children(pid):
         found |= {child} | _descendants(child)
     return found
 
 
-def _all_end(pids: set[int]) -> bool:
-    deadline_s = time.monotonic() + 10
-    while time.monotonic() < deadline_s:
-        if not any(_is_running(pid) for pid in pids):
-            return True
+def _unburied(pids: list[int]) -> list[int]:
+    until_s = time.monotonic() + 60
+    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < until_s:
         time.sleep(0.01)
-    return False
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
+    return left

@@ -13,6 +13,7 @@ import pytest
 
 from cosset.environments.jail.ahead import SdkUse
 from support.jail import Jail, jail
+from support.processes import children
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="the jail needs Linux and, for its full strength, root"
@@ -163,9 +164,5 @@ def test_a_prepared_environment_that_was_killed_costs_no_invocation() -> None:
 
 def _prepared(inside: Jail) -> list[int]:
     """Their inits are still root's."""
-    inits = [init for spawner in _children(inside.launcher_pid) for init in _children(spawner)]
+    inits = [init for spawner in children(inside.launcher_pid) for init in children(spawner)]
     return [init for init in inits if os.stat(f"/proc/{init}").st_uid == 0]
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.jail import Jail, event, jail
+from support.processes import children
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0 or os.uname().machine != "x86_64",
@@ -50,9 +51,6 @@ print(channel.receive(ours)[0])
 
 
 def inits(inside: Jail) -> list[int]:
-    def children(pid: int) -> list[int]:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
     found = [each for spawner in children(inside.launcher_pid) for each in children(spawner)]
     return [each for each in found if Path(f"/proc/{each}/comm").read_text() == "init\n"]
 

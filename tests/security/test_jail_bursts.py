@@ -14,6 +14,7 @@ from cosset.environments.api import InitError, TierUnavailableError
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.launcher.run_folder import key_of
 from support.jail import Jail, event, jail
+from support.processes import children
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="the jail needs Linux and, for its full strength, root"
@@ -42,10 +43,6 @@ def seal_of(pid: int) -> dict[str, str]:
         assert os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}")
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {name: fields[name].strip() for name in SEAL}
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def processes_of_function(launcher_pid: int) -> tuple[int, int]:

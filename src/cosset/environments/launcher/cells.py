@@ -85,6 +85,7 @@ class Cells:
             forked=self._on_forked,
             failed=self._fail,
             runtime_ended=self._on_runtime_ended,
+            alive=self._alive,
         )
 
     def fork(
@@ -116,6 +117,9 @@ class Cells:
     def is_warm(self, key: requests.RootKey) -> bool:
         """Whether environments of this root are forked at once."""
         return self._spawners.is_warm(key)
+
+    def _alive(self, key: requests.RootKey) -> list[Cell]:
+        return [cell for cell in self._cells.values() if cell.root == key and cell.stage is not Stage.DEAD]
 
     def give(self, cell: Cell, request: requests.Spawn, fds: list[int]) -> None:
         """Makes it a function's, now or when it is prepared. The descriptors are then the environment's."""

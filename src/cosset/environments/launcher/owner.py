@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cosset.environments.launcher import egress, run_folder, slirp
+from cosset.environments.launcher import egress, orphans, run_folder, slirp
 from cosset.environments.launcher.launcher import Launcher, make_groups
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.run_folder import OwnerError, RunFolder
@@ -230,6 +230,7 @@ def _launcher(
     kept_s: float,
     egress_to: Sequence[str] | None,
 ) -> Launcher:
+    orphans.adopt()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three descriptors an environment
     has_uids = os.geteuid() == 0

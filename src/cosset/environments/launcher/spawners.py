@@ -11,12 +11,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cosset.environments.launcher import trust
+from cosset.environments.launcher import orphans, trust
 from cosset.environments.launcher.cell import Cell, close_all, kill_pidfd
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.requests import RootKey, is_java
@@ -70,6 +70,7 @@ class Spawners:
         forked: called with the environment, and what it now consists of; the pidfd is then the callee's.
         failed: called with the environment that will have no init, and why.
         runtime_ended: called with an environment whose runtime is no child of its init, and how it ended.
+        alive: the environments of a root, dead ones not among them.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Spawners:
         forked: Callable[[Cell, Forked], None],
         failed: Callable[[Cell, str], None],
         runtime_ended: Callable[[Cell, dict[str, Any]], None],
+        alive: Callable[[RootKey], Sequence[Cell]],
     ) -> None:
         self._loop = loop
         self._mount_point = mount_point
@@ -90,6 +92,7 @@ class Spawners:
         self._forked = forked
         self._failed = failed
         self._runtime_ended = runtime_ended
+        self._alive = alive
         self._spawners: dict[RootKey, Spawner] = {}
 
     def get(self, key: RootKey) -> Spawner:
@@ -144,6 +147,7 @@ class Spawners:
             waiting = [cell for cell in spawner.cells.values() if cell.pidfd < 0]
             spawner.cells.clear()
             self._end(spawner)
+            orphans.bury(self._loop, self._alive(spawner.key))
             for cell in waiting:
                 self._failed(cell, "the spawner ended; its reason is in Cosset's own output")
             return
