@@ -8,7 +8,7 @@ from cosset.invocation.push import Push
 from cosset.observe.causes import CauseRecorder
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.services.logs.filter_book import SUBSCRIPTION_FILTERS, SubscriptionFilter
-from cosset.services.logs.filter_rows import FiltersByGroup
+from cosset.services.logs.filter_rows import filters_by_group
 from cosset.services.logs.metric_filter_book import METRIC_FILTERS, MetricFilter
 from cosset.store.database import Store
 from cosset.store.metrics import MetricStore
@@ -24,13 +24,13 @@ class LogSubscriptions:
         self._causes = causes
         self._store = store
         self._push = push
-        self._filters = FiltersByGroup(store, SUBSCRIPTION_FILTERS)
+        self._filters = filters_by_group(store, SUBSCRIPTION_FILTERS)
         self._metrics = metrics
-        self._metric_filters = FiltersByGroup(store, METRIC_FILTERS)
+        self._metric_filters = filters_by_group(store, METRIC_FILTERS)
         self._made: Following | None = None
 
     async def follow(self, batch: Sequence[tuple[StreamKey, Sequence[LogEvent]]], firsts: Sequence[int]) -> None:
-        filters = await self._filters.by_group()
+        filters = await self._filters.get()
         if filters:
             taken = [
                 (wanted, (key, events, first))
@@ -39,7 +39,7 @@ class LogSubscriptions:
             ]
             if taken:
                 await self._following().follow(taken)
-        metric_filters = await self._metric_filters.by_group()
+        metric_filters = await self._metric_filters.get()
         if metric_filters:
             measured = [
                 (wanted, events)

@@ -8,7 +8,6 @@ Sources: recorded TestLambdaUrl::test_url_config_list_paging, test_lambda_update
 import dataclasses
 import secrets
 import string
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +18,8 @@ from cosset.functions import errors, records, url_records
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference
 from cosset.functions.url_records import FunctionUrl
-from cosset.store.changes import EVERYTHING
 from cosset.store.database import Store, Transaction
+from cosset.store.kept import Kept
 
 MAX_KEPT = 10_000
 """URLs kept in memory; the one asked for longest ago makes room."""
@@ -57,10 +56,8 @@ class FunctionUrls:
         self._store = store
         self._clock = clock
         self._new_id = new_id
-        self._kept: OrderedDict[str, UrlAccess] = OrderedDict()
-        # Counts changes, so that what was read before a change is not kept after it.
-        self._changes = 0
-        store.on_change(records.TOPIC, self._drop)
+        self._kept = Kept[str, UrlAccess | None](self._read_access, MAX_KEPT)
+        self._kept.follow(store, records.TOPIC, _is_of)
 
     async def create(self, reference: FunctionReference, change: UrlChange) -> FunctionUrl:
         """Raises:
@@ -136,25 +133,10 @@ class FunctionUrls:
 
     async def find(self, url_id: str) -> UrlAccess | None:
         """From memory after the first time. None: there is no such URL, which is not remembered."""
-        kept = self._kept.get(url_id)
-        if kept is not None:
-            self._kept.move_to_end(url_id)
-            return kept
-        before = self._changes
-        found = await self._store.read(lambda tx: _read_access(tx, url_id))
-        if found is not None and before == self._changes:
-            self._kept[url_id] = found
-            if len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
-        return found
+        return await self._kept.get(url_id)
 
-    def _drop(self, topic_key: str) -> None:
-        self._changes += 1
-        if topic_key == EVERYTHING:
-            self._kept.clear()
-            return
-        for url_id in [each for each, kept in self._kept.items() if records.topic_key(kept.url.key) == topic_key]:
-            del self._kept[url_id]
+    async def _read_access(self, url_id: str) -> UrlAccess | None:
+        return await self._store.read(lambda tx: _read_access(tx, url_id))
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -175,6 +157,10 @@ def _exists(tx: Transaction, key: FunctionKey, qualifier: str) -> bool:
     if qualifier:
         return records.read_alias(tx, key, qualifier) is not None
     return records.read_version(tx, key, LATEST) is not None
+
+
+def _is_of(topic_key: str, _url_id: str, access: UrlAccess | None) -> bool:
+    return access is not None and records.topic_key(access.url.key) == topic_key
 
 
 def _read_access(tx: Transaction, url_id: str) -> UrlAccess | None:

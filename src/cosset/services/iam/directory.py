@@ -15,7 +15,6 @@ from cosset.identity.ports import KnownKey
 from cosset.identity.principal import Credentials, Principal, PrincipalKind
 from cosset.identity.sessions import AssumableRole, SessionClaims, Sessions, expired_token, invalid_token
 from cosset.identity.trust import trusts_service
-from cosset.services.iam.cache import ChangeCache
 from cosset.services.iam.first_start import (
     DEVELOPMENT_ACCOUNT,
     draw_seed,
@@ -27,6 +26,7 @@ from cosset.services.iam.first_start import (
 )
 from cosset.services.iam.records import CHANGES, Role, find_access_key, find_role, find_user_by_id
 from cosset.store.database import Store
+from cosset.store.kept import Kept
 
 LAMBDA = "lambda.amazonaws.com"
 
@@ -52,11 +52,12 @@ class IamDirectory:
         self._random_bytes = random_bytes
         self._account: str | None = None
         self._secret: bytes | None = None
-        self._keys: ChangeCache[tuple[str, str | None], KnownKey | None] = ChangeCache(cache_limit)
-        self._roles: ChangeCache[str, Role | None] = ChangeCache(cache_limit)
+        self._keys = Kept(self._read_key, cache_limit)
+        self._roles = Kept(self._read_role, cache_limit)
+        self._keys.follow(store, CHANGES)
+        self._roles.follow(store, CHANGES)
         self._trust = PolicyCompiler(cache_limit)
         self.sessions = Sessions(self, self, clock, random_bytes)
-        store.on_change(CHANGES, self._forget)
 
     async def ensure_first_start(self) -> Credentials | None:
         """Makes the account, the administrator and the starter role where there are none yet.
@@ -86,8 +87,7 @@ class IamDirectory:
         return self._account
 
     async def find_key(self, access_key_id: str, session_token: str | None) -> KnownKey | None:
-        key = (access_key_id, session_token)
-        known = await self._keys.get(key, lambda: self._read_key(access_key_id, session_token))
+        known = await self._keys.get((access_key_id, session_token))
         expires_at_ms = None if known is None else known.credentials.expires_at_ms
         if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
             raise expired_token()
@@ -95,7 +95,7 @@ class IamDirectory:
 
     async def role(self, role_arn: str) -> Role | None:
         """The role with exactly this ARN."""
-        return await self._roles.get(role_arn, lambda: self._read_role(role_arn))
+        return await self._roles.get(role_arn)
 
     async def is_passable(self, role_arn: str, account: str) -> bool:
         """In dev also a role of another account that is not here: copied examples name such accounts."""
@@ -137,11 +137,8 @@ class IamDirectory:
             self._secret = await self._store.read(read_session_secret)
         return self._secret
 
-    def _forget(self, account: str) -> None:
-        self._keys.drop()
-        self._roles.drop()
-
-    async def _read_key(self, access_key_id: str, session_token: str | None) -> KnownKey | None:
+    async def _read_key(self, named: tuple[str, str | None]) -> KnownKey | None:
+        access_key_id, session_token = named
         if session_token is not None:
             claims, credentials = await self.sessions.open(access_key_id, session_token)
             return KnownKey(credentials, await self._session_principal(claims))

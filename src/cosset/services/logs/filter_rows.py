@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import Table, delete, insert, select
 
 from cosset.store.database import Store, Transaction
+from cosset.store.kept import KeptWhole
 
 GroupPlace = tuple[str, str, str]
 """Account, region and name of a log group."""
@@ -66,26 +67,8 @@ class FilterRows(Generic[F]):
         return columns.account == account, columns.region == region, columns.log_group == group
 
 
-class FiltersByGroup(Generic[F]):
-    """Every filter there is, read once and again after a change. As many as there are groups to have them."""
-
-    def __init__(self, store: Store, rows: FilterRows[F]) -> None:
-        self._store = store
-        self._rows = rows
-        self._known: Mapping[GroupPlace, Sequence[F]] | None = None
-        self._generation = 0
-        store.on_change(rows.changes, self._forget)
-
-    async def by_group(self) -> Mapping[GroupPlace, Sequence[F]]:
-        """Groups without filters are not in it."""
-        if self._known is not None:
-            return self._known
-        generation = self._generation
-        found = await self._store.read(self._rows.all)
-        if generation == self._generation:
-            self._known = found
-        return found
-
-    def _forget(self, _key: str) -> None:
-        self._known = None
-        self._generation += 1
+def filters_by_group(store: Store, rows: FilterRows[F]) -> KeptWhole[Mapping[GroupPlace, Sequence[F]]]:
+    """Every filter there is, as many as there are groups to have them. Groups without filters are not in it."""
+    filters = KeptWhole[Mapping[GroupPlace, Sequence[F]]](lambda: store.read(rows.all))
+    filters.follow(store, rows.changes)
+    return filters

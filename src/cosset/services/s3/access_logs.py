@@ -21,6 +21,7 @@ from cosset.services.s3.owners import canonical_id
 from cosset.services.s3.places import CHANGES
 from cosset.services.s3.tables import s3_bucket_settings, s3_buckets
 from cosset.store.database import Store
+from cosset.store.kept import KeptWhole
 from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 from cosset.wire.host_ids import host_id
@@ -105,22 +106,20 @@ class AccessLogs:
     """`note` for every request; `flush` now and then."""
 
     def __init__(self, store: Store, targets: LogTargets, clock: Clock) -> None:
-        self._store = store
         self._targets = targets
         self._clock = clock
-        self._logged: Mapping[str, Logged] | None = None
+        self._logged = KeptWhole[Mapping[str, Logged]](lambda: store.read(_read))
+        self._logged.follow(store, CHANGES)
         self._waiting: dict[str, _Waiting] = {}
         self._chars = 0
-        store.on_change(CHANGES, self._forget)
 
     async def takes(self, bucket: str) -> bool:
         """Are its requests logged?"""
-        if self._logged is None:
-            self._logged = await self._store.read(_read)
-        return bucket in self._logged
+        logged = self._logged.known
+        return bucket in (await self._logged.get() if logged is None else logged)
 
     def note(self, request: LoggedRequest) -> None:
-        logged = (self._logged or {}).get(request.bucket)
+        logged = (self._logged.known or {}).get(request.bucket)
         if logged is None:
             return
         line = write_line(request, logged.account)
@@ -157,9 +156,6 @@ class AccessLogs:
         elif there.logged == waiting.logged:
             there.lines[:0] = waiting.lines
         self._chars = sum(len(line) for each in self._waiting.values() for line in each.lines)
-
-    def _forget(self, bucket: str) -> None:
-        self._logged = None
 
 
 def write_line(request: LoggedRequest, owner: str) -> str:

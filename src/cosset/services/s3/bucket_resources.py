@@ -5,7 +5,6 @@ silences grants to everyone, and `RestrictPublicBuckets` denies all other accoun
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +25,7 @@ from cosset.services.s3.publicness import is_public
 from cosset.services.s3.uploads import find_upload
 from cosset.services.s3.versions import find_latest, find_version
 from cosset.store.database import Store
+from cosset.store.kept import Kept
 from cosset.store.transaction import Transaction
 
 _ARN = "arn:aws:s3:::"
@@ -75,39 +75,21 @@ class BucketResources:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._generation = 0
-        store.on_change(CHANGES, self._forget)
+        self._known = Kept[str, _Known | None](lambda name: store.read(lambda tx: _read(tx, name)), _KEPT)
+        self._known.follow(store, CHANGES)
 
     async def facts_of(self, action: str, resource: str) -> ResourceFacts | None:
         """None: there is no such bucket, or it is about to be made."""
         if not resource.startswith(_ARN) or action.lower() in _MAKES:
             return None
         name, _, key = resource.removeprefix(_ARN).partition("/")
-        known = await self._find(name)
+        known = await self._known.get(name)
         if known is None:
             return None
         wants_acl = known.has_acls and action.lower() in _BY_OBJECT_ACL
         detail = ObjectDetail(self._store, name, key, known, wants_acl=wants_acl) if key else None
         context = {"s3:ResourceAccount": known.account, **known.tags}
         return ResourceFacts(known.policies, context, account=known.account, detail=detail)
-
-    async def _find(self, name: str) -> _Known | None:
-        known = self._known.get(name)
-        if known is not None:
-            self._known.move_to_end(name)
-            return known
-        generation = self._generation
-        known = await self._store.read(lambda tx: _read(tx, name))
-        if known is not None and generation == self._generation:
-            self._known[name] = known
-            if len(self._known) > _KEPT:
-                self._known.popitem(last=False)
-        return known
-
-    def _forget(self, bucket: str) -> None:
-        self._generation += 1
-        self._known.clear()
 
 
 class ObjectDetail:

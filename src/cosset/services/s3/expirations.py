@@ -15,6 +15,7 @@ from cosset.services.s3.places import CHANGES
 from cosset.services.s3.uploads import initiated_ms_of
 from cosset.services.s3.versions import find_latest, find_version
 from cosset.store.database import Store
+from cosset.store.kept import Kept
 from cosset.store.transaction import Transaction
 
 TELLING = frozenset({"PutObject", "GetObject", "HeadObject", "CopyObject", "CompleteMultipartUpload"})
@@ -25,8 +26,8 @@ _KEPT = 1_000
 class Expirations:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._rules: dict[str, Sequence[Rule]] = {}
-        store.on_change(CHANGES, lambda _: self._rules.clear())
+        self._rules = Kept[str, Sequence[Rule]](lambda bucket: store.read(lambda tx: _read(tx, bucket)), _KEPT)
+        self._rules.follow(store, CHANGES)
 
     def told(self, handler: Handler) -> Handler:
         """The same handler, whose answer tells."""
@@ -41,27 +42,18 @@ class Expirations:
     def told_of_uploads(self, handler: Handler) -> Handler:
         async def handle(ctx: Context, params: Params) -> Result | None:
             result = await handler(ctx, params) or {}
-            rules = await self._rules_of(params["Bucket"])
+            rules = await self._rules.get(params["Bucket"])
             found = abortion_of(rules, params["Key"], initiated_ms_of(result["UploadId"])) if rules else None
             return result if found is None else {**result, "AbortDate": found[0] // 1000, "AbortRuleId": found[1]}
 
         return handle
 
     async def _of(self, bucket: str, key: str, result: Mapping[str, Any]) -> str | None:
-        rules = await self._rules_of(bucket)
+        rules = await self._rules.get(bucket)
         if not rules:
             return None
         version = result.get("VersionId")
         return await self._store.read(lambda tx: _expiration(tx, bucket, key, version, rules))
-
-    async def _rules_of(self, bucket: str) -> Sequence[Rule]:
-        rules = self._rules.get(bucket)
-        if rules is None:
-            rules = await self._store.read(lambda tx: _read(tx, bucket))
-            if len(self._rules) >= _KEPT:
-                self._rules.clear()
-            self._rules[bucket] = rules
-        return rules
 
 
 def _read(tx: Transaction, bucket: str) -> Sequence[Rule]:

@@ -3,7 +3,6 @@
 That the bucket is there, and its versioning, the transaction that makes the object reads again.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from cosset.services.s3.kinds import Kind
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.places import CHANGES
 from cosset.store.database import Store
+from cosset.store.kept import Kept
 from cosset.store.transaction import Transaction
 
 _KEPT = 1_000
@@ -29,31 +29,11 @@ class Home:
     retention: Mapping[str, Any] | None = None
 
 
-class Homes:
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._kept: OrderedDict[str, Home] = OrderedDict()
-        # Counts changes, so that what was read before a change is not kept after it.
-        self._changes = 0
-        store.on_change(CHANGES, self._forget)
-
-    async def find(self, name: str) -> Home:
-        """Raises: ServiceError NoSuchBucket."""
-        home = self._kept.get(name)
-        if home is not None:
-            self._kept.move_to_end(name)
-            return home
-        before = self._changes
-        home = await self._store.read(lambda tx: _read(tx, name))
-        if before == self._changes:
-            self._kept[name] = home
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return home
-
-    def _forget(self, bucket: str) -> None:
-        self._changes += 1
-        self._kept.clear()
+def kept_homes(store: Store) -> Kept[str, Home]:
+    """By the names of buckets. `get` raises ServiceError NoSuchBucket."""
+    homes = Kept[str, Home](lambda name: store.read(lambda tx: _read(tx, name)), _KEPT)
+    homes.follow(store, CHANGES)
+    return homes
 
 
 def _read(tx: Transaction, name: str) -> Home:

@@ -18,7 +18,7 @@ from cosset.services.s3.bucket_book import need_bucket
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.encryption import Encryption, read_encryption, shown_encryption
 from cosset.services.s3.events import event_of
-from cosset.services.s3.homes import Home, Homes
+from cosset.services.s3.homes import Home, kept_homes
 from cosset.services.s3.locks import read_lock
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_facts import facts_of, shown_checksum
@@ -52,7 +52,7 @@ class ObjectWrites:
         self.files = files
         self.clock = clock
         self.events = events
-        self.find_home = Homes(store).find
+        self.find_home = kept_homes(store).get
 
     def facts(self, ctx: Context, home: Home, params: Mapping[str, Any]) -> tuple[dict[str, Any], Encryption]:
         """What the call's headers say of the object. Raises: ServiceError."""
