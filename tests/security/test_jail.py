@@ -471,10 +471,10 @@ def _holds_nothing(scratch: Path) -> bool:
 
 
 def _groups(data: Path) -> list[Path]:
-    from cosset.environments.launcher import cgroups, run_folder
+    from cosset.environments.launcher import hierarchies, run_folder
 
     name = run_folder.group_name(run_folder.key_of(data))
-    return [hierarchy.parent / name for hierarchy in cgroups.detect() if (hierarchy.parent / name).exists()]
+    return [hierarchy.parent / name for hierarchy in hierarchies.detect() if (hierarchy.parent / name).exists()]
 
 
 def _members(inside: Jail) -> list[int]:

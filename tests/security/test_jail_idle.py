@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cosset.environments.api import Environment, EnvironmentGoneError, Outcome
-from cosset.environments.launcher import cgroups, run_folder
+from cosset.environments.launcher import hierarchies, run_folder
 from support.jail import Jail, event, jail
 
 pytestmark = pytest.mark.skipif(
@@ -204,5 +204,5 @@ asyncio.run(main())
         await inside.run("def handler(event, context): pass")  # the next launcher clears up before it serves
 
     in_jail(scenario, data=tmp_path, freezer_version=freezer_version)
-    for hierarchy in cgroups.detect():
+    for hierarchy in hierarchies.detect():
         assert not (hierarchy.parent / run_folder.group_name(run_folder.key_of(tmp_path))).exists()

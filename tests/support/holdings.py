@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups, run_folder
+from cosset.environments.launcher import hierarchies, run_folder
 from cosset.testing.server import CossetServer
 
 SETTLE_S = 30.0
@@ -96,7 +96,7 @@ def resident_mb(pid: int) -> float:
 def groups(server: CossetServer) -> list[Path]:
     """The control groups of this server's environments, in one of the hierarchies that has them."""
     name = run_folder.group_name(run_folder.key_of(server.data.resolve()))
-    for hierarchy in cgroups.detect():
+    for hierarchy in hierarchies.detect():
         folder = hierarchy.parent / name
         if folder.is_dir():
             return [entry for entry in folder.iterdir() if entry.is_dir()]

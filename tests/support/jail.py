@@ -25,9 +25,9 @@ PATIENCE = float(os.environ.get("COSSET_TEST_PATIENCE", "1"))
 LAUNCHER = """
 import json, socket, sys
 from pathlib import Path
-from cosset.environments.launcher import cells, cgroups, images, owner
+from cosset.environments.launcher import cells, hierarchies, images, owner
 if "--only-cgroups-of-version-1" in sys.argv:
-    cgroups._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
+    hierarchies._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
 if "--without-bare-init" in sys.argv:
     cells.Cells._may_be_bare = lambda *_: False
 if "--without-images" in sys.argv:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(PROJECT / "tests"))
 USER = "ordinary"
 ROOT_TESTS = [
     "tests/unit/environments/test_cgroups.py",
+    "tests/unit/environments/test_hierarchies.py",
     "tests/security/test_jail_idle.py",
     "tests/security/test_jail_disk.py",
     "tests/security/test_jail.py",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from cosset.environments.launcher import cgroups, egress, images, slirp
+from cosset.environments.launcher import egress, hierarchies, images, slirp
 from cosset.runtimes.sealing import filter as seccomp
 from cosset.runtimes.sealing import kernel
 
@@ -113,10 +113,10 @@ def _seccomp() -> Finding:
 
 
 def _cgroups() -> Finding:
-    hierarchies = cgroups.detect()
-    found = {name for hierarchy in hierarchies for name in hierarchy.controllers}
-    missing = [name for name in cgroups.CONTROLLERS if name not in found]
-    versions = "/".join(sorted({f"v{hierarchy.version}" for hierarchy in hierarchies}))
+    detected = hierarchies.detect()
+    found = {name for hierarchy in detected for name in hierarchy.controllers}
+    missing = [name for name in hierarchies.CONTROLLERS if name not in found]
+    versions = "/".join(sorted({f"v{hierarchy.version}" for hierarchy in detected}))
     if not missing:
         return Finding("cgroups", Level.OK, f"{versions}: memory, processes and CPU of an environment are capped.")
     words = {
@@ -135,7 +135,7 @@ def _how_to_cap() -> str:
 
 
 def _freezer() -> Finding:
-    versions = {each.version for each in cgroups.detect() if cgroups.FREEZER in each.controllers}
+    versions = {each.version for each in hierarchies.detect() if hierarchies.FREEZER in each.controllers}
     if 2 in versions:
         return Finding("freezing", Level.OK, "Nothing runs in an environment between invocations.")
     if versions:

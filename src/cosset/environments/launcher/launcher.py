@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cosset.environments.launcher import cgroups, egress, requests, thawer
+from cosset.environments.launcher import cgroups, egress, hierarchies, requests, thawer
 from cosset.environments.launcher.cell import Cell, Stage, close_all
 from cosset.environments.launcher.cells import Cells
 from cosset.environments.launcher.loop import Loop
@@ -268,6 +268,6 @@ class Launcher:
 def make_groups(run_folder: RunFolder) -> cgroups.Cgroups:
     """Reaps what an owner before left, and makes this owner's groups where the host allows."""
     run_folder.reap()
-    groups = cgroups.Cgroups(cgroups.detect(), group_name(run_folder.key))
+    groups = cgroups.Cgroups(hierarchies.detect(), group_name(run_folder.key))
     run_folder.record(groups.folders)
     return groups
