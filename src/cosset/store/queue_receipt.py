@@ -6,35 +6,16 @@ lease: so a receiver that has several of a group holds the group until the last 
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cosset.store import queue_tables as statements
 from cosset.store.fairness import Fairness
 from cosset.store.prepared import in_parts
+from cosset.store.queue_messages import Message, due_ms
 from cosset.store.transaction import Transaction
 
 MAX_REMOVED = 500
 """How many messages one turn ends instead of handing out: a transaction stays short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message under lease. `attempts` counts this receipt; `lease` proves later that it is this receiver's still."""
-
-    id: str
-    body: bytes
-    attempts: int
-    lease: str
-    sent_at_ms: int
-    group: str | None
-    expires_at_ms: int | None
-    first_received_at_ms: int
-
-    @property
-    def seq(self) -> int:
-        """The number of the message: those sent later have higher ones."""
-        return seq_of(self.lease)
 
 
 Keep = Callable[[Transaction, Message], bool]
@@ -170,12 +151,3 @@ def lock_group(tx: Transaction, queue: str, group: str, *, wait: bool = True) ->
         tx.run(statements.LOCK_GROUP, key)
         return True
     return bool(tx.run(statements.TRY_GROUP, key).scalar())
-
-
-def due_ms(visible_at_ms: int, expires_at_ms: int | None) -> int:
-    """An expired message is due at once: somebody has to end it."""
-    return visible_at_ms if expires_at_ms is None else min(visible_at_ms, expires_at_ms)
-
-
-def seq_of(lease: str) -> int:
-    return int(lease.partition(".")[0])

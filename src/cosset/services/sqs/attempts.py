@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select
 from cosset.services.sqs.errors import invalid_value
 from cosset.services.sqs.tables import receive_attempts
 from cosset.store.queue import DEDUPLICATION_MS, DurableQueue, Message
-from cosset.store.queue_receipt import seq_of
+from cosset.store.queue_messages import seq_of
 from cosset.store.transaction import Transaction
 
 _OVER = "The receiveRequestAttemptId is not valid anymore since the receive call is not retryable."

@@ -2,7 +2,8 @@
 
 So a message is sent and received with one commit, and nobody need be woken to look. Of a standard queue it is sent
 under his lease; of a FIFO queue he receives what its groups give. Who waits and is passed over, or whose sender came to
-nothing, hears of the change as ever and looks for himself. Next: queues.py, both ends of it.
+nothing, hears of the change as ever and looks for himself. Why this is not the durable queue's own way of handing over
+is said in store/queue_sending.py. Next: queues.py, both ends of it.
 """
 
 import asyncio

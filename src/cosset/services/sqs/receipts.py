@@ -11,7 +11,7 @@ import hmac
 import struct
 from dataclasses import dataclass
 
-from cosset.store.queue_receipt import seq_of
+from cosset.store.queue_messages import seq_of
 from cosset.wire.errors import ServiceError
 
 _PREFIX = b"\x01\x02"

@@ -40,7 +40,7 @@ class Sending:
     def send(self, tx: Transaction, record: QueueRecord, drafts: Sequence[Draft | ServiceError]) -> list[Outcome]:
         shelf = self._shelves.of(record)
         if record.settings.is_fifo:
-            shelf.forget_sometimes(tx)
+            shelf.deduplication.forget_sometimes(tx)
             return [each if isinstance(each, ServiceError) else _put(tx, shelf, each) for each in drafts]
         ids = iter(shelf.put_many(tx, [each for each in drafts if not isinstance(each, ServiceError)]))
         return [each if isinstance(each, ServiceError) else SentMessage(next(ids)) for each in drafts]
