@@ -67,6 +67,7 @@ class MemoryTier:
         self.failures: list[InitError] = []
         self.specs: list[EnvironmentSpec] = []
         self.started: list[MemoryEnvironment] = []
+        self.forgotten: list[str] = []
         self.closed = False
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> MemoryEnvironment:
@@ -79,6 +80,9 @@ class MemoryTier:
         environment = MemoryEnvironment(spec, sink, self.behaviour)
         self.started.append(environment)
         return environment
+
+    def forget(self, environment_id: str) -> None:
+        self.forgotten.append(environment_id)
 
     async def close(self) -> None:
         self.closed = True

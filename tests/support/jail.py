@@ -25,13 +25,15 @@ PATIENCE = float(os.environ.get("COSSET_TEST_PATIENCE", "1"))
 LAUNCHER = """
 import json, socket, sys
 from pathlib import Path
-from cosset.environments.launcher import cells, hierarchies, images, owner
+from cosset.environments.launcher import cells, hierarchies, images, left_disks, owner
 if "--only-cgroups-of-version-1" in sys.argv:
     hierarchies._with_one_freezer = lambda found: tuple(each for each in found if each.version == 1)
 if "--without-bare-init" in sys.argv:
     cells.Cells._may_be_bare = lambda *_: False
 if "--without-images" in sys.argv:
     images.shutil.which = lambda *_, **__: None
+if "--without-left-disks" in sys.argv:
+    left_disks.KEPT_S = 0.0
 owner.serve_launcher(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), print, **json.loads(sys.argv[3]))
 """
 
@@ -127,12 +129,14 @@ async def jail(
     egress_to: Sequence[str] | None = None,
     namespace: Path | None = None,
     open_files: int | None = None,
+    keeps_disks: bool = True,
     **options: object,
 ) -> AsyncIterator[Jail]:
     """Args: user: the uid to start the launcher as; None: the test's own. freezer_version: 1 does without cgroups of
     version 2 where there are both. has_images: False: as on a host without mkfs. has_bare_init: False: as on other
     machines than x86_64. namespace: the network that the launcher is to take for the host's. open_files: how many the
-    host lets it have."""
+    host lets it have. keeps_disks: False: what a reset has left is kept for no
+    time."""
     with _data_folder(data) as folder:
         (folder / "scratch").mkdir(mode=0o711, exist_ok=True)  # so that it is a data folder, whoever writes to it first
         ours, theirs = channel.pair()
@@ -141,6 +145,7 @@ async def jail(
         command += ["--only-cgroups-of-version-1"] if freezer_version == 1 else []
         command += [] if has_images else ["--without-images"]
         command += [] if has_bare_init else ["--without-bare-init"]
+        command += [] if keeps_disks else ["--without-left-disks"]
         command = command if namespace is None else ["nsenter", f"--net={namespace}", *command]
         command = command if open_files is None else ["prlimit", f"--nofile={open_files}:{open_files}", *command]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], user=user, group=user)  # noqa: ASYNC220

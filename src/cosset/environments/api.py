@@ -2,7 +2,8 @@
 
 Life: Init -> Ready <-> Busy -> Shutdown. A tier starts an environment (Init); `start` returns when it is Ready, or
 raises InitError. `invoke` takes it to Busy and back to Ready, unless the answer says it is spent: after a timeout, a
-crash or an exit the environment is Shutdown already and must be let go. An answer that is not settled leaves it Busy
+crash or an exit (a *reset*) the environment is Shutdown already and must be let go; another may be started in its place
+(docs/decisions/0052-what-a-reset-keeps.md). An answer that is not settled leaves it Busy
 until `settle` returns. `shutdown` may be called at any time, from
 any state, more than once; when it returns, no process, mount, cgroup or socket of the environment is left. After
 shutdown, `invoke` raises EnvironmentGoneError. One invocation at a time; the pool sees to that.
@@ -20,6 +21,9 @@ from typing import Protocol
 
 from cosset.environments.response_stream import ResponseStream
 from cosset.identity.principal import Credentials
+
+RESET_KEPT_S = 300.0
+"""How long what an environment had is kept after a reset, at most: as long as an idle one is, unless set otherwise."""
 
 
 class EnvironmentState(Enum):
@@ -74,6 +78,8 @@ class EnvironmentSpec(FunctionSpec):
     credentials, AWS_LAMBDA_RUNTIME_API ...).
 
     `initialization_type` is why it is made: `on-demand` for an event that waits, or `provisioned-concurrency`.
+    `predecessor` is the id of the environment in whose place it is made after a reset: what that had in /tmp is then
+    there, if it still is to be had.
     """
 
     id: str
@@ -81,6 +87,7 @@ class EnvironmentSpec(FunctionSpec):
     credentials: Credentials
     init_timeout_s: int = 10
     initialization_type: str = "on-demand"
+    predecessor: str | None = None
 
     @classmethod
     def of(
@@ -224,6 +231,11 @@ class Tier(Protocol):
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> Environment:
         """Raises: InitError, TierUnavailableError."""
+        ...
+
+    def forget(self, environment_id: str) -> None:
+        """None will be started in the place of this one, which has been reset: what it had in /tmp is erased. Nothing,
+        when there is no such."""
         ...
 
     async def close(self) -> None:

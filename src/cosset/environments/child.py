@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from resource import struct_rusage
@@ -32,14 +32,24 @@ MARK = "_COSSET_ENVIRONMENT"
 
 
 class ChildProcess:
-    """Process over a plain child. `folder` is removed with it, `mark` is the value of its MARK.
+    """Process over a plain child. `folder` is removed with it, but for what `keep` takes out of it at a reset; `mark`
+    is the value of its MARK.
 
     Without a cgroup memory can only be watched, on Linux: what grows faster than we look gets further.
     """
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", folder: Path, mark: str, clock: Clock, memory_mb: int) -> None:
+    def __init__(
+        self,
+        popen: "subprocess.Popen[bytes]",
+        folder: Path,
+        mark: str,
+        clock: Clock,
+        memory_mb: int,
+        keep: Callable[[], None] | None = None,
+    ) -> None:
         self._popen = popen
         self._folder = folder
+        self._keep = keep
         self._mark = mark
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -54,9 +64,9 @@ class ChildProcess:
     async def wait(self) -> Exit:
         return await asyncio.shield(self._ended)
 
-    async def kill(self) -> None:
+    async def kill(self, *, is_reset: bool = False) -> None:
         if self._killed is None:
-            self._killed = self._loop.create_task(self._kill(), name=f"kill {self._popen.pid}")
+            self._killed = self._loop.create_task(self._kill(is_reset), name=f"kill {self._popen.pid}")
         await asyncio.shield(self._killed)
 
     def signal(self, number: int) -> None:
@@ -111,7 +121,7 @@ class ChildProcess:
         self._peak_kb = max(self._peak_kb, now_kb)
         self._signal_group()
 
-    async def _kill(self) -> None:
+    async def _kill(self, is_reset: bool) -> None:
         if not self._ended.done():
             self.peak_memory_mb()
             self._signal_group()
@@ -124,6 +134,8 @@ class ChildProcess:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(stray, signal.SIGKILL)
             await self._clock.sleep(_KILL_POLL_S)
+        if is_reset and self._keep is not None:
+            self._keep()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _signal_group(self) -> None:
@@ -151,12 +163,14 @@ def spawn(
     memory_mb: int,
     telemetry: bool,
     gate: int | None = None,
+    keep: Callable[[], None] | None = None,
 ) -> Spawned:
     """Starts it in a session of its own. On Linux it dies with this process, even by `kill -9`.
 
     Args:
         telemetry: offer AWS's runtime clients a pipe for whole log records.
         gate: the read end of a pipe; the command waits until a line comes out of it.
+        keep: called at a reset, when nothing of it runs any more and before the folder is removed.
 
     Raises: OSError, when it cannot be executed.
     """
@@ -189,7 +203,7 @@ def spawn(
         for child_end in child_ends:
             os.close(child_end)
     _limit(popen.pid)
-    process = ChildProcess(popen, folder, mark, clock, memory_mb)
+    process = ChildProcess(popen, folder, mark, clock, memory_mb, keep)
     return Spawned(process, pipes[0][0], pipes[1][0] if telemetry else None)
 
 

@@ -80,6 +80,7 @@ class RunningEnvironment:
         self._started_s = clock.monotonic_s() if started_s is None else started_s
         self._exit: Exit | None = None
         self._process_ended = False
+        self._was_at_work = False
         self._timed_out = False
         self._over = asyncio.Event()
         self._deadline_s = 0.0
@@ -170,6 +171,7 @@ class RunningEnvironment:
     async def shutdown(self) -> None:
         if self._ending is None:
             self._was_initializing = self.state is EnvironmentState.INIT
+            self._was_at_work = self.state in (EnvironmentState.INIT, EnvironmentState.BUSY)
             self.state = EnvironmentState.SHUTDOWN
             self._ended_s = self._ended_s or self._clock.monotonic_s()
             self._ending = asyncio.get_running_loop().create_task(self._end(), name=f"end {self.spec.id}")
@@ -298,7 +300,8 @@ class RunningEnvironment:
         try:
             if self._active is not None:
                 await self._shut_extensions_down(self._active)
-            await self._process.kill()  # first: a runtime that saw its connection close would print about it
+            # First: a runtime that saw its connection close would print about it.
+            await self._process.kill(is_reset=self._is_reset())
         finally:
             self._over.set()
             self._transport.close()
@@ -315,8 +318,13 @@ class RunningEnvironment:
         self._tell_ended(extensions)
         await extensions.shut_down(reason, is_runtime_alive=not self._process_ended)
         if extensions.starts_external and self._exit is not None:
-            await self._process.kill()
+            await self._process.kill(is_reset=self._is_reset())
             self._exit = replace(self._exit, oom=(await self._process.wait()).oom)  # only now it can be told
+
+    def _is_reset(self) -> bool:
+        """It ended of what happened inside while it had something to do: another may be started in its place."""
+        has_failed = self._timed_out or self._process_ended or self._failure is not None or self._init_error is not None
+        return self._was_at_work and has_failed
 
     def _tell_ended(self, extensions: ExtensionPhases) -> None:
         """Of an Init or an invocation that ends with its environment: the extensions hear of it during Shutdown."""

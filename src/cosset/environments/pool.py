@@ -187,6 +187,10 @@ class Pool:
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
+    def forget(self, environment_id: str) -> None:
+        """None will be started in the place of this one, which a reset has ended."""
+        self._tier.forget(environment_id)
+
     def sweep(self) -> None:
         """Lets environments go that have been idle too long, and under pressure those that have been so the longest.
         The server calls it every few seconds."""

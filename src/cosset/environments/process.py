@@ -23,7 +23,7 @@ from cosset.environments.extensions.supervisor import FOLDER, external_extension
 from cosset.environments.log_pipe import LogPipe
 from cosset.environments.notice import notice
 from cosset.environments.process_extensions import ProcessSupervisor, starter
-from cosset.environments.process_layout import Layout, command_for, link_runtime, variables_for
+from cosset.environments.process_layout import Layout, LeftFolders, command_for, link_runtime, variables_for
 from cosset.environments.runtime_api import HttpTransport
 from cosset.environments.serving import find_served
 from cosset.runtimes.catalogue import Catalogue, Served
@@ -65,6 +65,7 @@ class ProcessTier:
         _remove_orphaned_folders(folder or Path(tempfile.gettempdir()))
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=folder))
         self._runtime = link_runtime(self._folder / "runtime", node_modules)
+        self._left = LeftFolders(self._folder / "left")
         self._environments: set[RunningEnvironment] = set()
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> RunningEnvironment:
@@ -78,6 +79,9 @@ class ProcessTier:
         await environment.start()
         return environment
 
+    def forget(self, environment_id: str) -> None:
+        self._left.forget(environment_id)
+
     async def close(self) -> None:
         await asyncio.gather(*(environment.shutdown() for environment in self._environments))
         self._environments.clear()
@@ -86,7 +90,7 @@ class ProcessTier:
     async def _make(self, spec: EnvironmentSpec, served: Served, sink: LogSink, started_s: float) -> RunningEnvironment:
         external = external_extensions(spec.layer_dirs)
         layout = Layout(self._folder / spec.id, self._runtime)
-        await asyncio.to_thread(layout.prepare, spec)
+        await asyncio.to_thread(layout.prepare, spec, self._left)
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         variables = variables_for(spec, served, layout, runtime_api=address, endpoint=self._endpoint())
@@ -113,6 +117,7 @@ class ProcessTier:
                 memory_mb=spec.memory_mb,
                 telemetry=served.runtime.family != "provided",
                 gate=gate,
+                keep=lambda: self._left.keep(spec.id, layout.tmp),
             )
         except OSError as refused:
             transport.close()

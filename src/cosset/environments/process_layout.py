@@ -3,19 +3,22 @@
 Paths are this machine's, not /var/task and /opt: nothing is mounted in this tier. Read next: process.py.
 """
 
+import asyncio
 import importlib.util
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cosset import runtimes
-from cosset.environments.api import EnvironmentSpec
+from cosset.environments.api import RESET_KEPT_S, EnvironmentSpec
 from cosset.environments.variables import Folders, function_variables
 from cosset.runtimes import jvm
 from cosset.runtimes.catalogue import Served
 
+MOST_LEFT = 256
 _RUNTIMES = Path(runtimes.__file__).parent
 # What AWS's managed Python has beside the standard library: the runtime client, the SDK, and what these need.
 _PACKAGES = (
@@ -30,6 +33,38 @@ _PACKAGES = (
     "six",
     "urllib3",
 )
+
+
+class LeftFolders:
+    """What environments had in /tmp when they were reset, each for the one that is started in its place: below
+    `folder`, by their ids. Bounded in number and in time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[str, Path] = {}
+
+    def keep(self, name: str, folder: Path) -> None:
+        """Takes it over; nobody uses it any more."""
+        if not folder.is_dir() or folder.is_symlink():  # its function could do anything there
+            return
+        while len(self._kept) >= MOST_LEFT:
+            self.forget(next(iter(self._kept)))
+        self._folder.mkdir(exist_ok=True)
+        self._kept[name] = folder.rename(self._folder / name)
+        asyncio.get_running_loop().call_later(RESET_KEPT_S, self.forget, name)
+
+    def give(self, name: str, folder: Path) -> bool:
+        """Puts it in this place, where nothing is yet; False: it is not there. From any thread."""
+        kept = self._kept.pop(name, None)
+        if kept is None:
+            return False
+        kept.rename(folder)
+        return True
+
+    def forget(self, name: str) -> None:
+        kept = self._kept.pop(name, None)
+        if kept is not None:
+            asyncio.get_running_loop().run_in_executor(None, partial(shutil.rmtree, kept, ignore_errors=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +83,10 @@ class Layout:
         """What /opt is on AWS: the layers, later ones over earlier ones."""
         return self.home / "opt"
 
-    def prepare(self, spec: EnvironmentSpec) -> None:
-        self.tmp.mkdir(parents=True)
+    def prepare(self, spec: EnvironmentSpec, left: LeftFolders) -> None:
+        self.home.mkdir(parents=True)
+        if spec.predecessor is None or not left.give(spec.predecessor, self.tmp):
+            self.tmp.mkdir()
         if len(spec.layer_dirs) == 1:
             self.layers.symlink_to(spec.layer_dirs[0])
             return

@@ -55,8 +55,9 @@ class Process(Protocol):
         """Returns when the first process has ended. May be awaited by several, any number of times."""
         ...
 
-    async def kill(self) -> None:
-        """Ends all of it; returns when no process, mount, cgroup or temporary folder is left. Idempotent."""
+    async def kill(self, *, is_reset: bool = False) -> None:
+        """Ends all of it; returns when no process, mount, cgroup or temporary folder is left. Idempotent. `is_reset`:
+        what is in /tmp is kept for another that names this one as its predecessor, for a while."""
         ...
 
     def peak_memory_mb(self) -> int:

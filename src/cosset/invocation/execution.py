@@ -63,7 +63,7 @@ class Execution:
         self._starter = starter
         self._clock = clock
         self._metering = metering
-        self._resets = Resets(clock)
+        self._resets = Resets(clock, pool.forget)
         self._settling: set[asyncio.Task[None]] = set()
 
     async def run(

@@ -1,22 +1,24 @@
 """Environments that a crash, a timeout or the memory limit has ended, and that the next event brings back.
 
 AWS resets such an environment and initializes it again as part of the next invocation, in the same log stream, without
-INIT_START and without an Init Duration (a *suppressed init*). Here the environment is a new one; what it is called and
-where it writes stay; /tmp does not, which AWS keeps (docs/decisions/0037-bursts.md). Nothing is lost with this memory
-but that. Read next: execution.py.
+INIT_START and without an Init Duration (a *suppressed init*). Here the processes are new ones; what the environment is
+called, where it writes and what is in its /tmp stay (docs/decisions/0052-what-a-reset-keeps.md). Nothing is lost with
+this memory but that. Read next: execution.py.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cosset.clock import Clock
+from cosset.environments.api import RESET_KEPT_S
 from cosset.environments.pool import PoolKey
 from cosset.invocation.starting import SESSION_S, Planned
 
 MAX_RESETS = 256
 """Remembered at once; beyond, the oldest begin anew."""
-KEPT_S = 300.0
+KEPT_S = RESET_KEPT_S
 """How long an environment waits for its next event, as an idle one does."""
 
 
@@ -27,17 +29,21 @@ class _Reset:
 
 
 class Resets:
-    """Of one node; by what may serve the same events, so that a change of the function forgets them."""
+    """Of one node; by what may serve the same events, so that a change of the function forgets them.
 
-    def __init__(self, clock: Clock) -> None:
+    `forget` is called with the id of an environment that will not come back: what it has left may go.
+    """
+
+    def __init__(self, clock: Clock, forget: Callable[[str], None]) -> None:
         self._clock = clock
+        self._forget = forget
         self._by_key: OrderedDict[PoolKey, deque[_Reset]] = OrderedDict()
         self._count = 0
 
     def add(self, planned: Planned) -> None:
         """The environment has just ended."""
         if self._count >= MAX_RESETS:
-            self._remove(next(iter(self._by_key)))
+            self._forget(self._remove(next(iter(self._by_key))).planned.spec.id)
         self._by_key.setdefault(planned.key, deque()).append(_Reset(planned, self._clock.monotonic_s()))
         self._count += 1
 
@@ -48,7 +54,17 @@ class Resets:
             is_fresh = self._clock.monotonic_s() - reset.since_s <= KEPT_S
             if is_fresh and _left_s(reset.planned, self._clock) > SESSION_S / 2:
                 return reset.planned
+            self._forget(reset.planned.spec.id)
+        if self._by_key:
+            self._forget_older(key)
         return None
+
+    def _forget_older(self, key: PoolKey) -> None:
+        """Of the function as it was before."""
+        for other in [each for each in self._by_key if each[:2] == key[:2]]:
+            for reset in self._by_key.pop(other):
+                self._count -= 1
+                self._forget(reset.planned.spec.id)
 
     def _remove(self, key: PoolKey) -> _Reset:
         resets = self._by_key[key]

@@ -36,8 +36,10 @@ class Planned:
     lines: InitLog
 
     def again(self, init_timeout_s: int) -> "Planned":
-        """Another in its place: in the same log, with the time that is left to it."""
-        return replace(self, spec=replace(self.spec, id=secrets.token_hex(16), init_timeout_s=init_timeout_s))
+        """Another in its place: in the same log and with the same /tmp, with the time that is left to it."""
+        name, predecessor = secrets.token_hex(16), self.spec.id
+        spec = replace(self.spec, id=name, init_timeout_s=init_timeout_s, predecessor=predecessor)
+        return replace(self, spec=spec)
 
 
 class Starter:

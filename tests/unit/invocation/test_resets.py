@@ -21,7 +21,7 @@ def planned(name: str = "e1", key: PoolKey = KEY, expires_at_ms: int | None = No
 
 
 def test_the_latest_comes_back_first_and_each_once() -> None:
-    resets = Resets(ManualClock())
+    resets = Resets(ManualClock(), lambda _: None)
     resets.add(planned("first"))
     resets.add(planned("second"))
     taken = [resets.take(KEY), resets.take(KEY), resets.take(KEY)]
@@ -30,21 +30,35 @@ def test_the_latest_comes_back_first_and_each_once() -> None:
 
 
 def test_the_old_and_those_whose_credentials_end_are_forgotten() -> None:
-    clock = ManualClock()
-    resets = Resets(clock)
-    resets.add(planned())
+    clock, forgotten = ManualClock(), list[str]()
+    resets = Resets(clock, forgotten.append)
+    resets.add(planned("old"))
     clock.advance(KEPT_S + 1)
     assert resets.take(KEY) is None
-    resets.add(planned(expires_at_ms=clock.now_ms() + SESSION_S * 500 - 1000))
+    resets.add(planned("ends", expires_at_ms=clock.now_ms() + SESSION_S * 500 - 1000))
     assert resets.take(KEY) is None
+    assert forgotten == ["old", "ends"]
     resets.add(planned(expires_at_ms=clock.now_ms() + SESSION_S * 1000))
     assert resets.take(KEY) is not None
 
 
 def test_there_is_a_bound() -> None:
-    resets = Resets(ManualClock())
+    forgotten: list[str] = []
+    resets = Resets(ManualClock(), forgotten.append)
     keys = [PoolKey("arn", str(number), "r") for number in range(MAX_RESETS + 1)]
     for key in keys:
-        resets.add(planned(key=key))
+        resets.add(planned(key.version, key))
+    assert forgotten == ["0"]
     assert resets.take(keys[0]) is None
     assert resets.take(keys[1]) is not None
+
+
+def test_those_of_the_function_as_it_was_before_are_forgotten() -> None:
+    forgotten: list[str] = []
+    resets = Resets(ManualClock(), forgotten.append)
+    for name, key in {"old": KEY, "other": PoolKey("arn", "2", "r")}.items():
+        resets.add(planned(name, key))
+    assert resets.take(KEY._replace(revision="new")) is None
+    assert forgotten == ["old"]
+    assert resets.take(PoolKey("arn", "2", "r")) is not None
+    assert resets.take(KEY) is None

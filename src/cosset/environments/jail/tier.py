@@ -135,6 +135,9 @@ class JailTier:
         if function.runtime.startswith("python"):
             await asyncio.to_thread(self._sdk_use.is_wanted, function.code_dir, function.layer_dirs, function.variables)
 
+    def forget(self, environment_id: str) -> None:
+        self._launcher.forget(environment_id)
+
     async def _get_ready(self) -> None:
         try:
             if self._before_first is not None:
@@ -168,6 +171,7 @@ class JailTier:
             extensions=external_extensions(spec.layer_dirs),
             has_sdk=kind == "python" and self._sdk_use.is_wanted(spec.code_dir, spec.layer_dirs, spec.variables),
             standby=standby,
+            predecessor=spec.predecessor,
         )
 
     def _variables(self, spec: EnvironmentSpec, served: Served, network: Network) -> dict[str, str]:

@@ -60,6 +60,10 @@ class Cell:
     """What it failed of another would not."""
     is_killed: bool = False
     is_oom: bool = False
+    is_heir: bool = False
+    """Its disk is that of another, in whose place it is."""
+    keeps_disk: bool = True
+    """When it ends, its disk is for whoever is started in its place: it was reset, or ended by itself."""
 
     def open_gates(self) -> dict[str, int]:
         """Of its groups of version 1, by name; they are the caller's."""

@@ -12,11 +12,13 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cosset.environments.launcher import cgroups, egress, images, requests
 from cosset.environments.launcher.cell import Cell, Stage, close_all, kill_pidfd
+from cosset.environments.launcher.left_disks import KEPT_S, LeftDisk, LeftDisks
 from cosset.environments.launcher.loop import Loop
 from cosset.environments.launcher.scratch import Scratch
 from cosset.environments.launcher.spawners import Forked, Spawners
@@ -27,6 +29,7 @@ MAX_ENVIRONMENTS = 2000
 START_LIMIT_S = 30.0
 """From the request to the runtime's own start; the time for Init is the server's to measure."""
 _CLOSE_PATIENCE_S = 5.0
+_LINK_PAUSE_S = 0.005
 _DESCRIPTORS = {stage: 4 if stage in (Stage.STARTED, Stage.DEAD) else 20 for stage in Stage}
 """How many an environment may hold here. Beyond what is allowed nobody could be told anything any more."""
 _OTHER_DESCRIPTORS = 96
@@ -37,6 +40,7 @@ class Cells:
 
     Args:
         first_uid: of the block for environments; 0 where there is only one uid.
+        kept_s: how long the disk of one that was reset waits for another in its place.
         way_out: to the internet, for every environment; None: there is none.
         prepared: called with one that waits for a function.
         started: called with an environment whose runtime runs; its listeners are then the callee's to hand on.
@@ -60,6 +64,7 @@ class Cells:
         ended: Callable[[Cell, bool], None],
         lost: Callable[[requests.Spawn, list[int]], None],
         gone: Callable[[Cell], None],
+        kept_s: float = KEPT_S,
     ) -> None:
         self._loop = loop
         self._groups = groups
@@ -76,7 +81,9 @@ class Cells:
         self._scratch = Scratch(data)
         self._scratch.reap()
         self._images = images.Images(self._scratch, is_root=first_uid != 0)
-        self._upkeep = Upkeep(loop, self._cells, self._images, self._scratch, min_free_bytes)
+        self._left = LeftDisks(loop, self._erase, kept_s=kept_s)
+        make_room = self._left.forget_largest
+        self._upkeep = Upkeep(loop, self._cells, self._images, self._scratch, min_free_bytes, make_room)
         self._spawners = Spawners(
             loop,
             mount_point=mount_point,
@@ -89,19 +96,27 @@ class Cells:
         )
 
     def fork(
-        self, key: requests.RootKey, disk_mb: int, *, is_urgent: bool = True, has_extensions: bool = False
+        self,
+        key: requests.RootKey,
+        disk_mb: int,
+        *,
+        is_urgent: bool = True,
+        has_extensions: bool = False,
+        left: LeftDisk | None = None,
     ) -> Cell:
         """Begins one that is nobody's yet. `is_urgent`: somebody waits for it. `has_extensions`: its init is to start
-        others.
+        others. `left`: the disk that it is to have.
 
         Raises: OSError, when there are too many, or no room.
         """
-        if not self._free_slots:
-            raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
-        if sum(_DESCRIPTORS[each.stage] for each in self._cells.values()) > self._most_descriptors:
-            raise OSError(f"{len(self._cells)} environments are alive, and no more files may be open")
-        spawner = self._spawners.get(key)
-        cell, theirs = self._make(key, disk_mb, is_urgent=is_urgent)
+        try:
+            self._check_room(has_slot=left is not None)
+            spawner = self._spawners.get(key)
+        except OSError:
+            if left is not None:
+                self._erase(left)
+            raise
+        cell, theirs = self._make(key, disk_mb, left, is_urgent=is_urgent)
         self._cells[cell.name] = cell
         self._loop.watch(cell.channel.fileno(), lambda: self._on_cell(cell))
         try:
@@ -113,6 +128,17 @@ class Cells:
         finally:
             theirs.close()
         return cell
+
+    def has_left(self, request: requests.Spawn) -> bool:
+        return self._left.has(request)
+
+    def take_left(self, request: requests.Spawn) -> LeftDisk | None:
+        """The disk of the one in whose place this is to be: for `fork`, at once."""
+        return self._left.take(request)
+
+    def forget(self, name: str) -> None:
+        """Nobody is to have the disk that this one has left."""
+        self._left.forget(name)
 
     def is_warm(self, key: requests.RootKey) -> bool:
         """Whether environments of this root are forked at once."""
@@ -144,23 +170,35 @@ class Cells:
     def close(self) -> int:
         """Kills all and waits some seconds for their end; how many would not."""
         for cell in list(self._cells.values()):
+            cell.keeps_disk = False
             cell.kill()
+        self._left.close()
         patience_s = time.monotonic() + _CLOSE_PATIENCE_S
-        while self._cells and time.monotonic() < patience_s:
+        while (self._cells or self._upkeep.is_erasing) and time.monotonic() < patience_s:
             self._loop.turn(0.1)
         self._spawners.close()
         return len(self._cells)
 
     # Its making.
 
-    def _make(self, key: requests.RootKey, disk_mb: int, *, is_urgent: bool) -> tuple[Cell, socket.socket]:
+    def _check_room(self, *, has_slot: bool) -> None:
+        """Raises: OSError."""
+        if not has_slot and not self._free_slots and not self._left.forget_oldest():
+            raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
+        held = sum(_DESCRIPTORS[each.stage] for each in self._cells.values()) + len(self._left)
+        if held > self._most_descriptors:
+            raise OSError(f"{len(self._cells)} environments are alive, and no more files may be open")
+
+    def _make(
+        self, key: requests.RootKey, disk_mb: int, left: LeftDisk | None, *, is_urgent: bool
+    ) -> tuple[Cell, socket.socket]:
         """A cell without a process, and the other end of its channel."""
-        slot = self._free_slots.pop()
+        slot = self._free_slots.pop() if left is None else left.slot
         name = f"{next(self._numbers)}-{slot}"
         uid = self._first_uid + slot if self._first_uid else 0
         image = None
         try:
-            image = self._make_disk(name, uid, disk_mb)
+            image = self._make_disk(name, uid, disk_mb) if left is None else self._take_disk(name, left)
             cgroup = self._groups.make(name)
             if not is_urgent:
                 cgroup.hold_back()
@@ -168,9 +206,13 @@ class Cells:
             self._free_slots.append(slot)
             if image is not None:
                 image.release()
+            elif left is not None:
+                self._upkeep.erase_folder(name, lambda: None)
             raise
         ours, theirs = channel.pair()
-        return Cell(name, slot, key, uid, ours, cgroup, disk_mb, image, is_spare=not is_urgent), theirs
+        cell = Cell(name, slot, key, uid, ours, cgroup, disk_mb, image, is_spare=not is_urgent)
+        cell.is_heir = left is not None
+        return cell, theirs
 
     def _make_disk(self, name: str, uid: int, disk_mb: int) -> images.Image | None:
         """What is behind /tmp: an image, or where there are none (None), a folder."""
@@ -180,6 +222,18 @@ class Cells:
         else:
             self._upkeep.watch_disk()
         return image
+
+    def _take_disk(self, name: str, left: LeftDisk) -> images.Image | None:
+        """As `_make_disk`, with what another had there. Raises: OSError, with that erased."""
+        if left.image is None:
+            self._scratch.rename(left.folder, name)
+            return None
+        try:
+            self._images.reopen(left.image)
+        except OSError:
+            left.image.release()
+            raise
+        return left.image
 
     def _may_be_bare(self, key: requests.RootKey) -> bool:
         """Whether its init need be no interpreter. Without a cgroup memory is that of the init and its children."""
@@ -245,11 +299,16 @@ class Cells:
                 cell.image.let_go_of_loop()
 
     def _on_prepared(self, cell: Cell) -> None:
+        if cell.stage is Stage.DEAD:
+            return
         cell.stage = Stage.PREPARED
         cell.has_disk()
         if self._way_out is not None:
             try:
                 cell.link_fd = self._way_out.attach(cell.slot, cell.pid, cell.pidfd)
+            except FileExistsError:  # its predecessor's goes with its namespace, which takes the kernel a moment
+                self._loop.after(_LINK_PAUSE_S, lambda: self._on_prepared(cell))
+                return
             except OSError as error:
                 self._fail(cell, str(error))
                 return
@@ -377,7 +436,9 @@ class Cells:
         if not was_started and not cell.is_killed and cell.was_unlucky():
             lost, cell.request = cell.request, None  # it died of something else than its function: another takes it
             lost_fds, cell.request_fds = cell.request_fds, []
+            self._return_disk(cell, lost)
         cell.stage = Stage.DEAD
+        cell.keeps_disk &= was_started
         if cell.pidfd >= 0:
             self._loop.unwatch(cell.pidfd)
         self._loop.unwatch(cell.channel.fileno())
@@ -389,5 +450,28 @@ class Cells:
 
     def _forget(self, cell: Cell) -> None:
         del self._cells[cell.name]
-        self._free_slots.insert(0, cell.slot)  # the longest unused uid is given out next
+        if cell.keeps_disk and cell.request is not None and (cell.image is None or cell.image.is_detached()):
+            self._left.keep(cell.request, cell.slot, cell.uid, cell.image, cell.name)
+        else:
+            if cell.image is not None:
+                cell.image.release()
+            if cell.slot:
+                self._free_slot(cell.slot)
         self._gone(cell)
+
+    def _return_disk(self, cell: Cell, request: requests.Spawn | None) -> None:
+        """An heir could not have its disk on the device that it was promised: the next will have it, with the uid."""
+        if request is not None and request.predecessor is not None and cell.is_heir and cell.image is not None:
+            before = replace(request, id=request.predecessor)
+            self._left.keep(before, cell.slot, cell.uid, cell.image, cell.name)
+            cell.image, cell.slot = None, 0
+
+    def _erase(self, left: LeftDisk) -> None:
+        if left.image is None:
+            self._upkeep.erase_folder(left.folder, lambda: self._free_slot(left.slot))
+            return
+        left.image.release()
+        self._free_slot(left.slot)
+
+    def _free_slot(self, slot: int) -> None:
+        self._free_slots.insert(0, slot)  # the longest unused uid is given out next

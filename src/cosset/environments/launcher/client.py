@@ -53,6 +53,7 @@ class Request:
     extensions: Sequence[str] = ()
     has_sdk: bool = False
     standby: Mapping[str, str] = field(default_factory=dict)
+    predecessor: str | None = None
 
     def message(self) -> dict[str, Any]:
         return {
@@ -68,6 +69,7 @@ class Request:
             "command": list(self.command),
             "egress": self.has_egress,
             "extensions": list(self.extensions),
+            "predecessor": self.predecessor,
         }
 
 
@@ -106,10 +108,12 @@ class JailProcess:
     async def wait(self) -> Exit:
         return await asyncio.shield(self._ended)
 
-    async def kill(self) -> None:
+    async def kill(self, *, is_reset: bool = False) -> None:
         if not self._gone.is_set():
             self._let_go_of_freezer()
-            self._client.ask({"op": "kill", "id": self._name})
+            self._client.ask({"op": "kill", "id": self._name} | ({"reset": True} if is_reset else {}))
+        elif self._memory is not None and not is_reset:  # it ended by itself, and its disk may still be there
+            self._client.forget(self._name)
         await self._gone.wait()
 
     def freeze(self) -> None:
@@ -259,6 +263,11 @@ class LauncherClient:
     def prepare(self, kind: str, interpreter: Path | None, modules: Path | None) -> None:
         """One environment of this root is to be kept ready from now on, before anyone asks for it."""
         self.ask(root_message("prepare", kind, interpreter, modules))
+
+    def forget(self, environment_id: str) -> None:
+        """Nobody will be started in the place of this one: what it has left in /tmp is erased."""
+        if not self._closed:
+            self.ask({"op": "kill", "id": environment_id})
 
     async def count_spares(self) -> int:
         """How many environments wait for a function; 0 when the launcher has gone."""

@@ -47,7 +47,8 @@ class Image:
     """Of the loop device."""
     is_attached: bool = False
     """The environment has said so. Until then nobody else is to have the device."""
-    _inode: int = 0
+    inode: int = 0
+    """Of the file, by which the kernel calls what has no name."""
 
     def used_bytes(self) -> int:
         """On the data disk."""
@@ -61,15 +62,14 @@ class Image:
     def release(self) -> None:
         self.let_go_of_loop()
         if self.file_fd >= 0:
-            self._inode = os.fstat(self.file_fd).st_ino
             os.close(self.file_fd)
             self.file_fd = -1
 
     def is_detached(self) -> bool:
-        """After `release`: whether the kernel has taken the last mount away, which it does after the last process has
-        gone. The kernel calls a nameless file by its inode."""
+        """When its environment is dead: whether the kernel has taken the last mount away, which it does after the last
+        process has gone, and after whatever held a file open. From then on nobody writes there any more."""
         backing = _read(Path(f"/sys/block/loop{self.number}/loop/backing_file"))
-        return not backing.endswith(f"/#{self._inode} (deleted)\n")
+        return not backing.endswith(f"/#{self.inode} (deleted)\n")
 
 
 class Images:
@@ -99,6 +99,16 @@ class Images:
             sys.stderr.write(f"cosset: only single files in /tmp are capped, not their sum: {error}\n")
             return None
         return self._make(size_mb)
+
+    def reopen(self, image: Image) -> None:
+        """Another device, for another environment, for an image that is on none any more.
+
+        Raises: OSError.
+        """
+        image.let_go_of_loop()
+        image.loop_fd, image.number = self._open_device()
+        image.is_attached = False
+        self._promised.append(image)
 
     def free_bytes(self) -> int:
         """On the disk that all images share."""
@@ -141,7 +151,7 @@ class Images:
         except BaseException:
             os.close(file_fd)
             raise
-        image = Image(size_mb, file_fd, loop_fd, number)
+        image = Image(size_mb, file_fd, loop_fd, number, inode=os.fstat(file_fd).st_ino)
         self._promised.append(image)
         return image
 

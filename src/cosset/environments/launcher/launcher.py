@@ -35,7 +35,8 @@ class Launcher:
         first_uid: of the block for environments; 0 where there is only one uid.
         on_message: called with what the server sends to the owner beyond requests (`ready`).
         min_free_mb: of the data disk; when what environments write to /tmp goes beyond, the largest of them is ended.
-        kept_s: how long what a burst has wanted prepared stays so; no longer than environments are kept that idle.
+        kept_s: how long environments are kept that idle: so long, at most, what a burst has wanted prepared stays so,
+            and waits what a reset has left.
         way_out: to the internet, for every environment; None: there is none.
         unavailable: why this host can seal nothing; every spawn is answered with it.
     """
@@ -78,6 +79,7 @@ class Launcher:
             ended=self._on_ended,
             lost=self._begin_again,
             gone=self._on_gone,
+            kept_s=kept_s,
         )
         self._spares = Spares(loop, partial(self._cells.fork, is_urgent=False), kept_s=kept_s)
         self._thawer = thawer.start(groups.folders)
@@ -141,9 +143,7 @@ class Launcher:
         if operation == "spawn":
             self._spawn(message, fds)
         elif operation == "kill":
-            cell = self._by_id.get(requests.parse_id(message))
-            if cell is not None:
-                cell.kill()
+            self._kill(requests.parse_id(message), is_reset=message.get("reset") is True)
         elif operation == "throttle":
             cell = self._by_id.get(requests.parse_id(message))
             if cell is not None and cell.request is not None and cell.stage is Stage.STARTED:
@@ -160,6 +160,15 @@ class Launcher:
             self._on_message(requests.parse_body(message))
         else:
             raise requests.RequestError(f"op is {operation!r:.60}")
+
+    def _kill(self, name: str, *, is_reset: bool) -> None:
+        """One that has ended already may have left its disk."""
+        cell = self._by_id.get(name)
+        if cell is not None:
+            cell.keeps_disk &= is_reset
+            cell.kill()
+        elif not is_reset:
+            self._cells.forget(name)
 
     def _supervise(self, cell: Cell | None, fds: list[int]) -> None:
         try:
@@ -188,7 +197,7 @@ class Launcher:
     def _begin_again(self, request: requests.Spawn, fds: list[int]) -> None:
         """With a new one."""
         try:
-            cell = self._cells.fork(request.root, request.disk_mb, has_extensions=bool(request.extensions))
+            cell = self._fork(request.root, request)
         except OSError as error:
             del self._by_id[request.id]
             self._refuse(request.id, str(error), fds)
@@ -202,9 +211,15 @@ class Launcher:
         if root.has_sdk and not self._cells.is_warm(root):
             self._spares.keep(root, SDK_DELAY_S)  # for those that follow: this one is quicker without
             root = replace(root, has_sdk=False)
-        if request.extensions:  # what is prepared has nobody to start them
-            return self._cells.fork(root, request.disk_mb, has_extensions=True)
-        return self._take_spare(root, request.disk_mb) or self._cells.fork(root, request.disk_mb)
+        # What is prepared has nobody to start extensions, and a disk of its own.
+        if request.extensions or self._cells.has_left(request):
+            return self._fork(root, request)
+        return self._take_spare(root, request.disk_mb) or self._fork(root, request)
+
+    def _fork(self, root: requests.RootKey, request: requests.Spawn) -> Cell:
+        """Raises: OSError."""
+        left = self._cells.take_left(request)
+        return self._cells.fork(root, request.disk_mb, has_extensions=bool(request.extensions), left=left)
 
     def _take_spare(self, root: requests.RootKey, disk_mb: int) -> Cell | None:
         cell = self._spares.take(root)

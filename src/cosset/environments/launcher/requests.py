@@ -49,7 +49,7 @@ class RootKey:
 @dataclass(frozen=True, slots=True)
 class Spawn:
     """One environment. `code` and `layers` are relative to the data folder. `has_egress`: as far as the host has it.
-    `extensions` are names in /opt/extensions."""
+    `extensions` are names in /opt/extensions. `predecessor`: the id of the one whose disk it is to have."""
 
     id: str
     root: RootKey
@@ -62,6 +62,7 @@ class Spawn:
     fd_names: tuple[str, ...]
     has_egress: bool = False
     extensions: tuple[str, ...] = ()
+    predecessor: str | None = None
 
 
 def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
@@ -108,6 +109,7 @@ def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
         _descriptors(root) + (("extensions", "supervisor") if extensions else ()),
         message.get("egress") is True,
         extensions,
+        _checked_id(message["predecessor"]) if message.get("predecessor") is not None else None,
     )
 
 
@@ -122,7 +124,11 @@ def _descriptors(root: RootKey) -> tuple[str, ...]:
 
 
 def parse_id(message: dict[str, Any]) -> str:
-    name = _text(message.get("id"))
+    return _checked_id(message.get("id"))
+
+
+def _checked_id(value: object) -> str:
+    name = _text(value)
     if not _ID.fullmatch(name):
         raise RequestError("id")
     return name

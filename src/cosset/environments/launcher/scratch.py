@@ -1,4 +1,5 @@
-"""The folders behind every environment's /tmp, on the data disk: empty at start, erased after.
+"""The folders behind every environment's /tmp, on the data disk: empty at start, erased after,
+or after a reset kept for the next (left_disks.py).
 
 They lie in `scratch` in the data folder, which the server owns: this one belongs to the launcher, is only ever reached
 through its descriptor, and is refused when it is not what we made. With root there are no folders but nameless files
@@ -53,6 +54,10 @@ class Scratch:
         os.mkdir(name, 0o700, dir_fd=self._fd)
         if uid:
             os.chown(name, uid, uid, dir_fd=self._fd, follow_symlinks=False)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """For another environment of the same uid."""
+        os.rename(name, new_name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def erase(self, name: str) -> int | None:
         """Removes one folder; when that may take long, in a process of its own, whose pid is the answer."""

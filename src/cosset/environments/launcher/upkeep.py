@@ -33,16 +33,25 @@ class Upkeep:
     Args:
         cells: those that are not yet cleared away, by name: a view of what their owner keeps.
         min_free_bytes: of the data disk; when what environments write to /tmp goes beyond, the largest is ended.
+        make_room: erases a disk that no environment has; False: there is none.
     """
 
     def __init__(
-        self, loop: Loop, cells: Mapping[str, Cell], images: Images, scratch: Scratch, min_free_bytes: int
+        self,
+        loop: Loop,
+        cells: Mapping[str, Cell],
+        images: Images,
+        scratch: Scratch,
+        min_free_bytes: int,
+        make_room: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._cells = cells
         self._images = images
         self._scratch = scratch
         self._min_free_bytes = min_free_bytes
+        self._make_room = make_room
+        self._erasing = 0
         self._is_watching_disk = False
 
     def watch_memory(self, cell: Cell) -> None:
@@ -56,7 +65,8 @@ class Upkeep:
             self._loop.after(DISK_LOOK_S, self._look_at_disk)
 
     def remove(self, cell: Cell, gone: Callable[[Cell], None]) -> None:
-        """Clears away the groups and the disk of an environment that is dead, and then says that it has gone."""
+        """Clears away the groups and the disk of an environment that is dead, and then says that it has gone. A disk
+        that is to be kept is then on no device any more, unless somebody holds it by force."""
         self._remove(cell, gone, time.monotonic() + _REMOVAL_PATIENCE_S, _FIRST_REMOVAL_DELAY_S)
 
     def _look_at_memory(self, cell: Cell) -> None:
@@ -71,7 +81,7 @@ class Upkeep:
     def _look_at_disk(self) -> None:
         """Images are sparse: together they may promise more than there is. Nobody else's writes are to fail of it."""
         spare_bytes = self._images.free_bytes() - self._min_free_bytes
-        if spare_bytes < 0:
+        if spare_bytes < 0 and not self._make_room():
             self._end_largest()
         if not self._cells:
             self._is_watching_disk = False
@@ -88,6 +98,7 @@ class Upkeep:
         if used_mb and not largest.is_killed:
             assert largest.request is not None
             sys.stderr.write(f"cosset: the disk is full: ended {largest.request.id}, with {used_mb} MB in /tmp\n")
+            largest.keeps_disk = False
             largest.kill()
 
     def _remove(self, cell: Cell, gone: Callable[[Cell], None], patience_s: float, delay_s: float) -> None:
@@ -100,25 +111,38 @@ class Upkeep:
                 return
             sys.stderr.write(f"cosset: cgroup {cell.name} stays until the next start\n")
         if cell.image is None:
-            self._erase_folder(cell, gone)
+            if cell.keeps_disk:
+                gone(cell)
+            else:
+                self.erase_folder(cell.name, lambda: gone(cell))
             return
-        cell.image.release()
+        if cell.keeps_disk:
+            cell.image.let_go_of_loop()
+        else:
+            cell.image.release()
         if not cell.image.is_detached() and time.monotonic() < patience_s:
             self._loop.after(delay_s, again)
         else:
             gone(cell)
 
-    def _erase_folder(self, cell: Cell, gone: Callable[[Cell], None]) -> None:
-        eraser = self._scratch.erase(cell.name)
+    @property
+    def is_erasing(self) -> bool:
+        """There are folders that are not yet gone."""
+        return self._erasing > 0
+
+    def erase_folder(self, name: str, gone: Callable[[], None]) -> None:
+        eraser = self._scratch.erase(name)
         if eraser is None:
-            gone(cell)
+            gone()
             return
+        self._erasing += 1
         pidfd = os.pidfd_open(eraser)
 
         def erased() -> None:
             self._loop.unwatch(pidfd)
             os.close(pidfd)
             os.waitpid(eraser, 0)
-            gone(cell)
+            self._erasing -= 1
+            gone()
 
         self._loop.watch(pidfd, erased)

@@ -1,0 +1,120 @@
+"""Disks that environments have left when they were reset, each for the one that is started in its place.
+
+AWS resets an environment after a crash or a timeout and does not clear its /tmp. Whoever wrote to a disk that comes
+here is dead, and nothing has it mounted any more. Its uid stays taken meanwhile: whoever gets the disk gets the uid,
+and so owns what lies there. Bounded in number and in time; given to nobody of other code or with another size. Read
+next: cells.py, which brings and takes them; docs/decisions/0052-what-a-reset-keeps.md.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cosset.environments.launcher.images import Image
+from cosset.environments.launcher.loop import Loop
+from cosset.environments.launcher.requests import Spawn
+
+MOST = 256
+"""At once; beyond, the oldest is erased. No more resets are remembered by the server (invocation/resets.py)."""
+KEPT_S = 300.0
+"""How long at most, whatever the server says or does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftDisk:
+    """`request` is that of the environment that had it. `image`: None: it is the folder of this name."""
+
+    request: Spawn
+    slot: int
+    uid: int
+    image: Image | None
+    folder: str
+    since_s: float
+
+    def used_bytes(self) -> int:
+        return 0 if self.image is None else self.image.used_bytes()
+
+    def is_for(self, request: Spawn) -> bool:
+        """A server that was taken over is to mix no two functions up by this."""
+        mine = self.request
+        return (mine.code, mine.layers, mine.disk_mb) == (request.code, request.layers, request.disk_mb)
+
+
+class LeftDisks:
+    """Of one launcher.
+
+    Args:
+        kept_s: how long each waits, at most KEPT_S.
+        erase: called with a disk that nobody will have; it is then the callee's.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        erase: Callable[[LeftDisk], None],
+        *,
+        kept_s: float = KEPT_S,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loop = loop
+        self._erase = erase
+        self._kept_s = min(kept_s, KEPT_S)
+        self._now_s = now_s
+        self._disks: dict[str, LeftDisk] = {}
+        """By the id of the environment that had it, oldest first."""
+        self._is_looking = False
+
+    def __len__(self) -> int:
+        return len(self._disks)
+
+    def keep(self, request: Spawn, slot: int, uid: int, image: Image | None, folder: str) -> None:
+        self.forget(request.id)
+        if len(self._disks) >= MOST:
+            self.forget(next(iter(self._disks)))
+        self._disks[request.id] = LeftDisk(request, slot, uid, image, folder, self._now_s())
+        self._look_later()
+
+    def has(self, request: Spawn) -> bool:
+        """A disk of this one's predecessor that is for it."""
+        disk = self._disks.get(request.predecessor or "")
+        return disk is not None and disk.is_for(request)
+
+    def take(self, request: Spawn) -> LeftDisk | None:
+        return self._disks.pop(request.predecessor or "") if self.has(request) else None
+
+    def forget(self, name: str) -> None:
+        """Nobody will come for the disk that this environment has left, if it has left one."""
+        disk = self._disks.pop(name, None)
+        if disk is not None:
+            self._erase(disk)
+
+    def forget_largest(self) -> bool:
+        """Others need the room. False: there is none."""
+        if not self._disks:
+            return False
+        self.forget(max(self._disks.values(), key=LeftDisk.used_bytes).request.id)
+        return True
+
+    def forget_oldest(self) -> bool:
+        """Others need its uid. False: there is none."""
+        if not self._disks:
+            return False
+        self.forget(next(iter(self._disks)))
+        return True
+
+    def close(self) -> None:
+        while self.forget_oldest():
+            pass
+
+    def _look_later(self) -> None:
+        if self._disks and not self._is_looking:
+            self._is_looking = True
+            oldest = next(iter(self._disks.values()))
+            self._loop.after(max(0.0, oldest.since_s + self._kept_s - self._now_s()), self._look)
+
+    def _look(self) -> None:
+        self._is_looking = False
+        due_s = self._now_s() - self._kept_s
+        for disk in [each for each in self._disks.values() if each.since_s <= due_s]:
+            self.forget(disk.request.id)
+        self._look_later()
