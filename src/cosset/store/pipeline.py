@@ -16,6 +16,8 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
+from cosset.store.prepared import Found
+
 _MAX_PREPARED = 1_000
 """Statements that one connection keeps ready; beyond them each is made ready every time."""
 _GOING_AWAY = ("57P01", "57P02", "57P03")
@@ -24,8 +26,8 @@ _TEXT, _BINARY = 0, 1
 _DIALECT: Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
-class Awaited:
-    """What a statement comes to (`Found`). Whoever asks sends everything that waits, and waits for it."""
+class Awaited(Found):
+    """What a statement comes to. Whoever asks sends everything that waits, and waits for it."""
 
     __slots__ = ("_is_insert", "_make_row", "_pipeline", "_result", "_rows", "error")
 
@@ -58,14 +60,6 @@ class Awaited:
     def status(self) -> bytes:
         """What the server says was done: `COMMIT`, `ROLLBACK`, `INSERT 0 1`."""
         return self._settled().command_status or b""
-
-    def first(self) -> Any:
-        rows = self.rows
-        return rows[0] if rows else None
-
-    def scalar(self) -> Any:
-        rows = self.rows
-        return rows[0][0] if rows else None
 
     def resolve(self, result: "pq.abc.PGresult") -> None:
         self._result = result

@@ -8,7 +8,6 @@ waits for go together (`pipeline.py`). For plain columns alone: numbers, texts a
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect, Insert
@@ -24,6 +23,8 @@ ROWS = 10
 
 class Found(Protocol):
     """What a statement comes to. On PostgreSQL it is waited for by who looks."""
+
+    __slots__ = ()
 
     @property
     def rows(self) -> Sequence[Any]:
@@ -42,26 +43,28 @@ class Found(Protocol):
 
     def first(self) -> Any:
         """None: there is none."""
-        ...
+        rows = self.rows
+        return rows[0] if rows else None
 
     def scalar(self) -> Any:
         """The first column of the first row; None: there is none."""
-        ...
+        rows = self.rows
+        return rows[0][0] if rows else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A `Found` that is there."""
+class _Known(Found):
+    """What is there."""
+
+    __slots__ = ("count", "number", "rows")
 
     rows: Sequence[Any]
     count: int
-    number: int | None = None
+    number: int | None
 
-    def first(self) -> Any:
-        return self.rows[0] if self.rows else None
-
-    def scalar(self) -> Any:
-        return self.rows[0][0] if self.rows else None
+    def __init__(self, rows: Sequence[Any], count: int, number: int | None = None) -> None:
+        self.rows = rows
+        self.count = count
+        self.number = number
 
 
 class _Ready(NamedTuple):
