@@ -16,12 +16,9 @@ from cosset.functions.url_records import AWS_IAM
 from cosset.functions.urls import FunctionUrls, UrlAccess
 from cosset.gateway.body import BodyReader, TooLargeError
 from cosset.gateway.call import context_of
-from cosset.gateway.canonical import normalize_path
-from cosset.gateway.claims import Claim, read_claim
-from cosset.gateway.keys import find_known_key
-from cosset.gateway.payload import CHUNKED_KINDS, UNSIGNED, check_body, declared_payload, hash_body
+from cosset.gateway.claims import read_claim
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
-from cosset.gateway.sigv4 import Verifier
+from cosset.gateway.signed_requests import SignedRequests
 from cosset.identity.ports import Authorizer, KeyDirectory, Requirement
 from cosset.identity.principal import NOBODY, Principal
 from cosset.observe.function_metrics import FunctionMeter, FunctionMetric, MeteredCall, Unmetered
@@ -85,11 +82,10 @@ class FunctionUrlGate:
         self._meter = meter or Unmetered()
         self._urls = urls
         self._calls = calls
-        self._keys = keys
         self._authorizer = authorizer
         self._clock = clock
-        self._verifier = Verifier(clock, max_clock_skew_s)
         self._bodies = BodyReader(MAX_BODY_BYTES)
+        self._signed = SignedRequests(keys, clock, max_clock_skew_s, self._bodies)
 
     async def answer(self, place: UrlPlace, request: Request, request_id: str, gone: Event) -> Response:
         began_s = self._clock.monotonic_s()
@@ -161,10 +157,8 @@ class FunctionUrlGate:
                 f"Credential should be scoped to a valid region and to service 'lambda', not to "
                 f"'{claim.region}' and '{claim.service[:64]}'. ",
             )
-        self._verifier.check_date(claim)
-        key = await find_known_key(self._keys, claim, self._clock.now_ms())
-        request = await self._verify(request, claim, key.credentials.secret_access_key)
-        return Caller(key.principal, claim.access_key_id), request
+        key, body = await self._signed.prove(request, claim, takes_declared=True)
+        return Caller(key.principal, claim.access_key_id), replace(request, body=body)
 
     async def _authorize(self, access: UrlAccess, request: Request, principal: Principal) -> None:
         """Raises: ServiceError, always the same one."""
@@ -176,26 +170,6 @@ class FunctionUrlGate:
             raise _forbidden() from denied
         if not access.leads_somewhere:
             raise _forbidden()
-
-    async def _verify(self, request: Request, claim: Claim, secret: str) -> Request:
-        declared = declared_payload(request, claim, s3=False)
-        if declared in CHUNKED_KINDS:
-            raise RefusedError(Reason.PAYLOAD_MISMATCH)
-        if declared is not None:
-            self._verifier.verify(_normal(request), claim, secret, declared, single_encoded=False)
-        self._bodies.check_length(request)
-        body = await self._bodies.read(request.body)
-        request = replace(request, body=body)
-        if declared is None:
-            self._verifier.verify(_normal(request), claim, secret, await hash_body(body), single_encoded=False)
-        elif declared != UNSIGNED:
-            await check_body(body, declared)
-        return request
-
-
-def _normal(request: Request) -> Request:
-    """As it was signed."""
-    return replace(request, path=normalize_path(request.path))
 
 
 def _forbidden() -> ServiceError:

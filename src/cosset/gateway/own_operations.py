@@ -7,19 +7,15 @@ even which operations there are; what may be called says IAM, as for every opera
 import json
 import logging
 import secrets
-from dataclasses import replace
 from typing import Any
 
 from cosset.clock import Clock
 from cosset.gateway.body import BodyReader, ClientGoneError, TooLargeError
 from cosset.gateway.call import context_of
-from cosset.gateway.canonical import normalize_path
-from cosset.gateway.claims import Claim, read_claim
-from cosset.gateway.keys import find_known_key
-from cosset.gateway.payload import hash_body
+from cosset.gateway.claims import read_claim
 from cosset.gateway.refusals import Family, Reason, RefusedError, answer_refusal
-from cosset.gateway.sigv4 import Verifier
-from cosset.identity.ports import Authorizer, KeyDirectory, KnownKey
+from cosset.gateway.signed_requests import SignedRequests
+from cosset.identity.ports import Authorizer, KeyDirectory
 from cosset.services.operation import AnyService, Context
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Request, Response
@@ -35,11 +31,9 @@ class OwnOperations:
         self, service: AnyService, *, keys: KeyDirectory, authorizer: Authorizer, clock: Clock, max_clock_skew_s: int
     ) -> None:
         self._service = service
-        self._keys = keys
         self._authorizer = authorizer
         self._clock = clock
-        self._verifier = Verifier(clock, max_clock_skew_s)
-        self._bodies = BodyReader(MAX_BODY_BYTES)
+        self._signed = SignedRequests(keys, clock, max_clock_skew_s, BodyReader(MAX_BODY_BYTES))
 
     async def answer(self, request: Request) -> Response:
         """The task boundary of such a call."""
@@ -64,9 +58,7 @@ class OwnOperations:
         claim = read_claim(request)
         if claim is None or claim.service != self._service.name or claim.presigned:
             raise RefusedError(Reason.MISSING)
-        self._verifier.check_date(claim)
-        key = await find_known_key(self._keys, claim, self._clock.now_ms())
-        body = await self._prove(request, claim, key)
+        key, body = await self._signed.prove(request, claim, takes_declared=False)
         name = request.path.removeprefix(PATH)
         operation = self._service.operations.get(name)
         if operation is None:
@@ -85,15 +77,6 @@ class OwnOperations:
         call = context_of(request, self._clock.now_ms(), ctx.service, ctx.region)
         await self._authorizer.authorize(key.principal, operation.requirements(ctx, params), call)
         return await operation.handler(ctx, params) or {}
-
-    async def _prove(self, request: Request, claim: Claim, key: KnownKey) -> bytes:
-        """The body, always by its own hash: what a header says of it is not asked."""
-        self._bodies.check_length(request)
-        body = await self._bodies.read(request.body)
-        normal = replace(request, path=normalize_path(request.path), body=body)
-        secret = key.credentials.secret_access_key
-        self._verifier.verify(normal, claim, secret, await hash_body(body), single_encoded=False)
-        return body
 
 
 def _read(body: bytes) -> dict[str, Any]:
