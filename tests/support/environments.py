@@ -14,6 +14,7 @@ from cosset.environments.api import (
     InitError,
     LogSink,
     Outcome,
+    nothing,
 )
 from cosset.identity.principal import Credentials
 
@@ -34,11 +35,12 @@ class MemoryEnvironment:
         self._behaviour = behaviour
         self.settling: asyncio.Future[None] | None = None
 
-    async def invoke(self, event: Event) -> Answer:
+    async def invoke(self, event: Event, begun: Callable[[], None] = nothing) -> Answer:
         if self.state is EnvironmentState.SHUTDOWN:
             raise EnvironmentGoneError
         assert self.state is EnvironmentState.READY, "one invocation at a time"
         self.state = EnvironmentState.BUSY
+        begun()
         answer = await self._behaviour(event, self._sink)
         if answer.is_settled:
             self.state = EnvironmentState.SHUTDOWN if answer.environment_is_spent else EnvironmentState.READY

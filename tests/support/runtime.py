@@ -65,5 +65,5 @@ async def begin(transport, client, event):
     """An event handed over; returns the exchange under way and what the runtime received."""
     await client.send(NEXT)
     await transport.ready()
-    exchange = asyncio.create_task(transport.exchange(event))
+    exchange = asyncio.ensure_future(transport.exchange(event))
     return exchange, await client.answer()

@@ -2,6 +2,7 @@
 events and of their ends. Read next: eventing.py, what makes functions run.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -125,7 +126,8 @@ def _make_invocation(
     events = AsyncEvents(ground.store, queue, clock)
     admission = Admission(settings.concurrency, provisioner)
     metering = Metering(ground.meter, admission, ground.causes, clock)
-    execution = Execution(pool, starter, clock, metering, ground.underway)
+    later = asyncio.get_running_loop().call_soon
+    execution = Execution(pool, starter, clock, metering, ground.underway, later)
     pace = None if settings.dev else BYTES_PER_S
     dispatcher = Dispatcher(functions, admission, execution, events, clock, metering=metering, stream_bytes_per_s=pace)
     outward.destinations.serve("lambda", FunctionDestination(functions, dispatcher))

@@ -13,7 +13,7 @@ Read next: pool.py (who keeps environments), jail/ (the default tier), process.p
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
@@ -24,6 +24,10 @@ from cosset.identity.principal import Credentials
 
 RESET_KEPT_S = 300.0
 """How long what an environment had is kept after a reset, at most: as long as an idle one is, unless set otherwise."""
+
+
+def nothing() -> None:
+    """In the place of a callback."""
 
 
 class EnvironmentState(Enum):
@@ -211,8 +215,12 @@ class Environment(Protocol):
     init_ms: float
     """How long Init took."""
 
-    async def invoke(self, event: Event) -> Answer:
-        """Raises: EnvironmentGoneError, when the event was certainly not delivered."""
+    async def invoke(self, event: Event, begun: Callable[[], None] = nothing) -> Answer:
+        """`begun` is called when the event has been handed over, before anything can be seen of what it does: what
+        need not be done before the function runs is done beside it.
+
+        Raises: EnvironmentGoneError, when the event was certainly not delivered.
+        """
         ...
 
     async def settle(self, answer: Answer) -> Answer:

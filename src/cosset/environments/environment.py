@@ -8,6 +8,7 @@ keeps the result).
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from cosset.clock import Clock
@@ -20,6 +21,7 @@ from cosset.environments.api import (
     InitError,
     Outcome,
     error_object,
+    nothing,
 )
 from cosset.environments.extensions.phases import FAILURE, SPINDOWN, TIMEOUT, ExtensionPhases
 from cosset.environments.extensions.registry import ExtensionFailure
@@ -126,7 +128,7 @@ class RunningEnvironment:
         if self._active is not None:
             self._active.init_over(self.init_ms)
 
-    async def invoke(self, event: Event) -> Answer:
+    async def invoke(self, event: Event, begun: Callable[[], None] = nothing) -> Answer:
         if self.state is not EnvironmentState.READY:
             raise EnvironmentGoneError(f"environment {self.spec.id} is {self.state.value}")
         self.state = EnvironmentState.BUSY
@@ -136,7 +138,9 @@ class RunningEnvironment:
             self._event, self._began_s, self._has_answered = event, began_s, False
             self._active.invoked(event)
         try:
-            reply = await self._transport.exchange(event)
+            replying = self._transport.exchange(event)
+            begun()
+            reply = await replying
         except TransportClosedError as closed:
             return await self._ended(event, began_s, delivered=closed.delivered)
         except asyncio.CancelledError:

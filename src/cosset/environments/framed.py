@@ -43,17 +43,15 @@ class FramedTransport:
     async def ready(self) -> None:
         await self._ready  # nobody else waits for it, so whoever gives up may end it
 
-    async def exchange(self, event: Event) -> Reply:
+    def exchange(self, event: Event) -> asyncio.Future[Reply]:
         if self._closed or self._connection is None:
             raise TransportClosedError("the runtime has closed its connection", delivered=False)
         assert self._reply is None, "one event at a time"
-        self._reply = self._loop.create_future()
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        self._reply = reply
         self._request_id = event.request_id
         self._connection.write(_event_frame(event))
-        try:
-            return await self._reply
-        finally:
-            self._reply = None
+        return reply
 
     def when_asked(self, callback: Callable[[], None]) -> None:
         """A reply asks for the next event, too."""
@@ -94,7 +92,8 @@ class FramedTransport:
             return False
         if head.get("request_id") != self._request_id:
             return False
-        self._reply.set_result(_reply(kind, head, body, body_bytes))
+        waiting, self._reply = self._reply, None  # an idle environment does not keep it
+        waiting.set_result(_reply(kind, head, body, body_bytes))
         return True
 
 

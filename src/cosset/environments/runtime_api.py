@@ -53,6 +53,8 @@ class HttpTransport:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._delivery: _Delivery | None = None
         self._delivered = False
+        self._answered_id = ""
+        """Of the last event that has its reply."""
         self._waiting: deque[HttpConnection] = deque()
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
@@ -74,18 +76,16 @@ class HttpTransport:
     async def ready(self) -> None:
         await asyncio.shield(self._ready)
 
-    async def exchange(self, event: Event) -> Reply:
+    def exchange(self, event: Event) -> asyncio.Future[Reply]:
         if self._closed:
             raise TransportClosedError("the Runtime API is closed", delivered=False)
         assert self._delivery is None, "one event at a time"
-        self._delivery = _Delivery(event, self._loop.create_future())
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        self._delivery = _Delivery(event, reply)
         self._delivered = False
+        self._streaming = None
         self._deliver()
-        try:
-            return await self._delivery.reply
-        finally:
-            self._delivery = None
-            self._streaming = None
+        return reply
 
     def when_asked(self, callback: Callable[[], None]) -> None:
         if self._waiting:
@@ -126,7 +126,7 @@ class HttpTransport:
         if self._extensions is not None:
             self._extensions.disconnected(connection)
         if connection is self._streaming and self._delivery is not None:
-            self._loop.call_later(_TRUNCATION_GRACE_S, _truncated, self._delivery.reply)
+            self._loop.call_later(_TRUNCATION_GRACE_S, self._truncated, self._delivery)
 
     def begins(self, connection: HttpConnection, request: HttpRequest) -> BodySink | None:
         """A body that streams, where the caller takes streams; every other is collected."""
@@ -137,7 +137,7 @@ class HttpTransport:
         match = _INVOCATION.fullmatch(request.path.removeprefix(RUNTIME_PREFIX))
         if match is None or match[2] != "response" or match[1] != delivery.event.request_id:
             return None
-        if not self._delivered or delivery.reply.done():
+        if not self._delivered:
             return None
         if request.headers.get(_RESPONSE_MODE, "").lower() != "streaming":
             return None
@@ -174,7 +174,7 @@ class HttpTransport:
     def _next(self, connection: HttpConnection) -> Answered | None:
         if self._ready.done() and self._ready.exception() is not None:
             return _state_error("Runtime reported an init error")
-        if self._delivered and self._delivery is not None and not self._delivery.reply.done():
+        if self._delivered and self._delivery is not None:
             return _state_error("The invocation under way has no response yet")
         if len(self._waiting) >= _MAX_WAITING:
             return _state_error("Too many requests for the next invocation")
@@ -210,21 +210,34 @@ class HttpTransport:
         self, connection: HttpConnection, request_id: str, kind: str, request: HttpRequest
     ) -> Answered:
         delivery = self._delivery
+        if delivery is None and request_id == self._answered_id:
+            return _state_error("The invocation has a response already")
         if delivery is None or not self._delivered or request_id != delivery.event.request_id:
             return error_answer(400, "InvalidRequestID", "Invalid request ID")
-        if delivery.reply.done():
-            return _state_error("The invocation has a response already")
         if kind == "response" and self._streaming not in (None, connection):
             return _state_error("The invocation has a response under way")
         if request.too_large:
             limit_bytes = MAX_STREAM_BYTES if request.streamed else MAX_REPLY_BYTES
-            delivery.reply.set_result(oversized(limit_bytes))
+            self._end(delivery, oversized(limit_bytes))
             return _too_large(limit_bytes)
         if kind == "error":
-            delivery.reply.set_result(Reply(request.body, error_type=_error_type(request)))
+            self._end(delivery, Reply(request.body, error_type=_error_type(request)))
         else:
-            delivery.reply.set_result(_success(request))
+            self._end(delivery, _success(request))
         return _ACCEPTED
+
+    def _end(self, delivery: _Delivery, reply: Reply) -> None:
+        """An idle environment keeps neither the event nor the reply."""
+        self._delivery, self._streaming = None, None
+        self._answered_id = delivery.event.request_id
+        if not delivery.reply.done():  # who waited for it may have given up
+            delivery.reply.set_result(reply)
+
+    def _truncated(self, delivery: _Delivery) -> None:
+        """The runtime hung up in the middle of a stream, and lives on."""
+        if self._delivery is delivery:
+            body = {"errorType": TRUNCATED, "errorMessage": "The response stream ended before it was complete"}
+            self._end(delivery, Reply(json.dumps(body).encode(), error_type=TRUNCATED))
 
     def _connection(self) -> HttpConnection:
         return HttpConnection(self, max_body_bytes=MAX_REPLY_BYTES, room=self._room)
@@ -267,13 +280,6 @@ def _success(request: HttpRequest) -> Reply:
         payload = b""
     payload = payload or json.dumps({"errorType": failed, "errorMessage": ""}).encode()
     return Reply(payload, error_type=failed[:_MAX_ERROR_TYPE])
-
-
-def _truncated(reply: asyncio.Future[Reply]) -> None:
-    """The runtime hung up in the middle of a stream, and lives on."""
-    if not reply.done():
-        body = {"errorType": TRUNCATED, "errorMessage": "The response stream ended before it was complete"}
-        reply.set_result(Reply(json.dumps(body).encode(), error_type=TRUNCATED))
 
 
 def _error_type(request: HttpRequest) -> str:

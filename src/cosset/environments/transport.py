@@ -5,7 +5,7 @@ for Node, provided and all others), `framed.py` (a socketpair, for managed Pytho
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -109,11 +109,12 @@ class Transport(Protocol):
         """
         ...
 
-    async def exchange(self, event: Event) -> Reply:
-        """Hands the event over and waits for the reply. Bounds: a reply above 6 MB + 100 bytes, or a streamed one
-        above 200 MB, becomes an error Reply of type Function.ResponseSizeTooLarge in AWS's words.
+    def exchange(self, event: Event) -> Awaitable[Reply]:
+        """Hands the event over, at once where the runtime waits for it; the reply is to be awaited. Bounds: a reply
+        above 6 MB + 100 bytes, or a streamed one above 200 MB, becomes an error Reply of type
+        Function.ResponseSizeTooLarge in AWS's words.
 
-        Raises: TransportClosedError.
+        Raises: TransportClosedError, here or where the reply is awaited.
         """
         ...
 

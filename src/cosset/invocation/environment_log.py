@@ -4,7 +4,7 @@ Passes everything on to the LogWriter at once; keeps only the tail of the invoca
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cosset.observe.ports import LogEvent, LogWriter, StreamKey
 
@@ -21,9 +21,12 @@ class EnvironmentLog:
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
         self._trace_id = ""
+        self._last_lines: Callable[[], None] | None = None
+        """Of an invocation that is over."""
 
     def carry(self, trace_id: str) -> None:
         """From here on what is written comes of an invocation with this trace header."""
+        self.write_last_lines()
         self._trace_id = trace_id
 
     def write(self, timestamp_ms: int, message: str) -> None:
@@ -31,13 +34,28 @@ class EnvironmentLog:
 
     def write_all(self, timestamp_ms: int, messages: Sequence[str]) -> None:
         """Several events of the same time."""
+        if self._last_lines is not None:
+            self.write_last_lines()
         self._writer.write(self._key, [LogEvent(timestamp_ms, each, 0, self._trace_id) for each in messages])
         if self._tail is not None:
             for message in messages:
                 self._keep(self._tail, message.encode("utf-8", "replace"))
 
+    def end_later(self, write: Callable[[], None]) -> None:
+        """`write` writes what an invocation's log ends with: when `write_last_lines` is called, or before anything else
+        is written."""
+        self.write_last_lines()
+        self._last_lines = write
+
+    def write_last_lines(self) -> None:
+        """Nothing, when they have been written."""
+        write, self._last_lines = self._last_lines, None
+        if write is not None:
+            write()
+
     def begin_tail(self) -> None:
         """From here on the last 4 KB are kept."""
+        self.write_last_lines()
         self._tail = deque()
         self._tail_bytes = 0
 

@@ -6,7 +6,7 @@ event is replaced by another. Read next: starting.py and environments/pool.py be
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
@@ -36,6 +36,14 @@ DELIVERIES = 3
 """How many environments may turn out to be gone before the call is given up as our own failure."""
 
 
+Later = Callable[[Callable[[], None]], object]
+"""Calls back when what is being done now is done: `call_soon` of an event loop."""
+
+
+def _at_once(callback: Callable[[], None]) -> None:
+    callback()
+
+
 @dataclass(frozen=True, slots=True)
 class _Started:
     """A taken environment, and its Init when this invocation was the one that started it. `spent_ms`: how much of the
@@ -48,7 +56,10 @@ class _Started:
 
 
 class Execution:
-    """Runs events of targets in environments of the pool."""
+    """Runs events of targets in environments of the pool.
+
+    `later`: when the end of an invocation is logged and measured that nobody waits for who wants to see it.
+    """
 
     def __init__(
         self,
@@ -57,7 +68,9 @@ class Execution:
         clock: Clock,
         metering: Metering | None = None,
         underway: Underway | None = None,
+        later: Later = _at_once,
     ) -> None:
+        self._later = later
         self._underway = underway or Underway()
         self._pool = pool
         self._starter = starter
@@ -76,8 +89,9 @@ class Execution:
         """Runs the event to its end, whatever the end is. A response that the function streams goes to `stream`; the
         environment is busy until it has ended.
 
-        With `place`, what the invocation holds, the result does not wait for the function's extensions: what is in
-        `place` is then held until they have ended, in the background. A log's tail is whole only with them, though.
+        With `place`, what the invocation holds, the result waits neither for the last lines of the log, which come
+        `later`, nor for the function's extensions: what is in `place` is then held until they have ended, in the
+        background. A log's tail is whole only with both, though.
 
         Raises:
             ServiceError: TooManyRequestsException when the node is full, ServiceException when the platform failed.
@@ -91,6 +105,10 @@ class Execution:
                 started.log.begin_tail()
             try:
                 answer = await self._deliver(target, invocation, started, stream)
+                if answer.is_settled and self._may_wait(invocation, answer, place):
+                    self._finish_later(target, invocation, started, answer)
+                elif answer.is_settled:
+                    self._finish(target, invocation, started, answer, self._clock.now_ms())
             except EnvironmentGoneError:
                 started.log.end_tail()
                 self._pool.discard(started.resident)
@@ -118,7 +136,7 @@ class Execution:
             final = await started.resident.environment.settle(answer)
             if self._metering is not None:
                 self._metering.extensions_ran(target, invocation, final.duration_ms - answer.duration_ms)
-            self._finish(target, invocation, started, final)
+            self._finish(target, invocation, started, final, self._clock.now_ms())
         except BaseException:
             self._pool.discard(started.resident)
             raise
@@ -171,44 +189,53 @@ class Execution:
             resident = await self._starter.make(planned)
         except InitError as error:
             planned.lines.failed(error, "invoke")
-            self._measure(
-                target, invocation, PlatformLog(planned.log, target, invocation, self._clock).never_began(error)
-            )
+            lines = PlatformLog(planned.log, target, invocation)
+            self._measure(target, invocation, lines.never_began(error, self._clock.now_ms()))
             raise InitFailedError(_init_failure(target, invocation, planned.log, error)) from None
         return _Started(resident, planned.log, spent_ms=(self._clock.monotonic_s() - began_s) * 1000)
 
     async def _deliver(
         self, target: Target, invocation: Invocation, started: _Started, stream: ResponseStream | None
     ) -> Answer:
-        PlatformLog(started.log, target, invocation, self._clock).start()
-        environment = started.resident.environment
+        environment, now_ms = started.resident.environment, self._clock.now_ms()
+        access_key_id = environment.spec.credentials.access_key_id
+
+        def begun() -> None:
+            PlatformLog(started.log, target, invocation).start(now_ms)
+            self._underway.begin(access_key_id, invocation.trace_id)
+
         event = Event(
             request_id=invocation.request_id,
             payload=invocation.payload,
-            deadline_ms=self._clock.now_ms() + target.timeout_s * 1000 - int(started.spent_ms),
+            deadline_ms=now_ms + target.timeout_s * 1000 - int(started.spent_ms),
             invoked_arn=invocation.invoked_arn,
             trace_id=invocation.trace_id,
             client_context=invocation.client_context,
             cognito_identity=invocation.cognito_identity,
             stream=stream,
         )
-        access_key_id = environment.spec.credentials.access_key_id
-        self._underway.begin(access_key_id, invocation.trace_id)
         try:
-            answer = await environment.invoke(event)
+            answer = await environment.invoke(event, begun)
         finally:
             self._underway.end(access_key_id)
         started.resident.invocations += 1
         started.resident.used_mb = max(answer.max_memory_mb, 1)
-        if answer.is_settled:
-            self._finish(target, invocation, started, answer)
         return answer
 
-    def _finish(self, target: Target, invocation: Invocation, started: _Started, answer: Answer) -> None:
+    def _may_wait(self, invocation: Invocation, answer: Answer, place: Place | None) -> bool:
+        """The last lines of the log may: nobody is told that they are there, and nothing is started again."""
+        return place is not None and not invocation.want_log_tail and not answer.environment_is_spent
+
+    def _finish_later(self, target: Target, invocation: Invocation, started: _Started, answer: Answer) -> None:
+        now_ms = self._clock.now_ms()
+        started.log.end_later(lambda: self._finish(target, invocation, started, answer, now_ms))
+        self._later(started.log.write_last_lines)
+
+    def _finish(self, target: Target, invocation: Invocation, started: _Started, answer: Answer, now_ms: int) -> None:
         if started.spent_ms:
             answer = replace(answer, duration_ms=answer.duration_ms + started.spent_ms)
-        lines = PlatformLog(started.log, target, invocation, self._clock)
-        self._measure(target, invocation, lines.finish(answer, started.init_ms))
+        lines = PlatformLog(started.log, target, invocation)
+        self._measure(target, invocation, lines.finish(answer, started.init_ms, now_ms))
         resident = started.resident
         if answer.environment_is_spent and not resident.is_provisioned:
             init_lines = InitLog(started.log, target, ON_DEMAND, self._clock)

@@ -59,56 +59,60 @@ class InitLog:
         )
 
     def _write(self, record: log_lines.Record) -> None:
-        _write(self._log, record, self._target, self._clock)
+        _write(self._log, record, self._target)
 
 
 class PlatformLog:
     """The platform's own lines for one invocation in one environment."""
 
-    def __init__(self, log: EnvironmentLog, target: Target, invocation: Invocation, clock: Clock) -> None:
+    def __init__(self, log: EnvironmentLog, target: Target, invocation: Invocation) -> None:
         self._log = log
         self._target = target
         self._invocation = invocation
-        self._clock = clock
 
-    def start(self) -> None:
+    def start(self, time_ms: int) -> None:
         self._log.carry(self._invocation.trace_id)
-        self._write(
-            log_lines.Start(
-                time_ms=self._clock.now_ms(),
-                request_id=self._invocation.request_id,
-                version=self._target.version,
-                trace_id=self._sampled_trace(),
-            )
+        start = log_lines.Start(
+            time_ms=time_ms,
+            request_id=self._invocation.request_id,
+            version=self._target.version,
+            trace_id=self._sampled_trace(),
         )
+        _write(self._log, start, self._target)
 
-    def finish(self, answer: Answer, init_ms: float | None) -> log_lines.Report:
+    def finish(self, answer: Answer, init_ms: float | None, time_ms: int) -> log_lines.Report:
         """Says how the invocation ended: the platform's own line where there is one, END, REPORT, which it returns."""
-        request_id, now_ms = self._invocation.request_id, self._clock.now_ms()
         if answer.outcome is Outcome.TIMEOUT:
-            self._line(log_lines.timeout_line(now_ms, request_id, self._target.timeout_s))
+            line = log_lines.timeout_line(time_ms, self._invocation.request_id, self._target.timeout_s)
+            self._log.write(time_ms, line)
         elif answer.outcome in (Outcome.EXIT, Outcome.OUT_OF_MEMORY):
-            self._line(f"{_message(answer.payload)}\n{answer.error_type}\n")
+            self._log.write(time_ms, f"{_message(answer.payload)}\n{answer.error_type}\n")
         return self._end_and_report(
-            answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
+            time_ms, answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
         )
 
-    def never_began(self, error: InitError) -> log_lines.Report:
+    def never_began(self, error: InitError, time_ms: int) -> log_lines.Report:
         """The lines of an invocation whose second Init failed too: that Init was all of it."""
-        self.start()
+        self.start(time_ms)
         duration_ms = error.phase_ms
         if error.status == "timeout":
             duration_ms = min(duration_ms, self._target.timeout_s * 1000)
-            now_ms = self._clock.now_ms()
-            self._line(log_lines.timeout_line(now_ms, self._invocation.request_id, self._target.timeout_s))
-        return self._end_and_report(duration_ms, error.max_memory_mb, None, error.status, error.error_type)
+            line = log_lines.timeout_line(time_ms, self._invocation.request_id, self._target.timeout_s)
+            self._log.write(time_ms, line)
+        return self._end_and_report(time_ms, duration_ms, error.max_memory_mb, None, error.status, error.error_type)
 
     def _end_and_report(
-        self, duration_ms: float, max_memory_mb: int, init_ms: float | None, status: str, error_type: str | None
+        self,
+        time_ms: int,
+        duration_ms: float,
+        max_memory_mb: int,
+        init_ms: float | None,
+        status: str,
+        error_type: str | None,
     ) -> log_lines.Report:
-        target, now_ms = self._target, self._clock.now_ms()
+        target = self._target
         report = log_lines.Report(
-            time_ms=now_ms,
+            time_ms=time_ms,
             request_id=self._invocation.request_id,
             duration_ms=duration_ms,
             memory_mb=target.memory_mb,
@@ -120,9 +124,9 @@ class PlatformLog:
         )
         message = log_lines.platform_message(report, target.log_format, target.system_log_level)
         if target.log_format != log_lines.JSON_FORMAT:
-            self._log.write_all(now_ms, (log_lines.end_line(report.request_id), message or ""))
+            self._log.write_all(time_ms, (log_lines.end_line(report.request_id), message or ""))
         elif message is not None:
-            self._log.write(now_ms, message)
+            self._log.write(time_ms, message)
         return report
 
     def _sampled_trace(self) -> str | None:
@@ -130,18 +134,12 @@ class PlatformLog:
         trace_id = self._invocation.trace_id
         return trace_id if lineage.is_sampled(trace_id) else None
 
-    def _write(self, record: log_lines.Record) -> None:
-        _write(self._log, record, self._target, self._clock)
 
-    def _line(self, message: str) -> None:
-        self._log.write(self._clock.now_ms(), message)
-
-
-def _write(log: EnvironmentLog, record: log_lines.Record, target: Target, clock: Clock) -> None:
+def _write(log: EnvironmentLog, record: log_lines.Record, target: Target) -> None:
     """Unless the function's system log level leaves it out."""
     message = log_lines.platform_message(record, target.log_format, target.system_log_level)
     if message is not None:
-        log.write(clock.now_ms(), message)
+        log.write(record.time_ms, message)
 
 
 def _message(payload: bytes) -> str:

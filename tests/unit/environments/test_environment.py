@@ -41,15 +41,17 @@ class MemoryTransport:
         self.reply = None
         self.takes_events = True
         self.closed = False
+        self.on_event = lambda: None
 
     async def ready(self):
         await asyncio.shield(self.is_ready)
 
-    async def exchange(self, event):
+    def exchange(self, event):
         if self.closed:
             raise TransportClosedError("closed", delivered=False)
+        self.on_event()
         self.reply = asyncio.get_running_loop().create_future()
-        return await self.reply
+        return self.reply
 
     def close(self):
         self.closed = True
@@ -131,6 +133,29 @@ def test_init_ready_busy_ready_shutdown(rigged):
         assert answer.duration_ms == pytest.approx(500)
         assert answer.max_memory_mb == 40
         assert rig.lines.messages == ["printed\n"]
+
+    rigged(body)
+
+
+def test_what_may_be_done_beside_the_function_is_done_once_the_event_is_handed_over(rigged):
+    async def body(rig):
+        await rig.start()
+        order = []
+        rig.transport.on_event = lambda: order.append("handed over")
+        invoking = asyncio.create_task(rig.environment.invoke(event_for(), lambda: order.append("begun")))
+        await settle()
+        assert order == ["handed over", "begun"]
+        rig.transport.reply.set_result(Reply(b"{}"))
+        await invoking
+        rig.transport.closed = True
+        invoking = asyncio.create_task(rig.environment.invoke(event_for(), lambda: order.append("begun")))
+        await settle()
+        assert order == ["handed over", "begun"]
+        rig.process.end(Exit(code=0))
+        await settle()
+        rig.clock.advance(REPLY_GRACE_S)
+        with pytest.raises(EnvironmentGoneError):
+            await invoking
 
     rigged(body)
 

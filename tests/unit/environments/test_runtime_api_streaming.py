@@ -183,7 +183,7 @@ def test_no_second_answer_and_no_next_event_while_a_response_streams():
             assert (await other.post(f"invocation/{request_id}/error", b'{"errorType": "E"}'))[0] == 202
             assert (await streamed.exchange).error_type == "E"
             await streamed.chunk(b"late")
-            assert await streamed.end() == 400  # that invocation is over
+            assert await streamed.end() == 403  # that invocation has its answer
 
     run(body)
 

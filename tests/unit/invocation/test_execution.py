@@ -325,3 +325,39 @@ def test_a_function_that_has_changed_begins_anew() -> None:
         assert logs.messages[0].startswith("INIT_START")
 
     run(MemoryTier(crashing_once()), test)
+
+
+def test_the_end_is_logged_after_the_result_but_before_all_else() -> None:
+    async def main() -> None:
+        clock, logs, waiting = ManualClock(1_763_717_400_000), Logs(), list[Callable[[], None]]()
+        pool = Pool(MemoryTier(), clock, max_environments=1, idle_timeout_s=300)
+        execution = Execution(pool, Starter(pool, Sessions(), logs, clock), clock, later=waiting.append)
+        quiet = CALL._replace(want_log_tail=False)
+        await execution.run(TARGET, quiet, place=Place())
+        assert [line.split(" ")[0] for line in logs.messages] == ["INIT_START", "START", "working\n"]
+        logs.messages = []
+        clock.advance(1)
+        # The tail is of this call alone, and the lines before it stand in their order, with their own time.
+        result = await execution.run(TARGET, CALL._replace(request_id="second"), place=Place())
+        assert [line.split(" ")[0] for line in logs.messages] == [
+            "END",
+            "REPORT",
+            "START",
+            "working\n",
+            "END",
+            "REPORT",
+        ]
+        assert result.log_tail == "".join(logs.messages[2:]).encode()
+        assert CALL.request_id in logs.messages[0]
+        logs.messages = []
+        waiting.pop()()
+        assert (waiting, logs.messages) == ([], [])  # what was written is not written again
+        await execution.run(TARGET, quiet, place=Place())
+        waiting.pop()()
+        assert [line.split(" ")[0] for line in logs.messages] == ["START", "working\n", "END", "REPORT"]
+        logs.messages = []
+        await execution.run(TARGET, quiet)  # whoever holds no place is not answered before the end is told
+        assert (waiting, len(logs.messages)) == ([], 4)
+        await pool.close()
+
+    asyncio.run(main())

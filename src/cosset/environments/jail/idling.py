@@ -6,11 +6,12 @@ so that an event and the freezing never cross. Read next: tier.py, who makes the
 """
 
 import asyncio
+from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
 from cosset.clock import Clock
-from cosset.environments.api import Answer, EnvironmentSpec, EnvironmentState, Event
+from cosset.environments.api import Answer, EnvironmentSpec, EnvironmentState, Event, nothing
 from cosset.environments.environment import RunningEnvironment
 from cosset.environments.extensions.phases import ExtensionPhases
 from cosset.environments.launcher.client import JailProcess
@@ -96,10 +97,10 @@ class IdlingEnvironment(RunningEnvironment):
         await super().start()
         self._rest()
 
-    async def invoke(self, event: Event) -> Answer:
+    async def invoke(self, event: Event, begun: Callable[[], None] = nothing) -> Answer:
         self._sweep.wake(self._jail_process)
         try:
-            return await super().invoke(event)
+            return await super().invoke(event, begun)
         finally:
             self._rest()
 
