@@ -22,7 +22,7 @@ class MemoryProcess:
     async def wait(self):
         return await asyncio.shield(self.ended)
 
-    async def kill(self):
+    async def kill(self, *, is_reset=False):
         self.kills += 1
         self.end(Exit(signal=9))
 
