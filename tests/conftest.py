@@ -4,6 +4,7 @@
 of one's own, for tests that kill or configure it.
 """
 
+import gc
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from cosset.testing.server import CossetServer
+from support.answers import OpenAnswers
 from support.host import tier
 
 
@@ -38,6 +40,29 @@ class ByPlace(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return "host" if file.startswith(("tests/security", "tests/crash", "tests/runtimes")) else file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks_are_charged_to_their_module() -> Iterator[None]:
+    """What nobody closed is found here, not in a test that happens to run when it is collected. What is still there
+    belongs to the session: it is not looked at again, which makes every later collection cheap."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def _open_answers() -> Iterator[OpenAnswers]:
+    answers = OpenAnswers()
+    with pytest.MonkeyPatch.context() as patch:
+        answers.watch(patch)
+        yield answers
+
+
+@pytest.fixture(autouse=True)
+def _answers_are_closed(_open_answers: OpenAnswers) -> Iterator[None]:
+    yield
+    _open_answers.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import base64
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +11,8 @@ import pytest
 from cosset.testing.server import CossetServer
 from support.extensions import external
 from support.host import tier
+from support.logged import messages
+from support.patience import until
 from support.role import starter_role
 from support.zip import make_zip
 
@@ -42,7 +43,7 @@ def deploy(server: CossetServer) -> Iterator[Callable[..., Any]]:
             Handler="app.handler",
             Code={"ZipFile": make_zip({"app.py": f"def handler(event, context):\n    {body}\n"})},
             Layers=[layer["LayerVersionArn"]],
-            **{"Timeout": 10, "MemorySize": 512, **given},
+            **{"Timeout": 60, "MemorySize": 512, **given},
         )
         client.get_waiter("function_active_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 1})
         return client
@@ -53,14 +54,9 @@ def deploy(server: CossetServer) -> Iterator[Callable[..., Any]]:
 
 def lines_of(server: CossetServer, wanted: int) -> list[str]:
     """The function's log, when it has so many REPORT lines."""
-    logs = server.client("logs")
-    for _ in range(300):
-        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}")["events"]
-        lines = [event["message"] for event in events]
-        if sum(line.startswith("REPORT") for line in lines) >= wanted:
-            return lines
-        time.sleep(0.1)
-    raise AssertionError(lines)
+    group = f"/aws/lambda/{NAME}"
+    until(lambda: sum(line.startswith("REPORT") for line in messages(server, group)) >= wanted)
+    return messages(server, group)
 
 
 def test_the_log_has_extensions_and_their_time(server: CossetServer, deploy: Callable[..., Any]) -> None:
@@ -91,7 +87,7 @@ def test_an_extension_that_crashes_at_start(server: CossetServer, deploy: Callab
 
 
 def test_an_extension_that_crashes_with_an_event(server: CossetServer, deploy: Callable[..., Any]) -> None:
-    client = deploy(external(python=PYTHON, at_event="os._exit(2)"), "import time; time.sleep(8)")
+    client = deploy(external(python=PYTHON, at_event="os._exit(2)"), "import time; time.sleep(50)")
     answer = client.invoke(FunctionName=NAME, LogType="Tail")
     error = json.loads(answer["Payload"].read())
     assert (error["errorType"], answer["FunctionError"]) == ("Extension.Crash", "Unhandled")

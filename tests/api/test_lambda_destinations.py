@@ -9,6 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until
 from support.role import make_role, starter_role
 from support.zip import make_zip
 
@@ -60,19 +62,13 @@ def source(server: CossetServer, role: str) -> Iterator[tuple[str, str]]:
 
 def records(server: CossetServer, name: str, count: int) -> list[dict[str, Any]]:
     """The records that the witness printed, once there are `count`."""
-    logs = server.client("logs")
-    until = time.monotonic() + 60
-    while True:
-        try:
-            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
-            lines = [event["message"] for page in pages for event in page["events"]]
-        except logs.exceptions.ResourceNotFoundException:
-            lines = []
-        found = [json.loads(line.partition(" ")[2]) for line in lines if line.startswith("record ")]
-        if len(found) >= count:
-            return found
-        assert time.monotonic() < until, found
-        time.sleep(0.1)
+
+    def found() -> list[dict[str, Any]]:
+        lines = messages(server, f"/aws/lambda/{name}")
+        return [json.loads(line.partition(" ")[2]) for line in lines if line.startswith("record ")]
+
+    until(lambda: len(found()) >= count)
+    return found()
 
 
 def test_a_config_through_the_door(client: Any, source: tuple[str, str]) -> None:

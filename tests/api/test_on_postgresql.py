@@ -1,13 +1,14 @@
 """The whole node on PostgreSQL: the main job, and a restart after kill -9."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until
 from support.postgres import PostgresServer, running_postgres
 from support.role import starter_role
 from support.zip import make_zip
@@ -47,10 +48,7 @@ def test_the_main_job_outlives_kill_9(new_server: Callable[..., CossetServer], p
     server.kill9()
     server.start()
     assert call(server, "f") == "old"
-    until = time.monotonic() + 120
-    while ran(server) < 10:
-        assert time.monotonic() < until
-        time.sleep(0.5)
+    until(lambda: len(messages(server, "/aws/lambda/f", '"ran 1"')) >= 10)
 
 
 def test_alarms_and_metrics(new_server: Callable[..., CossetServer], postgres: PostgresServer) -> None:
@@ -69,14 +67,6 @@ def test_alarms_and_metrics(new_server: Callable[..., CossetServer], postgres: P
     moment = datetime.now(UTC) - timedelta(minutes=1)
     for _ in range(2):
         cloudwatch.put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": 1.0, "Timestamp": moment}])
-    until = time.monotonic() + 120
-    while not cloudwatch.describe_alarms(AlarmNames=["a"], StateValue="ALARM")["MetricAlarms"]:
-        assert time.monotonic() < until
-        time.sleep(0.5)
+    until(lambda: cloudwatch.describe_alarms(AlarmNames=["a"], StateValue="ALARM")["MetricAlarms"])
     history = cloudwatch.describe_alarm_history(AlarmName="a")["AlarmHistoryItems"]
     assert [each["HistoryItemType"] for each in history] == ["StateUpdate", "ConfigurationUpdate"]
-
-
-def ran(server: CossetServer) -> int:
-    found = server.client("logs").filter_log_events(logGroupName="/aws/lambda/f", filterPattern='"ran 1"')["events"]
-    return len(found)

@@ -14,6 +14,8 @@ from botocore.awsrequest import AWSRequest
 
 from cosset.testing.server import CossetServer
 from support.host import tier
+from support.logged import messages
+from support.patience import until
 from support.role import starter_role
 from support.zip import make_zip
 
@@ -148,19 +150,11 @@ def test_a_client_that_leaves_stops_nothing(server: CossetServer, make: Callable
     name = make(node(source), "nodejs22.x")
     with closing(start_reading(server, name)) as connection, connection.getresponse() as answer:
         assert answer.read(1000)
-    logs = server.client("logs")
-    for _ in range(100):
-        try:
-            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
-        except logs.exceptions.ResourceNotFoundException:
-            events = []
-        messages = "".join(event["message"] for event in events)
-        if "REPORT RequestId: " in messages:
-            break
-        time.sleep(0.1)
-    assert "to the end" in messages
+    group = f"/aws/lambda/{name}"
+    until(lambda: "REPORT RequestId: " in "".join(messages(server, group)))
+    assert "to the end" in "".join(messages(server, group))
     assert len(read(server, name, Payload=b'{"n": 2}')[0]) == 2 * 65536
-    streams = logs.describe_log_streams(logGroupName=f"/aws/lambda/{name}")["logStreams"]
+    streams = server.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
     assert len(streams) == 1  # the same environment, taken back when the stream had ended
 
 

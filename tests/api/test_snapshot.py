@@ -15,6 +15,8 @@ import pytest
 from cosset.store.snapshot_database import NEWEST_SCHEMA
 from cosset.store.snapshot_file import FORMAT, Manifest, SnapshotWriter
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until
 from support.postgres import running_postgres
 from support.role import make_role
 from support.zip import make_zip
@@ -38,6 +40,7 @@ def make_function(server: CossetServer, name: str) -> None:
     )
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
     client.invoke(FunctionName=name, Payload=b'"before"')
+    until(lambda: "ran with before\n" in messages(server, f"/aws/lambda/{name}"))
 
 
 def test_a_server_goes_on_elsewhere_from_a_snapshot(new_server: Callable[..., CossetServer], tmp_path: Path) -> None:

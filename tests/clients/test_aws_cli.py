@@ -90,7 +90,7 @@ def test_the_log_of_an_asynchronous_invocation(aws, function):
         *f"lambda invoke --function-name {function} --payload".split(), '{"n": 3}', "--invocation-type", "Event", "o"
     )
     assert invoked["StatusCode"] == 202
-    group, deadline, messages = f"/aws/lambda/{function}", time.monotonic() + 30, []
+    group, deadline, messages = f"/aws/lambda/{function}", time.monotonic() + 120, []
     while not any("END RequestId" in message for message in messages) and time.monotonic() < deadline:
         groups = aws("logs", "describe-log-groups", "--log-group-name-prefix", group)["logGroups"]
         if groups:

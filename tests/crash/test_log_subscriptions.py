@@ -11,12 +11,13 @@ import pytest
 from botocore.config import Config
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until_nothing
 from support.role import starter_role
 from support.zip import make_zip
 
 GROUP, STREAM = "/shop/orders", "today"
 FOLLOWER = "/aws/lambda/follower"
-PATIENCE_S = 120
 CODE = """
 def handler(event, context):
     print("got", event["awslogs"]["data"])
@@ -29,13 +30,7 @@ def unpacked(message: str) -> set[str]:
 
 
 def followed(server: CossetServer) -> set[str]:
-    found: set[str] = set()
-    for page in (
-        server.client("logs").get_paginator("filter_log_events").paginate(logGroupName=FOLLOWER, filterPattern="got")
-    ):
-        for event in page["events"]:
-            found |= unpacked(event["message"])
-    return found
+    return set().union(*map(unpacked, messages(server, FOLLOWER, "got")))
 
 
 @pytest.mark.parametrize("rounds", [3])
@@ -62,18 +57,15 @@ def test_what_was_acknowledged_reaches_the_follower(new_server: Callable[..., Co
         accepted |= put(server, number)
         server.kill9()  # as soon as the last was answered
         server.start()
-    ends_s = time.monotonic() + PATIENCE_S
-    while missing := accepted - followed(server):
-        assert time.monotonic() < ends_s, f"lost: {sorted(missing)}"
-        time.sleep(0.3)
+    until_nothing(lambda: accepted - followed(server))
 
 
 def put(server: CossetServer, number: int) -> set[str]:
     """The messages that were answered for and that the filter wants."""
     logs: Any = server.client("logs", config=Config(retries={"total_max_attempts": 1}))
-    messages = [f"order {number}-{each}" for each in range(5)]
-    for message in messages:
+    orders = [f"order {number}-{each}" for each in range(5)]
+    for message in orders:
         event = {"timestamp": int(time.time() * 1000), "message": message}
         noise = {**event, "message": "noise"}
         logs.put_log_events(logGroupName=GROUP, logStreamName=STREAM, logEvents=[event, noise])
-    return set(messages)
+    return set(orders)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until_nothing
 from support.processes import left_of
 from support.role import make_role, starter_role
 from support.zip import make_zip
@@ -81,11 +83,6 @@ def check(found: object, expected: object) -> None:
     assert found == expected
 
 
-def messages(server: CossetServer, group: str) -> list[str]:
-    pages = server.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-    return [event["message"] for page in pages for event in page["events"]]
-
-
 def test_every_answered_call_outlives_kill_9(new_server: Callable[..., CossetServer]) -> None:
     server = new_server()
     account, key = server.account, server.credentials.access_key_id
@@ -110,10 +107,7 @@ def test_accepted_events_run_after_kill_9(new_server: Callable[..., CossetServer
     server.kill9()
     server.start()
     # A lease that died with its worker ends after a minute: the events under way then come again.
-    until = time.monotonic() + 120
-    while missing := set(accepted) - set(messages(server, "/aws/lambda/witness")):
-        assert time.monotonic() < until, f"lost: {sorted(missing)}"
-        time.sleep(0.25)
+    until_nothing(lambda: set(accepted) - set(messages(server, "/aws/lambda/witness")))
 
 
 def test_nothing_is_left_behind(new_server: Callable[..., CossetServer]) -> None:
@@ -153,7 +147,4 @@ def test_what_destinations_are_owed_arrives_after_kill_9(
     time.sleep(pause_s)
     server.kill9()
     server.start()
-    until = time.monotonic() + 120
-    while missing := set(owed) - set(messages(server, "/aws/lambda/witness")):
-        assert time.monotonic() < until, f"lost: {sorted(missing)}"
-        time.sleep(0.25)
+    until_nothing(lambda: set(owed) - set(messages(server, "/aws/lambda/witness")))

@@ -15,11 +15,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until
 from support.role import starter_role
 from support.zip import make_zip
 
 KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "3"))
-WAIT_S = 240
 BUCKET = "survives"
 CODE = """
 import json
@@ -93,30 +94,18 @@ class Uploader(threading.Thread):
 
 
 def heard_by_function(server: CossetServer) -> set[str]:
-    found: set[str] = set()
-    pages = server.client("logs").get_paginator("filter_log_events")
-    for page in pages.paginate(logGroupName=f"/aws/lambda/{BUCKET}", filterPattern='"heard"'):
-        for event in page["events"]:
-            found.update(json.loads(event["message"])["heard"])
-    return found
+    return {key for line in messages(server, f"/aws/lambda/{BUCKET}", '"heard"') for key in json.loads(line)["heard"]}
 
 
 def heard_by_queue(server: CossetServer, url: str) -> set[str]:
     """Takes what is in it."""
     sqs, found = server.client("sqs"), set()
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
+    while taken := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in taken:
             found.update(each["s3"]["object"]["key"] for each in json.loads(message["Body"]).get("Records", ()))
-        entries = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(messages)]
+        entries = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(taken)]
         sqs.delete_message_batch(QueueUrl=url, Entries=entries)
     return found
-
-
-def wait_for(holds: Callable[[], Any]) -> None:
-    ends_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < ends_s, "it never came to that"
-        time.sleep(0.5)
 
 
 def test_every_object_is_heard_of(new_server: Callable[..., CossetServer]) -> None:
@@ -128,7 +117,7 @@ def test_every_object_is_heard_of(new_server: Callable[..., CossetServer]) -> No
     try:
         for _ in range(KILLS):
             before = len(uploader.accepted)
-            wait_for(lambda before=before: len(uploader.accepted) >= before + 10)
+            until(lambda before=before: len(uploader.accepted) >= before + 10)
             time.sleep(chance.uniform(0.0, 1.0))
             server.kill9()
             server.start()
@@ -142,4 +131,4 @@ def test_every_object_is_heard_of(new_server: Callable[..., CossetServer]) -> No
         heard.update(heard_by_queue(server, url), heard_by_function(server))
         return uploader.accepted <= heard
 
-    wait_for(all_heard)
+    until(all_heard)

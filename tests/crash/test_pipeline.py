@@ -18,12 +18,13 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until
 from support.role import make_role
 from support.zip import make_zip
 
 KILLS = int(os.environ.get("COSSET_CRASH_KILLS") or ("10" if os.environ.get("CI") else "3"))
 DATABASE = os.environ.get("COSSET_CRASH_DATABASE")
-WAIT_S = 240
 GROUPS = 3
 CODE = """
 import json
@@ -100,19 +101,16 @@ class Pipeline:
         return [body for said in calls for body in said["in_order"]]
 
     def _said(self, function: str, word: str) -> Iterator[dict[str, Any]]:
-        pages = self.server.client("logs").get_paginator("filter_log_events")
-        for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", filterPattern=f'"{word}"'):
-            for event in page["events"]:
-                yield json.loads(event["message"])
+        return map(json.loads, messages(self.server, f"/aws/lambda/{function}", f'"{word}"'))
 
     def delivered(self) -> set[str]:
         """Takes what is in `done`."""
         sqs = self.server.client("sqs")
         found: set[str] = set()
-        while messages := sqs.receive_message(QueueUrl=self.done, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
+        while taken := sqs.receive_message(QueueUrl=self.done, MaxNumberOfMessages=10).get("Messages"):
+            for message in taken:
                 found.update(json.loads(message["Body"])["responsePayload"])
-            entries = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(messages)]
+            entries = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(taken)]
             sqs.delete_message_batch(QueueUrl=self.done, Entries=entries)
         return found
 
@@ -145,13 +143,6 @@ class Publisher(threading.Thread):
             time.sleep(0.02)
 
 
-def wait_for(holds: Callable[[], Any]) -> None:
-    ends_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < ends_s, "it never came to that"
-        time.sleep(0.5)
-
-
 def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetServer]) -> None:
     server = new_server(*(("--database", DATABASE) if DATABASE else ()))
     pipeline = Pipeline(server)
@@ -161,7 +152,7 @@ def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetS
     try:
         for _ in range(KILLS):
             before = len(publisher.accepted)
-            wait_for(lambda before=before: len(publisher.accepted) >= before + 5)
+            until(lambda before=before: len(publisher.accepted) >= before + 5)
             time.sleep(chance.uniform(0.0, 1.0))
             server.kill9()
             server.start()
@@ -169,15 +160,15 @@ def test_nothing_that_a_topic_accepted_is_lost(new_server: Callable[..., CossetS
         publisher.stopping.set()
         publisher.join(120)
     assert len(publisher.accepted) >= 5 * KILLS
-    wait_for(lambda: publisher.accepted <= pipeline.pulled())
+    until(lambda: publisher.accepted <= pipeline.pulled())
     delivered: set[str] = set()
 
     def all_delivered() -> bool:
         delivered.update(pipeline.delivered())
         return publisher.accepted <= delivered
 
-    wait_for(all_delivered)
-    wait_for(lambda: set(publisher.accepted_in_line) <= set(pipeline.ordered()))
+    until(all_delivered)
+    until(lambda: set(publisher.accepted_in_line) <= set(pipeline.ordered()))
     for group in range(GROUPS):
         numbers = [int(body.split()[1]) for body in dict.fromkeys(pipeline.ordered()) if body.startswith(f"g{group} ")]
         assert numbers == sorted(numbers)

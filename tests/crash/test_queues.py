@@ -16,11 +16,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cosset.testing.server import CossetServer
+from support.patience import until, until_nothing
 from support.postgres import running_postgres
 
 ROUNDS = int(os.environ.get("COSSET_CRASH_ROUNDS", "10"))
 GROUPS = "abc"
-PATIENCE_S = 120
 
 
 class Load:
@@ -119,13 +119,10 @@ def die_and_live(server: CossetServer, rounds: int) -> None:
             time.sleep(random.uniform(0.05, 0.6))
             server.kill9()
             server.start()
+        until(lambda: all(load.accepted.values()))
         load.is_draining.set()
-        until = time.monotonic() + PATIENCE_S
-        while missing := load.missing():
-            assert time.monotonic() < until, f"lost: {missing}"
-            time.sleep(0.1)
+        until_nothing(load.missing)
     assert load.disorder == []
-    assert all(load.accepted.values())
 
 
 def test_nothing_is_lost_and_order_holds(new_server: Callable[..., CossetServer]) -> None:
@@ -159,12 +156,16 @@ def test_a_move_task_goes_on_after_kill_9(new_server: Callable[..., CossetServer
     server.kill9()
     server.start()
     found: list[str] = []
-    until = time.monotonic() + PATIENCE_S
-    while len(found) < 100 and time.monotonic() < until:
-        answer = sqs.receive_message(QueueUrl=target, MaxNumberOfMessages=10, WaitTimeSeconds=5, VisibilityTimeout=600)
-        found += [message["Body"] for message in answer.get("Messages", [])]
+
+    def arrived() -> bool:
+        answer = sqs.receive_message(QueueUrl=target, MaxNumberOfMessages=10, VisibilityTimeout=3600)
+        found.extend(message["Body"] for message in answer.get("Messages", []))
+        return len(found) >= 100
+
+    def task() -> dict[str, Any]:
+        return dict(sqs.list_message_move_tasks(SourceArn=f"{arn}dead")["Results"][0])
+
+    until(arrived)
     assert sorted(found, key=int) == [str(n) for n in range(100)]
-    while (task := sqs.list_message_move_tasks(SourceArn=f"{arn}dead")["Results"][0])["Status"] == "RUNNING":
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 100)
+    until(lambda: task()["Status"] != "RUNNING")
+    assert (task()["Status"], task()["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 100)

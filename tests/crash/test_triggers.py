@@ -9,17 +9,17 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cosset.testing.server import CossetServer
+from support.logged import messages
+from support.patience import until
 from support.role import make_role
 from support.zip import make_zip
 
 KILLS = int(os.environ.get("COSSET_CRASH_KILLS", "4"))
-WAIT_S = 120
 CODE = """
 import json
 
@@ -50,6 +50,9 @@ class Sender(threading.Thread):
         self.stopping = threading.Event()
         self.accepted: dict[str, list[str]] = {"plain": [], "a": [], "b": []}
 
+    def count(self) -> int:
+        return sum(map(len, self.accepted.values()))
+
     def run(self) -> None:
         number = 0
         while not self.stopping.is_set():
@@ -71,12 +74,7 @@ class Sender(threading.Thread):
 
 def processed(server: CossetServer, name: str) -> list[str]:
     """Every body that the function got, in order."""
-    pages = server.client("logs").get_paginator("filter_log_events")
-    found: list[str] = []
-    for page in pages.paginate(logGroupName=f"/aws/lambda/{name}", filterPattern='"got"'):
-        for event in page["events"]:
-            found += json.loads(event["message"])["got"]
-    return found
+    return [body for line in messages(server, f"/aws/lambda/{name}", '"got"') for body in json.loads(line)["got"]]
 
 
 def first_times(bodies: list[str], group: str) -> list[int]:
@@ -104,7 +102,9 @@ def test_nothing_accepted_is_lost_and_groups_stay_in_order(new_server: Callable[
     chance = random.Random(20)
     try:
         for _ in range(KILLS):
-            time.sleep(chance.uniform(0.3, 1.5))
+            before = sender.count()
+            until(lambda before=before: sender.count() > before + 10)
+            time.sleep(chance.uniform(0.0, 1.0))
             server.kill9()
             server.start()
     finally:
@@ -112,14 +112,7 @@ def test_nothing_accepted_is_lost_and_groups_stay_in_order(new_server: Callable[
         sender.join(120)
     accepted = {body for bodies in sender.accepted.values() for body in bodies}
     assert len(accepted) > 10 * KILLS
-    wait_for(lambda: accepted <= set(processed(server, name)))
+    until(lambda: accepted <= set(processed(server, name)))
     done = processed(server, name)
     for group in ("a", "b"):
         assert first_times(done, group) == sorted(first_times(done, group))
-
-
-def wait_for(holds: Callable[[], Any]) -> None:
-    ends_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < ends_s, "it never came to that"
-        time.sleep(0.5)

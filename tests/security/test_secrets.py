@@ -4,7 +4,6 @@ import dataclasses
 import gc
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from cosset.settings import Settings
 from cosset.store.root_key import RootKey
 from cosset.testing.server import CossetServer
 from support.command import cosset
+from support.logged import messages
+from support.patience import until
 from support.role import starter_role
 from support.zip import make_zip
 
@@ -142,12 +143,8 @@ def test_no_secret_is_in_logs_files_or_command_lines(new_server: Callable[..., C
     secrets += [line for line in (server.data / "root.key").read_text().splitlines() if not line.startswith("#")]
     found = [*processes(server)]
     assert any(b"cosset" in text for _, text in found)
-    client = server.client("logs")
-    until = time.monotonic() + 60
-    while not (events := client.filter_log_events(logGroupName="/aws/lambda/fails")["events"]):
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    found.append(("the log of a function", json.dumps(events).encode()))
+    lines = until(lambda: messages(server, "/aws/lambda/fails"))
+    found.append(("the log of a function", json.dumps(lines).encode()))
     server.kill9()
     found += written(server)
     names = {name for name, _ in found}

@@ -127,7 +127,7 @@ threading.Thread(target=take, daemon=True).start()
 TELL_RECEIVED = """
 def told():
     return [each for each in received if each["type"] == "platform.report"]
-for _ in range(150):
+for _ in range(3000):
     if told():
         break
     time.sleep(0.01)

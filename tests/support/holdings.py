@@ -11,7 +11,7 @@ from pathlib import Path
 from cosset.environments.launcher import hierarchies, run_folder
 from cosset.testing.server import CossetServer
 
-SETTLE_S = 30.0
+SETTLE_S = 120.0
 _DESCRIPTORS = 11
 """Of the launcher, for one environment that is prepared: its sockets, its pipes, its process and its disk."""
 
