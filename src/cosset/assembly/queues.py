@@ -5,7 +5,7 @@ All of it is imported when it is first asked for; of the room only its tables ar
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -21,6 +21,7 @@ from cosset.services.operation import Service
 from cosset.services.sqs.tables import DISCARDED, MOVES, discarded, move_tasks, queues
 from cosset.store.database import Store, Transaction
 from cosset.store.errors import StoreError
+from cosset.waiting import first_of
 from cosset.wire.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -135,16 +136,7 @@ class QueueChores:
                 await self._wait(delay_s)
 
     async def _wait(self, timeout_s: float) -> None:
-        tasks: list[asyncio.Future[Any]] = [
-            asyncio.ensure_future(self._changed.wait()),
-            asyncio.ensure_future(self._clock.sleep(timeout_s)),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await first_of(self._changed.wait(), self._clock.sleep(timeout_s))
 
 
 def _has_chores(tx: Transaction) -> bool:

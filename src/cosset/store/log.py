@@ -18,6 +18,7 @@ from cosset.store.database import Store
 from cosset.store.log_tables import records as record_table
 from cosset.store.log_tables import shards as shard_table
 from cosset.store.transaction import Transaction
+from cosset.waiting import first_of
 
 MAX_READ_BYTES = 10 * 1024 * 1024
 """What one read answers at most, but for a record that is larger alone."""
@@ -191,19 +192,10 @@ class DurableLog:
             head = await self._store.read(lambda tx: self._head(tx, shard))
             if head.is_closed or head.next_seq - 1 > after:
                 return True
-            return await self._first(changed, timeout_s)
-        finally:
-            self._waiters.discard(changed)
-
-    async def _first(self, changed: asyncio.Event, timeout_s: float) -> bool:
-        tasks = [asyncio.ensure_future(changed.wait()), asyncio.ensure_future(self._clock.sleep(timeout_s))]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await first_of(changed.wait(), self._clock.sleep(timeout_s))
             return changed.is_set()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._waiters.discard(changed)
 
     def _page(self, tx: Transaction, shard: str, after: int, limit: int) -> Sequence[Row[tuple[int, str, int, bytes]]]:
         columns = (

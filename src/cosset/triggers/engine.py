@@ -32,7 +32,7 @@ from cosset.triggers.queue_poller import QueuePoller
 from cosset.triggers.sources import EventSource, EventSources, LogSource, QueueSource
 from cosset.triggers.stream_reader import StreamReader
 from cosset.triggers.tables import TOPIC
-from cosset.triggers.waiting import Signal, first_of
+from cosset.waiting import Signal, first_of
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from cosset.clock import Clock
 from cosset.triggers.batching import Batch
 from cosset.triggers.model import MappingSettings
 from cosset.triggers.sources import Record
-from cosset.triggers.waiting import Signal, first_of
+from cosset.waiting import Signal, first_of
 
 Deliver = Callable[[Sequence[Record]], Awaitable[None]]
 

@@ -19,7 +19,7 @@ from cosset.triggers.progress import OK, Progress
 from cosset.triggers.queue_collector import MARGIN_S, Collector
 from cosset.triggers.scaling import Scaling
 from cosset.triggers.sources import QueueSource, Record
-from cosset.triggers.waiting import Signal, first_of
+from cosset.waiting import Signal, first_of
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from cosset.triggers.model import EventSourceMapping
 from cosset.triggers.progress import Progress
 from cosset.triggers.shard_delivery import ShardDelivery, ShardWork, StoppedError
 from cosset.triggers.sources import LogSource, Record
-from cosset.triggers.waiting import Signal, first_of
 from cosset.triggers.windowed_lane import WindowedLane
+from cosset.waiting import Signal, first_of
 from cosset.wire.errors import ServiceError
 
 READ = 1000

@@ -17,7 +17,7 @@ from cosset.triggers.model import EventSourceMapping
 from cosset.triggers.progress import Progress
 from cosset.triggers.shard_reader import ShardReader
 from cosset.triggers.sources import LogSource, Shard, Start
-from cosset.triggers.waiting import Signal, first_of
+from cosset.waiting import Signal, first_of
 from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)

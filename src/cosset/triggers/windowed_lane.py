@@ -13,8 +13,8 @@ from cosset.triggers.batching import Batch
 from cosset.triggers.calls import Call, Outcome
 from cosset.triggers.shard_delivery import RETRY_S, Done, ShardDelivery, ShardWork
 from cosset.triggers.sources import Record
-from cosset.triggers.waiting import Signal, first_of
 from cosset.triggers.windows import NoStateError, Window
+from cosset.waiting import Signal, first_of
 
 Keep = Callable[[str, Sequence[Record]], Awaitable[None]]
 
