@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +31,6 @@ class SessionClaims:
     expires_at_ms: int
     issued_at_ms: int = 0
     grant: SessionGrant = UNNARROWED
-
-    @property
-    def session_policies(self) -> tuple[str, ...] | None:
-        """Documents that narrow the session. None: none were given."""
-        return self.grant.policies
-
-    @property
-    def session_tags(self) -> Mapping[str, str]:
-        return dict(self.grant.tags)
 
 
 def pack_claims(claims: SessionClaims) -> bytes:

@@ -28,8 +28,6 @@ _QUOTED = tuple(
     for byte in range(256)
 )
 
-InputPart = Callable[[dict[str, Any], Headers, Mapping[str, str], Mapping[str, list[str]]], None]
-
 
 @lru_cache(maxsize=8)
 def read_query(query: str) -> Mapping[str, list[str]]:

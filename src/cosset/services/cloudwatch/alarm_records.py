@@ -19,7 +19,6 @@ from cosset.store.database import Transaction
 from cosset.store.queue import DurableQueue
 
 KEEP_HISTORY_MS = 30 * 86_400_000
-STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 _ACTIONS = {"OK": "OKActions", "ALARM": "AlarmActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 UNCHECKED = "Unchecked: Initial alarm creation"
 

@@ -14,7 +14,6 @@ from cosset.wire.errors import ServiceError
 MAX_RECEIVES = 1000
 MAX_SOURCES = 10
 _UNREADABLE = "Amazon SQS can't create the redrive policy, as it’s in an unsupported format."
-_ALLOW_UNREADABLE = "Amazon SQS can't create the redrive allow policy, as it’s in an unsupported format."
 _PERMISSIONS = ("allowAll", "denyAll", "byQueue")
 
 

@@ -16,7 +16,6 @@ from cosset.store.transaction import Transaction
 from cosset.wire.errors import ServiceError
 
 Outcome = SentMessage | ServiceError
-_FORGET_MS = 60_000
 
 
 class Sending:
