@@ -76,7 +76,7 @@ def test_what_is_said_of_an_object_comes_back(s3: Any, bucket: str) -> None:
     assert (found["Expires"], found["Metadata"], found["TagCount"]) == (expires, {"some": "thing"}, 2)
     assert (found["WebsiteRedirectLocation"], found["StorageClass"]) == ("/elsewhere", "STANDARD_IA")
     shown = s3.get_object(Bucket=bucket, Key="described", ResponseContentType="a/b", ResponseCacheControl="max-age=1")
-    assert (shown["ContentType"], shown["CacheControl"]) == ("a/b", "max-age=1")
+    assert (shown["ContentType"], shown["CacheControl"], shown["Body"].read()) == ("a/b", "max-age=1", b"x")
     odd = {"Bucket": bucket, "Key": "described", "ResponseCacheControl": "\u2014"}
     assert refusal(s3.get_object, **odd) == ("InvalidArgument", 400)
 
