@@ -72,6 +72,15 @@ def test_links_between_pages_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_what_the_map_names_is_there():
+    """Of files that ARCHITECTURE.md names without their folder, somewhere."""
+    named = set(re.findall(r"`([\w/]+\.py)`", (ROOT / "ARCHITECTURE.md").read_text()))
+    there = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py"))]
+    for each in named:
+        assert any(f"/{path}".endswith(f"/{each}") for path in there), f"ARCHITECTURE.md names {each}"
+    assert len(named) > 30
+
+
 def test_every_dependency_has_a_reason():
     import tomllib
 
