@@ -225,19 +225,21 @@ class CossetServer:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Every process below `pid`, by the kernel's own table. Those that end meanwhile are left out."""
-    children: dict[int, list[int]] = {}
+    """Every process below `pid`, by the kernel's own table, of each level the oldest first: numbers start again at the
+    kernel's highest. Those that end meanwhile are left out."""
+    children: dict[int, list[tuple[int, int]]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = entry.read_text()
         except OSError:
             continue
-        # The name in parentheses may hold spaces and parentheses itself.
-        parent = int(text.rpartition(")")[2].split()[1])
-        children.setdefault(parent, []).append(int(entry.parent.name))
+        # The name in parentheses may hold spaces and parentheses itself. Source: proc(5), the fields 3 and following.
+        fields = text.rpartition(")")[2].split()
+        parent, started = int(fields[1]), int(fields[19])
+        children.setdefault(parent, []).append((started, int(entry.parent.name)))
     found: list[int] = []
     level = [pid]
     while level:
-        level = [child for each in level for child in children.get(each, [])]
+        level = [child for _, child in sorted(below for each in level for below in children.get(each, []))]
         found += level
     return found
