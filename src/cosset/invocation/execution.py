@@ -162,7 +162,7 @@ class Execution:
         if resident is None:
             reset = self._resets.take(key_of(target))
             if reset is not None:
-                return await self._start_again(target, invocation, reset.again(target.timeout_s))
+                return await self._start_again(target, invocation, reset)
             return await self._start(target, invocation)
         assert isinstance(resident.sink, EnvironmentLog)
         # The Init of a provisioned environment is shown by the first REPORT too, though nobody waited for it.
@@ -175,23 +175,27 @@ class Execution:
             resident = await self._starter.make(planned)
         except InitError as error:
             planned.lines.failed(error, "init")
-            return await self._start_again(target, invocation, planned.again(target.timeout_s))
+            return await self._start_again(target, invocation, planned)
         return _Started(resident, planned.log, resident.environment.init_ms)
 
-    async def _start_again(self, target: Target, invocation: Invocation, planned: Planned) -> _Started:
+    async def _start_again(self, target: Target, invocation: Invocation, before: Planned) -> _Started:
         """AWS tries a failed Init once more, as part of the invocation: within the function's own timeout, and in the
-        same log stream. So it does after the environment has been reset.
+        same log stream. So it does after the environment has been reset, which a failed Init does too.
 
-        Raises: InitFailedError.
+        Raises: InitFailedError, ServiceError.
         """
-        began_s = self._clock.monotonic_s()
+        planned, began_s = before.again(target.timeout_s), self._clock.monotonic_s()
         try:
             resident = await self._starter.make(planned)
         except InitError as error:
             planned.lines.failed(error, "invoke")
+            self._resets.add(planned)
             lines = PlatformLog(planned.log, target, invocation)
             self._measure(target, invocation, lines.never_began(error, self._clock.now_ms()))
             raise InitFailedError(_init_failure(target, invocation, planned.log, error)) from None
+        except ServiceError:  # it has not begun
+            self._resets.add(before)
+            raise
         return _Started(resident, planned.log, spent_ms=(self._clock.monotonic_s() - began_s) * 1000)
 
     async def _deliver(
@@ -237,7 +241,9 @@ class Execution:
         lines = PlatformLog(started.log, target, invocation)
         self._measure(target, invocation, lines.finish(answer, started.init_ms, now_ms))
         resident = started.resident
-        if answer.environment_is_spent and not resident.is_provisioned:
+        if answer.environment_is_spent and resident.is_provisioned:
+            self._pool.forget(resident.environment.spec.id)  # another takes its place at once
+        elif answer.environment_is_spent:
             init_lines = InitLog(started.log, target, ON_DEMAND, self._clock)
             self._resets.add(Planned(resident.key, resident.environment.spec, started.log, init_lines))
 

@@ -3,8 +3,6 @@
 Decides when a line is written; how it reads is observe/log_lines.py.
 """
 
-import json
-
 from cosset.clock import Clock
 from cosset.environments.api import Answer, InitError, Outcome
 from cosset.invocation import lineage
@@ -45,6 +43,13 @@ class InitLog:
             )
         )
 
+    def succeeded(self, init_ms: float) -> None:
+        """Nobody waited for it: AWS says so of provisioned environments."""
+        record = log_lines.InitReport(
+            time_ms=self._clock.now_ms(), duration_ms=init_ms, status="success", kind=self._kind
+        )
+        self._write(record)
+
     def failed(self, error: InitError, phase: str) -> None:
         """The environment did not become Ready; `phase` is `init`, and `invoke` for the second try."""
         self._write(
@@ -81,24 +86,18 @@ class PlatformLog:
         _write(self._log, start, self._target)
 
     def finish(self, answer: Answer, init_ms: float | None, time_ms: int) -> log_lines.Report:
-        """Says how the invocation ended: the platform's own line where there is one, END, REPORT, which it returns."""
-        if answer.outcome is Outcome.TIMEOUT:
-            line = log_lines.timeout_line(time_ms, self._invocation.request_id, self._target.timeout_s)
-            self._log.write(time_ms, line)
-        elif answer.outcome in (Outcome.EXIT, Outcome.OUT_OF_MEMORY):
-            self._log.write(time_ms, f"{_message(answer.payload)}\n{answer.error_type}\n")
+        """Says how the invocation ended: END, and REPORT, which it returns. AWS has no other lines for that any more,
+        also where the platform saw the end and not the runtime; what timed out has taken exactly its time."""
+        is_timeout = answer.outcome is Outcome.TIMEOUT
+        duration_ms = self._target.timeout_s * 1000.0 if is_timeout else answer.duration_ms
         return self._end_and_report(
-            time_ms, answer.duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
+            time_ms, duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
         )
 
     def never_began(self, error: InitError, time_ms: int) -> log_lines.Report:
         """The lines of an invocation whose second Init failed too: that Init was all of it."""
         self.start(time_ms)
-        duration_ms = error.phase_ms
-        if error.status == "timeout":
-            duration_ms = min(duration_ms, self._target.timeout_s * 1000)
-            line = log_lines.timeout_line(time_ms, self._invocation.request_id, self._target.timeout_s)
-            self._log.write(time_ms, line)
+        duration_ms = self._target.timeout_s * 1000.0 if error.status == "timeout" else error.phase_ms
         return self._end_and_report(time_ms, duration_ms, error.max_memory_mb, None, error.status, error.error_type)
 
     def _end_and_report(
@@ -140,8 +139,3 @@ def _write(log: EnvironmentLog, record: log_lines.Record, target: Target) -> Non
     message = log_lines.platform_message(record, target.log_format, target.system_log_level)
     if message is not None:
         log.write(record.time_ms, message)
-
-
-def _message(payload: bytes) -> str:
-    """The sentence in an error object that the platform made."""
-    return str(json.loads(payload)["errorMessage"])

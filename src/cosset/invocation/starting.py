@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 
 from cosset.clock import Clock
-from cosset.environments.api import EnvironmentSpec, TierUnavailableError
+from cosset.environments.api import EnvironmentSpec, InitError, TierUnavailableError
 from cosset.environments.pool import Pool, PoolFullError, PoolKey, Resident
 from cosset.identity.ports import SessionIssuer
 from cosset.invocation.admission import ThrottledError
@@ -24,6 +24,8 @@ SESSION_S = 12 * 3600
 
 ON_DEMAND = "on-demand"
 PROVISIONED = "provisioned-concurrency"
+PROVISIONED_INIT_S = 130
+"""What AWS gives the Init of such an environment, or the function's own timeout, if that is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Starter:
             credentials=credentials,
             initialization_type=initialization_type,
         )
+        if initialization_type == PROVISIONED:
+            spec = replace(spec, init_timeout_s=max(PROVISIONED_INIT_S, target.timeout_s))
         return Planned(key_of(target), spec, log, lines)
 
     async def make(self, planned: Planned) -> Resident:
@@ -78,11 +82,18 @@ class Starter:
         """
         is_provisioned = planned.spec.initialization_type == PROVISIONED
         try:
-            return await self._pool.start(planned.key, planned.spec, planned.log, is_provisioned=is_provisioned)
+            resident = await self._pool.start(planned.key, planned.spec, planned.log, is_provisioned=is_provisioned)
+        except InitError:
+            if is_provisioned:
+                self._pool.forget(planned.spec.id)
+            raise
         except PoolFullError:
             raise ThrottledError("ConcurrentInvocationLimitExceeded") from None
         except TierUnavailableError as error:
             raise ServiceError("ServiceException", str(error), status=500) from error
+        if is_provisioned:
+            planned.lines.succeeded(resident.environment.init_ms)
+        return resident
 
 
 def key_of(target: Target) -> PoolKey:

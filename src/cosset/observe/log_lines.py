@@ -41,7 +41,8 @@ class InitStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitReport:
-    """An initialization ended other than well. `status` is `error` or `timeout`, `phase` `init` or `invoke`."""
+    """An initialization ended other than well, or nobody waited for it. `status` is `success`, `error` or `timeout`,
+    `phase` `init` or `invoke`."""
 
     time_ms: int
     duration_ms: float
@@ -93,7 +94,7 @@ def init_report_line(record: InitReport) -> str:
     fields = [f"Init Duration: {record.duration_ms:.2f} ms", f"Phase: {record.phase}", f"Status: {record.status}"]
     if record.error_type is not None:
         fields.append(f"Error Type: {record.error_type}")
-    return f"INIT_REPORT {_tabbed(fields)}"
+    return "INIT_REPORT " + "\t".join(fields) + "\n"
 
 
 def start_line(record: Start) -> str:
@@ -105,7 +106,7 @@ def end_line(request_id: str) -> str:
 
 
 def report_line(record: Report) -> str:
-    """With AWS's tabs: one after each field, the last included."""
+    """With AWS's tabs: one after each field, the last included, unless that says how it ended other than well."""
     usual = (
         f"REPORT RequestId: {record.request_id}\tDuration: {record.duration_ms:.2f} ms\t"
         f"Billed Duration: {record.billed_duration_ms} ms\tMemory Size: {record.memory_mb} MB\t"
@@ -118,14 +119,11 @@ def report_line(record: Report) -> str:
         fields.append(f"Init Duration: {record.init_duration_ms:.2f} ms")
     if record.status in ("error", "timeout"):
         fields.append(f"Status: {record.status}")
+    else:
+        fields.append("")
     if record.status == "error" and record.error_type is not None:
         fields.append(f"Error Type: {record.error_type}")
-    return _tabbed(fields)
-
-
-def timeout_line(time_ms: int, request_id: str, timeout_s: float) -> str:
-    """The line before END of an invocation that ran out of time, with the empty line that AWS leaves after it."""
-    return f"{iso_time(time_ms)} {request_id} Task timed out after {timeout_s:.2f} seconds\n\n"
+    return "\t".join(fields) + "\n"
 
 
 def platform_record(record: Record) -> str:
@@ -138,12 +136,14 @@ def platform_record(record: Record) -> str:
 def platform_message(record: Record, log_format: str, system_log_level: str | None) -> str | None:
     """The message for this function's configuration; None when its system log level leaves the record out.
 
-    Only the JSON format has levels. INIT_REPORT is written for failures alone in the text format.
+    Only the JSON format has levels.
     """
     if log_format != JSON_FORMAT:
         return _text(record)
     kind, _ = _document(record)
     level = _LEVEL_OF_TYPE[kind]
+    if isinstance(record, InitReport) and record.kind != "on-demand":
+        level = "INFO"
     if isinstance(record, Report | InitReport) and record.status != "success":
         level = "WARN"
     if _LEVELS[level] < _LEVELS[system_log_level or "INFO"]:
@@ -162,10 +162,6 @@ def _text(record: Record) -> str:
     if isinstance(record, Start):
         return start_line(record)
     return init_start_line(record) if isinstance(record, InitStart) else init_report_line(record)
-
-
-def _tabbed(fields: list[str]) -> str:
-    return "\t".join(fields) + "\t\n"
 
 
 def _document(record: Record) -> tuple[str, Mapping[str, Any]]:

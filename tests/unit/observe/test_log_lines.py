@@ -14,7 +14,6 @@ from cosset.observe.log_lines import (
     end_line,
     platform_message,
     report_line,
-    timeout_line,
 )
 
 INIT = InitStart(
@@ -56,20 +55,17 @@ def test_billed_duration_rounds_up_what_is_shown(duration_ms: float, billed: int
 
 def test_report_of_what_did_not_end_well() -> None:
     assert report_line(REPORT._replace(status="timeout", error_type="Sandbox.Timedout")).endswith(
-        "\tStatus: timeout\t\n"
+        " MB\tStatus: timeout\n"
     )
     exited = REPORT._replace(status="error", error_type="Runtime.ExitError")
-    assert report_line(exited).endswith("\tStatus: error\tError Type: Runtime.ExitError\t\n")
+    assert report_line(exited).endswith(" MB\tStatus: error\tError Type: Runtime.ExitError\n")
     assert "Status" not in report_line(REPORT._replace(status="failure", error_type="ValueError"))
 
 
 def test_failure_lines() -> None:
-    assert timeout_line(1_763_700_000_123, "r-1", 3) == (
-        "2025-11-21T04:40:00.123Z r-1 Task timed out after 3.00 seconds\n\n"
-    )
     report = InitReport(time_ms=0, duration_ms=9.5, status="error", error_type="Runtime.ImportModuleError")
     assert platform_message(report, "Text", None) == (
-        "INIT_REPORT Init Duration: 9.50 ms\tPhase: init\tStatus: error\tError Type: Runtime.ImportModuleError\t\n"
+        "INIT_REPORT Init Duration: 9.50 ms\tPhase: init\tStatus: error\tError Type: Runtime.ImportModuleError\n"
     )
 
 
