@@ -291,3 +291,39 @@ def _post(sender: Sender, bucket: str, fields: dict[str, str]) -> Any:
     file = '--edge\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nx\r\n--edge--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=edge"}
     return sender.ask("POST", f"/{bucket}", headers=headers, body="".join([*parts, file]).encode(), signed=False)
+
+
+def test_a_range_counts_only_of_what_the_caller_has_a_part_of(sender: Sender, s3: Any, bucket: str) -> None:
+    """`If-Range`, as browsers send it where they go on with a download."""
+    etag = s3.put_object(Bucket=bucket, Key="ranged", Body=b"0123456789")["ETag"]
+    modified = sender.ask("HEAD", f"/{bucket}/ranged").headers["last-modified"]
+    for given, status, body in (
+        (etag, 206, b"89"),
+        (modified, 206, b"89"),
+        ('"0123456789abcdef0123456789abcdef"', 200, b"0123456789"),
+        (f"W/{etag}", 200, b"0123456789"),
+        ("Mon, 01 Jan 2001 00:00:00 GMT", 200, b"0123456789"),
+    ):
+        asked = {"Range": "bytes=8-", "If-Range": given}
+        answer = sender.ask("GET", f"/{bucket}/ranged", headers=asked)
+        assert (answer.status, answer.body) == (status, body)
+        assert sender.ask("HEAD", f"/{bucket}/ranged", headers=asked).headers["content-length"] == str(len(body))
+    beyond = {"Range": "bytes=99-", "If-Range": '"another"'}
+    assert sender.ask("GET", f"/{bucket}/ranged", headers=beyond).status == 200
+
+
+def test_parts_are_counted_to_ten_thousand(sender: Sender, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="parted", Body=b"x")
+    for number, status in ((0, 400), (10_000, 416), (10_001, 400)):
+        assert sender.ask("GET", f"/{bucket}/parted", f"partNumber={number}").status == status
+
+
+def test_nobody_is_told_of_methods_that_there_are_not(sender: Sender, bucket: str) -> None:
+    for method, path, status, code in (
+        ("POST", f"/{bucket}", 412, "PreconditionFailed"),
+        ("POST", f"/{bucket}/key", 405, "MethodNotAllowed"),
+        ("PATCH", f"/{bucket}/key", 405, "MethodNotAllowed"),
+        ("PUT", f"/{bucket}/key", 403, "AccessDenied"),
+    ):
+        answer = sender.ask(method, path, signed=False)
+        assert (answer.status, answer.code) == (status, code)

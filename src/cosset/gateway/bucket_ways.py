@@ -22,6 +22,7 @@ from cosset.services.s3.attributes import no_attributes
 from cosset.services.s3.checksums import ALGORITHMS, begin
 from cosset.services.s3.cors_rules import METHODS, CorsAsk, allowed_headers
 from cosset.services.s3.kinds import Kind
+from cosset.services.s3.places import IF_RANGE
 from cosset.wire.errors import ServiceError
 from cosset.wire.http_bindings import read_query
 from cosset.wire.message import Request, Response
@@ -46,6 +47,7 @@ SUBRESOURCES = frozenset(
         *("versioning", "versions", "website"),
     }
 )
+_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 _NOT_ALLOWED = (
     "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / "
     "Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."
@@ -114,6 +116,8 @@ class BucketWays:
         posts = request.method == "POST" and "/" not in request.path.strip("/")
         if posts and (request.headers.get("content-type") or "").lower().startswith("multipart/form-data"):
             return await self._form(request, request_id, gone)
+        if request.method not in _METHODS or (request.method == "POST" and _names_nothing(request)):
+            raise refused_method(request, None)
         return None
 
     async def preflight(self, request: Request) -> list[tuple[str, str]]:
@@ -249,6 +253,11 @@ def _check_text(path: str) -> None:
         raise ServiceError("InvalidURI", "Couldn't parse the specified URI.", fields={"URI": path}) from None
 
 
+def _names_nothing(request: Request) -> bool:
+    """A POST to a bucket or an object that names no operation. Nobody needs a signature to be told so."""
+    return not request.query and bool(request.path.strip("/"))
+
+
 def refused_method(request: Request, unknown: ServiceError | None) -> ServiceError:
     """What S3 says of a method that it has no operation for. `request` in path style; `unknown`: why there is none."""
     if unknown is not None and unknown.code != "UnknownOperationException":
@@ -276,6 +285,13 @@ def _method_not_allowed(method: str, kind: str) -> ServiceError:
     fields = {"Method": method, "ResourceType": kind}
     headers = {"Allow": _ALLOWED[kind]} if kind in _ALLOWED else {}
     return ServiceError("MethodNotAllowed", sentence, status=405, fields=fields, headers=headers)
+
+
+def read_if_range(operation: WireOperation, request: Request) -> dict[str, str]:
+    """`If-Range`, which no member of the model takes: browsers send it where they go on with what they have in part."""
+    given = request.headers.get("if-range")
+    is_asked = operation.name in ("GetObject", "HeadObject") and given is not None and "range" in request.headers
+    return {IF_RANGE: given} if is_asked and given is not None else {}
 
 
 def check_content(operation: WireOperation, request: Request) -> None:

@@ -16,7 +16,14 @@ from cosset.clock import Clock
 from cosset.gateway.authentication import Authentication
 from cosset.gateway.body import ClientGoneError, TooLargeError
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
-from cosset.gateway.bucket_ways import BucketWays, Visitor, check_content, check_subresource, refused_method
+from cosset.gateway.bucket_ways import (
+    BucketWays,
+    Visitor,
+    check_content,
+    check_subresource,
+    read_if_range,
+    refused_method,
+)
 from cosset.gateway.call import Call, context_of
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path
@@ -247,6 +254,8 @@ class Door:
             check_content(route.wire.operation(operation.name), request)
         params = route.protocol.parse(routed, request)
         validate(route.wire, operation.name, params, route.table.validation_code)
+        if route.family is Family.S3:
+            params.update(read_if_range(route.wire.operation(operation.name), request))
         result = await self._run(call, operation, params)
         return route.protocol.serialize(route.wire, operation.name, result, call.request_id)
 
@@ -323,7 +332,8 @@ class Door:
     def read_bucket_params(self, operation: str, request: Request, labels: Mapping[str, str]) -> Params:
         """The parameters that headers and labels make. Raises: ServiceError."""
         route = self._router.route_of("s3")
-        return route.protocol.parse(RoutedOperation(route.protocol, route.wire, operation, labels), request)
+        params = route.protocol.parse(RoutedOperation(route.protocol, route.wire, operation, labels), request)
+        return {**params, **read_if_range(route.wire.operation(operation), request)}
 
     def _context_of(self, call: Call, ctx: Context) -> CallContext:
         """How the call came, for the conditions of policies."""

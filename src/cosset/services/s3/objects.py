@@ -24,10 +24,11 @@ from cosset.services.s3.object_facts import check_readable, is_md5, overridden, 
 from cosset.services.s3.object_files import Span
 from cosset.services.s3.object_requirements import on_put
 from cosset.services.s3.object_writes import NewObject, ObjectWrites, etag_of, shown_write
-from cosset.services.s3.places import POSTED
-from cosset.services.s3.preconditions import check_read, check_write_headers
+from cosset.services.s3.places import IF_RANGE, POSTED
+from cosset.services.s3.preconditions import check_read, check_write_headers, has_not_changed
 from cosset.services.s3.ranges import content_range, read_part, read_range
 from cosset.services.s3.requirements import on_version
+from cosset.services.s3.uploads import MOST_PARTS
 from cosset.services.s3.versions import ObjectVersion
 from cosset.wire.errors import ServiceError
 
@@ -138,8 +139,9 @@ def _span(params: Mapping[str, Any], found: ObjectVersion) -> tuple[Span | None,
     """The bytes that are asked for (None: all), and how many parts there are, where a part is."""
     number = params.get("PartNumber")
     if number is None:
-        return read_range(params.get("Range"), found.size), None
-    if number < 1:
+        is_same = has_not_changed(found, params.get(IF_RANGE))
+        return read_range(params.get("Range") if is_same else None, found.size), None
+    if not 1 <= number <= MOST_PARTS:
         sentence = "Part number must be an integer between 1 and 10000, inclusive"
         raise invalid_argument(sentence, "partNumber", str(number))
     return read_part(number, found)

@@ -14,3 +14,6 @@ REQUEST_PAYER = "cosset:requestpayer"
 
 POSTED = "PostedByForm"
 """Beside the parameters of PutObject, where a browser's form brought the object: no call can say so by itself."""
+
+IF_RANGE = "IfRange"
+"""Beside the parameters of GetObject and HeadObject: the range counts where the object is still this one."""

@@ -34,6 +34,14 @@ def check_read(found: ObjectVersion, params: Mapping[str, Any], now_ms: int, pre
         raise failed(f"{header}If-Modified-Since") if prefix else not_modified(found)
 
 
+def has_not_changed(found: ObjectVersion, if_range: str | None) -> bool:
+    """Whether a range of it goes with what the caller has: `If-Range` is an ETag, or when it was last modified."""
+    if if_range is None:
+        return True
+    given = if_range.strip()
+    return given in (f'"{found.etag}"', formatdate(found.modified_ms // 1000, usegmt=True))
+
+
 def has_conditions(params: Mapping[str, Any]) -> bool:
     """Whether `check_write` has anything to ask of what is there."""
     return params.get("IfMatch") is not None or params.get("IfNoneMatch") is not None
