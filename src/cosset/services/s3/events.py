@@ -1,5 +1,7 @@
 """What happened to an object, as S3's parts tell it to whoever listens."""
 
+from uuid import uuid4
+
 from cosset.observe.causes import StepKind
 from cosset.services.operation import Context
 from cosset.services.s3.model import Bucket, Versioning
@@ -28,3 +30,21 @@ def event_of(
     )
     ctx.led_to(StepKind.OBJECT, event.step_id, f"{bucket.arn}/{version.key}")
     return event
+
+
+def own_event_of(bucket: Bucket, name: str, version: ObjectVersion, now_ms: int) -> ObjectEvent:
+    """Of what S3 does by itself: lifecycle, replication. `version` is the one that was made, changed or deleted."""
+    return ObjectEvent(
+        name=name,
+        bucket=bucket,
+        key=version.key,
+        size=None if version.is_marker else version.size,
+        etag=None if version.is_marker else version.etag,
+        version_id=None if bucket.versioning is Versioning.NEVER else version.version,
+        sequencer=f"{now_ms:011X}{version.seq & 0xFFFFFF:06X}1",
+        now_ms=now_ms,
+        principal=None,
+        source_ip="",
+        request_id=uuid4().hex[:16].upper(),
+        trace_id="",
+    )

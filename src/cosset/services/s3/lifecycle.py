@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import select
 
 from cosset.clock import Clock
 from cosset.observe import causes
 from cosset.services.s3.bucket_book import find_bucket, put_setting, read_setting
+from cosset.services.s3.events import own_event_of
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.lifecycle_rules import Rule, Subject, applies, due_ms, prefix_of, sizes_named
 from cosset.services.s3.locks import check_deletable
-from cosset.services.s3.model import Bucket, Versioning
+from cosset.services.s3.model import Bucket
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.services.s3.ports import ObjectEvent, ObjectEvents
 from cosset.services.s3.tables import s3_bucket_settings, s3_uploads, s3_versions
@@ -145,21 +145,7 @@ class Lifecycle:
         return replaced.orphans
 
     def _tell(self, tx: Transaction, bucket: Bucket, name: str, version: ObjectVersion) -> ObjectEvent:
-        now_ms = self._clock.now_ms()
-        event = ObjectEvent(
-            name=name,
-            bucket=bucket,
-            key=version.key,
-            size=None if version.is_marker else version.size,
-            etag=None if version.is_marker else version.etag,
-            version_id=None if bucket.versioning is Versioning.NEVER else version.version,
-            sequencer=f"{now_ms:011X}{version.seq & 0xFFFFFF:06X}1",
-            now_ms=now_ms,
-            principal=None,
-            source_ip="",
-            request_id=uuid4().hex[:16].upper(),
-            trace_id="",
-        )
+        event = own_event_of(bucket, name, version, self._clock.now_ms())
         self._events.happened(tx, event)
         return event
 

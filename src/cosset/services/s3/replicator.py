@@ -11,16 +11,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import uuid4
 
 from cosset.clock import Clock
 from cosset.identity.ports import Requirement
 from cosset.invocation.queue_worker import QueueWorker
 from cosset.services.s3.bucket_book import find_bucket, read_setting
+from cosset.services.s3.events import own_event_of
 from cosset.services.s3.kinds import Kind
 from cosset.services.s3.model import Bucket, Versioning
 from cosset.services.s3.object_files import ObjectFiles, Stored
-from cosset.services.s3.ports import ObjectEvent, ObjectEvents
+from cosset.services.s3.ports import ObjectEvents
 from cosset.services.s3.replication_outbox import COMPLETED, FAILED
 from cosset.services.s3.replication_rules import Goal, goals_of
 from cosset.services.s3.versions import ObjectVersion, change_facts, find_version, put_version
@@ -148,21 +148,7 @@ class Replicator:
 
     def _tell(self, tx: Transaction, bucket: Bucket, made: ObjectVersion, now_ms: int) -> None:
         name = "ObjectRemoved:DeleteMarkerCreated" if made.is_marker else "ObjectCreated:Put"
-        event = ObjectEvent(
-            name=name,
-            bucket=bucket,
-            key=made.key,
-            size=None if made.is_marker else made.size,
-            etag=None if made.is_marker else made.etag,
-            version_id=made.version,
-            sequencer=f"{now_ms:011X}{made.seq & 0xFFFFFF:06X}1",
-            now_ms=now_ms,
-            principal=None,
-            source_ip="",
-            request_id=uuid4().hex[:16].upper(),
-            trace_id="",
-        )
-        self._events.happened(tx, event)
+        self._events.happened(tx, own_event_of(bucket, name, made, now_ms))
 
 
 def _read_job(tx: Transaction, name: str, key: str, version_id: str) -> _Job | None:
