@@ -8,16 +8,8 @@ from cosset.wire.eventstream import EventStreamWriter
 from cosset.wire.json_shapes import JsonReader, JsonReaders, JsonWriter, JsonWriters, dump_json, load_json
 from cosset.wire.message import Request, Response
 from cosset.wire.models import WireOperation, WireService
-from cosset.wire.protocols.base import (
-    Protocol,
-    RoutedOperation,
-    body_bytes,
-    error_members,
-    error_status,
-    is_senders_fault,
-    query_error_code,
-    with_message,
-)
+from cosset.wire.protocols.base import Protocol, RoutedOperation, body_bytes
+from cosset.wire.protocols.rpc_errors import describe_error
 
 
 class _Codec(NamedTuple):
@@ -85,20 +77,8 @@ class JsonRpc(Protocol):
     def serialize_error(
         self, service: WireService, operation: str | None, error: ServiceError, request_id: str
     ) -> Response:
-        shape: Any = service.error_shape(error.code)
-        status = error_status(service, error, shape)
-        if service.query_compatible and shape is not None and shape.metadata.get("error"):
-            # The model's status is that of the query protocol; in JSON it only says whose fault it was.
-            status = 400 if is_senders_fault(status) else 500
-        headers = self._headers(service, request_id)
-        content: dict[str, Any] = {"__type": _type_name(service, error, shape)}
-        if shape is not None:
-            write = service.attached(f"json error {shape.name}", lambda _: JsonWriters().writer(shape))
-            content |= write(error_members(service, error, shape))
-        if service.query_compatible:
-            fault = "Sender" if is_senders_fault(status) else "Receiver"
-            headers.append(("x-amzn-query-error", f"{query_error_code(service, shape, error)};{fault}"))
-        return Response(status, headers, dump_json(with_message(content, error)))
+        told = describe_error(service, error, _type_name(service, error), "json", JsonWriters)
+        return Response(told.status, self._headers(service, request_id) + told.headers, dump_json(told.content))
 
     @staticmethod
     def _headers(service: WireService, request_id: str) -> list[tuple[str, str]]:
@@ -108,8 +88,9 @@ class JsonRpc(Protocol):
         ]
 
 
-def _type_name(service: WireService, error: ServiceError, shape: Any) -> str:
+def _type_name(service: WireService, error: ServiceError) -> str:
     """json 1.0 answers with the whole shape id, json 1.1 with its name; clients cut at the `#`."""
+    shape: Any = service.error_shape(error.code)
     name = shape.name if shape is not None else error.code
     if service.json_version != "1.0":
         return str(name)

@@ -14,16 +14,8 @@ from cosset.wire.errors import OperationNotImplementedError, SerializationError,
 from cosset.wire.json_shapes import JsonReader, JsonWriter
 from cosset.wire.message import Request, Response
 from cosset.wire.models import WireOperation, WireService
-from cosset.wire.protocols.base import (
-    Protocol,
-    RoutedOperation,
-    body_bytes,
-    error_members,
-    error_status,
-    is_senders_fault,
-    query_error_code,
-    with_message,
-)
+from cosset.wire.protocols.base import Protocol, RoutedOperation, body_bytes
+from cosset.wire.protocols.rpc_errors import describe_error
 
 SMITHY_NAME = "rpc-v2-cbor"
 """What the header Smithy-Protocol says."""
@@ -85,20 +77,8 @@ class RpcV2Cbor(Protocol):
     def serialize_error(
         self, service: WireService, operation: str | None, error: ServiceError, request_id: str
     ) -> Response:
-        shape: Any = service.error_shape(error.code)
-        status = error_status(service, error, shape)
-        if service.query_compatible and shape is not None and shape.metadata.get("error"):
-            # The model's status is that of the query protocol; here it only says whose fault it was.
-            status = 400 if is_senders_fault(status) else 500
-        headers = self._headers(request_id)
-        content: dict[str, Any] = {"__type": _type_name(service, error, shape)}
-        if shape is not None:
-            write = service.attached(f"cbor error {shape.name}", lambda _: CborWriters().writer(shape))
-            content |= write(error_members(service, error, shape))
-        if service.query_compatible:
-            fault = "Sender" if is_senders_fault(status) else "Receiver"
-            headers.append(("x-amzn-query-error", f"{query_error_code(service, shape, error)};{fault}"))
-        return Response(status, headers, dump_cbor(with_message(content, error)))
+        told = describe_error(service, error, _type_name(service, error), "cbor", CborWriters)
+        return Response(told.status, self._headers(request_id) + told.headers, dump_cbor(told.content))
 
     @staticmethod
     def _headers(request_id: str) -> list[tuple[str, str]]:
@@ -109,6 +89,7 @@ class RpcV2Cbor(Protocol):
         ]
 
 
-def _type_name(service: WireService, error: ServiceError, shape: Any) -> str:
+def _type_name(service: WireService, error: ServiceError) -> str:
+    shape: Any = service.error_shape(error.code)
     space = "com.amazonaws." + service.endpoint_prefix if shape is not None else "com.amazon.coral.service"
     return f"{space}#{shape.name if shape is not None else error.code}"
