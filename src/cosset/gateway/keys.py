@@ -1,12 +1,23 @@
 """From a claim to the access key that it names, in the words in which the door refuses one that is not there."""
 
-from cosset.gateway.claims import Claim
+from typing import Protocol
+
 from cosset.gateway.refusals import Reason, RefusedError
 from cosset.identity.ports import KeyDirectory, KnownKey
 from cosset.wire.errors import ServiceError
 
 
-async def find_known_key(keys: KeyDirectory, claim: Claim, now_ms: int) -> KnownKey:
+class NamesKey(Protocol):
+    """A claim of either signature, as far as it says whose it is."""
+
+    @property
+    def access_key_id(self) -> str: ...
+
+    @property
+    def session_token(self) -> str | None: ...
+
+
+async def find_known_key(keys: KeyDirectory, claim: NamesKey, now_ms: int) -> KnownKey:
     """Raises: RefusedError."""
     try:
         key = await keys.find_key(claim.access_key_id, claim.session_token)

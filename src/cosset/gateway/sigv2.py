@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from cosset.gateway.bucket_hosts import read_host
 from cosset.gateway.bucket_ways import SUBRESOURCES
+from cosset.gateway.keys import find_known_key
 from cosset.gateway.refusals import Reason, RefusedError, mismatch
 from cosset.identity.ports import KeyDirectory
 from cosset.identity.principal import Principal
@@ -73,17 +74,7 @@ async def verify_old_claim(request: Request, claim: OldClaim, keys: KeyDirectory
         raise RefusedError(Reason.MISMATCH, None, AWSAccessKeyId=claim.access_key_id)
     if claim.expires_s * 1000 < now_ms:
         raise RefusedError(Reason.PRESIGN_EXPIRED, None, Expires=_iso(claim.expires_s), ServerTime=_iso(now_ms // 1000))
-    try:
-        key = await keys.find_key(claim.access_key_id, claim.session_token)
-    except ServiceError as error:
-        raise RefusedError(Reason.TOKEN_INVALID) from error
-    if key is None:
-        raise RefusedError(Reason.UNKNOWN_KEY, None, AWSAccessKeyId=claim.access_key_id)
-    expires_at_ms = key.credentials.expires_at_ms
-    if expires_at_ms is not None and expires_at_ms <= now_ms:
-        raise RefusedError(Reason.TOKEN_EXPIRED)
-    if key.credentials.session_token != claim.session_token:
-        raise RefusedError(Reason.TOKEN_INVALID)
+    key = await find_known_key(keys, claim, now_ms)
     # Whoever has the URL could send beside what it says something else: what counts must be what was signed.
     is_clear = all(len(values) == 1 for values in _amz_values(request).values())
     first: str | None = None
