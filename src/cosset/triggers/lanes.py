@@ -16,14 +16,10 @@ from cosset.waiting import Signal, first_of
 Deliver = Callable[[Sequence[Record]], Awaitable[None]]
 
 
-class Lane:
-    """`run` ends after `close`, when all is delivered, or after `abandon`, when the batch under way is."""
+class Intake:
+    """What any lane is given, until nothing more comes or nothing more is wanted."""
 
-    def __init__(self, settings: MappingSettings, deliver: Deliver, clock: Clock) -> None:
-        self._size = settings.batch_size or 1
-        self._window_s = float(settings.window_s or 0)
-        self._deliver = deliver
-        self._clock = clock
+    def __init__(self) -> None:
         self._waiting: deque[Record] = deque()
         self._changed = Signal()
         self._is_closed = False
@@ -42,6 +38,17 @@ class Lane:
         """What has not begun is read again some other time."""
         self._is_abandoned = True
         self._changed.set()
+
+
+class Lane(Intake):
+    """`run` ends after `close`, when all is delivered, or after `abandon`, when the batch under way is."""
+
+    def __init__(self, settings: MappingSettings, deliver: Deliver, clock: Clock) -> None:
+        super().__init__()
+        self._size = settings.batch_size or 1
+        self._window_s = float(settings.window_s or 0)
+        self._deliver = deliver
+        self._clock = clock
 
     async def run(self) -> None:
         while not self._is_abandoned:

@@ -4,52 +4,37 @@ Each batch is of one window, and its answer's state is kept with the checkpoint;
 record or by time, the function is called once more to end it. Read next: windows.py.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from cosset.invocation.destinations import Delivery
 from cosset.triggers.batching import Batch
 from cosset.triggers.calls import Call, Outcome
+from cosset.triggers.lanes import Intake
 from cosset.triggers.shard_delivery import RETRY_S, Done, ShardDelivery, ShardWork
 from cosset.triggers.sources import Record
 from cosset.triggers.windows import NoStateError, Window
-from cosset.waiting import Signal, first_of
+from cosset.waiting import first_of
 
 Keep = Callable[[str, Sequence[Record]], Awaitable[None]]
 
 
-class WindowedLane:
+class WindowedLane(Intake):
     """As a Lane. `packed` is the window that was open when the shard was read last; `keep` makes one durable, with
     the records that it has taken in."""
 
     def __init__(self, work: ShardWork, packed: str, keep: Keep) -> None:
+        super().__init__()
         self._settings = work.mapping.settings
         self._size_ms = (self._settings.tumbling_window_s or 1) * 1000
         self._clock = work.clock
         self._keep = keep
         self._window = Window.unpack(packed)
-        self._waiting: deque[Record] = deque()
-        self._changed = Signal()
-        self._is_closed = False
-        self._is_abandoned = False
         self._shard_id = work.shard_id
         self._arn = work.mapping.source_arn
         self._caller = work.caller
         self._pause = work.pause
         self._delivery = ShardDelivery(replace(work, done=self._passed(work)), self._call)
-
-    def put(self, record: Record) -> None:
-        self._waiting.append(record)
-        self._changed.set()
-
-    def close(self) -> None:
-        self._is_closed = True
-        self._changed.set()
-
-    def abandon(self) -> None:
-        self._is_abandoned = True
-        self._changed.set()
 
     async def run(self) -> None:
         while not self._is_abandoned:
