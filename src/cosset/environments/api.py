@@ -83,7 +83,7 @@ class EnvironmentSpec(FunctionSpec):
 
     `initialization_type` is why it is made: `on-demand` for an event that waits, or `provisioned-concurrency`.
     `predecessor` is the id of the environment in whose place it is made after a reset: what that had in /tmp is then
-    there, if it still is to be had.
+    there, if it still is to be had. `instance_id` is the one that AWS would show, which a reset does not change.
     """
 
     id: str
@@ -92,6 +92,7 @@ class EnvironmentSpec(FunctionSpec):
     init_timeout_s: int = 10
     initialization_type: str = "on-demand"
     predecessor: str | None = None
+    instance_id: str = ""
 
     @classmethod
     def of(
@@ -105,6 +106,7 @@ class EnvironmentSpec(FunctionSpec):
             log_stream=log_stream,
             credentials=credentials,
             initialization_type=initialization_type,
+            instance_id=id,
         )
 
 

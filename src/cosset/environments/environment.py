@@ -317,7 +317,7 @@ class RunningEnvironment:
 
     async def _shut_extensions_down(self, extensions: ExtensionPhases) -> None:
         reason = TIMEOUT if self._timed_out else SPINDOWN
-        if self._failure is not None or self._process_ended:
+        if self._failure is not None or self._init_error is not None or self._process_ended:
             reason = FAILURE
         self._tell_ended(extensions)
         await extensions.shut_down(reason, is_runtime_alive=not self._process_ended)

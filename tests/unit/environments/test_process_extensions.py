@@ -169,6 +169,18 @@ def test_extensions_are_told_why_the_environment_is_reset(given, handler, timeou
     assert told(lines)[-1]["event"]["shutdownReason"] == reason
 
 
+def test_an_init_that_fails_is_a_failure_to_extensions_too(given):
+    lines = Lines()
+
+    async def body(tier):
+        with pytest.raises(InitError) as raised:
+            await tier.start(given({"watcher": external()}, "import nothing_of_the_kind"), lines)
+        assert raised.value.error_type == "Runtime.ImportModuleError"
+
+    in_tier(body)
+    assert told(lines)[-1]["event"]["shutdownReason"] == "failure"
+
+
 def test_an_extension_that_outstays_the_timeout_ends_the_environment(given):
     spec = given({"slow": external(at_event="time.sleep(30)")}, timeout_s=1)
 

@@ -23,6 +23,9 @@ class PlatformEvents:
         self._start_ms = clock.now_ms()
         self._begin_ms = 0
         self._init_ms: float | None = None
+        self._is_reset = spec.predecessor is not None
+        """Its Init is a *suppressed* one: part of the invocation that it is for."""
+        self._spent_ms = 0.0
 
     def init_started(self) -> dict[str, Any]:
         """The record. A subscriber that comes too late for the event is told all the same."""
@@ -32,7 +35,7 @@ class PlatformEvents:
             "runtimeVersionArn": spec.runtime_version_arn,
             "functionName": spec.function_name,
             "functionVersion": spec.version,
-            "instanceId": spec.id,
+            "instanceId": spec.instance_id or spec.id,
             "instanceMaxMemory": spec.memory_mb * 1024 * 1024,
         }
         if self._telemetry.is_wanted:
@@ -48,7 +51,10 @@ class PlatformEvents:
             self._telemetry.emit("platform.initRuntimeDone", self._init() | {"status": "success"})
 
     def init_over(self, init_ms: float) -> None:
-        self._init_ms = init_ms
+        if self._is_reset:
+            self._spent_ms = init_ms
+        else:
+            self._init_ms = init_ms
         if self._telemetry.is_wanted:
             metrics = {"durationMs": round(init_ms, 3)}
             self._telemetry.emit("platform.initReport", self._init() | {"status": "success", "metrics": metrics})
@@ -87,9 +93,12 @@ class PlatformEvents:
         if not self._telemetry.is_wanted:
             return
         init_ms, self._init_ms = self._init_ms, None
+        is_timeout = answer.outcome is Outcome.TIMEOUT
+        duration_ms = self._spec.timeout_s * 1000.0 if is_timeout else answer.duration_ms + self._spent_ms
+        self._spent_ms = 0.0
         metrics: dict[str, Any] = {
-            "durationMs": round(answer.duration_ms, 3),
-            "billedDurationMs": math.ceil(round(answer.duration_ms + (init_ms or 0.0), 2)),
+            "durationMs": round(duration_ms, 3),
+            "billedDurationMs": math.ceil(round(duration_ms + (init_ms or 0.0), 2)),
             "memorySizeMB": self._spec.memory_mb,
             "maxMemoryUsedMB": min(answer.max_memory_mb, self._spec.memory_mb),
         }
@@ -103,7 +112,8 @@ class PlatformEvents:
         self._telemetry.emit("platform.report", record)
 
     def _init(self) -> dict[str, Any]:
-        return {"initializationType": self._spec.initialization_type, "phase": "init"}
+        phase = "invoke" if self._is_reset else "init"
+        return {"initializationType": self._spec.initialization_type, "phase": phase}
 
 
 _STATUS = {
