@@ -5,46 +5,46 @@ connection that has gone is dropped (and said so), never raised. Read next: runt
 """
 
 import asyncio
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
+
+from cosset.wire.http_heads import BesideBody, without_offer
 
 MAX_HEAD_BYTES = 2 * 1024 * 1024
 """Of one request's headers and trailers: AWS's clients send an X-Ray cause of up to 1 MiB in one."""
 _MAX_PATH_BYTES = 2048
-_MAX_CHUNK_OVERHEAD = 16
-"""Bytes of framing that a body sent one byte a chunk may cost, for each byte."""
 _MAX_AT_ONCE = 16
 """Requests that may come in one read. Clients send one and wait; whoever sends thousands would have the server to
 itself meanwhile."""
 _MAX_FIELDS = 256
 """Headers and trailers of one request: an empty one is four bytes there, and twenty times as many here."""
 _EXPECT_BYTES = len(b"expect")
-_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
-
 
 # Looking one up in an enumeration costs more than all else of a head.
+_CLOSE = "Connection: close\r\n"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
-@dataclass(slots=True)
 class HttpRequest:
     """One request. When `too_large` is set the body was read and thrown away."""
 
-    path: str = ""
-    method: str = ""
-    head: list[tuple[bytes, bytes]] = field(default_factory=list)
-    tail: list[tuple[bytes, bytes]] = field(default_factory=list)
-    body: bytes = b""
-    body_bytes: int = 0
-    too_large: bool = False
-    streamed: bool = False
-    """The body has gone to the BodySink that `Handler.begins` gave."""
-    _headers: dict[str, str] | None = None
+    __slots__ = ("_headers", "body", "body_bytes", "head", "method", "path", "streamed", "tail", "too_large")
+
+    def __init__(self) -> None:
+        self.path = ""
+        self.method = ""
+        self.head: list[tuple[bytes, bytes]] = []
+        self.tail: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.body_bytes = 0
+        self.too_large = False
+        self.streamed = False
+        """The body has gone to the BodySink that `Handler.begins` gave."""
+        self._headers: dict[str, str] | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -53,23 +53,29 @@ class HttpRequest:
             self._headers = _decoded(self.head)
         return self._headers
 
+    def header(self, name: bytes, otherwise: str) -> str:
+        """One of them, asked for in lower case, where nobody asks for a second."""
+        for given, value in reversed(self.head):
+            if len(given) == len(name) and given.lower() == name:
+                return value.decode("latin-1")
+        return otherwise
+
     @property
     def trailers(self) -> dict[str, str]:
         return _decoded(self.tail) if self.tail else {}
 
 
-def _decoded(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _decoded(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in fields}
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One answer."""
+class Answered(NamedTuple):
+    """One answer. `headers` are whole lines, each with its end."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,8 @@ class HttpConnection(asyncio.Protocol):
         self._open = False
         self._answering = False
         self._keep_alive = False
-        self._chunk_bytes = 0
+        self._beside = BesideBody()
+        self._piece_bytes = 0
         self._begun_at_once = 0
         self._is_paused = False
         self._is_unread = False
@@ -167,15 +174,16 @@ class HttpConnection(asyncio.Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._chunk_bytes = len(data)
+        self._piece_bytes = len(data)
         self._begun_at_once = 0
-        self._fed_bytes += len(data)
-        if not self._in_body:
-            data = _without_upgrade(data)
+        self._beside.feed(self._piece_bytes)
         try:
             self._parser.feed_data(data)
-            self._check_overhead()
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ConnectionAbortedError):
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
+        except (httptools.HttpParserError, ConnectionAbortedError):
+            self.abort()
+        if self._beside.size_bytes > MAX_HEAD_BYTES:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -192,7 +200,7 @@ class HttpConnection(asyncio.Protocol):
         if self._answering or self._begun_at_once > _MAX_AT_ONCE:
             raise ConnectionAbortedError
         self._reset()
-        self._fed_bytes = self._chunk_bytes
+        self._beside.begin(self._piece_bytes)
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -209,6 +217,8 @@ class HttpConnection(asyncio.Protocol):
             self._expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return
         self._in_body = True
         self._request.path = self._url.decode("latin-1").partition("?")[0]
         self._request.method = self._parser.get_method().decode("latin-1")
@@ -218,10 +228,11 @@ class HttpConnection(asyncio.Protocol):
         self._request.streamed = self._sink is not None
 
     def on_body(self, body: bytes) -> None:
-        self._request.body_bytes += len(body)
-        sink = self._sink
-        if self._request.body_bytes > (self._max_body_bytes if sink is None else sink.max_bytes):
-            self._request.too_large = True
+        request, sink = self._request, self._sink
+        self._beside.is_body(len(body))
+        request.body_bytes += len(body)
+        if request.body_bytes > (self._max_body_bytes if sink is None else sink.max_bytes):
+            request.too_large = True
             self._forget_body()
         elif sink is not None:
             sink.feed(body)
@@ -232,9 +243,12 @@ class HttpConnection(asyncio.Protocol):
                 raise ConnectionAbortedError
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return
         request = self._request
-        request.body = bytes(self._body)
-        self._forget_body()
+        if self._body:
+            request.body = bytes(self._body)
+            self._forget_body()
         self._answering = True
         self._keep_alive = self._parser.should_keep_alive()  # it knows now, and not when the answer comes later
         self._in_body = False
@@ -246,11 +260,23 @@ class HttpConnection(asyncio.Protocol):
     def _reset(self) -> None:
         self._request = HttpRequest()
         self._url = b""
-        self._fed_bytes = 0
         self._expects = False
         self._in_body = False  # what comes after the head: the body, its trailers
-        self._forget_body()
         self._sink = None
+        if self._body:
+            self._forget_body()
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """The request again, as one that offers nothing."""
+        method = self._parser.get_method()
+        head = without_offer(method, self._url, self._parser.get_http_version(), self._request.head)
+        self._parser = httptools.HttpRequestParser(self)
+        try:
+            if method == b"CONNECT":
+                raise ConnectionAbortedError
+            self._parser.feed_data(head + rest)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ConnectionAbortedError):
+            self.abort()
 
     def _forget_body(self) -> None:
         self._room.left_bytes += len(self._body)
@@ -264,23 +290,10 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
-    def _check_overhead(self) -> None:
-        """The parser keeps an unfinished header itself: only what was fed tells how much."""
-        body_bytes = self._request.body_bytes
-        if self._fed_bytes - body_bytes > MAX_HEAD_BYTES + body_bytes * _MAX_CHUNK_OVERHEAD:
-            raise ConnectionAbortedError
-
-
-def _without_upgrade(data: bytes) -> bytes:
-    """An offer to upgrade (the JDK's HttpClient makes one each time) is not taken; the parser would drop the body."""
-    if _UPGRADE.search(data) is None:
-        return data
-    head, end, body = data.partition(b"\r\n\r\n")
-    return _UPGRADE.sub(b"\\1X-Offer:", head) + end + body
-
 
 def _head(answered: Answered, keep_alive: bool) -> bytes:
-    headers = "".join([f"{name}: {value}\r\n" for name, value in answered.headers.items()])
-    end = "" if keep_alive else "Connection: close\r\n"
-    lengths = f"Content-Type: {answered.content_type}\r\nContent-Length: {len(answered.body)}\r\n"
-    return f"{_STATUS_LINES[answered.status]}{headers}{lengths}{end}\r\n".encode("latin-1", "replace")
+    status, body, content_type, headers = answered
+    return (
+        f"{_STATUS_LINES[status]}{headers}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        f"{'' if keep_alive else _CLOSE}\r\n"
+    ).encode("latin-1", "replace")

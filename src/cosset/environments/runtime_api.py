@@ -244,17 +244,16 @@ class HttpTransport:
 
 
 def _event_answer(event: Event) -> Answered:
-    headers = {
-        "Lambda-Runtime-Aws-Request-Id": event.request_id,
-        "Lambda-Runtime-Deadline-Ms": str(event.deadline_ms),
-        "Lambda-Runtime-Invoked-Function-Arn": event.invoked_arn,
-    }
-    if event.trace_id:
-        headers["Lambda-Runtime-Trace-Id"] = event.trace_id
+    headers = (
+        f"Lambda-Runtime-Aws-Request-Id: {event.request_id}\r\nLambda-Runtime-Deadline-Ms: {event.deadline_ms}\r\n"
+        f"Lambda-Runtime-Invoked-Function-Arn: {event.invoked_arn}\r\n"
+    )
+    if event.trace_id and event.trace_id.isprintable():  # whoever wrote it into a message is not to write headers
+        headers += f"Lambda-Runtime-Trace-Id: {event.trace_id}\r\n"
     if event.client_context is not None:
-        headers["Lambda-Runtime-Client-Context"] = _json_header(event.client_context)
+        headers += f"Lambda-Runtime-Client-Context: {_json_header(event.client_context)}\r\n"
     if event.cognito_identity is not None:
-        headers["Lambda-Runtime-Cognito-Identity"] = _json_header(event.cognito_identity)
+        headers += f"Lambda-Runtime-Cognito-Identity: {_json_header(event.cognito_identity)}\r\n"
     return Answered(200, event.payload, event.content_type, headers)
 
 
@@ -270,7 +269,7 @@ def _json_header(text: str) -> str:
 
 def _success(request: HttpRequest) -> Reply:
     """A streamed reply can fail after it has begun: then its error comes in the trailers."""
-    content_type = request.headers.get("content-type", "application/json")
+    content_type = request.header(b"content-type", "application/json")
     failed = request.trailers.get(_STREAMING_TRAILER_TYPE)
     if failed is None:
         return Reply(request.body, content_type)

@@ -20,14 +20,12 @@ from cosset.gateway.exchange import WHOLE_BYTES, Exchange, encode_whole
 from cosset.gateway.inflow import Buffers
 from cosset.gateway.limits import Limits, Quota
 from cosset.gateway.streaming import CONNECTION, GONE, stream
+from cosset.wire.http_heads import BesideBody, without_offer
 from cosset.wire.message import Request, Response
 
 Answer = Callable[[Request, asyncio.Event], Awaitable[Response]]
 
-_OFFERS = frozenset({b"upgrade", b"http2-settings"})
 _MAX_PIPELINED = 64
-_CHUNK_HEAD_BYTES = 16
-"""For each byte of a body: they may come one at a time."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +54,8 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
-        self._beside_bytes = 0
-        """What came since the body began and is none of it: chunks' heads, trailers."""
+        self._beside = BesideBody()
+        """What came since the head ended."""
         self._is_large = False
         """The body is not to be read whole before anybody has looked at the head."""
         self._moved = False
@@ -91,7 +89,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         else:
-            self._beside_bytes += len(data)
+            self._beside.feed(len(data))
         self._feed(data)
         if not self._refused:
             self._watch()
@@ -99,7 +97,7 @@ class Connection(HttpToolsProtocol):
     def _watch(self) -> None:
         """A timer only while a request is incomplete; most requests are complete after one piece of data."""
         if not self._in_head:
-            if self._beside_bytes > self.limits.head_bytes:
+            if self._beside.size_bytes > self.limits.head_bytes:
                 self._refuse(431)
             elif self._timer is None:
                 self._timer = self.loop.call_later(self.limits.stall_s, self._on_stall)
@@ -203,19 +201,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(400)
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Nothing here upgrades. The parser gives up the body of a request that offers to, so it reads the head once
-        more, without the offer (uvicorn issue 2722: the JDK's HttpClient offers h2c, and its signatures failed)."""
-        if self.parser.get_method() == b"CONNECT":
+        """The parser reads the head once more."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
             self._refuse(400)
             return
-        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
-        for name, value in self.headers:
-            if name == b"connection":
-                value = b", ".join(token for token in value.split(b",") if token.strip().lower() not in _OFFERS)
-            if name not in _OFFERS and (value or name != b"connection"):
-                head += [name, b": ", value, b"\r\n"]
+        head = without_offer(method, self.url, self.parser.get_http_version(), self.headers)
         self.parser = _make_parser(self)
-        self._feed(b"".join([*head, b"\r\n"]) + rest)
+        self._feed(head + rest)
 
     def on_message_begin(self) -> None:
         """Without the scope that uvicorn would make here: only what goes through ASGI needs one."""
@@ -244,7 +237,8 @@ class Connection(HttpToolsProtocol):
             self._refuse(431)
             return
         self._in_head = False
-        self._head_bytes = self._discarded_bytes = self._beside_bytes = 0
+        self._head_bytes = self._discarded_bytes = 0
+        self._beside.begin()
         self._unwatch()
         if self._is_large or not self._may_exchange():
             self._make_scope()
@@ -277,8 +271,7 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             return
         self._moved = True
-        if self._beside_bytes:
-            self._beside_bytes = max(0, self._beside_bytes - len(body) * (1 + _CHUNK_HEAD_BYTES))
+        self._beside.is_body(len(body))
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
             if self._discarded_bytes > self.limits.discard_bytes:

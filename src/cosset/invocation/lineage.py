@@ -22,11 +22,13 @@ _COUNT = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
 
 def begin(header: str, now_ms: int) -> str:
-    """`header` with what every trace has: its root, the caller, whether it is sampled. Too long a one is begun anew."""
+    """`header` with what every trace has: its root, the caller, whether it is sampled. A longer one is begun anew, and
+    one that is more than a line: whoever put it into a message could write headers to the runtime with it."""
     if not header:  # what most calls come with: not worth a parser's time
         noise = f"{_numbers.getrandbits(160):040x}"
         return f"Root=1-{now_ms // 1000:08x}-{noise[:24]};Parent={noise[24:]};Sampled=0"
-    fields = _read(header) if len(header) <= MAX_HEADER else {}
+    is_line = len(header) <= MAX_HEADER and header.isascii() and header.isprintable()
+    fields = _read(header) if is_line else {}
     if "Root" in fields and "Parent" in fields and "Sampled" in fields:
         return header
     complete = {

@@ -187,16 +187,56 @@ def test_an_answer_that_is_too_large_is_counted_and_not_kept():
     run(body)
 
 
-def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body():
+OFFERS = [
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAE\r\n",
+    "connection: keep-alive, UPGRADE\r\nUPGRADE: websocket\r\n",
+    "Upgrade: h2c\r\n",
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@pytest.mark.parametrize("piece_bytes", [1, 70, 10_000])
+def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body(offer, piece_bytes):
     """The JDK's HttpClient offers h2c with every request."""
 
     async def body():
         async with api() as (transport, connect), connect() as client:
             event = event_for()
             exchange, _ = await begin(transport, client, event)
-            offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
-            assert (await client.post(f"invocation/{event.request_id}/response", b"[1]", offer))[0] == 202
+            path = f"/2018-06-01/runtime/invocation/{event.request_id}/response"
+            data = f"POST {path} HTTP/1.1\r\nHost: x\r\n{offer}Content-Length: 3\r\n\r\n[1]".encode()
+            for start in range(0, len(data), piece_bytes):
+                await client.send(data[start : start + piece_bytes])
+                await asyncio.sleep(0)
+            assert (await client.answer())[0] == 202
             assert (await exchange).payload == b"[1]"
+            await client.send(NEXT)  # the connection serves on
+            exchange = asyncio.ensure_future(transport.exchange(event_for()))
+            assert (await client.answer())[0] == 200
+            transport.close()
+            with pytest.raises(TransportClosedError):
+                await exchange
+
+    run(body)
+
+
+def test_nobody_is_connected_further():
+    async def body():
+        async with api() as (_, connect), connect() as client:
+            await client.send(b"CONNECT example.org:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await client.closed()
+
+    run(body)
+
+
+def test_who_writes_a_trace_header_writes_no_other():
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for(trace_id="Root=1-2-3\r\nLambda-Runtime-Cognito-Identity: {}")
+            exchange, (status, headers, _) = await begin(transport, client, event)
+            assert (status, [name for name in headers if "Trace" in name or "Cognito" in name]) == (200, [])
+            await client.post(f"invocation/{event.request_id}/response")
+            await exchange
 
     run(body)
 

@@ -25,6 +25,12 @@ def test_a_whole_header_stays_as_it_came(header: str) -> None:
     assert lineage.is_sampled(header) == ("Sampled=1" in header)
 
 
+@pytest.mark.parametrize("end", ["\r\nLambda-Runtime-Deadline-Ms: 0", "\n", "\x85", "é", ";" * lineage.MAX_HEADER])
+def test_what_is_no_line_of_a_header_begins_a_trace(end: str) -> None:
+    header = lineage.begin(f"Root=1-2-3;Parent=4;Sampled=1{end}", NOW_MS)
+    assert re.fullmatch("Root=1-691fed20-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0", header)
+
+
 def test_what_a_header_lacks_is_added() -> None:
     assert lineage.begin("Root=1-2-3;CalledFrom=app", NOW_MS).startswith("Root=1-2-3;Parent=")
     assert lineage.begin("Root=1-2-3;CalledFrom=app", NOW_MS).endswith(";Sampled=0;CalledFrom=app")

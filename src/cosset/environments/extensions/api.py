@@ -73,15 +73,14 @@ class ExtensionsApi:
         if "accountId" in (feature.strip() for feature in features):
             answer["accountId"] = self._spec.account
         body = json.dumps(answer, separators=(",", ":")).encode()
-        return Answered(200, body, headers={"Lambda-Extension-Identifier": extension.id})
+        return Answered(200, body, headers=_identified(extension))
 
     def _next(self, connection: HttpConnection, extension: Extension) -> None:
         """The event may be there already: then it is answered before this returns."""
 
         def deliver(event: bytes) -> bool:
             self._waiting.pop(connection, None)
-            headers = {"Lambda-Extension-Identifier": extension.id}
-            return connection.answer(Answered(200, event, headers=headers))
+            return connection.answer(Answered(200, event, headers=_identified(extension)))
 
         self._waiting[connection] = (extension, deliver)
         try:
@@ -104,6 +103,10 @@ class ExtensionsApi:
         extension = self._extensions.find(request.headers.get(_IDENTIFIER))
         self._telemetry.subscribe(extension.name, request.path.rstrip("/"), request.body)
         return Answered(200, b"OK", "text/plain")
+
+
+def _identified(extension: Extension) -> str:
+    return f"Lambda-Extension-Identifier: {extension.id}\r\n"
 
 
 def serves(path: str) -> bool:
