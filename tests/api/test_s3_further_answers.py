@@ -2,11 +2,13 @@
 of buckets, conditions about locks and new objects, and forms that say too little."""
 
 import base64
+import http.client
 import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import boto3
@@ -327,3 +329,17 @@ def test_nobody_is_told_of_methods_that_there_are_not(sender: Sender, bucket: st
     ):
         answer = sender.ask(method, path, signed=False)
         assert (answer.status, answer.code) == (status, code)
+
+
+def test_who_does_not_send_what_was_signed_is_told_how_it_was_counted(server: CossetServer, bucket: str) -> None:
+    newer = server.client("s3", config=Config(signature_version="s3v4"))
+    params = {"Bucket": bucket, "Key": "k", "ContentType": "text/plain"}
+    url = urlsplit(newer.generate_presigned_url("put_object", Params=params))
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
+    connection.request("PUT", f"{url.path}?{url.query}", body=b"x")
+    response = connection.getresponse()
+    told = response.read().decode()
+    connection.close()
+    assert response.status == 403
+    for part in ("<Code>SignatureDoesNotMatch</Code>", "<StringToSign>AWS4-HMAC-SHA256", "content-type:\nhost:"):
+        assert part in told

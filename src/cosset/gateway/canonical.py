@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
 from cosset.gateway.refusals import Reason, RefusedError
@@ -31,13 +32,24 @@ def normalize_path(path: str) -> str:
     return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
 
 
+class AbsentHeaderError(Exception):
+    """What was signed is not what came."""
+
+
+def with_absent_headers(request: Request, signed_headers: Sequence[str]) -> Request:
+    """The request as it is counted for whoever is told what is wrong: a header that is not there counts as empty."""
+    absent = [(name, "") for name in signed_headers if name not in request.headers]
+    return replace(request, headers=Headers([*request.headers, *absent]))
+
+
 def canonical_requests(
     request: Request, signed_headers: Sequence[str], payload_hash: str, single_encoded: bool
 ) -> Iterator[bytes]:
     """The usual text first, the others only when asked on.
 
     Raises:
-        RefusedError: MISMATCH, a signed header is not there.
+        AbsentHeaderError: a signed header is not there.
+        RefusedError: MISMATCH, a header is said to be signed twice.
     """
     names = ";".join(signed_headers)
     seen: set[bytes] = set()
@@ -84,8 +96,10 @@ def _headers(headers: Headers, signed: Sequence[str]) -> list[bytes]:
     """`name:value` lines, values trimmed and joined by commas, as the bytes that were sent (latin-1 here). botocore
     signs non-ASCII text as UTF-8 and folds Unicode space: the second form."""
     first = headers.first_values()
-    if len(set(signed)) != len(signed) or not first.keys() >= set(signed):
+    if len(set(signed)) != len(signed):
         raise RefusedError(Reason.MISMATCH)
+    if not first.keys() >= set(signed):
+        raise AbsentHeaderError
     if len(first) == len(headers):
         text = "".join([f"{name}:{first[name]}\n" for name in signed])
         if not text.isascii() or " " in text or "\t" in text:

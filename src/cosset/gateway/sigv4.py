@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 
 from cosset.clock import Clock
-from cosset.gateway.canonical import canonical_requests
+from cosset.gateway.canonical import AbsentHeaderError, canonical_requests, with_absent_headers
 from cosset.gateway.claims import ALGORITHM, TERMINATOR, Claim, format_timestamp
 from cosset.gateway.refusals import Reason, RefusedError, malformed, mismatch
 from cosset.wire.message import Headers, Request
@@ -138,12 +138,17 @@ class Verifier:
         key = self.signing_key(secret, claim)
         prefix = f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n"
         first: tuple[str, bytes] | None = None
-        for canonical in canonical_requests(request, claim.signed_headers, payload_hash, single_encoded):
-            to_sign = prefix + hashlib.sha256(canonical).hexdigest()
-            signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-            if hmac.compare_digest(signature.encode(), claim.signature.encode("latin-1", "replace")):
-                return
-            first = first or (to_sign, canonical)
+        try:
+            for canonical in canonical_requests(request, claim.signed_headers, payload_hash, single_encoded):
+                to_sign = prefix + hashlib.sha256(canonical).hexdigest()
+                signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+                if hmac.compare_digest(signature.encode(), claim.signature.encode("latin-1", "replace")):
+                    return
+                first = first or (to_sign, canonical)
+        except AbsentHeaderError:
+            counted = with_absent_headers(request, claim.signed_headers)
+            canonical = next(canonical_requests(counted, claim.signed_headers, payload_hash, single_encoded))
+            first = prefix + hashlib.sha256(canonical).hexdigest(), canonical
         assert first is not None
         raise mismatch(claim.access_key_id, first[0], claim.signature, first[1])
 
