@@ -1,14 +1,12 @@
 """Every operation of every service, asked for by a user without any policy, and by the administrator of another
 account: the one is denied whatever they ask, the other is shown and moves nothing that is not their own.
 
-What is served is read from docs/operations.md, which a test holds against the code: who adds an operation adds it here,
-too, and it must be denied.
+What is served is read from docs/operations.md, which a test holds against the code: who adds an operation has it asked
+here, too, and it must be denied. What of the owner's it asks for: support/owner_params.py.
 """
 
-import base64
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +30,8 @@ from cosset.services.installation.service import installation_service
 from cosset.testing.server import CossetServer
 from support.command import cosset
 from support.least_params import least_params
-from support.role import LAMBDA_TRUST
-from support.zip import make_zip
+from support.owner import NAME, SECRET, make_things, take_away
+from support.owner_params import BY_SERVICE, known_to_all, of_operations
 
 AS_IT_IS = Config(
     retries={"total_max_attempts": 1},
@@ -41,11 +39,6 @@ AS_IT_IS = Config(
     parameter_validation=False,
     s3={"addressing_style": "path"},
 )
-PACKAGE = make_zip({"app.py": "def handler(event, context):\n    return event\n"})
-POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]})
-NAME = "thing-of-the-owner"
-SECRET = "only-for-the-owner"
-"""In what of the owner's can be read."""
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
 OPEN = {
     ("sts", "GetCallerIdentity"): "says who signed, to whoever signed",
@@ -53,8 +46,6 @@ OPEN = {
     ("sts", "AssumeRoleWithWebIdentity"): "carries its own proof",
     ("s3", "DeleteObjects"): "answers for each object",
 }
-
-
 TOLD = {
     ("sts", "GetAccessKeyInfo"): "says of any key whose it is, as on AWS",
     ("lambda", "CreateCodeSigningConfig"): "repeats whom the caller trusts to sign",
@@ -119,173 +110,10 @@ def _read(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def house(server: CossetServer) -> Iterator[House]:
-    account, region = server.account, server.region
-    lambda_, iam, sns, sqs = (server.client(name) for name in ("lambda", "iam", "sns", "sqs"))
-    logs, s3, alarms = (server.client(name) for name in ("logs", "s3", "cloudwatch"))
-    role = iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=LAMBDA_TRUST, Description=SECRET)["Role"]["Arn"]
-    allowed = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-    iam.put_role_policy(RoleName=NAME, PolicyName=NAME, PolicyDocument=document)
-    lambda_.create_function(
-        FunctionName=NAME,
-        Runtime="python3.13",
-        Role=role,
-        Handler="app.handler",
-        Code={"ZipFile": PACKAGE},
-        Description=SECRET,
-        Publish=True,
-    )
-    lambda_.create_alias(FunctionName=NAME, Name=NAME, FunctionVersion="1")
-    lambda_.publish_layer_version(LayerName=NAME, Content={"ZipFile": PACKAGE}, Description=SECRET)
-    signer = f"arn:aws:signer:{region}:{account}:/signing-profiles/a/b"
-    signing = lambda_.create_code_signing_config(AllowedPublishers={"SigningProfileVersionArns": [signer]})
-    iam.create_user(UserName=NAME)
-    iam.create_group(GroupName=NAME)
-    iam.create_instance_profile(InstanceProfileName=NAME)
-    key = iam.create_access_key(UserName=NAME)["AccessKey"]
-    policy = iam.create_policy(PolicyName=NAME, PolicyDocument=POLICY)["Policy"]["Arn"]
-    queue = sqs.create_queue(QueueName=NAME)["QueueUrl"]
-    sqs.send_message(QueueUrl=queue, MessageBody=SECRET)
-    queue_arn = f"arn:aws:sqs:{region}:{account}:{NAME}"
-    topic = sns.create_topic(Name=NAME)["TopicArn"]
-    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)["SubscriptionArn"]
-    mapping = lambda_.create_event_source_mapping(EventSourceArn=queue_arn, FunctionName=NAME, Enabled=False)["UUID"]
-    logs.create_log_group(logGroupName=NAME)
-    logs.create_log_stream(logGroupName=NAME, logStreamName=NAME)
-    logs.put_log_events(
-        logGroupName=NAME,
-        logStreamName=NAME,
-        logEvents=[{"timestamp": int(time.time() * 1000), "message": SECRET}],
-    )
-    s3.create_bucket(Bucket=NAME)
-    s3.put_object(Bucket=NAME, Key=NAME, Body=SECRET.encode())
-    upload = s3.create_multipart_upload(Bucket=NAME, Key=NAME)["UploadId"]
-    alarms.put_dashboard(DashboardName=NAME, DashboardBody='{"widgets": []}')
-    alarms.put_metric_alarm(
-        AlarmName=NAME,
-        AlarmDescription=SECRET,
-        Namespace="n",
-        MetricName="m",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=0.0,
-        ComparisonOperator="GreaterThanThreshold",
-    )
-    function = f"arn:aws:lambda:{region}:{account}:function:{NAME}"
-    layer = f"arn:aws:lambda:{region}:{account}:layer:{NAME}"
-    group = f"arn:aws:logs:{region}:{account}:log-group:{NAME}"
-    user = f"arn:aws:iam::{account}:user/{NAME}"
-    alarm = f"arn:aws:cloudwatch:{region}:{account}:alarm:{NAME}"
-    known = {
-        **dict.fromkeys(("PolicyDocument", "policyDocument", "Policy", "AssumeRolePolicyDocument"), POLICY),
-        "AccessKeyId": key["AccessKeyId"],
-        "AccountId": account,
-        "PolicyArn": policy,
-        "RoleArn": role,
-        "RoleName": NAME,
-        "UserName": NAME,
-        "GroupName": NAME,
-        "InstanceProfileName": NAME,
-        "Bucket": NAME,
-        "Key": NAME,
-        "UploadId": upload,
-        "CopySource": f"{NAME}/{NAME}",
-        "DashboardName": NAME,
-        "DashboardNames": [NAME],
-        "AlarmName": NAME,
-        "AlarmNames": [NAME],
-        "DashboardBody": '{"widgets": []}',
-        "VersionId": "v1",
-        "StartTime": 1_700_000_000,
-        "EndTime": 1_700_003_600,
-    }  # fmt: skip
-    by_service: dict[str, dict[str, Any]] = {
-        "lambda": {
-            "FunctionName": function,
-            "LayerName": layer,
-            "VersionNumber": 1,
-            "Qualifier": "1",
-            "FunctionVersion": "1",
-            "Name": NAME,
-            "Role": role,
-            "Runtime": "python3.13",
-            "Handler": "app.handler",
-            "Code": {"ZipFile": PACKAGE},
-            "Content": {"ZipFile": PACKAGE},
-            "StatementId": "s",
-            "Action": "lambda:InvokeFunction",
-            "Principal": "s3.amazonaws.com",
-            "UUID": mapping,
-            "CodeSigningConfigArn": signing["CodeSigningConfig"]["CodeSigningConfigArn"],
-            "AllowedPublishers": {"SigningProfileVersionArns": [signer]},
-            "Resource": function,
-            "ResourceArn": function,
-            "Arn": f"{layer}:1",
-        },
-        "iam": {
-            "SerialNumber": f"arn:aws:iam::{account}:mfa/{NAME}",
-            "AuthenticationCode1": "123456",
-            "AuthenticationCode2": "123457",
-            "PolicyName": NAME,
-            "PermissionsBoundary": policy,
-            "PolicySourceArn": user,
-            "Arn": user,
-            "ActionNames": ["s3:GetObject"],
-            "PolicyInputList": [POLICY],
-            "Url": "https://example.com",
-            "ServiceNamespaces": ["s3"],
-        },
-        "sts": {"Name": "who", "RoleSessionName": "session", "AccessKeyId": key["AccessKeyId"]},
-        "sns": {
-            "TopicArn": topic,
-            "ResourceArn": topic,
-            "SubscriptionArn": subscription,
-            "Name": NAME,
-            "Endpoint": queue_arn,
-            "Protocol": "sqs",
-            "phoneNumber": "+14155550100",
-            "PlatformApplicationArn": f"arn:aws:sns:{region}:{account}:app/GCM/{NAME}",
-            "EndpointArn": f"arn:aws:sns:{region}:{account}:endpoint/GCM/{NAME}/x",
-        },
-        "sqs": {"QueueUrl": queue, "QueueName": NAME, "SourceArn": queue_arn},
-        "logs": {
-            "logGroupName": NAME,
-            "logStreamName": NAME,
-            "resourceArn": group,
-            "logGroupIdentifier": group,
-            "from": 1,
-            "to": 2,
-            "metricValue": "1",
-        },
-        "cloudwatch": {"ResourceARN": alarm, "AlarmRule": f"ALARM({NAME})", "Name": NAME},
-        "s3control": {"ResourceArn": f"arn:aws:s3:::{NAME}"},
-    }
-    by_operation: dict[str, dict[str, Any]] = {
-        "AddLayerVersionPermission": {"Action": "lambda:GetLayerVersion", "Principal": account},
-        "CancelMessageMoveTask": {"TaskHandle": _handle(queue_arn)},
-        "DescribeLogStreams": {"logGroupIdentifier": group},
-        "FilterLogEvents": {"logGroupIdentifier": group},
-        "GetLogEvents": {"logGroupIdentifier": group},
-        "GetLogGroupFields": {"logGroupIdentifier": group},
-        "GetQueueUrl": {"QueueOwnerAWSAccountId": account},
-        "Publish": {"TopicArn": topic},
-        "UpdateAccessKey": {"UserName": NAME},
-    }
-    yield House(server, known, by_service, by_operation)
-    lambda_.delete_event_source_mapping(UUID=mapping)
-    lambda_.delete_function(FunctionName=NAME)
-    sns.delete_topic(TopicArn=topic)
-    sqs.delete_queue(QueueUrl=queue)
-    logs.delete_log_group(logGroupName=NAME)
-    s3.delete_object(Bucket=NAME, Key=NAME)
-    s3.delete_bucket(Bucket=NAME)
-    alarms.delete_alarms(AlarmNames=[NAME])
-    iam.delete_access_key(UserName=NAME, AccessKeyId=key["AccessKeyId"])
-
-
-def _handle(queue_arn: str) -> str:
-    return base64.b64encode(json.dumps({"taskId": "x", "sourceArn": queue_arn}).encode()).decode()
+    own = make_things(server)
+    by_service = {service: known(own) for service, known in BY_SERVICE.items()}
+    yield House(server, known_to_all(own), by_service, of_operations(own))
+    take_away(server, own)
 
 
 def test_who_may_nothing_is_denied_every_operation(house: House) -> None:
