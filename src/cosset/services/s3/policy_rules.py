@@ -18,6 +18,12 @@ from cosset.wire.errors import ServiceError
 
 _MOST_BYTES = 20 * 1024
 _ACCOUNT = re.compile(r'"\d{12}"', re.ASCII)
+_PRINCIPAL = re.compile(
+    r"arn:aws:(?:iam::(?:[0-9]{12}:(?:root|(?:user|role)/[^*?]+)|cloudfront:user/[^*?]+)"
+    r"|sts::[0-9]{12}:(?:assumed-role|federated-user)/[^*?]+)"
+)
+"""Whom AWS knows: no pattern names principals, `*` alone is everybody."""
+
 _ARN = "arn:aws:s3:::"
 _FIELDS = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_FIELDS = frozenset(
@@ -183,11 +189,14 @@ def _principals(statement: Statement) -> Iterator[tuple[str, str]]:
 def _is_principal(kind: str, value: str) -> bool:
     if kind == "CanonicalUser":
         return account_of(value) is not None
-    if kind != "AWS" or value == "*":
+    if value == "*":
         return True
-    parts = value.split(":", 5)
-    is_arn = len(parts) == 6 and parts[:2] == ["arn", "aws"] and parts[2] in ("iam", "sts")
-    return (len(value) == 12 and value.isdecimal()) or is_arn or (value.isalnum() and value[:4] in ("AIDA", "AROA"))
+    if kind == "Service":
+        return value.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    if kind == "Federated":
+        return "." in value or value.startswith("arn:aws:iam::")
+    is_account = len(value) == 12 and value.isdecimal()
+    return is_account or bool(_PRINCIPAL.fullmatch(value)) or (value.isalnum() and value[:4] in ("AIDA", "AROA"))
 
 
 def no_policy() -> ServiceError:
