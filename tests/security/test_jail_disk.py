@@ -157,8 +157,11 @@ from pathlib import Path
 from support.jail import jail, event
 async def main():
     async with jail(Path(sys.argv[1])) as inside:
-        environment = await inside.start({"app.py": "def handler(e, c): open('/tmp/x', 'w').write('x' * (50 << 20))"})
-        await environment.invoke(event())
+        writing = "import os\\ndef handler(e, c):\\n open('/tmp/x', 'w').write('x' * (50 << 20))\\n"
+        writing += " if not e: os._exit(1)"
+        environment = await inside.start({"app.py": writing})
+        await environment.invoke(event(b"1"))
+        await (await inside.start({"app.py": writing})).invoke(event(b"0"))  # what it leaves waits for another
         print(inside.launcher_pid, flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,25 @@ def test_reaches_public_addresses_and_nothing_else(net: Internet) -> None:
         assert special == [errno.EHOSTUNREACH] * len(SPECIAL)
         gateway = own.rpartition(".")[0] + "." + str(int(own.rpartition(".")[2]) - 1)
         assert await ask(environment, ["visit", gateway, PORT]) == [errno.EHOSTUNREACH]
+
+    with_egress(net, scenario)
+
+
+def test_after_a_reset_the_address_is_the_same_and_reaches_as_before(net: Internet) -> None:
+    """With the uid goes the place of its interface, of which the old one ends with its namespace: later than that."""
+    source = VISITOR + "\nimport os\ninner = handler\n"
+    source += "def handler(event, context):\n return inner(event, context) if event else os._exit(1)\n"
+
+    async def scenario(inside: Jail) -> None:
+        environment = await inside.start({"app.py": source}, memory_mb=1769)
+        first = await ask(environment, ["own_address"])
+        for number in range(5):
+            await environment.invoke(event(b"[]"))
+            spec = replace(environment.spec, id=f"heir{number}", predecessor=environment.spec.id)
+            environment = await inside.tier.start(spec, inside.lines)
+            assert await ask(environment, ["own_address"]) == first
+        assert await ask(environment, ["visit", PUBLIC, PORT]) == [HOST]
+        await environment.shutdown()
 
     with_egress(net, scenario)
 

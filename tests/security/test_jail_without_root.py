@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the jail needs 
 
 SCRIPT = """
 import asyncio, json, sys
+from dataclasses import replace
 sys.path.insert(0, sys.argv[1])
 from support.jail import event, jail
 
@@ -41,6 +42,13 @@ async def main():
         found["node"] = json.loads((await environment.invoke(event(b'"yes"'))).payload)
         found["peak_mb"] = (await environment.invoke(event())).max_memory_mb
         await environment.shutdown()
+        resetting = "import os\\ndef handler(e, c):\\n open('/tmp/x', 'a').write('x')\\n"
+        resetting += " return open('/tmp/x').read() if e else os._exit(1)"
+        old = await inside.start({"app.py": resetting})
+        await old.invoke(event(b"0"))
+        heir = await inside.tier.start(replace(old.spec, id="heir", predecessor=old.spec.id), inside.lines)
+        found["kept"] = json.loads((await heir.invoke(event(b"1"))).payload)
+        await heir.shutdown()
     print(json.dumps(found))
 
 asyncio.run(main())
@@ -92,6 +100,10 @@ def test_serves_layers_and_node(found: dict[str, Any]) -> None:
     assert found["layered"] == "second"
     assert found["node"] == "yes"
     assert found["peak_mb"] > 10
+
+
+def test_keeps_what_is_in_tmp_over_a_reset(found: dict[str, Any]) -> None:
+    assert found["kept"] == "xx"
 
 
 def test_says_what_is_weaker() -> None:

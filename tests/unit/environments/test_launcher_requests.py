@@ -35,12 +35,17 @@ def test_takes_what_is_right() -> None:
     extended = parse_spawn(message(extensions=["watcher", "x.sh"]), DATA, SERVER_UID)
     assert extended.extensions == ("watcher", "x.sh")
     assert extended.fd_names == ("output", "extensions", "supervisor")
+    assert parse_spawn(message(predecessor="e0"), DATA, SERVER_UID).predecessor == "e0"
+    assert parse_spawn(message(predecessor=None), DATA, SERVER_UID).predecessor is None
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"id": "../x"},
+        {"predecessor": "../x"},
+        {"predecessor": ["e0"]},
+        {"predecessor": ""},
         {"standby": {"LANG": "C"}},  # there is no interpreter that could wait
         {"standby": {"A=B": "c"}},
         {"standby": ["LANG"]},
