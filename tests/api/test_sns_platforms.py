@@ -143,3 +143,12 @@ def test_settings_of_text_messages_are_kept(sns: Any) -> None:
     assert sns.check_if_phone_number_is_opted_out(phoneNumber="+15551234567")["isOptedOut"] is False
     sns.opt_in_phone_number(phoneNumber="+15551234567")
     assert refused(sns.check_if_phone_number_is_opted_out, phoneNumber="nobody")[0] == "InvalidParameter"
+
+
+def test_an_account_has_no_numbers(sns: Any) -> None:
+    assert sns.get_sms_sandbox_account_status()["IsInSandbox"] is True
+    assert sns.list_sms_sandbox_phone_numbers()["PhoneNumbers"] == []
+    assert sns.list_origination_numbers()["PhoneNumbers"] == []
+    with pytest.raises(ClientError) as caught:
+        sns.create_sms_sandbox_phone_number(PhoneNumber="+12025550123")
+    assert caught.value.response["Error"]["Code"] == "NotImplementedException"

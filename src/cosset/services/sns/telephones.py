@@ -62,6 +62,21 @@ class Telephones:
         _check_number(params["phoneNumber"])
 
 
+    @operation("GetSMSSandboxAccountStatus", on_everything("GetSMSSandboxAccountStatus"))
+    async def get_sms_sandbox_account_status(self, ctx: Context, params: Params) -> Result:
+        """As of every new account of AWS, and none is ever let out."""
+        return {"IsInSandbox": True}
+
+    @operation("ListSMSSandboxPhoneNumbers", on_everything("ListSMSSandboxPhoneNumbers"))
+    async def list_sms_sandbox_phone_numbers(self, ctx: Context, params: Params) -> Result:
+        """Adding one means sending it a code, which says by name that it is not there."""
+        return {"PhoneNumbers": []}
+
+    @operation("ListOriginationNumbers", on_everything("ListOriginationNumbers"))
+    async def list_origination_numbers(self, ctx: Context, params: Params) -> Result:
+        return {"PhoneNumbers": []}
+
+
 def _attributes(tx: Transaction, ctx: Context) -> dict[str, str]:
     columns = sns_sms_attributes.c
     query = select(columns.attributes).where(columns.account == ctx.account, columns.region == ctx.region)
