@@ -2,20 +2,21 @@
 
 A large body goes into buffers that are used again and again, past the parser, which has nothing to find in it: most of
 what a body costs otherwise is memory that was not touched before. The kernel gathers a buffer's worth before it wakes
-anybody. Decisions 0033, 0042. Next: streaming.py.
+anybody; while the client is fast a thread reads the socket, and the event loop has nothing to do with it (sluice.py).
+Decisions 0033, 0042, 0049. Next: streaming.py.
 """
 
 import asyncio
-import socket
-import sys
 from collections import deque
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from cosset.gateway.body import ClientGoneError
-from cosset.wire.views import Chunk, ViewedBody
+from cosset.gateway.gathering import Gathering
+from cosset.gateway.sluice import Sluice, Sluices
+from cosset.wire.views import Chunk, Take, ViewedBody
 
 BUFFER_BYTES = 512 * 1024
 _WORTH_BYTES = 64 * 1024
@@ -26,17 +27,16 @@ _LET_GO_S = 2.0
 _MANY, _FEW = 16, 4
 """Buffers of one body: one being filled, one ready, and the others, that were given on. With many the disk has done all
 of 8 MB while MD5, which is slower, still counts."""
-_AHEAD_BYTES = 4 * BUFFER_BYTES
-"""What may wait in the kernel of a body that goes into buffers."""
-_PATIENCE_S = 0.02
-"""For a buffer's worth to gather; who is slower is read as it comes."""
+_POURED_BYTES = 2 * BUFFER_BYTES
+"""Less than this of a body is no thread's work."""
 
 
 class Buffers:
-    """Memory for bodies on their way in, all connections together. At the limit bodies go through the parser instead,
-    64 KB at a time."""
+    """Memory for bodies on their way in, all connections together, and threads. At the limit bodies go through the
+    parser instead, 64 KB at a time."""
 
     def __init__(self, most: int = 48, kept: int = 16) -> None:
+        self.sluices = Sluices()
         self._most = most
         self._kept = kept
         self._used = 0
@@ -70,6 +70,14 @@ class Inflow(ViewedBody):
     @property
     def good_for(self) -> int:
         return super().good_for if self._direct is None else self._direct.good_for
+
+    @property
+    def is_fast(self) -> bool:
+        return self._direct is not None and self._direct.is_fast
+
+    async def pour(self, take: Take) -> None:
+        if self._direct is not None and self._direct.is_fast:
+            await self._direct.pour(take)
 
     async def next_view(self) -> Chunk | None:
         """Raises ClientGoneError: the client left in the middle."""
@@ -141,7 +149,9 @@ class _Direct(asyncio.BufferedProtocol):
         self._wanted: asyncio.Future[None] | None = None
         self._is_gone = False
         self._is_closed = False
-        self._gathering = _Gathering(connection.transport.get_extra_info("socket"))
+        self._is_slow = False
+        self._sluice: Sluice | None = None
+        self._gathering = Gathering(connection.transport.get_extra_info("socket"), BUFFER_BYTES)
         self._gathering.begin(left)
         connection.transport.set_protocol(self)
         connection.flow.resume_reading()
@@ -151,6 +161,61 @@ class _Direct(asyncio.BufferedProtocol):
     @property
     def good_for(self) -> int:
         return len(self._buffers) - 2
+
+    @property
+    def is_fast(self) -> bool:
+        is_there = not self._is_gone and not self._connection.transport.is_closing()
+        is_worth = self._left >= _POURED_BYTES and not self._is_slow
+        return is_there and is_worth and self._connection.buffers.sluices.has_one
+
+    async def pour(self, take: Take) -> None:
+        """The loop does nothing with the connection meanwhile, except that it may lose it."""
+        transport = self._connection.transport
+        try:
+            sluice = self._sluice = Sluice(transport.get_extra_info("socket"))
+        except OSError:  # no descriptor is left for it
+            self._is_slow = True
+            return
+        self._gathering.stop_hurrying()
+        self._connection.flow.pause_reading()
+        try:
+            await self._connection.buffers.sluices.run(sluice, partial(self._pour, sluice, take))
+        finally:
+            self._sluice = None
+            self._gathering.end()
+            sluice.close()
+            self._is_slow = self._left > 0
+            if not self._left:
+                self._end()
+            elif not self._is_gone and not transport.is_closing():
+                self._connection.flow.resume_reading()
+
+    def _pour(self, sluice: Sluice, take: Take) -> None:
+        """In a thread. What was not given yet is given first."""
+        worth = _WORTH_BYTES
+        while self._ready:
+            take(self._next_ready())
+        while self._left:
+            target = self.get_buffer(0)
+            size = sluice.receive(target, min(max(worth - self._filled, 1), len(target)))
+            if not size:
+                return
+            self._connection.body_moved()
+            self._left -= size
+            self._filled += size
+            if self._filled >= worth or not self._left:
+                worth = min(2 * worth, BUFFER_BYTES)
+                assert self._filling is not None
+                self._ready.append((self._filling, self._filled))
+                self._filling, self._filled = None, 0
+                take(self._next_ready())
+
+    def _next_ready(self) -> memoryview:
+        buffer, size = self._ready.popleft()
+        self._given.append(buffer)
+        if len(self._given) > self.good_for:
+            self._free.append(self._given.popleft())
+        return memoryview(buffer)[:size]
 
     async def next_view(self) -> memoryview | None:
         if len(self._given) == self.good_for:
@@ -198,13 +263,18 @@ class _Direct(asyncio.BufferedProtocol):
             if not self._left or self._filled == BUFFER_BYTES or (self._wanted and self._filled >= _WORTH_BYTES):
                 self._put_by()
         if not self._left:
+            self._end()
+
+    def _end(self) -> None:
+        if not self._is_gone and not self._connection.transport.is_closing():
             self._connection.transport.set_protocol(self._connection)
             self._connection.flow.resume_reading()
-            self._connection.body_ended()
+        self._connection.body_ended()
 
     def _put_by(self) -> None:
         assert self._filling is not None
         if self._filled == BUFFER_BYTES:
+            self._is_slow = False
             self._gathering.begin(self._left)
         self._ready.append((self._filling, self._filled))
         self._filling, self._filled = None, 0
@@ -222,6 +292,8 @@ class _Direct(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_gone = True
+        if self._sluice is not None:
+            self._sluice.shut()
         self._gathering.leave()
         self._wake()
         self._connection.connection_lost(exc)
@@ -231,51 +303,3 @@ class _Direct(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._connection.resume_writing()
-
-
-class _Gathering:
-    """How much of a body has to be in the kernel before it says so (SO_RCVLOWAT): a buffer's worth, where the client is
-    fast enough. On Linux, whose kernel makes room for it."""
-
-    def __init__(self, connected: Any) -> None:
-        self._socket = connected if sys.platform == "linux" else None
-        self._worth = 1
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self, left: int) -> None:
-        """Of a body of which so much is still to come."""
-        if self._worth == 1 and left > BUFFER_BYTES:
-            self._ask_for(_AHEAD_BYTES)  # the window that the client is given stays as wide
-            self._ask_for(BUFFER_BYTES)
-
-    def go_on(self, left: int) -> None:
-        """Something came: what does not come any more is not waited for."""
-        self.stop_hurrying()
-        if left < self._worth:
-            self.end()
-
-    def hurry(self) -> None:
-        """Somebody waits: what is there will be given before long."""
-        if self._worth > 1 and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self.end)
-
-    def stop_hurrying(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def end(self) -> None:
-        self.stop_hurrying()
-        if self._worth > 1:
-            self._ask_for(1)
-
-    def leave(self) -> None:
-        """The socket is gone."""
-        self.stop_hurrying()
-        self._socket = None
-
-    def _ask_for(self, size: int) -> None:
-        if self._socket is not None:
-            self._worth = size
-            with suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)

@@ -7,13 +7,14 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import unquote
 
 from cosset.gateway.claims import Claim
 from cosset.gateway.refusals import Reason, RefusedError
 from cosset.wire.errors import ServiceError
 from cosset.wire.message import Body, Request
-from cosset.wire.views import Chunk, ViewedBody, viewed
+from cosset.wire.views import Chunk, Take, ViewedBody, viewed
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 CHUNKED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -92,11 +93,26 @@ class _Checked(ViewedBody):
     def good_for(self) -> int:
         return self._body.good_for
 
-    async def next_view(self) -> Chunk | None:
-        view = await self._body.next_view()
+    @property
+    def is_fast(self) -> bool:
+        return self._body.is_fast
+
+    async def pour(self, take: Take) -> None:
+        await self._counted()
+        await self._body.pour(partial(self._take_poured, take))
+
+    def _take_poured(self, take: Take, view: Chunk) -> None:
+        take(view)
+        self._digest.update(view)
+
+    async def _counted(self) -> None:
         if self._counting is not None:
             await self._counting
             self._counting = None
+
+    async def next_view(self) -> Chunk | None:
+        view = await self._body.next_view()
+        await self._counted()
         if view is None:
             if not hmac.compare_digest(self._digest.hexdigest(), self._declared):
                 raise RefusedError(Reason.PAYLOAD_MISMATCH)

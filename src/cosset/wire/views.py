@@ -1,11 +1,12 @@
 """Bodies whose chunks may be views of memory that is used again: read with care, or iterated without."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from cosset.wire.message import Body
 
 Chunk = bytes | memoryview
+Take = Callable[[Chunk], None]
 
 
 class ViewedBody(AsyncIterator[bytes]):
@@ -15,6 +16,16 @@ class ViewedBody(AsyncIterator[bytes]):
     def good_for(self) -> int:
         """How many more may be asked for before a view is not good any more: two, or more. May grow."""
         return 2
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether much of it is to be had at once: `pour` is worth the while."""
+        return False
+
+    async def pour(self, take: Take) -> None:
+        """Gives views to `take`, in a thread, for as long as they come fast; what is left of them, and the end, are
+        asked for as ever. A view is good as if the next one was asked for when `take` returns. Raises what it raises.
+        """
 
     @abstractmethod
     async def next_view(self) -> Chunk | None:

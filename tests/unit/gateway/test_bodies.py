@@ -6,7 +6,9 @@ import hashlib
 import os
 import socket
 import ssl
-from collections import Counter
+import threading
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +19,13 @@ import uvloop
 
 from cosset.gateway import outflow
 from cosset.gateway.authority import Authority
+from cosset.gateway.body import ClientGoneError
 from cosset.gateway.http import Front
 from cosset.gateway.inflow import BUFFER_BYTES, Buffers
 from cosset.gateway.limits import Limits
 from cosset.gateway.outflow import FileSender
 from cosset.gateway.plain import PlainRoute
+from cosset.gateway.sluice import Sluices
 from cosset.services.s3.readings import Reading, Segment
 from cosset.settings import Settings
 from cosset.wire.file_bodies import FilePiece
@@ -508,3 +512,192 @@ def test_buffers_are_bounded_and_used_again() -> None:
     buffers.give_back(second)
     third = buffers.take()
     assert {id(each) for each in third} == {id(each) for each in first}
+
+
+# --- in, by a thread -------------------------------------------------------------------------------------------------
+
+
+async def poured(request: Request) -> Response:
+    """Reads what it can in a thread, all else as ever; says how much of it was poured."""
+    body, digest, held, fast = request.body, hashlib.sha256(), deque[Any](), 0
+    assert isinstance(body, ViewedBody)
+
+    def take(view: Any) -> None:
+        """Looks at a view as late as it may."""
+        nonlocal fast
+        assert threading.current_thread() is not threading.main_thread()
+        fast += len(view)
+        hold(view)
+
+    def hold(view: Any) -> None:
+        held.append(view)
+        while len(held) >= body.good_for:
+            digest.update(held.popleft())
+
+    while (view := await body.next_view()) is not None:
+        hold(view)
+        await body.pour(take)
+    for view in held:
+        digest.update(view)
+    return Response(200, [("x-poured", str(fast))], digest.hexdigest().encode())
+
+
+def test_a_fast_body_is_poured_whole_and_what_is_behind_it_is_a_request(run: Callable[..., None]) -> None:
+    large = DATA * 4
+
+    async def work(front: Front, port: int) -> None:
+        before = descriptors()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for body in (large, DATA, large):
+            writer.write(put(body) + put(DATA))
+            assert await read_answer(reader) == hashlib.sha256(body).hexdigest().encode()
+            assert await read_answer(reader) == EXPECTED
+        writer.close()
+        await writer.wait_closed()
+        while front.connections:
+            await asyncio.sleep(0.01)
+        assert descriptors() == before
+
+    run(poured, work)
+
+
+def test_a_client_that_is_fast_gets_a_thread(run: Callable[..., None]) -> None:
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"x-poured: 0\r\n"
+        while b"x-poured: 0\r\n" in head:  # where this machine is slow, the client is
+            writer.write(put(DATA))
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(64) == EXPECTED
+        writer.close()
+
+    run(poured, work)
+
+
+def test_a_body_is_poured_while_its_client_is_fast_and_read_on_when_it_is_not(run: Callable[..., None]) -> None:
+    threads: list[Sluices] = []
+
+    async def handler(request: Request) -> Response:
+        threads.append(cast(Any, request.body)._connection.buffers.sluices)
+        return await poured(request)
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        half = 5 * BUFFER_BYTES + 77
+        sent = put(DATA)
+        writer.write(sent[:half])
+        await writer.drain()
+        while not threads or threads[0].in_use:
+            await asyncio.sleep(0.01)  # the thread is given back, though the client is still there
+        for start in range(half, len(sent), 100_000):
+            writer.write(sent[start : start + 100_000])
+            await asyncio.sleep(0.001)
+        assert await read_answer(reader) == EXPECTED
+        assert threads[0].in_use == 0
+        writer.close()
+
+    run(handler, work)
+
+
+def test_without_a_thread_bodies_are_read_on_the_loop(run: Callable[..., None]) -> None:
+    async def handler(request: Request) -> Response:
+        sluices = cast(Any, request.body)._connection.buffers.sluices
+        sluices._most = 0
+        return await poured(request)
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(put(DATA))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"x-poured: 0\r\n" in head
+        assert await reader.readexactly(64) == EXPECTED
+        writer.close()
+
+    run(handler, work)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_leaves_a_body_that_is_poured_is_gone_and_so_is_its_thread(run: Callable[..., None], leaves: bool) -> None:
+    """Or else what takes the body fails: the rest is thrown away, the answer given."""
+    seen: list[Any] = []
+
+    async def handler(request: Request) -> Response:
+        body = request.body
+        assert isinstance(body, ViewedBody)
+        sluices = cast(Any, body)._connection.buffers.sluices
+        seen.append(sluices)
+
+        def take(_: Any) -> None:
+            if not leaves:
+                raise ValueError("no")
+
+        try:
+            while await body.next_view() is not None:
+                await body.pour(take)
+        except ValueError:
+            return Response(400, [], b"no")
+        except ClientGoneError:
+            seen.append("gone")
+            raise
+        return Response(200, [], b"")
+
+    async def work(front: Front, port: int) -> None:
+        before = descriptors()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(put(DATA)[: -BUFFER_BYTES if leaves else None])
+        if leaves:
+            await writer.drain()
+            writer.transport.abort()
+            while "gone" not in seen:
+                await asyncio.sleep(0.01)
+        else:
+            assert await read_answer(reader) == b"no"
+            writer.write(put(DATA))
+            assert await read_answer(reader) == b"no"
+            writer.close()
+        while front.connections or seen[0].in_use:
+            await asyncio.sleep(0.01)
+        assert descriptors() == before
+
+    run(handler, work)
+
+
+def test_a_drain_cuts_off_what_is_poured(run: Callable[..., None]) -> None:
+    """Nothing is left behind: not the thread, which its caller waits for, nor the connection."""
+    begun, ended = threading.Event(), threading.Event()
+
+    async def handler(request: Request) -> Response:
+        body = request.body
+        assert isinstance(body, ViewedBody)
+
+        def take(_: Any) -> None:
+            begun.set()
+            time.sleep(0.01)
+
+        try:
+            while await body.next_view() is not None:
+                await body.pour(take)
+        finally:
+            ended.set()
+        return Response(200, [], b"")
+
+    async def work(front: Front, port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % (1 << 40))
+
+        async def send() -> None:
+            while True:
+                writer.write(bytes(BUFFER_BYTES))
+                await writer.drain()
+
+        sending = asyncio.create_task(send())
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        await front.close()
+        assert ended.is_set()
+        sending.cancel()
+        with suppress(asyncio.CancelledError, ConnectionError):
+            await sending
+        writer.close()
+
+    run(handler, work)

@@ -1,20 +1,21 @@
-"""A file being written: one thread writes what came, another counts it, and the next piece is on its way meanwhile.
+"""A file being written, and its bytes counted: MD5 takes longest, and everything else goes on beside it.
 
-MD5 takes longer than the disk, which goes ahead of it as far as there are buffers: what has to be synced is synced
-while it still counts. What becomes of the file afterwards: object_files.py. Decision 0042.
+What comes fast is written by the thread that receives it, all else in a lane. The disk goes ahead of MD5 as far as
+there are buffers: what has to be synced is synced while it still counts. What becomes of the file afterwards:
+object_files.py. Decisions 0042, 0049. Next: lanes.py.
 """
 
-import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock
 
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.customer_keys import BodyCipher
+from cosset.services.s3.lanes import Lane
 from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError
 from cosset.store.write_back import start_writing_back
@@ -22,6 +23,9 @@ from cosset.wire.views import Chunk, ViewedBody
 
 _FLUSHED_BYTES = 2 << 20
 """What the disk is given at once, while more still comes."""
+_COUNTED_AHEAD = 2
+_UNWRITTEN = 4
+"""Pieces that are poured: as long as MD5 has so few to count, and so few are not written, more are received first."""
 _PIECES_AT_ONCE = 4
 """To write: each word between threads costs as much as a piece."""
 OUT_OF_SPACE = (28, 122)  # ENOSPC, EDQUOT
@@ -41,6 +45,10 @@ class Draft:
 
     def __post_init__(self) -> None:
         self._cipher = None if self.key is None else BodyCipher(self.key, self.path.name)
+
+    @property
+    def is_open(self) -> bool:
+        return self._descriptor >= 0
 
     def open(self) -> None:
         """Before anything is written. Raises DiskFullError."""
@@ -101,57 +109,28 @@ class Draft:
         return DiskFullError(self.path.parent) if error.errno in OUT_OF_SPACE else error
 
 
-async def fill(draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: ViewedBody) -> None:
+async def fill(
+    draft: Draft, digests: Digests, begun: Sequence[Chunk], rest: ViewedBody, threads: ThreadPoolExecutor
+) -> None:
     """Writes the whole body, `begun` and then `rest`, and returns when it outlasts a power loss.
 
     Raises DiskFullError. What raises, or is cancelled, leaves no file behind.
     """
-    disk, flusher, counter = lanes = _Lane(), _Lane(), _Lane()
-    unwritten: deque[Chunk] = deque()
-
-    def write() -> None:
-        """Put once for each piece: often one takes what came for the next ones, too, which then find nothing."""
-        pieces = [unwritten.popleft() for _ in range(min(len(unwritten), _PIECES_AT_ONCE))]
-        if not pieces:
-            return
-        draft.write(pieces)
-        for piece in pieces:
-            digests.update_rest(piece)
-
-    def take(view: Chunk) -> None:
-        unwritten.append(view)
-        disk.put(write)
-        counter.put(partial(digests.update_md5, view))
-
+    filling = _Filling(draft, digests, rest, threads)
     try:
-        disk.put(draft.open)
         for chunk in begun:
-            take(chunk)
-        while True:
-            await disk.until(rest.good_for - 1)
-            await counter.until(rest.good_for - 1)
-            if draft.is_worth_flushing and flusher.is_idle:
-                flusher.put(draft.flush)
-            view = await rest.next_view()
-            if view is None:
-                break
-            take(view)
-        disk.put(draft.sync)
-        await disk.until(1)
-        flusher.put(draft.sync_name)
-        for lane in lanes:
-            await lane.until(0)
-        draft.close()
+            filling.take(chunk)
+        await filling.take_all()
+        await filling.sync()
     except BaseException:
-        for lane in lanes:
-            await lane.leave()
+        await filling.leave()
         draft.discard()
         raise
 
 
-async def fill_at_once(draft: Draft, digests: Digests, body: bytes) -> None:
+async def fill_at_once(draft: Draft, digests: Digests, body: bytes, threads: ThreadPoolExecutor) -> None:
     """The same, of a body that is there."""
-    disk = _Lane()
+    disk = Lane(threads)
     try:
         disk.put(partial(_write_whole, draft, digests, body))
         await disk.until(0)
@@ -170,70 +149,83 @@ def _write_whole(draft: Draft, digests: Digests, body: bytes) -> None:
     draft.close()
 
 
-class _Lane:
-    """Work in a thread, one after another. What waits begins without a word from the event loop, which hears only of
-    what it waits for; no thread is kept where nothing waits."""
+class _Filling:
+    """A draft with its lanes. A body that is fast is written by the thread that receives it, every other in a lane of
+    its own; MD5 and the disk's work have theirs always."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._lock = Lock()
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._left = 0
-        """Of what was put, with what is under way."""
-        self._has_failed = False
-        self._error: Exception | None = None
-        self._awaited: tuple[int, asyncio.Future[None]] | None = None
+    def __init__(self, draft: Draft, digests: Digests, body: ViewedBody, threads: ThreadPoolExecutor) -> None:
+        self._draft = draft
+        self._digests = digests
+        self._body = body
+        self._lanes = self._disk, self._flusher, self._counter = Lane(threads), Lane(threads), Lane(threads)
+        self._unwritten: deque[Chunk] = deque()
 
-    @property
-    def is_idle(self) -> bool:
-        return not self._left
+    def take(self, view: Chunk) -> None:
+        self._counter.put(partial(self._digests.update_md5, view))
+        self._unwritten.append(view)
 
-    def put(self, work: Callable[[], None]) -> None:
-        with self._lock:
-            self._waiting.append(work)
-            self._left += 1
-            starts = self._left == 1
-        if starts:
-            self._loop.run_in_executor(None, self._work_off)
+    async def take_all(self) -> None:
+        """One piece at least comes before the body is poured: MD5 has something to do while that begins."""
+        if not self._body.is_fast or self._body.good_for <= _UNWRITTEN:
+            self._disk.put(self._write)
+        while True:
+            await self._disk.until(self._body.good_for - 1)
+            await self._counter.until(self._body.good_for - 1)
+            view = await self._body.next_view()
+            if view is None:
+                break
+            self.take(view)
+            if self._body.is_fast:
+                await self._pour()
+            self._disk.put(self._write)
+            self._flush()
 
-    def _work_off(self) -> None:
-        is_last = False
-        while not is_last:
-            work = self._waiting.popleft()
-            try:
-                if not self._has_failed:
-                    work()
-            except Exception as failure:  # noqa: BLE001 - the task boundary of a thread; raised where it is waited for
-                self._has_failed, self._error = True, failure
-            with self._lock:
-                self._left -= 1
-                is_last = not self._left
-                reached = self._awaited if self._awaited is not None and self._left <= self._awaited[0] else None
-                if reached is not None:
-                    self._awaited = None
-            if reached is not None:
-                self._loop.call_soon_threadsafe(_settle, reached[1])
+    async def _pour(self) -> None:
+        """A thread is kept for MD5 meanwhile: there are no more of them than of those that pour."""
+        if len(self._unwritten) >= self._body.good_for:
+            self._disk.put(self._write)
+        await self._disk.until(0)
+        await self._counter.until(self._body.good_for - 1)
+        self._counter.keep(kept=True)
+        try:
+            await self._body.pour(self._take_poured)
+        finally:
+            self._counter.keep(kept=False)
 
-    async def until(self, most: int) -> None:
-        """Until so much is left, at most. Raises what the work raised."""
-        await self._reach(most)
-        if self._error is not None:
-            raise self._error
+    def _take_poured(self, view: Chunk) -> None:
+        """In the body's thread, while the lane of the disk rests. What MD5 has to do comes first."""
+        self.take(view)
+        most = self._body.good_for - 1
+        if self._counter.left > _COUNTED_AHEAD or len(self._unwritten) > min(_UNWRITTEN, most):
+            self._write()
+            if self._draft.is_worth_flushing and not self._flusher.left:
+                self._draft.flush()
+        self._counter.wait(most)
+
+    def _write(self) -> None:
+        """Put once for each piece: often one takes what came for the next ones, too, which then find nothing."""
+        if not self._draft.is_open:
+            self._draft.open()
+        while self._unwritten:
+            pieces = [self._unwritten.popleft() for _ in range(min(len(self._unwritten), _PIECES_AT_ONCE))]
+            self._draft.write(pieces)
+            for piece in pieces:
+                self._digests.update_rest(piece)
+
+    def _flush(self) -> None:
+        if self._draft.is_worth_flushing and not self._flusher.left:
+            self._flusher.put(self._draft.flush)
+
+    async def sync(self) -> None:
+        """When MD5 is counted, too, it is closed."""
+        self._disk.put(self._write)
+        self._disk.put(self._draft.sync)
+        await self._disk.until(1)
+        self._flusher.put(self._draft.sync_name)
+        for lane in self._lanes:
+            await lane.until(0)
+        self._draft.close()
 
     async def leave(self) -> None:
-        """Until nothing runs, whatever becomes of it; what has not begun never does."""
-        self._has_failed = True
-        await self._reach(0)
-
-    async def _reach(self, most: int) -> None:
-        with self._lock:
-            if self._left <= most:
-                return
-            reached = self._loop.create_future()
-            self._awaited = most, reached
-        await reached
-
-
-def _settle(reached: asyncio.Future[None]) -> None:
-    if not reached.done():
-        reached.set_result(None)
+        for lane in self._lanes:
+            await lane.leave()

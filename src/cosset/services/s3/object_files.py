@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +25,8 @@ from cosset.wire.views import Chunk, viewed
 INLINE_BYTES = 4096
 _COPIED_AT_ONCE = 1 << 20
 _REMOVALS_AT_ONCE = 16
+_THREADS = 16
+"""For all bodies on their way in."""
 _NO_LINK = (1, 18, 31, 95)  # EPERM, EXDEV, EMLINK, EOPNOTSUPP: a copy of the bytes then
 
 _log = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ class ObjectFiles:
             sync_folder(folder)
         self._watch = DiskWatch(folder, min_free_mb)
         self._removals: set[asyncio.Future[None]] = set()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
 
     async def write(
         self,
@@ -87,7 +91,7 @@ class ObjectFiles:
                 digests.update(body)
                 return Stored(inline=body)
             draft = self._draft(key)
-            await fill_at_once(draft, digests, body)
+            await fill_at_once(draft, digests, body, self._threads)
             return Stored(files=((draft.path.name, draft.size),))
         source = viewed(body)
         begun: list[Chunk] = []
@@ -101,7 +105,7 @@ class ObjectFiles:
                     return Stored(inline=small)
                 begun = [small, second]
         draft = self._draft(key)
-        await fill(draft, digests, begun, source)
+        await fill(draft, digests, begun, source, self._threads)
         return Stored(files=((draft.path.name, draft.size),))
 
     def _draft(self, key: bytes | None) -> Draft:

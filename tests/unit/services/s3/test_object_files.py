@@ -1,8 +1,12 @@
 """The files of objects: whole or not there, and nobody's are removed."""
 
 import asyncio
+import base64
+import errno
+import hashlib
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from cosset.services.s3.checksums import Digests
 from cosset.services.s3.object_files import INLINE_BYTES, ObjectFiles, Span, Stored
 from cosset.store.errors import DiskFullError
 from cosset.wire.message import BodyBrokenError
+from cosset.wire.views import Chunk, Take, ViewedBody
 
 DATA = os.urandom(2 * 1024 * 1024 + 12_345)
 KEY = bytes(range(32))
@@ -45,6 +50,67 @@ def test_what_was_written_is_read(tmp_path: Path, size: int, key: bytes | None) 
             assert await read(files, stored, Span(0, size)) != DATA[:size]
 
     asyncio.run(main())
+
+
+class Fast(ViewedBody):
+    """Gives a piece, then pours `count` from one buffer as good as two, and so on. `good_for` as the door has it."""
+
+    def __init__(self, data: bytes, size: int, count: int, good_for: int) -> None:
+        self._left = [data[start : start + size] for start in range(0, len(data), size)][::-1]
+        self._count = count
+        self._good_for = good_for
+        self._given: deque[bytearray] = deque()
+
+    @property
+    def good_for(self) -> int:
+        return self._good_for
+
+    @property
+    def is_fast(self) -> bool:
+        return bool(self._left)
+
+    async def pour(self, take: Take) -> None:
+        await asyncio.to_thread(self._pour, take)
+
+    def _pour(self, take: Take) -> None:
+        for _ in range(min(self._count, len(self._left))):
+            take(self._next())
+
+    async def next_view(self) -> Chunk | None:
+        return self._next() if self._left else None
+
+    def _next(self) -> memoryview:
+        if len(self._given) == self._good_for:
+            spoilt = self._given.popleft()
+            spoilt[:] = bytes(len(spoilt))
+        self._given.append(bytearray(self._left.pop()))
+        return memoryview(self._given[-1])
+
+
+@pytest.mark.parametrize("good_for", [2, 14])
+@pytest.mark.parametrize(("size", "count"), [(10_000, 1), (100_000, 3), (100_000, 100), (1 << 20, 2)])
+def test_what_is_poured_is_written_in_order(tmp_path: Path, size: int, count: int, good_for: int) -> None:
+    async def main() -> None:
+        files, digests = ObjectFiles(tmp_path), Digests("SHA256")
+        stored = await files.write(Fast(DATA * 3, size, count, good_for), digests)
+        assert await read(files, stored, Span(0, stored.size)) == DATA * 3
+        assert digests.md5 == hashlib.md5(DATA * 3, usedforsecurity=False).hexdigest()
+        assert digests.value("SHA256") == base64.b64encode(hashlib.sha256(DATA * 3).digest()).decode()
+
+    asyncio.run(main())
+
+
+def test_what_is_poured_onto_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, pieces: Sequence[bytes]) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    async def main() -> None:
+        monkeypatch.setattr(drafts.os, "writev", full)
+        with pytest.raises(DiskFullError):
+            await ObjectFiles(tmp_path).write(Fast(DATA * 3, 100_000, 50, 14), Digests())
+
+    asyncio.run(main())
+    assert on_disk(tmp_path) == []
 
 
 def test_a_body_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
