@@ -24,7 +24,7 @@ PLACES = ("", "python/", "python/lib/python{}.{}/site-packages/".format(*sys.ver
 
 async def warm(inside: Jail) -> None:
     """Until functions that name the SDK get a Python that has it."""
-    for _ in range(400):
+    for _ in range(2_000):
         if (await inside.run(LOADED)).payload == b"true":
             return
         await asyncio.sleep(0.05)

@@ -348,7 +348,7 @@ def test_gives_cpu_by_memory_once_init_is_over() -> None:
         environment = await inside.start({"app.py": source}, memory_mb=256)
         await environment.invoke(event())
         # The launcher is told without being waited for: it may set the quota after the first answer.
-        for _ in range(1_000):
+        for _ in range(5_000):
             groups = [path for group in _groups(inside.data) for path in group.glob("*/cpu.*")]
             texts = [path.read_text() for path in groups if "quota" in path.name or path.name == "cpu.max"]
             if (quotas := {text.split()[0] for text in texts}) & {str(20_000 * 256 // 1769)}:
@@ -364,7 +364,7 @@ def test_a_prepared_runtime_is_there_before_the_first_function() -> None:
         spec = inside.spec({"app.py": "def handler(event, context): return 1"})
         await inside.tier.prepare(spec.runtime, spec.architecture)
         await inside.tier.prepare("java21", "x86_64")  # not served here: said when it is asked for
-        for _ in range(1_000):  # one whose loop device somebody else has taken is followed by another
+        for _ in range(5_000):  # one whose loop device somebody else has taken is followed by another
             if await inside.launcher.count_spares():
                 break
             await asyncio.sleep(0.02)

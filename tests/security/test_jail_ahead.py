@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ async def answer(inside: Jail, files: Mapping[str, str], **changes: Any) -> Any:
 
 async def answer_with_sdk(inside: Jail) -> Any:
     """The first starts are served without; a Python that has the SDK loaded follows, when it has had the time."""
-    for _ in range(200):
+    for _ in range(2_000):
         found = await answer(inside, {"app.py": NAMES_SDK})
         if "boto3" in found["loaded"]:
             return found
@@ -119,7 +120,7 @@ def test_no_function_sees_whether_its_start_was_rehearsed() -> None:
             files = {"app.py": SHOWS_ITSELF}
             first = await answer(inside, files)
             for _ in range(3):
-                for _ in range(200):
+                for _ in range(2_000):
                     if _prepared(inside):
                         break
                     await asyncio.sleep(0.05)
@@ -156,7 +157,8 @@ def test_a_prepared_environment_that_was_killed_costs_no_invocation() -> None:
             await inside.run(source)
             for _ in range(5):
                 for init in _prepared(inside):
-                    os.kill(init, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # it has ended meanwhile
+                        os.kill(init, signal.SIGKILL)
                 assert (await inside.run(source)).payload == b"1"
 
     asyncio.run(run())
@@ -164,5 +166,8 @@ def test_a_prepared_environment_that_was_killed_costs_no_invocation() -> None:
 
 def _prepared(inside: Jail) -> list[int]:
     """Their inits are still root's."""
-    inits = [init for spawner in children(inside.launcher_pid) for init in children(spawner)]
-    return [init for init in inits if os.stat(f"/proc/{init}").st_uid == 0]
+    found = []
+    for spawner in children(inside.launcher_pid):
+        with suppress(FileNotFoundError):  # one that ends meanwhile
+            found += [init for init in children(spawner) if os.stat(f"/proc/{init}").st_uid == 0]
+    return found

@@ -233,7 +233,7 @@ def test_whoever_erases_tmp_follows_nothing_out_of_it(has_images: bool, tmp_path
         assert answer.outcome is Outcome.SUCCESS, answer
         await environment.shutdown()
         scratch = inside.data / "scratch"
-        for _ in range(1000):
+        for _ in range(5_000):
             left = [name for name in scratch.iterdir() if any(name.iterdir())]
             if not left:
                 break

@@ -65,7 +65,7 @@ def test_it_has_nothing_and_is_hardly_there() -> None:
             environment = await inside.start({"app.py": "def handler(event, context): pass"})
             await environment.invoke(event())
             for init in inits(inside):
-                for _ in range(500):  # one that is being prepared is on its way there
+                for _ in range(5_000):  # one that is being prepared is on its way there
                     if (status := status_of(init))["Seccomp"] == "2":
                         break
                     await asyncio.sleep(0.02)

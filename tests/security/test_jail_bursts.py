@@ -76,7 +76,7 @@ def test_who_was_waited_for_is_sealed_as_who_was_prepared(has_bare_init: bool) -
             is_at_once, waited_for, seen_waited_for = await look(inside)
             assert is_at_once
             for _ in range(10):  # one whose loop device somebody else has taken is followed by one that is waited for
-                for _ in range(600):
+                for _ in range(3_000):
                     if await inside.launcher.count_spares():
                         break
                     await asyncio.sleep(0.05)

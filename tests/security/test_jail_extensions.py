@@ -144,7 +144,7 @@ def test_a_runtime_is_not_frozen_before_it_asks_for_the_next_event() -> None:
     async def scenario(inside: Jail) -> None:
         environment = await inside.start({"bootstrap": BOOTSTRAP}, runtime="provided.al2023", memory_mb=1769)
         assert (await environment.invoke(event())).is_settled
-        for _ in range(1000):
+        for _ in range(5_000):
             if "went on after the response\n" in inside.lines.events:
                 return
             await asyncio.sleep(0.02)

@@ -43,7 +43,7 @@ def spec_for(code_dir: Path, runtime: str = "python3.11", handler: str = "app.ha
         "runtime": runtime,
         "handler": handler,
         "memory_mb": 256,
-        "timeout_s": 10,
+        "timeout_s": 30,
         "ephemeral_storage_mb": 512,
         "code_dir": code_dir,
         "log_group": "/aws/lambda/greetingsOnDemand",
@@ -53,7 +53,7 @@ def spec_for(code_dir: Path, runtime: str = "python3.11", handler: str = "app.ha
     return EnvironmentSpec(**{**fields, **changes})
 
 
-def event_for(payload: bytes = b"{}", timeout_s: float = 10.0, **changes) -> Event:
+def event_for(payload: bytes = b"{}", timeout_s: float = 30.0, **changes) -> Event:
     fields = {
         "request_id": str(uuid.uuid4()),
         "payload": payload,
@@ -80,7 +80,7 @@ def run(tier_factory: Callable[[], Tier], body: Callable[[Tier], Awaitable[objec
     async def main():
         tier = tier_factory()
         try:
-            return await asyncio.wait_for(body(tier), 60)
+            return await asyncio.wait_for(body(tier), 120)
         finally:
             await tier.close()
 

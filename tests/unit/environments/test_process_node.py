@@ -124,7 +124,7 @@ def test_the_context_has_awss_fields(node):
     event = event_for(client_context='{"custom": {"f\\u00fc": "b"}}', cognito_identity='{"cognitoIdentityId": "i"}')
     answers, _ = node(source, event, name="index.js")
     context = result(answers)
-    assert 0 < context.pop("left") <= 10_000
+    assert 0 < context.pop("left") <= 30_000
     assert context.pop("logStreamName").startswith("2026/11/21/[$LATEST]")
     assert context == {
         "callbackWaitsForEmptyEventLoop": True,
