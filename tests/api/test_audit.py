@@ -112,7 +112,7 @@ def test_who_may_not_know(server: CossetServer) -> None:
         cwd=server.root,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1

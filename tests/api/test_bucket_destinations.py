@@ -12,7 +12,7 @@ from cosset.testing.server import CossetServer
 from support.role import LAMBDA_TRUST
 from support.zip import make_zip
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 BUCKET = "ends-of-events"
 NAME = "ends-in-a-bucket"
 SOURCE = make_zip({"index.py": "def handler(event, context):\n    raise ValueError('as asked')\n"})

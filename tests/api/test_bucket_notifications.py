@@ -15,7 +15,7 @@ from cosset.testing.server import CossetServer
 from support.role import make_role
 from support.zip import make_zip
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 CODE = """
 import boto3
 import json

@@ -27,7 +27,7 @@ SOURCE = make_zip(
         "        raise ValueError('as asked')\n"
     }
 )
-WITHIN_S = 90.0
+WITHIN_S = 240
 Shown = list[tuple[int, str, str]]
 
 

@@ -29,7 +29,7 @@ SOURCE = make_zip(
         "    return {'version': context.function_version, 'event': event}\n"
     }
 )
-WITHIN_S = 60.0
+WITHIN_S = 240
 
 
 @dataclass(frozen=True)

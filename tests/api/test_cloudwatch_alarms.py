@@ -38,7 +38,7 @@ def name() -> str:
 
 def until(found: Callable[[], Any]) -> Any:
     """What it gives, once it gives something."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while True:
         value = found()
         if value:

@@ -127,7 +127,7 @@ def test_a_lost_root_key_is_said_and_can_be_left_behind(new_server: Callable[...
         cwd=server.root,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert refused.returncode != 0

@@ -148,7 +148,7 @@ def to_queue(server: CossetServer) -> Iterator[str]:
 def receive(server: CossetServer, url: str) -> dict[str, Any]:
     """The next message; it is gone from the queue then."""
     sqs = server.client("sqs")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while True:
         found = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2, MessageAttributeNames=["All"]).get("Messages")
         if found:

@@ -47,7 +47,7 @@ def make_function(server: CossetServer, name: str) -> None:
 
 def until(found: Callable[[], Any]) -> Any:
     """What it gives, once it gives something."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while True:
         value = found()
         if value:

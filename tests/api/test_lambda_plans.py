@@ -149,7 +149,7 @@ class ProvisionedConcurrency(Thing):
         count = wanted["RequestedProvisionedConcurrentExecutions"]
         named = {"FunctionName": self.function, "Qualifier": "1"}
         self.client.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=count, **named)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while self.read()["Status"] == "IN_PROGRESS":
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -59,7 +59,7 @@ def progress(client, name, qualifier):
 
 
 def wait_until_done(client, name, qualifier):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while (found := progress(client, name, qualifier))["Status"] == "IN_PROGRESS":
         assert time.monotonic() < deadline
         time.sleep(0.1)

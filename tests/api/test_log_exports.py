@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 BUCKET, GROUP = "exports-of-logs", "/exports/of-logs"
 
 

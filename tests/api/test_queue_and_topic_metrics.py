@@ -8,7 +8,7 @@ from typing import Any
 from cosset.testing.server import CossetServer
 from support.queues import make_queue, receive
 
-PATIENCE_S = 60
+PATIENCE_S = 240
 
 
 def total(server: CossetServer, namespace: str, name: str, dimension: str, value: str) -> float:

@@ -13,7 +13,7 @@ from support.s3_buckets import new_bucket, refusal, sentence
 
 VERSIONED = {"VersioningConfiguration": {"Status": "Enabled"}}
 ALLOWED = ["s3:GetObjectVersionForReplication", "s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
-DEADLINE_S = 60
+DEADLINE_S = 240
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ class Sender(threading.Thread):
             self.number += 1
 
     def wait_for(self, number: int) -> None:
-        ends_s = time.monotonic() + 120
+        ends_s = time.monotonic() + 240
         while self.number < number:
             assert time.monotonic() < ends_s
             time.sleep(0.05)

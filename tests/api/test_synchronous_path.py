@@ -28,7 +28,7 @@ def commits(data: Path) -> int:
 
 def wait_for_quiet(data: Path) -> int:
     """The commits, once nothing has been written for `QUIET_S`."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     before, since = commits(data), time.monotonic()
     while time.monotonic() - since < QUIET_S:
         assert time.monotonic() < until, "the node never stops writing"

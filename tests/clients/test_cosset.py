@@ -151,7 +151,7 @@ def test_an_interrupted_command_ends_as_shells_have_it():
         with connection:
             assert connection.recv(1)
             waiting.send_signal(signal.SIGINT)
-            assert waiting.communicate(timeout=60)[1].strip() == ""
+            assert waiting.communicate(timeout=240)[1].strip() == ""
     assert waiting.returncode == 130
 
 

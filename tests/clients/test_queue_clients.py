@@ -13,7 +13,7 @@ import pytest
 
 from cosset.testing.server import CossetServer
 
-PATIENCE_S = 90
+PATIENCE_S = 240
 
 TASKS = """
 import os

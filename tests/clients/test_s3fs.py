@@ -26,7 +26,7 @@ def mounted(server, tmp_path):
     options = f"passwd_file={secret},url={server.endpoint},use_path_request_style,endpoint={server.region}"
     with subprocess.Popen([S3FS, bucket, str(folder), "-f", "-o", options], stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while not os.path.ismount(folder):
                 assert process.poll() is None, "s3fs ended"
                 assert time.monotonic() < deadline, "s3fs did not mount"

@@ -55,7 +55,7 @@ def test_an_action_that_is_owed_is_done_after_a_kill(new_server: Callable[..., C
 def printed(server: CossetServer) -> list[str]:
     """What the witness printed, once there is something."""
     logs: Any = server.client("logs")
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while True:
         try:
             events = logs.filter_log_events(logGroupName="/aws/lambda/witness")["events"]

@@ -17,7 +17,7 @@ LEFT_MB = 3
 BODY = "x" * 100_000
 ONE_TRY = Config(retries={"total_max_attempts": 1}, read_timeout=60)
 FULL = "Cosset's disk is full"
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 def refusal_of(send: Callable[[], Any]) -> str:

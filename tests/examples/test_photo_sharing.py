@@ -16,7 +16,7 @@ from support.chromium import chromium_page, find_chromium
 
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPH = ROOT / "demo/photograph.jpg"
-PATIENCE_S = 120
+PATIENCE_S = 240
 PICTURES = ("board.jpg", "in/two words ü.jpg", "third.jpg")
 
 

@@ -508,7 +508,7 @@ def _descendants(pid: int) -> set[int]:
 
 
 def _unburied(pids: list[int]) -> list[int]:
-    until_s = time.monotonic() + 60
+    until_s = time.monotonic() + 240
     while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < until_s:
         time.sleep(0.01)
     return left

@@ -99,7 +99,7 @@ def test_nothing_of_it_is_left(found: dict[str, Any]) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.05)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from cosset.testing.server import CossetServer
 from support.command import cosset
 
-PATIENCE_S = 60
+PATIENCE_S = 240
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240
 _FLAGS = (
     "--headless",
     "--disable-gpu",

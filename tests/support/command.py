@@ -13,6 +13,6 @@ def cosset(server: CossetServer, *arguments: str) -> subprocess.CompletedProcess
         cwd=server.root,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cosset.runtimes.sealing import kernel
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def is_running(pid: int) -> bool:

@@ -157,7 +157,7 @@ def test_messages_go_back_with_a_move_task(sqs: Any, make_queue: MakeQueue, arn_
     assert "RedrivePolicy" not in sqs.get_queue_attributes(QueueUrl=source, AttributeNames=["All"])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=source, Attributes={"RedrivePolicy": policy})
     sqs.start_message_move_task(SourceArn=arn_of(dead))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while (task := sqs.list_message_move_tasks(SourceArn=arn_of(dead))["Results"][0])["Status"] == "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.05)
