@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,9 @@ from cosset.gateway.http import Front
 from cosset.gateway.inflow import BUFFER_BYTES, Buffers
 from cosset.gateway.limits import Limits
 from cosset.gateway.outflow import FileSender
+from cosset.gateway.payload import checked_stream
 from cosset.gateway.plain import PlainRoute
+from cosset.gateway.refusals import RefusedError
 from cosset.gateway.sluice import Sluices
 from cosset.services.s3.readings import Reading, Segment
 from cosset.settings import Settings
@@ -559,6 +562,26 @@ def test_a_fast_body_is_poured_whole_and_what_is_behind_it_is_a_request(run: Cal
         assert descriptors() == before
 
     run(poured, work)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_the_hash_of_a_body_that_is_poured_is_compared(run: Callable[..., None], is_right: bool) -> None:
+    declared = EXPECTED.decode() if is_right else hashlib.sha256(DATA[:-1] + b"?").hexdigest()
+
+    async def handler(request: Request) -> Response:
+        try:
+            return await poured(replace(request, body=checked_stream(request.body, declared)))
+        except RefusedError:
+            return Response(403, [], b"no")
+
+    async def work(front: Front, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(put(DATA))
+            assert await read_answer(reader) == (EXPECTED if is_right else b"no")
+        writer.close()
+
+    run(handler, work)
 
 
 def test_a_client_that_is_fast_gets_a_thread(run: Callable[..., None]) -> None:
