@@ -69,7 +69,7 @@ async def reset(
 ) -> Environment:
     """One that was."""
     environment = await inside.start({"app.py": APP}, **changes)
-    timeout_s = 1 * PATIENCE if outcome is Outcome.TIMEOUT else 20 * PATIENCE
+    timeout_s = 3 * PATIENCE if outcome is Outcome.TIMEOUT else 20 * PATIENCE
     answer = await environment.invoke(event(json.dumps(code).encode(), timeout_s=timeout_s))
     assert answer.outcome is outcome, answer
     return environment
