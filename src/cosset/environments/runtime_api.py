@@ -208,7 +208,7 @@ class HttpTransport:
 
     def _invocation_ended(
         self, connection: HttpConnection, request_id: str, kind: str, request: HttpRequest
-    ) -> Answered:
+    ) -> Answered | None:
         delivery = self._delivery
         if delivery is None and request_id == self._answered_id:
             return _state_error("The invocation has a response already")
@@ -224,7 +224,9 @@ class HttpTransport:
             self._end(delivery, Reply(request.body, error_type=_error_type(request)))
         else:
             self._end(delivery, _success(request))
-        return _ACCEPTED
+        # After the invocation's caller, who waits for more than the runtime does: that has only to ask for the next.
+        self._loop.call_soon(connection.answer, _ACCEPTED)
+        return None
 
     def _end(self, delivery: _Delivery, reply: Reply) -> None:
         """An idle environment keeps neither the event nor the reply."""
