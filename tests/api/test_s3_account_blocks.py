@@ -52,6 +52,7 @@ def bucket(other: Account) -> Iterator[str]:
 def test_it_is_put_read_and_taken_away(other: Account, control: Any) -> None:
     missing = refusal(control.get_public_access_block, AccountId=other.number)
     assert (missing["Code"], missing["Status"]) == ("NoSuchPublicAccessBlockConfiguration", 404)
+    assert missing["AccountId"] == other.number
     given = {"BlockPublicAcls": True, "RestrictPublicBuckets": True}
     control.put_public_access_block(AccountId=other.number, PublicAccessBlockConfiguration=given)
     found = control.get_public_access_block(AccountId=other.number)["PublicAccessBlockConfiguration"]

@@ -45,7 +45,8 @@ class AccountBlocks:
         found = await self._store.read(lambda tx: read_setting(tx, place, Kind.PUBLIC_ACCESS_BLOCK))
         if found is None:
             sentence = "The public access block configuration was not found"
-            raise ServiceError("NoSuchPublicAccessBlockConfiguration", sentence, status=404)
+            fields = {"AccountId": params["AccountId"]}
+            raise ServiceError("NoSuchPublicAccessBlockConfiguration", sentence, status=404, fields=fields)
         return {"PublicAccessBlockConfiguration": found}
 
     @operation("DeletePublicAccessBlock", on_account("PutAccountPublicAccessBlock"))

@@ -93,10 +93,12 @@ class RestXml(RestProtocol):
     def _write_fields(
         service: WireService, error: ServiceError, shape: Any, headers: list[tuple[str, str]], out: list[str]
     ) -> None:
-        if shape is None or not shape.members:
-            # S3 models few of its errors, yet answers with their fields (BucketName, Key, Resource ...).
-            for name, value in error.fields.items():
+        modelled = shape.members if shape is not None else ()
+        # S3 models few of its errors, and few fields of those, yet answers with them (BucketName, Key, AccountId ...).
+        for name, value in error.fields.items():
+            if name not in modelled:
                 out.append(f"<{name}>{escape(str(value))}</{name}>")
+        if not modelled:
             return
         members = error_members(service, error, shape)
         bindings, write = service.attached(f"rest-xml error {shape.name}", lambda _: _compile_error(shape))
