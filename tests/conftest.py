@@ -1,7 +1,7 @@
 """Fixtures of the whole suite: a live server, and the rule that in CI nothing may be missing.
 
 `server` is shared by the session: a test that uses it names its functions and roles by itself. `new_server` makes one
-of one's own, for tests that kill or configure it.
+of one's own, for tests that kill or configure it. `postgres` is shared too.
 """
 
 import gc
@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from cosset.testing.server import CossetServer
 from support.answers import OpenAnswers
 from support.host import tier
+from support.postgres import PostgresServer, running_postgres
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -89,6 +90,13 @@ def new_server() -> Iterator[Callable[..., CossetServer]]:
     finally:
         for running in made:
             running.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Shared as `server` is: each test makes a database of its own."""
+    with running_postgres() as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,25 +1,17 @@
 """The whole node on PostgreSQL: the main job, and a restart after kill -9."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from cosset.testing.server import CossetServer
 from support.logged import messages
 from support.patience import until
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 from support.role import starter_role
 from support.zip import make_zip
 
 SOURCE = "def handler(event, context):\n    print('ran', event)\n    return '{}'\n"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as running:
-        yield running
 
 
 def create(server: CossetServer, name: str, said: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,11 @@ from cosset.services.sqs.tables import queues
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
 from support.clock import ManualClock
-from support.postgres import PostgresServer, running_postgres
 
 TOPIC, QUEUE, DEAD = "arn:aws:sns:r:1:t", "arn:aws:sqs:r:1:q", "arn:aws:sqs:r:1:dead"
 ALARM, ALL = "arn:aws:cloudwatch:r:1:alarm:a", "arn:aws:cloudwatch:r:1:alarm:all"
 FUNCTION = "arn:aws:lambda:r:1:function:f"
 REDRIVE = json.dumps({"deadLetterTargetArn": DEAD})
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 def put_all(tx: Transaction) -> None:

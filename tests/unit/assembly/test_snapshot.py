@@ -4,7 +4,6 @@ import asyncio
 import io
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,9 @@ from cosset.store.errors import StoreError
 from cosset.store.queue import DurableQueue
 from cosset.store.snapshot_database import NEWEST_SCHEMA
 from cosset.store.snapshot_file import SnapshotError
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 
 assert EVERY_TABLE
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 def settings(data: Path, database: str | None = None, **given: Any) -> Settings:

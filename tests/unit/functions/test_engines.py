@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,16 +15,9 @@ from cosset.store.database import Store
 from cosset.testing import ListedEventSource
 from cosset.wire.errors import ServiceError
 from support.functions import ACCOUNT, HANDLER_ZIP, REGION, functions_room
-from support.postgres import PostgresServer, running_postgres
 from support.zip import make_zip
 
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:fn"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

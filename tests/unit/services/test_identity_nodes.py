@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import pytest
 
 from cosset.clock import SystemClock
 from cosset.identity.access_book import AccessBook
@@ -23,7 +21,7 @@ from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 from support.caller import Caller
 from support.enforcement import refusal_of
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 
 TRUST = json.dumps(
     {
@@ -33,12 +31,6 @@ TRUST = json.dumps(
         ],
     }
 )
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 async def open_nodes(folder: Path, database: str) -> list[Store]:

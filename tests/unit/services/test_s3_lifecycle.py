@@ -1,7 +1,7 @@
 """Lifecycle rules over a real store of either engine, with time moved by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from cosset.store.database import Store
 from cosset.store.transaction import Transaction
 from support.caller import Caller
 from support.clock import ManualClock
-from support.postgres import PostgresServer, running_postgres
 
 DAY_S = 86_400
 BUCKET = "kept-for-a-while"
@@ -115,12 +114,6 @@ class Room:
 
 
 Test = Callable[[Room], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

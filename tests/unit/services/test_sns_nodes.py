@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +22,7 @@ from cosset.store.queue import DurableQueue
 from cosset.wire.errors import ServiceError
 from support.caller import ACCOUNT, Caller
 from support.clock import ManualClock
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 
 TIMEOUT_S = 120
 TARGET = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q.fifo"
@@ -40,12 +39,6 @@ class Node:
 
     async def waiting(self) -> int:
         return await self.store.read(self.queue.count_all)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @asynccontextmanager

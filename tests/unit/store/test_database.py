@@ -9,8 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from cosset.store.database import Store, Transaction
 from cosset.store.schema import metadata
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 pairs = Table(
     "test_pairs",

@@ -8,8 +8,7 @@ import pytest
 from cosset.store.database import Store
 from cosset.store.log import DurableLog, LogRecord, LogShard, NoSuchShardError, ShardClosedError
 from support.clock import ManualClock
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 Test = Callable[[Store, DurableLog, ManualClock], Awaitable[None]]
 

@@ -18,8 +18,7 @@ from sqlalchemy import (
 
 from cosset.store.prepared import ROWS, Prepared, PreparedMany, in_parts
 from cosset.store.schema import metadata
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 things = Table(
     "test_things",

@@ -5,8 +5,7 @@ import asyncio
 from cosset.store.database import Store
 from cosset.store.queue import DEDUPLICATION_MS, DurableQueue, Message
 from support.clock import ManualClock
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 LEASE_MS = 10_000
 

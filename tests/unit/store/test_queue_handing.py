@@ -6,8 +6,7 @@ import pytest
 
 from cosset.store.queue import Draft, DurableQueue, Message
 from support.clock import ManualClock
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 LEASE_MS = 10_000
 

@@ -16,8 +16,7 @@ from cosset.store.migrations import MIGRATIONS
 from cosset.store.root_key import RootKey, RootKeyFile
 from cosset.store.schema import SEALED, metadata
 from cosset.store.sealing import sealed_columns
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 secrets_table = Table(
     "test_sealing",

@@ -1,24 +1,16 @@
 """Two nodes over one PostgreSQL: a stream is read by one of them, and by the other from the checkpoint when it ends."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from cosset.store.database import Store
 from cosset.triggers.tables import checkpoints
 from support.clock import ManualClock
 from support.log_source import STREAM, StoreLogSource
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 from support.triggers import Bench, mapping, trigger_bench
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 async def reached(bench: Bench, seq: int, step_s: float = 0.0) -> None:

@@ -13,8 +13,7 @@ from cosset.services.s3.model import Bucket
 from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 from support.clock import ManualClock
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 ACCOUNT = "123456789012"
 

@@ -8,8 +8,7 @@ import pytest
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.object_files import ObjectFiles, Stored
 from cosset.services.s3.object_writes import ObjectWrites
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 
 @pytest.mark.parametrize(("cut", "stays"), [(ValueError, False), (asyncio.CancelledError, True)])

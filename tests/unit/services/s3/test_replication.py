@@ -23,8 +23,7 @@ from cosset.store.queue import DurableQueue
 from cosset.store.transaction import Transaction
 from support.caller import ADMINISTRATOR
 from support.clock import ManualClock
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 ACCOUNT = "123456789012"
 KMS = {"SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}}}

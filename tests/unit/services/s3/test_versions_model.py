@@ -27,8 +27,7 @@ from cosset.services.s3.versions import (
 )
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
-
-from .conftest import OpenStore
+from support.stores import OpenStore
 
 KEYS = ("a", "a/b", "a/b/c", "a/c", "b", "é/x", "\U0001f600", "z")
 Step = tuple[str, Any]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from cosset.store.database import Store
 from cosset.wire.errors import ServiceError
 from support.caller import ACCOUNT, Caller
 from support.clock import ManualClock
-from support.postgres import PostgresServer, running_postgres
 
 TIMEOUT_S = 240
 
@@ -77,12 +76,6 @@ class Room:
 
 Test = Callable[[Room], Awaitable[None]]
 OpenRoom = Callable[[], Any]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

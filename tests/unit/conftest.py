@@ -1,22 +1,14 @@
-"""Each test of the store's contract runs on both engines."""
+"""What rests on the store is tested on both engines."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from cosset.clock import Clock, SystemClock
 from cosset.store.database import Store
-from support.postgres import PostgresServer, running_postgres
-
-OpenStore = Callable[..., AbstractAsyncContextManager[Store]]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
+from support.stores import OpenStore
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
