@@ -1,8 +1,10 @@
 """What a reset keeps: the disk behind /tmp, for the one environment that is started in the place of the old one."""
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -87,6 +89,11 @@ async def ask(inside: Jail, spec: EnvironmentSpec, what: str = "look") -> Any:
         await environment.shutdown()
 
 
+def runtime_of(environment: Environment) -> int:
+    pid: int = environment._process._memory._pid  # type: ignore[attr-defined]
+    return pid
+
+
 async def until_empty(folder: Path) -> None:
     """But for the folders of those that are prepared."""
     patience_s = time.monotonic() + 60 * PATIENCE
@@ -100,16 +107,18 @@ def _full(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "host", [{}, {"has_images": False}, {"has_bare_init": False}], ids=["disks", "folders", "an interpreter as init"]
+    ("host", "ends"),
+    [({}, list(ENDS)), ({"has_images": False}, ["abort", "everything inside"]), ({"has_bare_init": False}, ["exit"])],
+    ids=["disks", "folders", "an interpreter as init"],
 )
-def test_what_is_in_tmp_stays_for_the_next(host: dict[str, Any]) -> None:
+def test_what_is_in_tmp_stays_for_the_next(host: dict[str, Any], ends: list[str]) -> None:
     async def end(inside: Jail, how: str) -> None:
-        old = await reset(inside, *ENDS[how])
+        old = await reset(inside, *ENDS[how], memory_mb=128)
         assert await ask(inside, heir_of(old.spec)) == KEPT, how
         assert await ask(inside, heir_of(heir_of(old.spec)), "list") == [], how  # which has not been reset
 
     async def scenario(inside: Jail) -> None:
-        await asyncio.gather(*(end(inside, how) for how in ENDS))
+        await asyncio.gather(*(end(inside, how) for how in ends))
         await until_empty(inside.data / "scratch")
 
     in_jail(scenario, **host)
@@ -159,8 +168,7 @@ def test_its_uid_is_nobody_elses_meanwhile() -> None:
         old = await reset(inside)
         others = [await inside.start({"app.py": APP}) for _ in range(3)]
         heir = await inside.tier.start(heir_of(old.spec), inside.lines)
-        pids = [environment._process._memory._pid for environment in (heir, *others)]  # type: ignore[attr-defined]
-        uids = [os.stat(f"/proc/{pid}").st_uid for pid in pids]
+        uids = [os.stat(f"/proc/{runtime_of(environment)}").st_uid for environment in (heir, *others)]
         assert len(set(uids)) == 4, uids
         for environment in (heir, *others):
             await environment.shutdown()
@@ -178,8 +186,10 @@ def test_nothing_is_kept_of_others(host: dict[str, Any]) -> None:
         await idle.shutdown()
         assert await ask(inside, heir_of(idle.spec), "list") == []
         idle = await inside.start({"app.py": APP})
-        await idle.invoke(event(b'"import threading; threading.Timer(0.01, os._exit, [1]).start()"'))
-        await idle._over.wait()  # type: ignore[attr-defined]
+        await idle.invoke(event(b'"1"'))
+        os.kill(runtime_of(idle), signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):  # where it is frozen already, and cannot die of it
+            await asyncio.wait_for(idle._over.wait(), 5)  # type: ignore[attr-defined]
         await idle.shutdown()
         assert await ask(inside, heir_of(idle.spec), "list") == []
         forgotten = await reset(inside)
