@@ -16,14 +16,8 @@ from cosset.clock import Clock
 from cosset.gateway.authentication import Authentication
 from cosset.gateway.body import ClientGoneError, TooLargeError
 from cosset.gateway.bucket_hosts import find_site, path_style, read_host
-from cosset.gateway.bucket_ways import (
-    BucketWays,
-    Visitor,
-    check_content,
-    check_subresource,
-    read_if_range,
-    refused_method,
-)
+from cosset.gateway.bucket_requests import check_content, check_subresource, read_if_range, refused_method
+from cosset.gateway.bucket_ways import BucketWays, Visitor
 from cosset.gateway.call import Call, context_of
 from cosset.gateway.call_steps import CallSteps
 from cosset.gateway.canonical import normalize_path

@@ -15,11 +15,12 @@ from urllib.parse import quote, unquote, urlencode
 from cosset.clock import Clock
 from cosset.gateway.bucket_hosts import bucket_of
 from cosset.gateway.bucket_ways import Calls, Visitor
-from cosset.gateway.claims import ALGORITHM, Claim, claim_of_form
+from cosset.gateway.claims import ALGORITHM, claim_of_form
 from cosset.gateway.form_parts import FormParts
 from cosset.gateway.keys import find_known_key
 from cosset.gateway.post_policies import SizeRange, check_policy
 from cosset.gateway.refusals import mismatch
+from cosset.gateway.sigv2 import OldClaim
 from cosset.gateway.sigv4 import Verifier
 from cosset.identity.ports import KeyDirectory
 from cosset.services.operation import Result
@@ -92,8 +93,7 @@ class PostForms:
         """Signature Version 2."""
         _need_fields(fields, _SIGNED_BEFORE)
         access_key_id, signature = fields["awsaccesskeyid"], fields["signature"]
-        token = fields.get("x-amz-security-token")
-        claim = Claim(access_key_id, "", "", "s3", (), signature, "", token)
+        claim = OldClaim(access_key_id, signature, 0, fields.get("x-amz-security-token"))
         key = await find_known_key(self._keys, claim, self._clock.now_ms())
         digest = hmac.digest(key.credentials.secret_access_key.encode(), fields["policy"].encode(), "sha1")
         if not _is_same(b64encode(digest).decode(), signature):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from cosset.gateway.bucket_hosts import read_host
-from cosset.gateway.bucket_ways import SUBRESOURCES
+from cosset.gateway.bucket_requests import SUBRESOURCES
 from cosset.gateway.keys import find_known_key
 from cosset.gateway.refusals import Reason, RefusedError, mismatch
 from cosset.identity.ports import KeyDirectory
