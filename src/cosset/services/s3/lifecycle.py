@@ -1,16 +1,13 @@
 """Lifecycle rules are carried out: objects expire, old versions go, storage classes change, stale uploads are aborted.
 
 A pass looks at all keys of a bucket; one node does it, whichever claims it first. What a pass finds is decided again in
-the transaction that does it: a version that was replaced in the meantime stays. What is locked stays, too. The rules
-themselves: `lifecycle_rules.py`.
+the transaction that does it: a version that was replaced in the meantime stays. What is locked stays, too. Read next:
+lifecycle_plan.py, what is due; lifecycle_rules.py, the rules themselves.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy import select
 
@@ -19,8 +16,8 @@ from cosset.observe import causes
 from cosset.services.s3.bucket_book import find_bucket, put_setting, read_setting
 from cosset.services.s3.events import own_event_of
 from cosset.services.s3.kinds import Kind
-from cosset.services.s3.lifecycle_rules import Rule, Subject, applies, due_ms, prefix_of, sizes_named
-from cosset.services.s3.locks import check_deletable
+from cosset.services.s3.lifecycle_plan import Act, Step, is_stale, plan
+from cosset.services.s3.lifecycle_rules import Rule
 from cosset.services.s3.model import Bucket
 from cosset.services.s3.object_files import ObjectFiles
 from cosset.services.s3.ports import ObjectEvent, ObjectEvents
@@ -29,30 +26,12 @@ from cosset.services.s3.uploads import end_upload, find_upload, read_upload
 from cosset.services.s3.versions import ObjectVersion, change_facts, delete_latest, delete_version, version_of_row
 from cosset.store.database import Store
 from cosset.store.transaction import Transaction
-from cosset.wire.errors import ServiceError
 
 logger = logging.getLogger(__name__)
 
 PASS_S = 3600
 _KEYS = 200
 """Keys that are looked at in one transaction."""
-_SMALL = 128 * 1024
-"""What is smaller changes its storage class only by a rule that says sizes."""
-_ORDER = ("STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
-
-
-class Act(Enum):
-    EXPIRE = "expire"
-    """The current version: a delete marker where there are versions."""
-    DELETE = "delete"
-    MOVE = "move"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    act: Act
-    version: ObjectVersion
-    storage_class: str = ""
 
 
 class Lifecycle:
@@ -157,7 +136,7 @@ class Lifecycle:
             query = select(s3_uploads).where(columns.bucket == name)
             uploads = [read_upload(row) for row in tx.execute(query)]
             now_ms = self._clock.now_ms()
-            return [(each.key, each.id) for each in uploads if _is_stale(rules, each.key, each.initiated_ms, now_ms)]
+            return [(each.key, each.id) for each in uploads if is_stale(rules, each.key, each.initiated_ms, now_ms)]
 
         stale = await self._store.read(find)
         for key, upload_id in stale:
@@ -181,104 +160,6 @@ def _step_of(event: ObjectEvent) -> causes.Step:
         at_ms=event.now_ms,
         name=event.name,
     )
-
-
-def plan(versions: Sequence[ObjectVersion], rules: Sequence[Rule], now_ms: int) -> list[Step]:
-    """What is due for one key. `versions` are all there are of it, the newest first."""
-    if not versions:
-        return []
-    latest = versions[0]
-    steps: list[Step] = []
-    for place, version in enumerate(versions):
-        if place:
-            step = _of_noncurrent(version, versions[place - 1].modified_ms, place - 1, rules, now_ms)
-        elif latest.is_marker:
-            step = _of_marker(latest, rules, now_ms) if len(versions) == 1 else None
-        else:
-            step = _of_current(latest, rules, now_ms)
-        if step is not None and not (step.act is Act.DELETE and _is_locked(version, now_ms)):
-            steps.append(step)
-    return steps
-
-
-def _of_current(version: ObjectVersion, rules: Sequence[Rule], now_ms: int) -> Step | None:
-    subject = _subject(version)
-    found = [rule for rule in rules if applies(rule, subject)]
-    if any(_is_due(rule.get("Expiration"), version.modified_ms, now_ms) for rule in found):
-        return Step(Act.EXPIRE, version)
-    moves = [(rule, move) for rule in found for move in rule.get("Transitions") or ()]
-    return _moved(version, [pair for pair in moves if _is_due(pair[1], version.modified_ms, now_ms)])
-
-
-def _of_marker(version: ObjectVersion, rules: Sequence[Rule], now_ms: int) -> Step | None:
-    """One that nothing is behind any more."""
-    for rule in rules:
-        expiration: Mapping[str, Any] = rule.get("Expiration") or {}
-        if not applies(rule, _subject(version)):
-            continue
-        if expiration.get("ExpiredObjectDeleteMarker") or _is_due(expiration, version.modified_ms, now_ms):
-            return Step(Act.DELETE, version)
-    return None
-
-
-def _of_noncurrent(
-    version: ObjectVersion, since_ms: int, newer: int, rules: Sequence[Rule], now_ms: int
-) -> Step | None:
-    """`since_ms`: when it was replaced; `newer`: how many noncurrent ones are newer."""
-    found = [rule for rule in rules if applies(rule, _subject(version))]
-    for rule in found:
-        expiration = rule.get("NoncurrentVersionExpiration") or {}
-        keeps = expiration.get("NewerNoncurrentVersions") or 0
-        if newer >= keeps and _is_due(expiration, since_ms, now_ms, "NoncurrentDays"):
-            return Step(Act.DELETE, version)
-    if version.is_marker:
-        return None
-    moves = [
-        (rule, move)
-        for rule in found
-        for move in rule.get("NoncurrentVersionTransitions") or ()
-        if newer >= (move.get("NewerNoncurrentVersions") or 0) and _is_due(move, since_ms, now_ms, "NoncurrentDays")
-    ]
-    return _moved(version, moves)
-
-
-def _moved(version: ObjectVersion, moves: Sequence[tuple[Rule, Mapping[str, Any]]]) -> Step | None:
-    """To the coldest of the classes that are due, if it is colder than its own."""
-    wanted = [move["StorageClass"] for rule, move in moves if version.size >= _SMALL or sizes_named(rule)]
-    coldest = max(wanted, key=_coldness, default="STANDARD")
-    if _coldness(coldest) <= _coldness(version.facts.get("storage_class", "STANDARD")):
-        return None
-    return Step(Act.MOVE, version, coldest)
-
-
-def _coldness(storage_class: str) -> int:
-    return _ORDER.index(storage_class) if storage_class in _ORDER else 0
-
-
-def _subject(version: ObjectVersion) -> Subject:
-    return Subject(version.key, version.size, version.facts.get("tags") or {})
-
-
-def _is_due(action: Mapping[str, Any] | None, since_ms: int, now_ms: int, days: str = "Days") -> bool:
-    at_ms = due_ms(action or {}, since_ms, days)
-    return at_ms is not None and at_ms <= now_ms
-
-
-def _is_stale(rules: Sequence[Rule], key: str, initiated_ms: int, now_ms: int) -> bool:
-    return any(
-        rule["Status"] == "Enabled"
-        and key.startswith(prefix_of(rule))
-        and _is_due(rule.get("AbortIncompleteMultipartUpload"), initiated_ms, now_ms, "DaysAfterInitiation")
-        for rule in rules
-    )
-
-
-def _is_locked(version: ObjectVersion, now_ms: int) -> bool:
-    try:
-        check_deletable(version.facts, now_ms, bypasses=False)
-    except ServiceError:
-        return True
-    return False
 
 
 def _rules(tx: Transaction, name: str) -> tuple[Bucket | None, Sequence[Rule]]:
