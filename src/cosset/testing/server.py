@@ -5,11 +5,14 @@ plugin.py, the pytest fixture made of it.
 """
 
 import configparser
+import contextlib
 import json
 import os
+import random
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -119,7 +122,7 @@ class CossetServer:
         Raises:
             ServerFailedError: it ended, or was not ready within READY_TIMEOUT_S.
         """
-        port = self.ready.get("endpoint", ":0").rpartition(":")[2]
+        port = self.ready["endpoint"].rpartition(":")[2] if self.ready else str(_free_port())
         command = [sys.executable, "-m", "cosset.cli", "up", "--json", "--no-profile"]
         command += ["--port", port, "--data", str(self.data), *self._flags]
         environ = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "COSSET_"))}
@@ -229,6 +232,22 @@ class CossetServer:
             self._process.stdout.close()
         self._process = None
         return status
+
+
+def _free_port() -> int:
+    """One that nobody is given by chance while this server is down: below those that the system gives away by itself.
+
+    0 where there are none of them, or where the system does not say.
+    """
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 0
+    for port in random.SystemRandom().sample(range(10_000, first), 100) if first > 11_000 else ():
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    return 0
 
 
 def _holds_files(pid: int) -> bool:
