@@ -14,7 +14,7 @@ from typing import Any
 from cosset.environments.launcher import owner
 from cosset.environments.launcher.owner import OwnerError
 from cosset.ready import Ready, parse_ready
-from cosset.runtimes.catalogue import homes_of_interpreters
+from cosset.runtimes.interpreters import homes_of_interpreters
 from cosset.settings import Settings
 
 __all__ = ["OwnerError", "run"]

@@ -104,7 +104,8 @@ def examine_aws_endpoints(wanted: str, tier: str, *, has_egress: bool) -> Findin
 def examine_runtimes(strict: bool, data: Path) -> Iterator[Finding]:
     """The interpreters of this machine, and each managed runtime that another version serves."""
     from cosset.runtimes import java_client
-    from cosset.runtimes.catalogue import LANGUAGES, RUNTIMES, Catalogue, RuntimeNotServedError, accepted
+    from cosset.runtimes.catalogue import RUNTIMES, Catalogue, RuntimeNotServedError, accepted
+    from cosset.runtimes.interpreters import LANGUAGES
 
     libraries = java_client.folder_of(data)
     catalogue = Catalogue(strict=strict, java_libraries=libraries)

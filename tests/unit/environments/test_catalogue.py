@@ -7,26 +7,27 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from cosset.runtimes import catalogue, java_client
+from cosset.runtimes import interpreters, java_client
 from cosset.runtimes.catalogue import RUNTIMES, Catalogue, RuntimeNotServedError, RuntimeState, accepted
+from cosset.runtimes.interpreters import Interpreters
 
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     """A machine with exactly these interpreters: scripts that answer the probe."""
 
-    def make(**interpreters):
+    def make(**versions):
         folder = tmp_path / "bin"
         folder.mkdir()
-        for name, version in interpreters.items():
+        for name, version in versions.items():
             path = folder / name.replace("_", ".")
             listed = list(map(int, version.split(".")))
             path.write_text(f'#!/bin/sh\necho run >> {tmp_path}/runs\necho \'[{listed}, "{path}", "{folder}"]\'\n')
             path.chmod(0o755)
-        monkeypatch.setattr(Catalogue, "_folders", lambda self, *_: iter([folder]))
+        monkeypatch.setattr(Interpreters, "_folders", lambda self, *_: iter([folder]))
         monkeypatch.setattr(sys, "_base_executable", str(tmp_path / "none"))
         monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-        monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(interpreters.importlib.util, "find_spec", lambda name: None)
         return folder
 
     return make
@@ -136,8 +137,8 @@ def java_home(folder, version):
 @pytest.fixture
 def java(tmp_path, monkeypatch):
     """A catalogue of a machine with one JVM, which JAVA_HOME names, and AWS's client installed."""
-    monkeypatch.setattr(Catalogue, "_folders", lambda self, *_: iter([]))
-    monkeypatch.setattr(catalogue, "_matching", lambda folder, pattern: [])
+    monkeypatch.setattr(Interpreters, "_folders", lambda self, *_: iter([]))
+    monkeypatch.setattr(interpreters, "_matching", lambda folder, pattern: [])
     libraries = tmp_path / "lib"
     libraries.mkdir()
     for artifact in java_client.ARTIFACTS:
@@ -227,4 +228,4 @@ def test_a_folder_of_another_user_is_passed_over(monkeypatch):
     monkeypatch.setattr(Path, "glob", refuse)
     found = Catalogue(variables={"HOME": "/root", "PYENV_ROOT": "/root/.pyenv", "PATH": "/root/bin"})
     assert [each.version for each in found.installed("python")] == [sys.version_info[:3]]
-    assert catalogue.homes_of_interpreters({"HOME": "/root"}) == []
+    assert interpreters.homes_of_interpreters({"HOME": "/root"}) == []
