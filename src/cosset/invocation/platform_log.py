@@ -44,20 +44,29 @@ class InitLog:
         )
 
     def succeeded(self, init_ms: float) -> None:
-        """Nobody waited for it: AWS says so of provisioned environments."""
-        record = log_lines.InitReport(
-            time_ms=self._clock.now_ms(), duration_ms=init_ms, status="success", kind=self._kind
-        )
-        self._write(record)
+        """AWS's text format says so of those that nobody waited for."""
+        is_text = self._target.log_format != log_lines.JSON_FORMAT
+        if is_text and self._kind == "on-demand":
+            return
+        now_ms = self._clock.now_ms()
+        self._write(log_lines.InitRuntimeDone(time_ms=now_ms, status="success", kind=self._kind))
+        self._write(log_lines.InitReport(time_ms=now_ms, duration_ms=init_ms, status="success", kind=self._kind))
 
     def failed(self, error: InitError, phase: str) -> None:
         """The environment did not become Ready; `phase` is `init`, and `invoke` for the second try."""
+        now_ms = self._clock.now_ms()
+        error_type = error.error_type if error.status == "error" else None
+        self._write(
+            log_lines.InitRuntimeDone(
+                time_ms=now_ms, status=error.status, error_type=error_type, phase=phase, kind=self._kind
+            )
+        )
         self._write(
             log_lines.InitReport(
-                time_ms=self._clock.now_ms(),
+                time_ms=now_ms,
                 duration_ms=error.phase_ms,
                 status=error.status,
-                error_type=error.error_type if error.status == "error" else None,
+                error_type=error_type,
                 phase=phase,
                 kind=self._kind,
             )
@@ -90,9 +99,23 @@ class PlatformLog:
         also where the platform saw the end and not the runtime; what timed out has taken exactly its time."""
         is_timeout = answer.outcome is Outcome.TIMEOUT
         duration_ms = self._target.timeout_s * 1000.0 if is_timeout else answer.duration_ms
+        if self._target.log_format == log_lines.JSON_FORMAT:
+            self._runtime_done(answer, duration_ms, time_ms)
         return self._end_and_report(
             time_ms, duration_ms, answer.max_memory_mb, init_ms, _STATUS[answer.outcome], answer.error_type
         )
+
+    def _runtime_done(self, answer: Answer, duration_ms: float, time_ms: int) -> None:
+        done = log_lines.RuntimeDone(
+            time_ms=time_ms,
+            request_id=self._invocation.request_id,
+            duration_ms=duration_ms,
+            status=_STATUS[answer.outcome],
+            produced_bytes=None if answer.environment_is_spent else len(answer.payload),
+            error_type=answer.error_type,
+            trace_id=self._sampled_trace(),
+        )
+        _write(self._log, done, self._target)
 
     def never_began(self, error: InitError, time_ms: int) -> log_lines.Report:
         """The lines of an invocation whose second Init failed too: that Init was all of it."""

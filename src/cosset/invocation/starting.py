@@ -91,7 +91,7 @@ class Starter:
             raise ThrottledError("ConcurrentInvocationLimitExceeded") from None
         except TierUnavailableError as error:
             raise ServiceError("ServiceException", str(error), status=500) from error
-        if is_provisioned:
+        if planned.spec.predecessor is None:  # or else AWS logs nothing of an Init, except that it failed
             planned.lines.succeeded(resident.environment.init_ms)
         return resident
 

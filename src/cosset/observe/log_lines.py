@@ -18,8 +18,10 @@ JSON_FORMAT = "JSON"
 _LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2}
 _LEVEL_OF_TYPE = {
     "platform.initStart": "INFO",
+    "platform.initRuntimeDone": "DEBUG",
     "platform.initReport": "DEBUG",
     "platform.start": "INFO",
+    "platform.runtimeDone": "DEBUG",
     "platform.report": "INFO",
 }
 
@@ -50,6 +52,30 @@ class InitReport:
     error_type: str | None = None
     phase: str = "init"
     kind: str = "on-demand"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitRuntimeDone:
+    """The runtime is done with its initialization. Only the JSON format has it; fields as in InitReport."""
+
+    time_ms: int
+    status: str
+    error_type: str | None = None
+    phase: str = "init"
+    kind: str = "on-demand"
+
+
+class RuntimeDone(NamedTuple):
+    """The runtime is done with an event, though extensions may go on. Only the JSON format has it. `produced_bytes`:
+    of its response; None: it gave none."""
+
+    time_ms: int
+    request_id: str
+    duration_ms: float
+    status: str = "success"
+    produced_bytes: int | None = None
+    error_type: str | None = None
+    trace_id: str | None = None
 
 
 class Start(NamedTuple):
@@ -83,7 +109,7 @@ class Report(NamedTuple):
         return math.ceil(round(self.duration_ms + (self.init_duration_ms or 0.0), 2))
 
 
-Record = InitStart | InitReport | Start | Report
+Record = InitStart | InitRuntimeDone | InitReport | Start | RuntimeDone | Report
 
 
 def init_start_line(record: InitStart) -> str:
@@ -134,17 +160,15 @@ def platform_record(record: Record) -> str:
 
 
 def platform_message(record: Record, log_format: str, system_log_level: str | None) -> str | None:
-    """The message for this function's configuration; None when its system log level leaves the record out.
-
-    Only the JSON format has levels.
-    """
+    """The message for this function's configuration; None when its system log level leaves the record out, or the text
+    format, which has no levels."""
     if log_format != JSON_FORMAT:
         return _text(record)
     kind, _ = _document(record)
     level = _LEVEL_OF_TYPE[kind]
     if isinstance(record, InitReport) and record.kind != "on-demand":
         level = "INFO"
-    if isinstance(record, Report | InitReport) and record.status != "success":
+    if not isinstance(record, InitStart | Start) and record.status != "success":
         level = "WARN"
     if _LEVELS[level] < _LEVELS[system_log_level or "INFO"]:
         return None
@@ -156,12 +180,14 @@ def iso_time(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _text(record: Record) -> str:
+def _text(record: Record) -> str | None:
     if isinstance(record, Report):
         return report_line(record)
     if isinstance(record, Start):
         return start_line(record)
-    return init_start_line(record) if isinstance(record, InitStart) else init_report_line(record)
+    if isinstance(record, InitStart):
+        return init_start_line(record)
+    return init_report_line(record) if isinstance(record, InitReport) else None
 
 
 def _document(record: Record) -> tuple[str, Mapping[str, Any]]:
@@ -176,17 +202,24 @@ def _document(record: Record) -> tuple[str, Mapping[str, Any]]:
             "instanceId": record.instance_id,
             "instanceMaxMemory": record.memory_mb * 1024 * 1024,
         }
-    if isinstance(record, InitReport):
+    if isinstance(record, InitRuntimeDone | InitReport):
         fields: dict[str, Any] = {
             "initializationType": record.kind,
             "phase": record.phase,
             "status": record.status,
-            "metrics": {"durationMs": round(record.duration_ms, 3)},
-        }
-        return "platform.initReport", fields | _present(errorType=record.error_type)
+        } | _present(errorType=record.error_type)
+        if isinstance(record, InitRuntimeDone):
+            return "platform.initRuntimeDone", fields
+        return "platform.initReport", fields | {"metrics": {"durationMs": round(record.duration_ms, 3)}}
     if isinstance(record, Start):
         fields = {"requestId": record.request_id, "version": record.version}
         return "platform.start", fields | _tracing(record.trace_id)
+    if isinstance(record, RuntimeDone):
+        done: dict[str, Any] = {"durationMs": round(record.duration_ms, 3)}
+        if record.produced_bytes is not None:
+            done["producedBytes"] = record.produced_bytes
+        fields = {"requestId": record.request_id, "status": record.status} | _present(errorType=record.error_type)
+        return "platform.runtimeDone", fields | {"metrics": done} | _tracing(record.trace_id)
     metrics: dict[str, Any] = {
         "durationMs": round(record.duration_ms, 3),
         "billedDurationMs": record.billed_duration_ms,

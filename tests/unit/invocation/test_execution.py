@@ -1,6 +1,7 @@
 """One event through one environment of the memory tier: the log lines, the tail, and what goes wrong."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -399,3 +400,50 @@ def test_the_end_is_logged_after_the_result_but_before_all_else() -> None:
         await pool.close()
 
     asyncio.run(main())
+
+
+def types_in(logs: Logs) -> list[tuple[str, str]]:
+    """Of a log in the JSON format: each record's type, and how it ended, if it says so."""
+    records = [json.loads(line) for line in logs.messages if line.startswith("{")]
+    return [(each["type"].removeprefix("platform."), each["record"].get("status", "")) for each in records]
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARN"])
+def test_the_json_format_has_more_records_each_with_its_level(level: str) -> None:
+    """AWS's table of system log levels: what did not succeed is WARN, what the runtime is done with is DEBUG."""
+    target = replace(TARGET, log_format="JSON", system_log_level=level)
+    levels = ("DEBUG", "INFO", "WARN")
+
+    def kept(*records: tuple[str, str, str]) -> list[tuple[str, str]]:
+        return [(kind, status) for kind, status, of in records if levels.index(of) >= levels.index(level)]
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        await execution.run(target, CALL)
+        assert types_in(logs) == kept(
+            ("initStart", "", "INFO"),
+            ("initRuntimeDone", "success", "DEBUG"),
+            ("initReport", "success", "DEBUG"),
+            ("start", "", "INFO"),
+            ("runtimeDone", "error", "WARN"),
+            ("report", "error", "WARN"),
+        )
+        logs.messages = []
+        await execution.run(target, CALL)  # no Init is logged after a reset
+        assert types_in(logs) == kept(
+            ("start", "", "INFO"), ("runtimeDone", "success", "DEBUG"), ("report", "success", "INFO")
+        )
+
+    run(MemoryTier(crashing_once()), test)
+
+
+def test_an_init_that_fails_in_the_json_format() -> None:
+    tier = MemoryTier()
+    tier.failing = InitError("Runtime.ExitError", "Runtime exited with error: exit status 1", b"", 7.0)
+
+    async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
+        await execution.run(replace(TARGET, log_format="JSON"), CALL)
+        tries = [("initRuntimeDone", "error"), ("initReport", "error")] * 2
+        assert types_in(logs) == [("initStart", ""), *tries, ("start", ""), ("report", "error")]
+        assert [json.loads(line)["record"]["phase"] for line in logs.messages[:5]] == ["init"] * 3 + ["invoke"] * 2
+
+    run(tier, test)

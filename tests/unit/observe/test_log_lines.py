@@ -1,6 +1,7 @@
 """The platform's lines, to the character. REPORT and INIT_START as recorded on AWS (lambda)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cosset.observe.log_lines import (
     InitStart,
     Record,
     Report,
+    RuntimeDone,
     Start,
     end_line,
     platform_message,
@@ -98,6 +100,28 @@ def test_json_records() -> None:
         "status": "success",
     }
     assert _json(INIT)["record"]["runtimeVersion"] == "python:3.13.v10"
+    done = RuntimeDone(START.time_ms, "r-1", 11.1849, "timeout", None, "Sandbox.Timedout")
+    assert _json(done) == {
+        "time": "2025-11-21T04:40:00.123Z",
+        "type": "platform.runtimeDone",
+        "record": {
+            "requestId": "r-1",
+            "status": "timeout",
+            "errorType": "Sandbox.Timedout",
+            "metrics": {"durationMs": 11.185},
+        },
+    }
+    succeeded = done._replace(status="success", error_type=None, produced_bytes=40)
+    assert _json(succeeded, "DEBUG")["record"]["metrics"] == {"durationMs": 11.185, "producedBytes": 40}
+    assert platform_message(succeeded, "JSON", None) is None
+    assert platform_message(done, "Text", None) is None
+
+
+def test_the_init_of_a_provisioned_environment_is_more_than_a_detail() -> None:
+    report = InitReport(time_ms=0, duration_ms=9.5, status="success")
+    assert platform_message(report, "JSON", None) is None
+    assert _json(report, "DEBUG")["record"]["metrics"] == {"durationMs": 9.5}
+    assert _json(replace(report, kind="provisioned-concurrency"))["record"]["status"] == "success"
 
 
 @pytest.mark.parametrize(
