@@ -28,6 +28,8 @@ class OpenAnswers:
         patch.setattr(AWSResponse, "__init__", made)
 
     def _keep(self, raw: Any) -> None:
+        if raw is None:
+            return  # botocore's stub answers without a connection
         if getattr(raw, "length_remaining", None) == 0:
             raw.drain_conn()  # nothing is to come: the connection is free, asked for or not
         if len(self._open) >= _FEW:
