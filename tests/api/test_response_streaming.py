@@ -41,7 +41,7 @@ def make(server: CossetServer) -> Callable[..., str]:
             Role=starter_role(server),
             Handler="app.handler",
             Code={"ZipFile": make_zip(files)},
-            **{"Timeout": 10, "MemorySize": 512, **given},
+            **{"Timeout": 60, "MemorySize": 512, **given},
         )
         client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
         return name
@@ -68,13 +68,18 @@ def test_the_first_chunk_comes_before_the_function_has_ended(server: CossetServe
     source = "stream.write('first'); await new Promise((r) => setTimeout(r, event.wait)); stream.end(`${Date.now()}`);"
     name = make(node(source), "nodejs22.x")
     client = server.client("lambda")
-    answer = client.invoke_with_response_stream(FunctionName=name, Payload=b'{"wait": 1500}', LogType="Tail")
-    with closing(answer["EventStream"]):
-        events = iter(answer["EventStream"])
-        assert next(events)["PayloadChunk"]["Payload"] == b"first"
-        received_ms = time.time() * 1000
-        assert received_ms < int(next(events)["PayloadChunk"]["Payload"])
-        end = next(events)["InvokeComplete"]
+    for wait_ms in (1_000, 10_000):  # a busy machine may take the shorter time to bring a chunk
+        payload = json.dumps({"wait": wait_ms})
+        answer = client.invoke_with_response_stream(FunctionName=name, Payload=payload, LogType="Tail")
+        with closing(answer["EventStream"]):
+            events = iter(answer["EventStream"])
+            assert next(events)["PayloadChunk"]["Payload"] == b"first"
+            received_ms = time.time() * 1000
+            ended_ms = int(next(events)["PayloadChunk"]["Payload"])
+            end = next(events)["InvokeComplete"]
+        if received_ms < ended_ms:
+            break
+    assert received_ms < ended_ms
     tail = base64.b64decode(end["LogResult"]).decode()
     assert f"START RequestId: {answer['ResponseMetadata']['RequestId']} Version: $LATEST" in tail
     assert "REPORT RequestId: " in tail
@@ -118,7 +123,7 @@ def test_how_a_stream_breaks_off(
 ) -> None:
     wait = "await new Promise((r) => setTimeout(r, 200));"
     name = make(node(f"if (event.end) {{ stream.end('x'); return; }} stream.write('half'); {wait} {source}"),
-                "nodejs22.x", Timeout=2)  # fmt: skip
+                "nodejs22.x", Timeout=2 if "Timedout" in error_type else 30)  # fmt: skip
     body, end = read(server, name, LogType="Tail")
     assert (body, end["ErrorCode"]) == (b"half", "Unhandled")
     details = json.loads(end["ErrorDetails"])

@@ -121,18 +121,24 @@ def test_it_is_one_moment_while_others_write(tmp_path: Path) -> None:
             queue.send(tx, b"left")
             queue.send(tx, b"right")
 
-        async def write() -> int:
-            count = 0
+        async def write() -> None:
+            nonlocal count
             while not stopping.is_set():
                 await store.write(pair)
                 count += 1
-            return count
 
+        async def some_more() -> None:
+            wanted = count + 10
+            while count < wanted:
+                await asyncio.sleep(0.001)
+
+        count, taken_now = 0, []
         writing = asyncio.ensure_future(write())
-        await asyncio.sleep(0.2)
-        taken_now = [await asyncio.to_thread(taken, where) for _ in range(3)]
+        for _ in range(3):
+            await some_more()
+            taken_now.append(await asyncio.to_thread(taken, where))
         stopping.set()
-        assert await writing > 10
+        await writing
         await store.close()
         return taken_now
 
