@@ -59,13 +59,15 @@ class MemoryEnvironment:
 
 
 class MemoryTier:
-    """Counts what it started; `failing` makes Init fail, `failures` the next ones one after the other."""
+    """Counts what it started; `failing` makes Init fail, `failures` the next ones one after the other. A start waits
+    for `holding`, where a test has set it."""
 
     name = "memory"
 
     def __init__(self, behaviour: Behaviour = echo) -> None:
         self.behaviour = behaviour
         self.failing: InitError | None = None
+        self.holding: asyncio.Future[None] | None = None
         self.failures: list[InitError] = []
         self.specs: list[EnvironmentSpec] = []
         self.started: list[MemoryEnvironment] = []
@@ -74,6 +76,8 @@ class MemoryTier:
 
     async def start(self, spec: EnvironmentSpec, sink: LogSink) -> MemoryEnvironment:
         await asyncio.sleep(0)
+        if self.holding is not None:
+            await self.holding
         self.specs.append(spec)
         if self.failing is not None:
             raise self.failing

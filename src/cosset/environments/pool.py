@@ -7,7 +7,6 @@ the node is full and nothing is idle, the caller is told at once. Read next: inv
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,6 +15,13 @@ from cosset.environments.api import Environment, EnvironmentSpec, EnvironmentSta
 from cosset.environments.memory_budget import STARTING_MB, MemoryBudget
 
 logger = logging.getLogger(__name__)
+
+
+REST_S = 0.1
+LEAVING_S = 2.0
+"""How long one that has made room lives on, at most, while others start: they want the CPU more."""
+MOST_LEAVING = 128
+"""At once."""
 
 
 class PoolKey(NamedTuple):
@@ -68,7 +74,7 @@ class Pool:
 
     Args:
         max_environments: alive at once, starting ones included; at the bound the longest idle one makes room, and when
-            none is idle `start` raises PoolFullError.
+            none is idle `start` raises PoolFullError. One that makes room ends when nothing starts any more.
         idle_timeout_s: an idle environment older than this is shut down.
         max_age_s: an environment is not used beyond this age (its credentials would end).
         budget: of memory, for all of them: beyond it the longest idle makes room, as at the bound. None: no such bound.
@@ -91,8 +97,14 @@ class Pool:
         self._max_age_s = max_age_s
         self._budget = budget
         self._shelves: dict[PoolKey, _Shelf] = {}
+        self._revisions: dict[tuple[str, str], set[PoolKey]] = {}
+        """Which of them are of one function and version."""
+        self._idle: dict[Resident, None] = {}
+        """Those that may make room, never the provisioned; the longest idle first."""
         self._alive: set[Resident] = set()
         self._starting = 0
+        self._leaving: list[Resident] = []
+        self._letting_go: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -104,7 +116,8 @@ class Pool:
     @property
     def used_mb(self) -> int:
         """What all of them have used at most, together."""
-        return sum(resident.used_mb for resident in self._alive) + self._starting * STARTING_MB
+        held = sum(resident.used_mb for resident in (*self._alive, *self._leaving))
+        return held + self._starting * STARTING_MB
 
     @property
     def idle(self) -> int:
@@ -120,8 +133,8 @@ class Pool:
         shelf = self._shelves.get(key)
         while shelf is not None and not shelf.is_empty:
             resident = (shelf.provisioned or shelf.idle).pop()
-            if shelf.is_empty:
-                del self._shelves[key]
+            self._idle.pop(resident, None)
+            self._remove_if_empty(key, shelf)
             if resident.environment.state is EnvironmentState.READY and not self.is_too_old(resident):
                 return resident
             self.discard(resident)
@@ -167,7 +180,13 @@ class Pool:
             self.discard(resident)
             return
         resident.idle_since_s = self._clock.monotonic_s()
-        self._shelves.setdefault(resident.key, _Shelf()).of(resident).append(resident)
+        shelf = self._shelves.get(resident.key)
+        if shelf is None:
+            shelf = self._shelves[resident.key] = _Shelf()
+            self._revisions.setdefault(resident.key[:2], set()).add(resident.key)
+        shelf.of(resident).append(resident)
+        if not resident.is_provisioned:
+            self._idle[resident] = None
 
     def retire(self, resident: Resident) -> None:
         """Lets a provisioned environment go: at once when it idles, else when it has answered."""
@@ -183,9 +202,7 @@ class Pool:
         if resident not in self._alive:
             return
         self._alive.discard(resident)
-        task = asyncio.get_running_loop().create_task(self._end(resident), name=f"end {resident.environment.spec.id}")
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
+        self._end_soon(resident)
 
     def forget(self, environment_id: str) -> None:
         """None will be started in the place of this one, which a reset has ended."""
@@ -195,7 +212,7 @@ class Pool:
         """Lets environments go that have been idle too long, and under pressure those that have been so the longest.
         The server calls it every few seconds."""
         now_s = self._clock.monotonic_s()
-        for resident in list(self._idle_residents()):
+        for resident in list(self._idle):
             gone = resident.environment.state is not EnvironmentState.READY
             if gone or now_s - resident.idle_since_s > self._idle_timeout_s:
                 self._remove_idle(resident)
@@ -208,12 +225,35 @@ class Pool:
     async def close(self) -> None:
         """Ends every environment. Those still busy are ended too: drain first."""
         self._closed = True
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+        self._end_leaving()
         self._shelves.clear()
+        self._revisions.clear()
+        self._idle.clear()
         for resident in list(self._alive):
             self.discard(resident)
         if self._endings:
             await asyncio.gather(*self._endings)
         await self._tier.close()
+
+    def _end_soon(self, resident: Resident) -> None:
+        task = asyncio.get_running_loop().create_task(self._end(resident), name=f"end {resident.environment.spec.id}")
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    def _end_leaving(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for resident in leaving:
+            self._end_soon(resident)
+
+    async def _let_go(self) -> None:
+        until_s = self._clock.monotonic_s() + LEAVING_S
+        while self._leaving:
+            await self._clock.sleep(REST_S)
+            if not self._starting or self._clock.monotonic_s() >= until_s:
+                self._end_leaving()
+        self._letting_go = None
 
     async def _end(self, resident: Resident) -> None:
         try:
@@ -221,17 +261,25 @@ class Pool:
         except Exception:
             logger.exception("environment %s did not shut down cleanly", resident.environment.spec.id)
 
-    def _idle_residents(self) -> Iterator[Resident]:
-        """Those that may make room: never the provisioned."""
-        for shelf in self._shelves.values():
-            yield from shelf.idle
-
     def _remove_idle(self, resident: Resident) -> None:
+        self._take_down(resident)
+        self.discard(resident)
+
+    def _take_down(self, resident: Resident) -> None:
+        """From its shelf."""
         shelf = self._shelves[resident.key]
         shelf.of(resident).remove(resident)
-        if shelf.is_empty:
-            del self._shelves[resident.key]
-        self.discard(resident)
+        self._idle.pop(resident, None)
+        self._remove_if_empty(resident.key, shelf)
+
+    def _remove_if_empty(self, key: PoolKey, shelf: _Shelf) -> None:
+        if not shelf.is_empty:
+            return
+        del self._shelves[key]
+        keys = self._revisions[key[:2]]
+        keys.discard(key)
+        if not keys:
+            del self._revisions[key[:2]]
 
     def _is_full(self) -> bool:
         if self.alive >= self._max_environments:
@@ -241,18 +289,27 @@ class Pool:
         return self.used_mb + STARTING_MB > self._budget.limit_mb
 
     def _longest_idle(self) -> Resident | None:
-        return min(self._idle_residents(), key=lambda resident: resident.idle_since_s, default=None)
+        return next(iter(self._idle), None)
 
     def _make_room(self) -> bool:
+        lacks_memory = self.alive < self._max_environments
+        if lacks_memory and self._leaving:
+            self._end_leaving()
+            return True
         oldest = self._longest_idle()
         if oldest is None:
             return False
-        self._remove_idle(oldest)
+        if lacks_memory or len(self._leaving) >= MOST_LEAVING:
+            self._remove_idle(oldest)
+            return True
+        self._take_down(oldest)
+        self._alive.discard(oldest)
+        self._leaving.append(oldest)
+        if self._letting_go is None:
+            self._letting_go = asyncio.get_running_loop().create_task(self._let_go(), name="let environments go")
         return True
 
     def _retire_older(self, key: PoolKey) -> None:
-        for resident in list(self._idle_residents()):
-            other = resident.key
-            same_version = other.function_arn == key.function_arn and other.version == key.version
-            if same_version and other.revision != key.revision:
+        for other in self._revisions.get(key[:2], set()) - {key}:
+            for resident in list(self._shelves[other].idle):
                 self._remove_idle(resident)

@@ -7,7 +7,7 @@ A write that fails (a full disk) is tried again until it holds or the buffer is 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,7 +37,9 @@ class LogSink(Protocol):
 class LogGroups(Protocol):
     """Makes log groups on first use (services/logs). Answers from memory for groups that it knows."""
 
-    async def ensure_group(self, account: str, region: str, group: str) -> None: ...
+    async def ensure_groups(self, groups: Collection[tuple[str, str, str]]) -> None:
+        """Each an account, a region and a name."""
+        ...
 
 
 class LogsNotDurableError(Exception):
@@ -217,8 +219,7 @@ class LogBuffer:
         while True:
             try:
                 if firsts is None:
-                    for group in {(key.account, key.region, key.group) for key, _ in piece.batch}:
-                        await self._groups.ensure_group(*group)
+                    await self._groups.ensure_groups({(key.account, key.region, key.group) for key, _ in piece.batch})
                     firsts = await self._sink.append(piece.batch)
                 if self._follower is not None:
                     await self._follower.follow(piece.batch, firsts)

@@ -81,7 +81,9 @@ CHANGE_POINT = (
     .values({name: bindparam(name) for name in ("count", "total", "lowest", "highest", "value_counts")})
 )
 ADD_POINT = insert(points)
-FIND_SERIES = select(series.c.id, series.c.last_s).where(series.c.digest == bindparam("the_digest"))
+FIND_SERIES = select(series.c.digest, series.c.id, series.c.last_s).where(
+    series.c.digest.in_(bindparam("the_digests", expanding=True))
+)
 TOUCH_SERIES = update(series).where(series.c.id == bindparam("the_id")).values(last_s=bindparam("the_last_s"))
 ADD_SERIES = insert(series)
 _OWNER = ("account", "region", "function_name", "month", "architecture")

@@ -8,7 +8,7 @@ one row. Read next: metric_tables.py.
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -103,58 +103,64 @@ class MetricStore:
         only_known: bool = False,
     ) -> dict[MetricKey, tuple[int, int]]:
         """What was found out about the series on the way. Raises TooManyMetricsError."""
-        found: dict[MetricKey, tuple[int, int]] = {}
-        placed: list[tuple[_Place, Distribution]] = []
-        room: dict[tuple[str, str], int] = {}
+        latest: dict[MetricKey, int] = {}
         for cell in cells:
-            known = found.get(cell.key) or self._known.get(cell.key)
+            known = self._known.get(cell.key)
             if known is None or known[1] < cell.start_s:
-                try:
-                    known = found[cell.key] = self._touch(tx, cell, room)
-                except TooManyMetricsError:
-                    if only_known:
-                        continue
-                    raise
-            placed.append((_Place(known[0], cell.start_s, cell.width_s, cell.unit), cell.values))
+                latest[cell.key] = max(cell.start_s, latest.get(cell.key, 0))
+        found = self._touch(tx, latest, only_known=only_known)
+        placed: list[tuple[_Place, Distribution]] = []
+        for cell in cells:
+            place = found.get(cell.key) or self._known.get(cell.key)
+            if place is not None:  # or else it is one too many
+                placed.append((_Place(place[0], cell.start_s, cell.width_s, cell.unit), cell.values))
         _add_points(tx, placed)
         for owner, used in usage:
             _add_usage(tx, owner, used)
         return found
 
-    def _touch(self, tx: Transaction, cell: Cell, room: dict[tuple[str, str], int]) -> tuple[int, int]:
-        """The series' number, and the last time that it had a value; makes it when it is not there."""
-        digest = _digest(cell.key)
-        row = tx.execute(FIND_SERIES, {"the_digest": digest}).one_or_none()
-        if row is None:
-            return self._make(tx, cell, digest, room), cell.start_s
-        if row.last_s < cell.start_s:
-            tx.execute(TOUCH_SERIES, {"the_id": row.id, "the_last_s": cell.start_s})
-        return row.id, max(row.last_s, cell.start_s)
+    def _touch(
+        self, tx: Transaction, latest: dict[MetricKey, int], *, only_known: bool
+    ) -> dict[MetricKey, tuple[int, int]]:
+        """Of series with their last value: each one's number, and the last time that it had a value. Makes those that
+        are not there. Few statements for many, as a burst of new functions brings them. Raises TooManyMetricsError."""
+        by_digest = {_digest(key): key for key in latest}
+        found, behind = {}, []
+        for digest, number, last_s in _find_series(tx, list(by_digest)):
+            key = by_digest[digest]
+            if last_s < latest[key]:
+                behind.append({"the_id": number, "the_last_s": latest[key]})
+            found[key] = number, max(last_s, latest[key])
+        if behind:
+            tx.execute(TOUCH_SERIES, sorted(behind, key=lambda one: one["the_id"]))
+        missing = {digest: key for digest, key in by_digest.items() if key not in found}
+        made = self._make(tx, missing, latest, only_known=only_known)
+        for digest, number, last_s in _find_series(tx, made):
+            found[by_digest[digest]] = number, last_s
+        return found
 
-    def _make(self, tx: Transaction, cell: Cell, digest: str, room: dict[tuple[str, str], int]) -> int:
-        """`room`: how many more metrics an account and region may have, counted once in a transaction."""
-        key = cell.key
-        owner = key.account, key.region
-        if owner not in room:
-            query = select(func.count()).where(series.c.account == key.account, series.c.region == key.region)
-            room[owner] = self._max_series - int(tx.execute(query).scalar_one())
-        if room[owner] <= 0:
-            raise TooManyMetricsError
-        room[owner] -= 1
-        made = tx.execute(
-            ADD_SERIES,
-            {
-                "digest": digest,
-                "account": key.account,
-                "region": key.region,
-                "namespace": key.namespace,
-                "name": key.name,
-                "dimensions": [list(pair) for pair in key.dimensions],
-                "last_s": cell.start_s,
-            },
-        )
-        assert made.inserted_primary_key is not None
-        return int(made.inserted_primary_key[0])
+    def _make(
+        self, tx: Transaction, missing: dict[str, MetricKey], latest: dict[MetricKey, int], *, only_known: bool
+    ) -> list[str]:
+        """Their digests; those of an account and region that has as many as are kept are not among them, or raise."""
+        room: dict[tuple[str, str], int] = {}
+        rows: list[dict[str, Any]] = []
+        for digest, key in missing.items():
+            owner = key.account, key.region
+            if owner not in room:
+                query = select(func.count()).where(series.c.account == key.account, series.c.region == key.region)
+                room[owner] = self._max_series - int(tx.execute(query).scalar_one())
+            if room[owner] <= 0:
+                if only_known:
+                    continue
+                raise TooManyMetricsError
+            room[owner] -= 1
+            dimensions = [list(pair) for pair in key.dimensions]
+            named = {"account": key.account, "region": key.region, "namespace": key.namespace, "name": key.name}
+            rows.append({"digest": digest, **named, "dimensions": dimensions, "last_s": latest[key]})
+        if rows:
+            tx.execute(ADD_SERIES, rows)
+        return [row["digest"] for row in rows]
 
     async def points(self, key: MetricKey, start_s: int, end_s: int) -> list[Point]:
         """What begins within the time, oldest first."""
@@ -204,6 +210,13 @@ class MetricStore:
         ):
             self._known.clear()
         return gone
+
+
+def _find_series(tx: Transaction, digests: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Digest, number, last value, of those that are there."""
+    for begin in range(0, len(digests), _BATCH):
+        for row in tx.execute(FIND_SERIES, {"the_digests": digests[begin : begin + _BATCH]}):
+            yield row.digest, row.id, row.last_s
 
 
 def _widen(narrower: int, before_s: int, width_s: int) -> Any:

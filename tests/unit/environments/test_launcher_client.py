@@ -70,7 +70,7 @@ def run(scenario: Callable[[LauncherClient, Launcher], Awaitable[None]], **callb
     asyncio.run(main())
 
 
-async def spawn(client: LauncherClient, request: Request, fds: list[int]) -> tuple[JailProcess, list[socket.socket]]:
+async def spawn(client: LauncherClient, request: Request, fds: list[int]) -> tuple[JailProcess, list[int]]:
     process = client.begin(request, fds)
     return process, await client.started(process)
 
@@ -101,7 +101,7 @@ def test_an_environment_lives_and_ends() -> None:
         await killing
         await process.kill()
         for listener in listeners:
-            listener.close()
+            os.close(listener)
         os.close(read)
 
     run(scenario)
@@ -157,7 +157,7 @@ def test_when_the_launcher_goes_everything_has_ended() -> None:
         with pytest.raises(SpawnFailedError, match="gone"):
             await spawn(client, REQUEST, inside)
         for listener in listeners:
-            listener.close()
+            os.close(listener)
         os.close(read)
         os.close(other)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cosset.environments.api import EnvironmentState, InitError
-from cosset.environments.memory_budget import MemoryBudget
-from cosset.environments.pool import Pool, PoolFullError, PoolKey
+from cosset.environments.memory_budget import STARTING_MB, MemoryBudget
+from cosset.environments.pool import LEAVING_S, REST_S, Pool, PoolFullError, PoolKey
 from support.clock import ManualClock
 from support.environments import MemoryTier, spec
 
@@ -174,3 +174,79 @@ def test_a_new_revision_retires_the_idle_ones_of_the_old() -> None:
         pool.release(resident)
 
     run(test)
+
+
+def test_who_makes_room_ends_when_nothing_starts_any_more_and_in_the_end_all_the_same() -> None:
+    other = PoolKey("arn:g", "$LATEST", "1")
+
+    async def test(pool: Pool, tier: MemoryTier, clock: ManualClock) -> None:
+        old = await pool.start(KEY, spec("old"), Sink())
+        pool.release(old)
+        held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        tier.holding = held
+        starting = asyncio.ensure_future(pool.start(other, spec("young"), Sink()))
+        await _pass_time(clock, REST_S)
+        assert not pool.is_alive(old)
+        assert pool.take(KEY) is None
+        assert old.environment.state is EnvironmentState.READY, "its end waits for the start"
+        assert pool.used_mb == old.used_mb + STARTING_MB
+        held.set_result(None)
+        await starting
+        await _pass_time(clock, REST_S)
+        assert old.environment.state is EnvironmentState.SHUTDOWN
+        pool.release(starting.result())
+        tier.holding = asyncio.get_running_loop().create_future()  # a start that does not end holds nobody up for long
+        stuck = asyncio.ensure_future(pool.start(KEY, spec("stuck"), Sink()))
+        for _ in range(int(LEAVING_S / REST_S) + 1):
+            await _pass_time(clock, REST_S)
+        assert starting.result().environment.state is EnvironmentState.SHUTDOWN
+        tier.holding.set_result(None)
+        await stuck
+
+    run(test, max_environments=1)
+
+
+def test_memory_that_is_lacking_is_not_waited_for() -> None:
+    async def main() -> None:
+        tier, clock = MemoryTier(), ManualClock()
+        budget = MemoryBudget(limit_mb=240, min_free_mb=0)
+        pool = Pool(tier, clock, max_environments=2, idle_timeout_s=300, budget=budget)
+        large = await pool.start(KEY, spec("large"), Sink())
+        large.used_mb = 150
+        small = await pool.start(KEY, spec("small"), Sink())
+        small.used_mb = 10
+        pool.release(large)
+        third = await pool.start(KEY, spec("third"), Sink())  # in the place of the first, which still has its memory
+        assert pool.used_mb == 150 + 10 + third.used_mb
+        pool.retire(small)
+        pool.release(small)
+        await pool.start(KEY, spec("fourth"), Sink())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert large.environment.state is EnvironmentState.SHUTDOWN
+        await pool.close()
+
+    asyncio.run(main())
+
+
+def test_of_an_old_revision_only_the_same_version_goes() -> None:
+    async def test(pool: Pool, tier: MemoryTier, clock: ManualClock) -> None:
+        residents = {}
+        for name, version, revision in (("f", "$LATEST", "1"), ("f", "1", "1"), ("g", "$LATEST", "1")):
+            key = PoolKey(name, version, revision)
+            residents[key] = await pool.start(key, spec(f"{name}{version}"), Sink())
+            pool.release(residents[key])
+        await pool.start(PoolKey("f", "$LATEST", "2"), spec("new"), Sink())
+        assert [pool.is_alive(each) for each in residents.values()] == [False, True, True]
+        assert pool.take(PoolKey("f", "1", "1")) is residents[PoolKey("f", "1", "1")]
+
+    run(test)
+
+
+async def _pass_time(clock: ManualClock, delay_s: float) -> None:
+    """And lets everybody run whom it has woken."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    clock.advance(delay_s)
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -1,7 +1,7 @@
 """The log buffer: order, batches, bounds, and a store that fails."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -52,8 +52,8 @@ class Groups:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
 
-    async def ensure_group(self, account: str, region: str, group: str) -> None:
-        self.asked.append((account, region, group))
+    async def ensure_groups(self, groups: Collection[tuple[str, str, str]]) -> None:
+        self.asked.extend(sorted(groups))
 
 
 class Bench:

@@ -137,7 +137,7 @@ def test_a_log_group_that_every_node_wants_is_made_once(tmp_path: Path, postgres
     async def scenario() -> None:
         stores = await open_nodes(tmp_path, postgres.new_database())
         books = [LogGroupBook(store, SystemClock()) for store in stores]
-        await asyncio.gather(*(book.ensure_group("111111111111", "us-east-1", "g") for book in books * 5))
+        await asyncio.gather(*(book.ensure_groups([("111111111111", "us-east-1", "g")]) for book in books * 5))
         group = await stores[0].read(lambda tx: find_group(tx, "111111111111", "us-east-1", "g"))
         assert group is not None
         for store in stores:

@@ -7,6 +7,7 @@ listens inside the environment's own network namespace. Read next: ../launcher/c
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from cosset.environments.framed import FramedTransport
 from cosset.environments.jail import layout
 from cosset.environments.jail.ahead import SdkUse, standby_variables
 from cosset.environments.jail.dns import NameServer, Nameservers, host_nameservers, no_nameservers
+from cosset.environments.jail.doors import Doors
 from cosset.environments.jail.ends import Ends
 from cosset.environments.jail.idling import IdleSweep, IdlingEnvironment
 from cosset.environments.jail.network import LOCAL, Network, network_of
@@ -38,8 +40,6 @@ from cosset.runtimes.sealing import ports
 logger = logging.getLogger(__name__)
 
 _FIRST_LOOK = 16
-_DATAGRAMS = 0
-"""In the place of a port: the one socket for names by UDP."""
 OnEndpoint = Callable[[EnvironmentSpec, socket.socket], Callable[[], None]]
 """Serves Cosset on a listening socket inside an environment; what it answers is called when the environment is gone."""
 
@@ -88,6 +88,7 @@ class JailTier:
         self._aws_endpoints = aws_endpoints
         self._nameservers = nameservers
         self._sweep = IdleSweep(clock)
+        self._doors = Doors()
         self._sdk_use = SdkUse()
         self._environments: dict[RunningEnvironment, JailProcess] = {}
         self._look_at = _FIRST_LOOK
@@ -149,6 +150,7 @@ class JailTier:
         await asyncio.gather(*(environment.shutdown() for environment in list(self._environments)))
         self._environments.clear()
         self._sweep.close()
+        self._doors.close()
 
     def _request(self, spec: EnvironmentSpec, served: Served, network: Network) -> Request:
         kind = _kind(served)
@@ -206,16 +208,17 @@ class JailTier:
         if ends.printed is not None:
             log_pipe.add(extensions.output("extension"), ends.printed)
         transport: Transport | None = None
+        listeners: dict[int, int] = {}
         try:
             if ends.transport is not None:
                 transport = await FramedTransport.connect(ends.transport)
-            sockets = await self._launcher.started(process)
+            listeners = dict(zip(ports.PASSED_OUT, await self._launcher.started(process), strict=True))
             if pipes := process.take_pipes():
                 log_pipe.watch(extensions.output(), *pipes)
             supervisor.attach(process)
-            listeners = {_port(each): each for each in sockets}
             if transport is None:
-                transport = await HttpTransport.serve(listeners.pop(ports.RUNTIME_API), extensions.api)
+                runtime_api = _listener(ports.RUNTIME_API, listeners.pop(ports.RUNTIME_API))
+                transport = await HttpTransport.serve(runtime_api, extensions.api)
         except BaseException:
             process.started.cancel()
             await process.kill()
@@ -225,6 +228,8 @@ class JailTier:
                 ends.transport.close()
             await supervisor.close()
             log_pipe.close()
+            for fd in listeners.values():
+                os.close(fd)
             raise
         self._serve_later(process, _Inside(spec, network, listeners, extensions))
         environment = IdlingEnvironment(
@@ -233,32 +238,47 @@ class JailTier:
         return process, environment
 
     def _serve_later(self, process: JailProcess, inside: "_Inside") -> None:
-        """Whoever connects already waits in the socket: an event goes in first, if the runtime asks for one."""
-        asyncio.get_running_loop().call_soon(self._serve_inside, process, inside)
+        """An event goes in first, if the runtime asks for one."""
+        asyncio.get_running_loop().call_soon(self._watch_inside, process, inside)
+
+    def _watch_inside(self, process: JailProcess, inside: "_Inside") -> None:
+        """Nothing is served before somebody has come, and what is not offered is closed."""
+        for port, offer in self._offers(inside.network).items():
+            if offer is None:
+                os.close(inside.listeners.pop(port))
+        fds = list(inside.listeners.values())
+        try:
+            process.on_end(self._doors.watch(fds, lambda: self._serve_inside(process, inside)))
+        except OSError:  # the kernel watches no more descriptors
+            logger.exception("environment %s is not served inside", inside.spec.id)
+            for fd in fds:
+                os.close(fd)
 
     def _serve_inside(self, process: JailProcess, inside: "_Inside") -> None:
         """Names, Cosset's own endpoints, and the Runtime API's address where the runtime speaks another way."""
+        sockets = {port: _listener(port, fd) for port, fd in inside.listeners.items()}
         try:
-            for close in self._served(inside):
+            for close in self._served(inside, sockets):
                 process.on_end(close)
         except OSError:  # the kernel watches no more descriptors: nobody answers there
             logger.exception("environment %s is not served inside", inside.spec.id)
-            for listener in inside.listeners.values():
+            for listener in sockets.values():
                 listener.close()
 
-    def _served(self, inside: "_Inside") -> Iterator[Callable[[], None]]:
-        """What ends each of them."""
-        network, listeners = inside.network, inside.listeners
-        nameservers = self._nameservers if network.has_egress else no_nameservers
-        datagrams, streams = listeners.pop(_DATAGRAMS), listeners.pop(ports.NAMES)
-        yield NameServer(datagrams, streams, nameservers, has_local_aws=network.has_local_aws).close
+    def _offers(self, network: Network) -> dict[int, OnEndpoint | None]:
+        """Who serves Cosset inside, by port."""
         on_aws = self._on_aws if network.has_local_aws else None
-        for port, offer in {ports.ENDPOINT: self._on_endpoint, ports.AWS_HTTPS: on_aws, ports.AWS_HTTP: on_aws}.items():
-            listener = listeners.pop(port)
-            if offer is None:
-                listener.close()
-            else:
-                yield offer(inside.spec, listener)
+        return {ports.ENDPOINT: self._on_endpoint, ports.AWS_HTTPS: on_aws, ports.AWS_HTTP: on_aws}
+
+    def _served(self, inside: "_Inside", listeners: dict[int, socket.socket]) -> Iterator[Callable[[], None]]:
+        """What ends each of them, which is then taken out."""
+        network = inside.network
+        nameservers = self._nameservers if network.has_egress else no_nameservers
+        datagrams, streams = listeners.pop(ports.DATAGRAMS), listeners.pop(ports.NAMES)
+        yield NameServer(datagrams, streams, nameservers, has_local_aws=network.has_local_aws).close
+        for port, offer in self._offers(network).items():
+            if offer is not None:
+                yield offer(inside.spec, listeners.pop(port))
         if ports.RUNTIME_API in listeners:
             yield SideDoor(listeners.pop(ports.RUNTIME_API), inside.extensions.api).close
 
@@ -269,12 +289,14 @@ class _Inside:
 
     spec: EnvironmentSpec
     network: Network
-    listeners: dict[int, socket.socket]
+    listeners: dict[int, int]
     extensions: ExtensionPhases
 
 
-def _port(listener: socket.socket) -> int:
-    return _DATAGRAMS if listener.type == socket.SOCK_DGRAM else int(listener.getsockname()[1])
+def _listener(port: int, fd: int) -> socket.socket:
+    """Said to be what it is: to find out would take three system calls."""
+    kind = socket.SOCK_DGRAM if port == ports.DATAGRAMS else socket.SOCK_STREAM
+    return socket.socket(socket.AF_INET, kind, 0, fileno=fd)
 
 
 def _kind(served: Served) -> str:

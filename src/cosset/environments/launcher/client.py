@@ -95,7 +95,7 @@ class JailProcess:
         self._freezer_version = 0
         self._is_frozen = False
         self._pipes: list[int] = []
-        self.started: asyncio.Future[list[socket.socket]] = loop.create_future()
+        self.started: asyncio.Future[list[int]] = loop.create_future()
         self._ended: asyncio.Future[Exit] = loop.create_future()
         self._gone = asyncio.Event()
         self._on_end: list[Callable[[], None]] = []
@@ -171,15 +171,19 @@ class JailProcess:
         if freezer_version:
             self._freezer, self._freezer_version = fds.pop(), freezer_version
         self._memory = MemoryGauge(pid, fds.pop() if has_peak else None, is_runtime=is_runtime)
-        listeners = [socket.socket(fileno=fd) for fd in fds[: len(fds) - pipes]]
-        self._pipes = fds[len(listeners) :]
+        listeners, self._pipes = fds[: len(fds) - pipes], fds[len(fds) - pipes :]
         if self.started.done():  # whoever asked has given up
-            for listener in listeners:
-                listener.close()
-            for pipe in self.take_pipes():
-                os.close(pipe)
+            for fd in (*listeners, *self.take_pipes()):
+                os.close(fd)
             return
         self.started.set_result(listeners)
+
+    def close_listeners(self) -> None:
+        """Those that have come, but whom nobody has taken: whoever waited was cancelled in the same moment."""
+        started = self.started
+        if started.done() and not started.cancelled() and started.exception() is None:
+            for fd in started.result():
+                os.close(fd)
 
     def take_pipes(self) -> list[int]:
         """Of one that was on standby, the ends of its output and its telemetry."""
@@ -249,14 +253,16 @@ class LauncherClient:
         self.ask(request.message(), fds)
         return process
 
-    async def started(self, process: JailProcess) -> list[socket.socket]:
-        """Returns when it runs: the sockets that listen inside it (runtimes/sealing/ports.py).
+    async def started(self, process: JailProcess) -> list[int]:
+        """Returns when it runs: the sockets that listen inside it, in the order of runtimes/sealing/ports.py. They are
+        the caller's.
 
         Raises: SpawnFailedError, with nothing left behind.
         """
         try:
             return await process.started
         except (SpawnFailedError, asyncio.CancelledError):
+            process.close_listeners()
             await process.kill()
             raise
 

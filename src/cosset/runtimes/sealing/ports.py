@@ -13,3 +13,7 @@ NAMES = 53
 """Over UDP too."""
 
 OF_ALL = (ENDPOINT, AWS_HTTPS, AWS_HTTP, NAMES, RUNTIME_API)
+DATAGRAMS = 0
+"""In the place of a port: the one socket for names by UDP."""
+PASSED_OUT = (DATAGRAMS, *OF_ALL)
+"""The order in which an init passes its sockets out."""

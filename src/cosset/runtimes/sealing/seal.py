@@ -124,16 +124,15 @@ def prepare(ports: Sequence[int], beginning: dict[str, Any], fds: dict[str, int]
     kernel.unshare(kernel.CLONE_NEWCGROUP)
     socket.sethostname("localhost")
     kernel.raise_loopback()
-    listeners = []
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind(("127.0.0.1", inside.NAMES))
+    listeners = [names]
     for port in ports:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(_BACKLOG)
         listeners.append(listener)
-    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    names.bind(("127.0.0.1", inside.NAMES))
-    listeners.append(names)
     if "disk" in fds:
         _mount_disk(fds, beginning["uid"])
     else:
