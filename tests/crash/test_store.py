@@ -25,6 +25,8 @@ from support.small_disk import small_disk
 from .store_writer import facts
 
 ROUNDS = 10
+MOST_ROUNDS = 100
+"""On a machine so slow that the writer is killed before it has done one of each."""
 
 
 def acknowledged_before_a_kill(data: Path, round_name: str, delay_s: float) -> list[str]:
@@ -46,11 +48,13 @@ def acknowledged_before_a_kill(data: Path, round_name: str, delay_s: float) -> l
 
 def test_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
     said: dict[str, list[str]] = {word: [] for word in ("fact", "sent", "deleting", "deleted", "blob", "event")}
-    for number in range(ROUNDS):
+    for number in range(MOST_ROUNDS):
+        if number >= ROUNDS and all(said.values()):
+            break
         for line in acknowledged_before_a_kill(tmp_path, str(number), random.uniform(0.02, 0.3)):
             word, _, rest = line.partition(" ")
             said[word].append(rest)
-    assert all(said[word] for word in ("fact", "sent", "deleted", "blob", "event")), "the writer did not write"
+    assert all(said.values()), "the writer did not write"
     asyncio.run(check(tmp_path, said))
 
 
