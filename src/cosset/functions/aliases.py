@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from cosset.functions import concurrency_records, errors, records
+from cosset.functions import alias_records, concurrency_records, errors, records
 from cosset.functions.model import LATEST, Alias, FunctionKey
 from cosset.functions.provisioned import refuse_shared_versions
 from cosset.store.database import Store, Transaction
@@ -26,9 +26,9 @@ class Aliases:
 
         def insert(tx: Transaction) -> Alias:
             _check_routing(tx, key, version, weights)
-            if records.read_alias(tx, key, name) is not None:
+            if alias_records.read_alias(tx, key, name) is not None:
                 raise errors.conflict(f"Alias already exists: {key.qualified_arn(name)}")
-            records.insert_alias(tx, alias)
+            alias_records.insert_alias(tx, alias)
             records.announce(tx, key)
             return alias
 
@@ -47,7 +47,7 @@ class Aliases:
         """What was not given (None) stays; empty weights take them away."""
 
         def write(tx: Transaction) -> Alias:
-            alias = records.read_alias(tx, key, name)
+            alias = alias_records.read_alias(tx, key, name)
             if alias is None:
                 raise errors.not_found(f"Alias not found: {key.qualified_arn(name)}")
             if revision_id is not None and revision_id != alias.revision_id:
@@ -62,7 +62,7 @@ class Aliases:
             _check_routing(tx, key, changed.version, changed.weights)
             if concurrency_records.read(tx, key, name) is not None:
                 refuse_shared_versions(tx, key, name, {changed.version, *changed.weights})
-            records.write_alias(tx, changed)
+            alias_records.write_alias(tx, changed)
             records.announce(tx, key)
             return changed
 
@@ -72,7 +72,7 @@ class Aliases:
         """Raises:
         ServiceError: ResourceNotFoundException.
         """
-        alias = await self._store.read(lambda tx: records.read_alias(tx, key, name))
+        alias = await self._store.read(lambda tx: alias_records.read_alias(tx, key, name))
         if alias is None:
             raise errors.not_found(f"Cannot find alias arn: {key.qualified_arn(name)}")
         return alias
@@ -81,7 +81,7 @@ class Aliases:
         """One that is not there is no error, as on AWS."""
 
         def delete(tx: Transaction) -> None:
-            records.delete_alias(tx, key, name)
+            alias_records.delete_alias(tx, key, name)
             records.announce_concurrency(tx, key)
 
         await self._store.write(delete)
@@ -96,7 +96,7 @@ class Aliases:
         def read(tx: Transaction) -> list[Alias]:
             if records.read_settings(tx, key) is None:
                 raise errors.function_not_found(key.arn)
-            return records.read_aliases(tx, key, version=version, after=after, limit=limit)
+            return alias_records.read_aliases(tx, key, version=version, after=after, limit=limit)
 
         return await self._store.read(read)
 

@@ -1,6 +1,6 @@
 """From a reference to what it names: a version, through an alias too. Short functions of a transaction."""
 
-from cosset.functions import errors, names, records
+from cosset.functions import alias_records, errors, names, records
 from cosset.functions.model import FunctionVersion
 from cosset.functions.names import FunctionReference
 from cosset.store.database import Transaction
@@ -18,7 +18,7 @@ def look_up(tx: Transaction, reference: FunctionReference) -> FunctionVersion | 
     """What a reference names, None when that is not there."""
     qualifier = names.version_of(reference.qualifier)
     if names.is_alias(qualifier):
-        alias = records.read_alias(tx, reference.key, qualifier)
+        alias = alias_records.read_alias(tx, reference.key, qualifier)
         if alias is None:
             return None
         qualifier = alias.version

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cosset.functions import concurrency_records, option_records, policy_records, records
+from cosset.functions import alias_records, concurrency_records, option_records, policy_records, records
 from cosset.functions.model import LATEST, Alias, FunctionKey, FunctionOptions, FunctionSettings, FunctionVersion
 from cosset.invocation.api import Target
 from cosset.store.changes import EVERYTHING
@@ -117,7 +117,7 @@ def _read(tx: Transaction, key: FunctionKey, at: str) -> Page | None:
     settings = records.read_settings(tx, key)
     if settings is None:
         return None
-    aliases = {alias.name: alias for alias in records.read_aliases(tx, key)}
+    aliases = {alias.name: alias for alias in alias_records.read_aliases(tx, key)}
     shares = Shares(
         settings.reserved_concurrency,
         concurrency_records.sum_provisioned(tx, key),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cosset.functions import errors, names, policy_records, records
+from cosset.functions import alias_records, errors, names, policy_records, records
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference
 from cosset.store.database import Store, Transaction
@@ -141,7 +141,7 @@ def check_revision(tx: Transaction, key: FunctionKey, qualifier: str, revision_i
 def read_revision(tx: Transaction, key: FunctionKey, qualifier: str) -> str:
     """The revision of the function, version or alias that the policy belongs to."""
     if names.is_alias(qualifier):
-        alias = records.read_alias(tx, key, qualifier)
+        alias = alias_records.read_alias(tx, key, qualifier)
         if alias is None:
             raise errors.not_found(f"Cannot find alias arn: {key.qualified_arn(qualifier)}")
         return alias.revision_id
@@ -168,10 +168,10 @@ def refuse_latest(reference: FunctionReference) -> None:
 
 def touch(tx: Transaction, key: FunctionKey, qualifier: str, new_id: Callable[[], str]) -> None:
     """What the policy belongs to has a new revision."""
-    alias = records.read_alias(tx, key, qualifier) if names.is_alias(qualifier) else None
+    alias = alias_records.read_alias(tx, key, qualifier) if names.is_alias(qualifier) else None
     version = None if alias else records.read_version(tx, key, qualifier or LATEST)
     if alias is not None:
-        records.write_alias(tx, dataclasses.replace(alias, revision_id=new_id()))
+        alias_records.write_alias(tx, dataclasses.replace(alias, revision_id=new_id()))
     if version is not None:
         records.write_version(tx, dataclasses.replace(version, revision_id=new_id()))
     records.announce(tx, key)

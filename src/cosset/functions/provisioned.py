@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from cosset.clock import Clock
-from cosset.functions import concurrency_records, errors, names, records
+from cosset.functions import alias_records, concurrency_records, errors, names, records
 from cosset.functions.concurrency import least_unreserved
 from cosset.functions.model import LATEST, FunctionKey, ProvisionedConfig
 from cosset.functions.names import FunctionReference
@@ -176,7 +176,7 @@ def _versions_of(tx: Transaction, key: FunctionKey, qualifier: str) -> set[str]:
     Raises: ServiceError, ResourceNotFoundException.
     """
     if names.is_alias(qualifier):
-        alias = records.read_alias(tx, key, qualifier)
+        alias = alias_records.read_alias(tx, key, qualifier)
         if alias is None:
             raise errors.not_found(f"Cannot find alias arn: {key.qualified_arn(qualifier)}")
         return {alias.version, *alias.weights}
@@ -194,7 +194,7 @@ def _refuse_snapshots(tx: Transaction, key: FunctionKey, versions: set[str]) -> 
 
 def _shares(tx: Transaction, config: ProvisionedConfig) -> dict[str, int]:
     """How many of each version; what an alias sends elsewhere is rounded, the rest is of its own version."""
-    alias = records.read_alias(tx, config.key, config.qualifier) if names.is_alias(config.qualifier) else None
+    alias = alias_records.read_alias(tx, config.key, config.qualifier) if names.is_alias(config.qualifier) else None
     if alias is None:
         return {config.qualifier: config.requested}
     shares = {version: round(config.requested * weight) for version, weight in alias.weights.items()}

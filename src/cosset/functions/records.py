@@ -1,4 +1,5 @@
-"""Functions, versions and aliases as rows: short functions of a transaction. The only module that knows the tables.
+"""Functions and versions as rows: short functions of a transaction. What else belongs to a function has a module of its
+own (alias_records.py, policy_records.py ...).
 
 Decides nothing: what is allowed is the registry's to say. `announce` tells the caches of every node.
 """
@@ -13,7 +14,6 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from cosset.functions.model import (
     LATEST,
-    Alias,
     Code,
     FunctionKey,
     FunctionSettings,
@@ -181,7 +181,7 @@ def write_version(tx: Transaction, version: FunctionVersion) -> None:
 
 
 def delete_version(tx: Transaction, key: FunctionKey, version: str) -> bool:
-    _delete_qualified(tx, key, version)
+    delete_qualified(tx, key, version)
     _delete_layer_uses(tx, key, version)
     result = tx.execute(delete(versions).where(of_function(versions, key), versions.c.version == version))
     return bool(result.rowcount)
@@ -218,49 +218,7 @@ def unsettled_keys(tx: Transaction) -> list[FunctionKey]:
     return [FunctionKey(row.account, row.region, row.name) for row in tx.execute(query)]
 
 
-# -- aliases -----------------------------------------------------------------------------------------------------------
-
-
-def read_alias(tx: Transaction, key: FunctionKey, alias: str) -> Alias | None:
-    row = tx.execute(select(aliases).where(of_function(aliases, key), aliases.c.alias == alias)).first()
-    return None if row is None else _to_alias(row)
-
-
-def read_aliases(
-    tx: Transaction, key: FunctionKey, *, version: str | None = None, after: str = "", limit: int | None = None
-) -> list[Alias]:
-    """By name; those after `after`, and those that point at `version` when that is given."""
-    if version is None and limit is None:
-        return [_to_alias(row) for row in tx.run(_ALIASES, named(key) | {"after": after}).rows]
-    query = select(aliases).where(of_function(aliases, key), aliases.c.alias > after).order_by(aliases.c.alias)
-    if version is not None:
-        query = query.where(aliases.c.version == version)
-    return [_to_alias(row) for row in tx.execute(query.limit(limit))]
-
-
-def insert_alias(tx: Transaction, alias: Alias) -> None:
-    key = alias.key
-    tx.execute(
-        insert(aliases).values(
-            account=key.account, region=key.region, name=key.name, alias=alias.name, **_alias_values(alias)
-        )
-    )
-
-
-def write_alias(tx: Transaction, alias: Alias) -> None:
-    tx.execute(
-        update(aliases)
-        .where(of_function(aliases, alias.key), aliases.c.alias == alias.name)
-        .values(**_alias_values(alias))
-    )
-
-
-def delete_alias(tx: Transaction, key: FunctionKey, alias: str) -> None:
-    _delete_qualified(tx, key, alias)
-    tx.execute(delete(aliases).where(of_function(aliases, key), aliases.c.alias == alias))
-
-
-def _delete_qualified(tx: Transaction, key: FunctionKey, qualifier: str) -> None:
+def delete_qualified(tx: Transaction, key: FunctionKey, qualifier: str) -> None:
     """What belongs to one version or alias goes with it."""
     for table in (statements, policy_heads, event_invoke_configs, provisioned_configs):
         tx.execute(delete(table).where(of_function(table, key), table.c.qualifier == qualifier))
@@ -291,9 +249,6 @@ def named(key: FunctionKey) -> dict[str, Any]:
 # What every cold start reads.
 _SETTINGS = Prepared(select(functions).where(at_function(functions)))
 _VERSION = Prepared(select(versions).where(at_function(versions), versions.c.version == bindparam("of_version")))
-_ALIASES = Prepared(
-    select(aliases).where(at_function(aliases), aliases.c.alias > bindparam("after")).order_by(aliases.c.alias)
-)
 
 
 def _identity(version: FunctionVersion) -> dict[str, Any]:
@@ -346,17 +301,3 @@ def _to_version(row: Row[Any]) -> FunctionVersion:
         last_update_status=None if status is None else UpdateStatus(status),
         **plain,
     )
-
-
-def _alias_values(alias: Alias) -> dict[str, Any]:
-    return {
-        "version": alias.version,
-        "description": alias.description,
-        "revision_id": alias.revision_id,
-        "weights": json.dumps(dict(alias.weights)),
-    }
-
-
-def _to_alias(row: Row[Any]) -> Alias:
-    key = FunctionKey(row.account, row.region, row.name)
-    return Alias(key, row.alias, row.version, row.description, row.revision_id, json.loads(row.weights))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from cosset.clock import Clock
-from cosset.functions import checks, configuring, errors, names, option_records, package_records, records
+from cosset.functions import alias_records, checks, configuring, errors, names, option_records, package_records, records
 from cosset.functions.aliases import Aliases
 from cosset.functions.code import CodeStore
 from cosset.functions.code_signing import CodeSigning
@@ -330,7 +330,9 @@ def _with_layers(tx: Transaction, version: FunctionVersion, change: Change) -> F
 def refuse_referenced_version(tx: Transaction, key: FunctionKey, version: str) -> None:
     """A version that an alias points at stays."""
     pointing = [
-        alias.name for alias in records.read_aliases(tx, key) if alias.version == version or version in alias.weights
+        alias.name
+        for alias in alias_records.read_aliases(tx, key)
+        if alias.version == version or version in alias.weights
     ]
     if pointing:
         raise errors.conflict(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cosset.clock import Clock
-from cosset.functions import errors, records, url_records
+from cosset.functions import alias_records, errors, records, url_records
 from cosset.functions.model import LATEST, FunctionKey
 from cosset.functions.names import FunctionReference
 from cosset.functions.url_records import FunctionUrl
@@ -155,7 +155,7 @@ def _no_url() -> Exception:
 
 def _exists(tx: Transaction, key: FunctionKey, qualifier: str) -> bool:
     if qualifier:
-        return records.read_alias(tx, key, qualifier) is not None
+        return alias_records.read_alias(tx, key, qualifier) is not None
     return records.read_version(tx, key, LATEST) is not None
 
 
