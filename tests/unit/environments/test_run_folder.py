@@ -69,8 +69,11 @@ def test_clears_away_dead_owners_of_other_folders_and_no_living_one(tmp_path: Pa
 @pytest.mark.parametrize("record", ["", "nonsense", "[]"])
 def test_reaps_nothing_by_a_broken_record(tmp_path: Path, record: str) -> None:
     owner = RunFolder(tmp_path / "data")
+    group = tmp_path / run_folder.group_name(owner.key)
+    group.mkdir()
     (owner.path / "cgroups.json").write_text(record)
     owner.reap()
+    assert group.exists()
 
 
 def test_the_record_names_the_groups(tmp_path: Path) -> None:

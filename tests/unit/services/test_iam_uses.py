@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cosset.identity.principal import Principal, PrincipalKind
-from cosset.services.iam.uses import UseLog
+from cosset.services.iam.uses import UseLog, find_entity_uses, find_key_use
 from support.iam_bench import Bench, Run, run_with_iam
 
 LAMBDA_READ = "arn:aws:iam::aws:policy/AWSLambda_ReadOnlyAccess"
@@ -160,5 +160,7 @@ def test_lent_and_unknown_callers_are_not_noted(run: Run) -> None:
         lent = Principal(PrincipalKind.FEDERATED, bench.account, "arn", "1:x", is_temporary=True)
         uses.used("ASIA", lent, "iam", "us-east-1", 1)
         await uses.flush()
+        assert await bench.iam.store.read(lambda tx: find_key_use(tx, "ASIA")) is None
+        assert await bench.iam.store.read(lambda tx: find_entity_uses(tx, "1:x")) == []
 
     run(scenario)
