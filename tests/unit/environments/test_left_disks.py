@@ -52,6 +52,7 @@ def test_the_one_that_names_it_gets_it_once() -> None:
     assert disks.take(request("b", "a", code="code/other")) is None
     assert disks.take(request("b", "a", disk_mb=1024)) is None
     assert disks.take(replace(request("b", "a"), layers=())) is None
+    assert disks.take(replace(request("b", "a"), environment={"AWS_LAMBDA_FUNCTION_NAME": "another"})) is None
     assert disks.has(request("b", "a"))
     taken = disks.take(request("b", "a"))
     assert taken is not None

@@ -183,8 +183,10 @@ class Cells:
 
     def _check_room(self, *, has_slot: bool) -> None:
         """Raises: OSError."""
-        if not has_slot and not self._free_slots and not self._left.forget_oldest():
-            raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
+        if not has_slot and not self._free_slots:
+            self._left.forget_oldest()  # whose place is free at once, unless there is a folder to be erased
+            if not self._free_slots:
+                raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
         held = sum(_DESCRIPTORS[each.stage] for each in self._cells.values()) + len(self._left)
         if held > self._most_descriptors:
             raise OSError(f"{len(self._cells)} environments are alive, and no more files may be open")

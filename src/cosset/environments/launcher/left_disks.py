@@ -16,6 +16,8 @@ from cosset.environments.launcher.requests import Spawn
 
 MOST = 256
 """At once; beyond, the oldest is erased. No more resets are remembered by the server (invocation/resets.py)."""
+_OF_ONE_ENVIRONMENT = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME")
+"""What stays the same over a reset: functions of the same code differ in these."""
 KEPT_S = 300.0
 """How long at most, whatever the server says or does not say."""
 
@@ -35,9 +37,13 @@ class LeftDisk:
         return 0 if self.image is None else self.image.used_bytes()
 
     def is_for(self, request: Spawn) -> bool:
-        """A server that was taken over is to mix no two functions up by this."""
-        mine = self.request
-        return (mine.code, mine.layers, mine.disk_mb) == (request.code, request.layers, request.disk_mb)
+        """No two functions are to be mixed up by this, whatever the server says."""
+        return _identity(self.request) == _identity(request)
+
+
+def _identity(request: Spawn) -> tuple[object, ...]:
+    variables = (request.environment.get(name) for name in _OF_ONE_ENVIRONMENT)
+    return request.code, request.layers, request.disk_mb, *variables
 
 
 class LeftDisks:
