@@ -16,6 +16,7 @@ from pathlib import Path
 from cosset.services.s3.checksums import Digests
 from cosset.services.s3.customer_keys import BodyCipher
 from cosset.services.s3.lanes import Lane
+from cosset.services.s3.processors import Separation, allowed_processors
 from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError
 from cosset.store.write_back import start_writing_back
@@ -158,11 +159,16 @@ class _Filling:
         self._digests = digests
         self._body = body
         self._lanes = self._disk, self._flusher, self._counter = Lane(threads), Lane(threads), Lane(threads)
+        self._separation = Separation(allowed_processors())
         self._unwritten: deque[Chunk] = deque()
 
     def take(self, view: Chunk) -> None:
-        self._counter.put(partial(self._digests.update_md5, view))
+        self._counter.put(partial(self._count, view))
         self._unwritten.append(view)
+
+    def _count(self, view: Chunk) -> None:
+        self._separation.note()
+        self._digests.update_md5(view)
 
     async def take_all(self) -> None:
         """One piece at least comes before the body is poured: MD5 has something to do while that begins."""
@@ -191,10 +197,12 @@ class _Filling:
             await self._body.pour(self._take_poured)
         finally:
             self._counter.keep(kept=False)
+            self._separation.end()
 
     def _take_poured(self, view: Chunk) -> None:
         """In the body's thread, while the lane of the disk rests. What MD5 has to do comes first."""
         self.take(view)
+        self._separation.keep_off()
         most = self._body.good_for - 1
         if self._counter.left > _COUNTED_AHEAD or len(self._unwritten) > min(_UNWRITTEN, most):
             self._write()
