@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cosset.environments.api import Environment, EnvironmentSpec, InitError, Outcome
+from support.extensions import external
 from support.jail import PATIENCE, Jail, event, jail
 from support.small_disk import small_disk
 
@@ -122,6 +123,39 @@ def test_what_is_in_tmp_stays_for_the_next(host: dict[str, Any], ends: list[str]
         await until_empty(inside.data / "scratch")
 
     in_jail(scenario, **host)
+
+
+NODE = """
+import fs from 'fs';
+export const handler = async (event) => {
+    fs.appendFileSync('/tmp/mine', 'x');
+    if (event === 'os._exit(1)') process.exit(1);
+    return fs.readFileSync('/tmp/mine', 'utf8');
+};
+"""
+
+
+def test_in_environments_of_another_making() -> None:
+    """A Node that waits for its function, and one with extensions, which are started anew too."""
+
+    async def scenario(inside: Jail) -> None:
+        layer = inside.folder({"extensions/watcher": external(python="/usr/bin/env python3")})
+        for files, changes in (
+            ({"app.mjs": NODE}, {"runtime": "nodejs22.x"}),
+            ({"app.py": APP}, {"layer_dirs": (layer,)}),
+        ):
+            old = await inside.start(files, memory_mb=512, **changes)
+            assert (await old.invoke(event(b'"os._exit(1)"'))).outcome is Outcome.EXIT
+            heir = await inside.tier.start(heir_of(old.spec), inside.lines)
+            answer = await heir.invoke(event(b'"look"'))
+            assert json.loads(answer.payload) in ("xx", KEPT)
+            if not answer.is_settled:
+                await heir.settle(answer)
+            await heir.shutdown()
+        assert inside.lines.text.count('"shutdownReason": "failure"') == 1
+        assert inside.lines.text.count("EXTENSION\tName: watcher\tState: Ready") == 2
+
+    in_jail(scenario)
 
 
 def test_of_one_reset_after_the_other() -> None:
