@@ -2,8 +2,8 @@
 
 GET sends a file to the socket by sendfile. PUT receives into memory that is used again, writes a new file as it comes,
 syncs it and its folder, and counts its MD5 beside that; an ETag is one. It looks at no header but the length, signs and
-commits nothing. Two threads for each connection, and a session of its own, as a server has: Linux gives each session
-its share of the processors.
+commits nothing. Two threads for each connection, on two processors, and a session of its own, as a server has: Linux
+gives each session its share of the processors.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cosset.services.s3.processors import Separation, allowed_processors
 from cosset.store.disk import sync_folder
 from cosset.store.write_back import start_writing_back
 
@@ -92,6 +93,7 @@ class BodyFloor:
                 piece[:size], begun = begun, b""
                 size += connection.recv_into(piece[size : min(left, PIECE_BYTES)], 0, socket.MSG_WAITALL)
                 counter.waiting.put(piece[:size])
+                counter.separation.keep_off()
                 file.write(piece[:size])
                 start_writing_back(file.fileno(), written, size)
                 turn, written, left = turn + 1, written + size, left - size
@@ -110,12 +112,14 @@ class _Counter:
         self.waiting: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
         self.counted: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.free = threading.Semaphore(most)
+        self.separation = Separation(allowed_processors())
         threading.Thread(target=self._count, daemon=True).start()
 
     def _count(self) -> None:
         while True:
             digest = hashlib.md5(usedforsecurity=False)
             while (piece := self.waiting.get()) is not None:
+                self.separation.note()
                 digest.update(piece)
                 self.free.release()
             self.counted.put(digest.hexdigest())
