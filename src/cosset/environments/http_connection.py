@@ -1,10 +1,12 @@
 """One HTTP/1.1 connection from inside an environment: what was sent is parsed, what is answered is written, no more.
 
-The other end runs the user's code: every size is bounded, anything malformed closes the connection, and an answer to a
-connection that has gone is dropped (and said so), never raised. Read next: runtime_api.py, which decides the answers.
+The other end runs the user's code: every size is bounded, anything malformed ends the connection, what is beyond a
+bound ends it without a word, and an answer to a connection that has gone is dropped (and said so), never raised. Read
+next: runtime_api.py, which decides the answers.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,6 +15,8 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 
 from cosset.wire.http_heads import BesideBody, without_offer
+
+logger = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 2 * 1024 * 1024
 """Of one request's headers and trailers: AWS's clients send an X-Ray cause of up to 1 MiB in one."""
@@ -78,6 +82,9 @@ class Answered(NamedTuple):
     headers: str = ""
 
 
+_MALFORMED = Answered(400, b"400 Bad Request", "text/plain; charset=utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class BodySink:
     """Where a body goes as it comes, up to `max_bytes`; the rest is thrown away."""
@@ -123,6 +130,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._open = False
         self._answering = False
+        self._owed: Answered | None = None
         self._keep_alive = False
         self._beside = BesideBody()
         self._piece_bytes = 0
@@ -138,10 +146,16 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing() or not self._answering:
             return False
         self._answering = False
-        transport.write(_head(answered, self._keep_alive) + answered.body)
+        head = _head(answered, self._keep_alive)
+        transport.write(head if self._request.method == "HEAD" else head + answered.body)
         if not self._keep_alive:
             transport.close()
         return True
+
+    def answer_soon(self, answered: Answered, loop: asyncio.AbstractEventLoop) -> None:
+        """When all else is done that the request has set off, but before anything more is taken from the connection."""
+        self._owed = answered
+        loop.call_soon(self._pay)
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -177,14 +191,13 @@ class HttpConnection(asyncio.Protocol):
         self._piece_bytes = len(data)
         self._begun_at_once = 0
         self._beside.feed(self._piece_bytes)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self._decline_upgrade(data[offer.args[0] :])
-        except (httptools.HttpParserError, ConnectionAbortedError):
-            self.abort()
+        self._feed(data)
         if self._beside.size_bytes > MAX_HEAD_BYTES:
             self.abort()
+
+    def eof_received(self) -> None:
+        """No more requests; who ends its output like this may still read."""
+        self._pay()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -197,6 +210,8 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._begun_at_once += 1
+        if self._owed is not None:
+            self._pay()
         if self._answering or self._begun_at_once > _MAX_AT_ONCE:
             raise ConnectionAbortedError
         self._reset()
@@ -266,17 +281,42 @@ class HttpConnection(asyncio.Protocol):
         if self._body:
             self._forget_body()
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserCallbackError as stopped:
+            if not isinstance(stopped.__context__, ConnectionAbortedError):
+                logger.error("a request from inside failed", exc_info=stopped)
+            self.abort()
+        except httptools.HttpParserError:
+            self._refuse()
+
     def _decline_upgrade(self, rest: bytes) -> None:
         """The request again, as one that offers nothing."""
         method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refuse()
+            return
         head = without_offer(method, self._url, self._parser.get_http_version(), self._request.head)
         self._parser = httptools.HttpRequestParser(self)
-        try:
-            if method == b"CONNECT":
-                raise ConnectionAbortedError
-            self._parser.feed_data(head + rest)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ConnectionAbortedError):
+        self._feed(head + rest)
+
+    def _refuse(self) -> None:
+        """What came is no request, or none that can be answered: nothing can be told of what comes after it."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._answering:
             self.abort()
+            return
+        self._transport.write(_head(_MALFORMED, keep_alive=False) + _MALFORMED.body)
+        self._transport.close()
+
+    def _pay(self) -> None:
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            self.answer(owed)
 
     def _forget_body(self) -> None:
         self._room.left_bytes += len(self._body)

@@ -211,7 +211,7 @@ class HttpTransport:
     ) -> Answered | None:
         delivery = self._delivery
         if delivery is None and request_id == self._answered_id:
-            return _state_error("The invocation has a response already")
+            return _second_answer(kind)
         if delivery is None or not self._delivered or request_id != delivery.event.request_id:
             return error_answer(400, "InvalidRequestID", "Invalid request ID")
         if kind == "response" and self._streaming not in (None, connection):
@@ -225,7 +225,7 @@ class HttpTransport:
         else:
             self._end(delivery, _success(request))
         # After the invocation's caller, who waits for more than the runtime does: that has only to ask for the next.
-        self._loop.call_soon(connection.answer, _ACCEPTED)
+        connection.answer_soon(_ACCEPTED, self._loop)
         return None
 
     def _end(self, delivery: _Delivery, reply: Reply) -> None:
@@ -297,6 +297,13 @@ def _error_type(request: HttpRequest) -> str:
 
 def _state_error(message: str) -> Answered:
     return error_answer(403, "InvalidStateTransition", message)
+
+
+def _second_answer(kind: str) -> Answered:
+    """AWS's sentence, as users of its runtimes have met it (github.com/brefphp/bref issue 1562)."""
+    wanted = "InvocationResponse" if kind == "response" else "InvocationErrorResponse"
+    transition = f"State transition from RuntimeResponseSentState to {wanted} failed for runtime"
+    return _state_error(f"{transition}. Error: State transition is not allowed")
 
 
 def _too_large(limit_bytes: int = MAX_REPLY_BYTES) -> Answered:

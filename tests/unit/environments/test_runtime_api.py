@@ -104,7 +104,14 @@ def test_wrong_ids_and_wrong_states_get_awss_errors():
             await client.post(f"invocation/{event.request_id}/response")
             assert (await client.post(f"invocation/{event.request_id}/response"))[0] == 403
             await exchange
-            assert (await client.post(f"invocation/{event.request_id}/response"))[0] == 403
+            assert await client.post(f"invocation/{event.request_id}/response") == (
+                403,
+                {
+                    "errorMessage": "State transition from RuntimeResponseSentState to InvocationResponse failed for "
+                    "runtime. Error: State transition is not allowed",
+                    "errorType": "InvalidStateTransition",
+                },
+            )
 
     run(body)
 
@@ -205,10 +212,12 @@ def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body(offer, piece_bytes):
             exchange, _ = await begin(transport, client, event)
             path = f"/2018-06-01/runtime/invocation/{event.request_id}/response"
             data = f"POST {path} HTTP/1.1\r\nHost: x\r\n{offer}Content-Length: 3\r\n\r\n[1]".encode()
+            data += f"GET /x HTTP/1.1\r\nHost: x\r\n{offer}\r\n".encode()
             for start in range(0, len(data), piece_bytes):
                 await client.send(data[start : start + piece_bytes])
                 await asyncio.sleep(0)
             assert (await client.answer())[0] == 202
+            assert (await client.answer())[0] == 404
             assert (await exchange).payload == b"[1]"
             await client.send(NEXT)  # the connection serves on
             exchange = asyncio.ensure_future(transport.exchange(event_for()))
@@ -220,11 +229,68 @@ def test_an_offer_to_upgrade_is_not_taken_and_costs_no_body(offer, piece_bytes):
     run(body)
 
 
-def test_nobody_is_connected_further():
+@pytest.mark.parametrize("behind", [NEXT, b""])
+def test_a_response_is_accepted_though_more_comes_with_it_or_nothing_ever(behind):
+    """Some send without waiting; some, as netcat, end their output first and then read."""
+
+    async def body():
+        async with api() as (transport, connect), connect() as client:
+            event = event_for()
+            exchange, _ = await begin(transport, client, event)
+            path = f"/2018-06-01/runtime/invocation/{event.request_id}/response"
+            await client.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n[1]".encode() + behind)
+            if not behind:
+                client.writer.write_eof()
+            assert (await exchange).payload == b"[1]"
+            assert (await client.answer())[0] == 202
+            if not behind:
+                assert await client.closed()
+                return
+            exchange = asyncio.ensure_future(transport.exchange(event_for()))
+            assert (await client.answer())[0] == 200
+            transport.close()
+            with pytest.raises(TransportClosedError):
+                await exchange
+
+    run(body)
+
+
+MALFORMED = [
+    b"GARBAGE\r\n\r\n",
+    b"\x00" * 100,
+    b"CONNECT example.org:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", MALFORMED)
+def test_what_is_malformed_is_told_so_and_nothing_after_it_is_read(data):
+    async def body():
+        async with api() as (transport, connect):
+            async with connect() as client:
+                await client.send(data + NEXT)
+                status, headers, _ = await client.answer()
+                assert (status, headers["Connection"]) == (400, "close")
+                assert await client.closed()
+            async with connect() as waiting:
+                await waiting.send(NEXT + data)  # it owes nobody an answer before that to the first
+                assert await waiting.closed()
+            async with connect() as other:
+                await other.send(NEXT)
+                await transport.ready()
+
+    run(body)
+
+
+def test_who_asks_for_a_head_gets_no_body():
     async def body():
         async with api() as (_, connect), connect() as client:
-            await client.send(b"CONNECT example.org:80 HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert await client.closed()
+            await client.send(b"HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
+            assert (await client.answer())[0] == 404
 
     run(body)
 
@@ -291,8 +357,6 @@ def test_expect_100_continue():
 @pytest.mark.parametrize(
     "data",
     [
-        b"GARBAGE\r\n\r\n",
-        b"\x00" * 100,
         b"GET " + b"/" * 5000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"y" * (MAX_HEAD_BYTES + 100_000),
         b"".join(b"GET / HTTP/1.1\r\n" for _ in range(1)) + b"".join(b"X%d: y\r\n" % n for n in range(400_000)),
@@ -300,7 +364,7 @@ def test_expect_100_continue():
         NEXT + NEXT,
     ],
 )
-def test_malformed_and_endless_requests_are_cut_off(data):
+def test_endless_requests_are_cut_off(data):
     async def body():
         async with api() as (transport, connect), connect() as client:
             try:
