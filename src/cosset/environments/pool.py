@@ -93,7 +93,7 @@ class Pool:
         self._tier = tier
         self._clock = clock
         self._max_environments = max_environments
-        self._idle_timeout_s = idle_timeout_s
+        self.idle_timeout_s = idle_timeout_s
         self._max_age_s = max_age_s
         self._budget = budget
         self._shelves: dict[PoolKey, _Shelf] = {}
@@ -214,7 +214,7 @@ class Pool:
         now_s = self._clock.monotonic_s()
         for resident in list(self._idle):
             gone = resident.environment.state is not EnvironmentState.READY
-            if gone or now_s - resident.idle_since_s > self._idle_timeout_s:
+            if gone or now_s - resident.idle_since_s > self.idle_timeout_s:
                 self._remove_idle(resident)
         missing_mb = 0 if self._budget is None else self._budget.missing_mb()
         while missing_mb > 0 and (oldest := self._longest_idle()) is not None:

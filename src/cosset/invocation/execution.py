@@ -76,7 +76,7 @@ class Execution:
         self._starter = starter
         self._clock = clock
         self._metering = metering
-        self._resets = Resets(clock, pool.forget)
+        self._resets = Resets(clock, pool.forget, pool.idle_timeout_s)
         self._settling: set[asyncio.Task[None]] = set()
 
     async def run(

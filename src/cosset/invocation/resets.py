@@ -31,11 +31,14 @@ class _Reset:
 class Resets:
     """Of one node; by what may serve the same events, so that a change of the function forgets them.
 
-    `forget` is called with the id of an environment that will not come back: what it has left may go.
+    Args:
+        forget: called with the id of an environment that will not come back: what it has left may go.
+        kept_s: how long an environment waits for its next event, at most KEPT_S.
     """
 
-    def __init__(self, clock: Clock, forget: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, forget: Callable[[str], None], kept_s: float = KEPT_S) -> None:
         self._clock = clock
+        self._kept_s = min(kept_s, KEPT_S)
         self._forget = forget
         self._by_key: OrderedDict[PoolKey, deque[_Reset]] = OrderedDict()
         self._count = 0
@@ -51,7 +54,7 @@ class Resets:
         """The latest one, whose credentials still hold for another; None: there is none."""
         while key in self._by_key:
             reset = self._remove(key)
-            is_fresh = self._clock.monotonic_s() - reset.since_s <= KEPT_S
+            is_fresh = self._clock.monotonic_s() - reset.since_s <= self._kept_s
             if is_fresh and _left_s(reset.planned, self._clock) > SESSION_S / 2:
                 return reset.planned
             self._forget(reset.planned.spec.id)

@@ -42,6 +42,14 @@ def test_the_old_and_those_whose_credentials_end_are_forgotten() -> None:
     assert resets.take(KEY) is not None
 
 
+def test_they_wait_no_longer_than_idle_ones() -> None:
+    clock = ManualClock()
+    resets = Resets(clock, lambda _: None, kept_s=10)
+    resets.add(planned())
+    clock.advance(10.5)
+    assert resets.take(KEY) is None
+
+
 def test_there_is_a_bound() -> None:
     forgotten: list[str] = []
     resets = Resets(ManualClock(), forgotten.append)
