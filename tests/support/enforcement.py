@@ -1,8 +1,12 @@
 """The authorizer over a real store, wired as the node wires it."""
 
+import asyncio
+import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 from cosset.functions.function_book import FunctionBook
 from cosset.functions.records import TOPIC
@@ -15,10 +19,19 @@ from cosset.identity.principal import Principal
 from cosset.services.iam.held_policies import CarriedPolicies, IamResources, RoleTrust
 from cosset.services.iam.policy_book import PolicyBook
 from cosset.services.iam.records import CHANGES
+from cosset.services.iam.service import iam_service
 from cosset.services.operation import Service
 from cosset.wire.errors import ServiceError
 from support.caller import Caller
-from support.identity import Iam
+from support.identity import Iam, open_iam
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
 def make_authorizer(iam: Iam, *, dev: bool = False) -> PolicyAuthorizer:
@@ -73,3 +86,36 @@ async def refusal_of(
     except ServiceError as error:
         return error.message
     return None
+
+
+@dataclass
+class Deciding:
+    """IAM, and who decides by it. `call` is the administrator at IAM, past the authorizer."""
+
+    iam: Iam
+    authorizer: PolicyAuthorizer
+    administrator: Principal
+    call: Caller
+
+    @property
+    def account(self) -> str:
+        return self.iam.directory.account
+
+
+D = TypeVar("D", bound=Deciding)
+
+
+def run_deciding(folder: Path, kind: type[D]) -> Callable[[Callable[[D], Awaitable[None]]], None]:
+    """Runs scenarios, each with a bench of this kind over a store of its own."""
+
+    def run_scenario(scenario: Callable[[D], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            async with open_iam(folder) as iam:
+                known = await iam.directory.find_key(iam.administrator.access_key_id, None)
+                assert known is not None
+                call = Caller(iam_service(iam.store, iam.clock), known.principal)
+                await scenario(kind(iam, make_authorizer(iam), known.principal, call))
+
+        asyncio.run(whole())
+
+    return run_scenario

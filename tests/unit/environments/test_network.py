@@ -1,33 +1,16 @@
 """What a function's own variables make of what the node gives."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from cosset.environments.api import EnvironmentSpec
 from cosset.environments.jail.network import Network, network_of
-from cosset.identity.principal import Credentials
+from support.environments import spec
 
 
 def spec_with(variables: dict[str, str]) -> EnvironmentSpec:
-    return EnvironmentSpec(
-        id="1",
-        account="123456789012",
-        region="us-east-1",
-        function_name="f",
-        function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
-        version="1",
-        runtime="python3.13",
-        handler="app.handler",
-        memory_mb=128,
-        timeout_s=3,
-        ephemeral_storage_mb=512,
-        code_dir=Path("/code"),
-        log_group="/aws/lambda/f",
-        log_stream="s",
-        credentials=Credentials("ASIAEXAMPLE", "secret", "token", 0),
-        variables=variables,
-    )
+    return replace(spec(), variables=variables)
 
 
 @pytest.mark.parametrize(

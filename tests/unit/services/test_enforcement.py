@@ -1,50 +1,26 @@
 """What IAM keeps decides calls: users, roles, boundaries, sessions, trust, tags."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.ports import Requirement
 from cosset.identity.principal import Principal, PrincipalKind, SessionGrant
 from cosset.services.iam.mfa_devices import MfaBook
 from cosset.services.iam.oidc_book import OidcBook
-from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
-from support.caller import Caller
-from support.enforcement import Guarded, make_authorizer, refusal_of
-from support.identity import Iam, open_iam
+from support.enforcement import Deciding, Guarded, allow, document, make_authorizer, refusal_of, run_deciding
+from support.identity import open_iam
 
 FULL_ACCESS = "arn:aws:iam::aws:policy/AWSLambda_FullAccess"
 OTHER = "999999999999"
 
 
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-
-
-@dataclass
-class Bench:
-    """`call` is the administrator at IAM, past the authorizer."""
-
-    iam: Iam
-    authorizer: PolicyAuthorizer
-    administrator: Principal
-    call: Caller
-
-    @property
-    def account(self) -> str:
-        return self.iam.directory.account
-
+class Bench(Deciding):
     async def user(self, name: str, *policies: str, **params: Any) -> Principal:
         """A new user with these embedded policies."""
         made = (await self.call("CreateUser", UserName=name, **params))["User"]
@@ -80,17 +56,7 @@ Run = Callable[[Callable[[Bench], Awaitable[None]]], None]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def run_scenario(scenario: Callable[[Bench], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            async with open_iam(tmp_path) as iam:
-                known = await iam.directory.find_key(iam.administrator.access_key_id, None)
-                assert known is not None
-                call = Caller(iam_service(iam.store, iam.clock), known.principal)
-                await scenario(Bench(iam, make_authorizer(iam), known.principal, call))
-
-        asyncio.run(whole())
-
-    return run_scenario
+    return run_deciding(tmp_path, Bench)
 
 
 def test_the_administrator_may_do_everything_here_and_nothing_elsewhere(run: Run) -> None:

@@ -1,15 +1,11 @@
 """Ways by which somebody with few rights might get more, each of which must stay shut."""
 
-import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cosset.identity.authorizer import PolicyAuthorizer
 from cosset.identity.principal import Principal, PrincipalKind
 from cosset.services.iam.accounts import AccountBook
 from cosset.services.iam.mfa_devices import MfaBook
@@ -17,19 +13,9 @@ from cosset.services.iam.oidc_book import OidcBook
 from cosset.services.iam.service import iam_service
 from cosset.services.sts.service import sts_service
 from cosset.wire.errors import ServiceError
-from support.caller import Caller
-from support.enforcement import Guarded, make_authorizer, refusal_of
-from support.identity import Iam, open_iam
+from support.enforcement import Deciding, Guarded, allow, document, refusal_of, run_deciding
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
-
-
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
 def trust(principal: Any, **more: Any) -> str:
@@ -37,19 +23,7 @@ def trust(principal: Any, **more: Any) -> str:
     return document({"Effect": "Allow", "Principal": principal, "Action": actions, **more})
 
 
-@dataclass
-class Bench:
-    """`call` is the administrator at IAM, past the authorizer."""
-
-    iam: Iam
-    authorizer: PolicyAuthorizer
-    administrator: Principal
-    call: Caller
-
-    @property
-    def account(self) -> str:
-        return self.iam.directory.account
-
+class Bench(Deciding):
     async def user(self, name: str, *statements: dict[str, Any], **params: Any) -> "Somebody":
         made = (await self.call("CreateUser", UserName=name, **params))["User"]
         if statements:
@@ -117,17 +91,7 @@ Run = Callable[[Callable[[Bench], Awaitable[None]]], None]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def run_scenario(scenario: Callable[[Bench], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            async with open_iam(tmp_path) as iam:
-                known = await iam.directory.find_key(iam.administrator.access_key_id, None)
-                assert known is not None
-                call = Caller(iam_service(iam.store, iam.clock), known.principal)
-                await scenario(Bench(iam, make_authorizer(iam), known.principal, call))
-
-        asyncio.run(whole())
-
-    return run_scenario
+    return run_deciding(tmp_path, Bench)
 
 
 def test_nobody_gives_itself_rights(run: Run) -> None:

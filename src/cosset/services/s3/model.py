@@ -1,4 +1,4 @@
-"""What a bucket is. Values only. What an object is: `objects/model.py`."""
+"""What a bucket is. Values only. What an object is: `versions.py`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
