@@ -343,3 +343,49 @@ def test_who_does_not_send_what_was_signed_is_told_how_it_was_counted(server: Co
     assert response.status == 403
     for part in ("<Code>SignatureDoesNotMatch</Code>", "<StringToSign>AWS4-HMAC-SHA256", "content-type:\nhost:"):
         assert part in told
+
+
+def test_only_a_copy_names_a_source_and_it_brings_nothing(sender: Sender, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="source", Body=b"x")
+    upload = f"uploadId={s3.create_multipart_upload(Bucket=bucket, Key='part')['UploadId']}"
+    source = {"x-amz-copy-source": f"{bucket}/source"}
+    for path, query in ((f"/{bucket}/copied", ""), (f"/{bucket}/part", f"partNumber=1&{upload}")):
+        answer = sender.ask("PUT", path, query, source, b"more")
+        assert (answer.status, answer.code) == (400, "InvalidRequest")
+        assert sender.ask("PUT", path, query, source).status == 200
+    for method, path, query, body in (
+        ("GET", f"/{bucket}/source", "", b""),
+        ("DELETE", f"/{bucket}/source", "", b""),
+        ("GET", f"/{bucket}", "", b""),
+        ("POST", f"/{bucket}/part", upload, b"<a/>"),
+    ):
+        answer = sender.ask(method, path, query, source, body)
+        assert (answer.code, answer.told("ArgumentName")) == ("InvalidArgument", "x-amz-copy-source")
+
+
+@pytest.mark.parametrize(("given", "why"), [("size", "is invalid: 'size'"), ("-1", "is less than zero")])
+def test_a_size_of_an_upload_that_is_none(sender: Sender, s3: Any, bucket: str, given: str, why: str) -> None:
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="sized")["UploadId"]
+    answer = sender.ask("POST", f"/{bucket}/sized", f"uploadId={upload}", {"x-amz-mp-object-size": given}, b"<a/>")
+    assert (answer.code, answer.told("Message")) == ("InvalidRequest", f"Value for x-amz-mp-object-size header {why}")
+
+
+def test_the_buckets_of_a_region_are_told_by_that_region(server: CossetServer, s3: Any, bucket: str) -> None:
+    assert bucket in [each["Name"] for each in s3.list_buckets(BucketRegion=server.region, Prefix=bucket)["Buckets"]]
+    for other in ("eu-central-1", "nowhere"):
+        assert refusal(s3.list_buckets, BucketRegion=other) == ("InvalidArgument", 400)
+    there = server.client("s3", region_name="eu-central-1")
+    assert all(
+        each["BucketRegion"] == "eu-central-1" for each in there.list_buckets(BucketRegion="eu-central-1")["Buckets"]
+    )
+
+
+def test_a_checksum_behind_a_body_that_is_none(sender: Sender, bucket: str) -> None:
+    named = {"x-amz-decoded-content-length": "5", "x-amz-trailer": "x-amz-checksum-sha1"}
+    for value, code in (
+        ("qvTGHdzF6KLavt4PO0gs2a6pQ00h", "InvalidRequest"),
+        ("6X80kvdMayVo8EljCvJ0kFMaLRY=", "BadDigest"),
+    ):
+        body = f"5\r\nhello\r\n0\r\nx-amz-checksum-sha1:{value}\r\n\r\n".encode()
+        declared = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+        assert sender.ask("PUT", f"/{bucket}/k", headers=named, body=body, declared=declared).code == code

@@ -303,12 +303,14 @@ def _start_checksum(name: str) -> _Digest:
 
 
 def _compare_checksum(name: str, checksum: _Digest, given: str) -> None:
-    algorithm = name.removeprefix("x-amz-checksum-").upper()
+    algorithm, counted = name.removeprefix("x-amz-checksum-").upper(), checksum.digest()
     try:
-        same = hmac.compare_digest(base64.b64decode(given, validate=True), checksum.digest())
+        expected = base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError):
-        raise ServiceError("InvalidRequest", f"Value for {name} trailing header is invalid.", status=400) from None
-    if not same:
+        expected = b""
+    if len(expected) != len(counted):
+        raise ServiceError("InvalidRequest", f"Value for {name} trailing header is invalid.", status=400)
+    if not hmac.compare_digest(expected, counted):
         raise ServiceError(
             "BadDigest", f"The {algorithm} you specified did not match the calculated checksum.", status=400
         )

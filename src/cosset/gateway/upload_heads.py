@@ -4,6 +4,7 @@ Refuses what S3 refuses, and names the checksum of a trailer where a header of i
 Seen in reports of PutObject and UploadPart; https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
+import re
 from dataclasses import replace
 
 from cosset.services.s3.checksums import ALGORITHMS
@@ -25,10 +26,19 @@ _OUT_OF_PLACE = {
     "UploadPartCopy": ("x-amz-tagging", "x-amz-storage-class", "x-amz-metadata-directive"),
 }
 
+_COPIES = frozenset({"CopyObject", "UploadPartCopy"})
+_SOURCE = "x-amz-copy-source"
+_SOURCELESS = frozenset({"GET", "HEAD", "DELETE"})
+_SIZE = "x-amz-mp-object-size"
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
 
 def checked_upload(operation: WireOperation, request: Request) -> Request:
     """Raises: ServiceError MissingContentLength, NotImplemented, InvalidArgument, InvalidRequest."""
     _check_place(operation.name, request.headers)
+    _check_copying(operation.name, request)
+    if operation.name == "CompleteMultipartUpload":
+        _check_size(request.headers.get(_SIZE))
     if not operation.streams_in:
         if operation.name in _WANTS_DIGEST:
             _check_digest(request.headers)
@@ -65,6 +75,27 @@ def _check_place(operation: str, headers: Headers) -> None:
     for name in _OUT_OF_PLACE.get(operation, ()):
         if name in headers:
             raise _invalid("The specified header is not valid in this context", name, headers)
+
+
+def _check_copying(operation: str, request: Request) -> None:
+    """Only a PUT may name a source, and what names one brings nothing of its own. Seen in reports of CopyObject."""
+    if operation in _COPIES:
+        if isinstance(request.body, bytes) and request.body:
+            sentence = "The request included a body. Requests of this type must not include a non-empty body."
+            raise ServiceError("InvalidRequest", sentence)
+    elif _SOURCE in request.headers and (request.method in _SOURCELESS or operation == "CompleteMultipartUpload"):
+        sentence = "You can only specify a copy source header for copy requests."
+        raise _invalid(sentence, _SOURCE, request.headers)
+
+
+def _check_size(given: str | None) -> None:
+    """Of the whole, as who completes an upload expects it. Seen in reports of CompleteMultipartUpload."""
+    if given is None:
+        return
+    if _INTEGER.fullmatch(given) is None:
+        raise ServiceError("InvalidRequest", f"Value for {_SIZE} header is invalid: '{given}'")
+    if given.startswith("-"):
+        raise ServiceError("InvalidRequest", f"Value for {_SIZE} header is less than zero")
 
 
 def _check_kinds(headers: Headers) -> None:

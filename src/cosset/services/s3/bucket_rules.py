@@ -51,10 +51,18 @@ def check_kind(configuration: Mapping[str, Any]) -> None:
         raise OperationNotImplementedError("s3", "CreateBucket of directory buckets")
 
 
-def check_region(name: str) -> None:
-    """Raises ServiceError InvalidArgument."""
+def check_region(name: str, asked: str) -> None:
+    """Of `bucket-region`, in a call to the region `asked`: of its buckets a region tells alone.
+
+    Seen in reports of ListBuckets. Raises ServiceError InvalidArgument.
+    """
+    sentence = None
     if _REGION.fullmatch(name) is None:
-        raise invalid_argument(f"Argument value {name} is not a valid AWS Region", "bucket-region", name)
+        sentence = f"Argument value {name} is not a valid AWS Region"
+    elif name != asked:
+        sentence = "Requests with bucket-region specified must be made to the corresponding regional endpoint"
+    if sentence is not None:
+        raise ServiceError("InvalidArgument", sentence, fields={"ArgumentName": "bucket-region"})
 
 
 def chosen_region(endpoint: str, constraint: str | None) -> str:

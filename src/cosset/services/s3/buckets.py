@@ -122,7 +122,7 @@ class Buckets:
         token, prefix = _read_token(params.get("ContinuationToken") or ""), params.get("Prefix") or ""
         region = params.get("BucketRegion")
         if region is not None:
-            check_region(region)
+            check_region(region, ctx.region)
         found = [
             each
             for each in await self._store.read(lambda tx: buckets_of(tx, ctx.account))
