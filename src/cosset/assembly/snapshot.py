@@ -20,11 +20,11 @@ from cosset.clock import SystemClock
 from cosset.settings import Settings
 from cosset.store.disk import sync_folder
 from cosset.store.errors import StoreError
+from cosset.store.folder_lock import FolderLock
 from cosset.store.root_key import FILE_NAME as ROOT_KEY
 from cosset.store.snapshot_database import NEWEST_SCHEMA, back_up, export_postgresql, import_postgresql, schema_of
 from cosset.store.snapshot_file import Manifest, SnapshotReader, SnapshotWriter
 from cosset.store.sqlite import FILE_NAME as DATABASE
-from cosset.store.sqlite import FolderLock
 
 LOGS = "logs"
 _STAGING = ".snapshot-"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cosset.store.disk import sync_folder
 from cosset.store.errors import StoreError
-from cosset.store.sqlite import connect
+from cosset.store.sqlite_files import connect
 
 DAY_MS = 86_400_000
 LAST_MS = 253_402_300_800_000  # the year 10000

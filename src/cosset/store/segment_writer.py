@@ -15,7 +15,7 @@ from cosset.store.errors import DiskFullError
 from cosset.store.group_commit import Job
 from cosset.store.log_rows import EVENT_OVERHEAD_BYTES
 from cosset.store.segment_files import DAY_MS, SegmentFiles
-from cosset.store.sqlite import explain
+from cosset.store.sqlite_files import explain
 
 logger = logging.getLogger(__name__)
 

@@ -19,12 +19,13 @@ from cosset.clock import Clock
 from cosset.observe.ports import LogEvent, StreamKey
 from cosset.store.disk import DiskWatch
 from cosset.store.errors import StoreError
+from cosset.store.folder_lock import FolderLock
 from cosset.store.group_commit import GroupCommitter
 from cosset.store.log_rows import Position, Scan, StoredEvent, StreamRow
 from cosset.store.segment_files import DAY_MS, LAST_MS, SegmentFiles
 from cosset.store.segment_reader import SegmentReader, Span
 from cosset.store.segment_writer import SegmentWriter, Task
-from cosset.store.sqlite import FolderLock, explain
+from cosset.store.sqlite_files import explain
 from cosset.store.threads import BoundedThreads
 from cosset.wire.errors import ServiceError
 

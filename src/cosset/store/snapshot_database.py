@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from cosset.store.errors import StoreError
 from cosset.store.migrations import MIGRATIONS, migrate
 from cosset.store.schema import metadata, schema_version
-from cosset.store.sqlite import connect
+from cosset.store.sqlite_files import connect
 
 NEWEST_SCHEMA = len(MIGRATIONS) + 1
 _PAGES = 1024

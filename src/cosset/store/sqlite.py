@@ -4,9 +4,7 @@ Refuses a data folder that another process has open. Next: `group_commit.py` (th
 """
 
 import asyncio
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -18,11 +16,13 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from cosset.store.changes import ChangeFeed
-from cosset.store.disk import DiskWatch, free_bytes, sync_folder
+from cosset.store.disk import DiskWatch, sync_folder
 from cosset.store.errors import DiskFullError, StoreError, UnusableError
+from cosset.store.folder_lock import FolderLock
 from cosset.store.group_commit import GroupCommitter, Job
 from cosset.store.migrations import migrate
 from cosset.store.sealing import Sealing
+from cosset.store.sqlite_files import code_of, connect, explain, trouble_of
 from cosset.store.threads import BoundedThreads
 from cosset.store.transaction import Transaction
 
@@ -31,96 +31,11 @@ logger = logging.getLogger(__name__)
 Fn = Callable[[Transaction], Any]
 
 FILE_NAME = "cosset.db"
-_NEARLY_NOTHING = 1024 * 1024
 _TOLD_EVERY_S = 10.0
-_PATIENCE_S = 2.0
-"""How long whoever locks the file is waited for: everyone who writes waits behind it."""
 
 
 class GroupLostError(Exception):
     """SQLite undid the whole group because of one job (a full disk does that). Each must be tried by itself."""
-
-
-class FolderLock:
-    """Keeps a folder for one process, through a lock that the system drops when the process ends, however it ends."""
-
-    def __init__(self, folder: Path, name: str = "lock", patience_s: float = 2.0) -> None:
-        """A holder that was just killed may take a moment to go: waits `patience_s` for it. Blocks; not on the loop."""
-        path = folder / name
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(f"Cannot write in the data folder {folder}: {error.strerror}.") from error
-        deadline = time.monotonic() + patience_s
-        while not self._taken():
-            if time.monotonic() > deadline:
-                holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                os.close(self._descriptor)
-                raise StoreError(f"The data folder {folder} is in use by another Cosset (process {holder}).")
-            time.sleep(0.02)
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-
-    def _taken(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def release(self) -> None:
-        os.close(self._descriptor)
-
-
-def connect(path: Path, *, read_only: bool = False, cache_kb: int = 2048) -> sqlite3.Connection:
-    """A connection whose transactions are begun and ended by hand."""
-    connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(connection, read_only=read_only, cache_kb=cache_kb)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, *, read_only: bool, cache_kb: int) -> None:
-    """Raises: sqlite3.Error, where the file is no database or is damaged."""
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA cache_size = -{cache_kb}")
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-
-
-_CAUSES = {
-    sqlite3.SQLITE_CORRUPT: ("is damaged", "Put back a copy of it, or move it away."),
-    sqlite3.SQLITE_NOTADB: ("is damaged", "Put back a copy of it, or move it away."),
-    sqlite3.SQLITE_READONLY: ("cannot be written", "Check the folder's owner and mode."),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be written", "Check the folder's owner and mode."),
-    sqlite3.SQLITE_PERM: ("cannot be written", "Check the folder's owner and mode."),
-    sqlite3.SQLITE_BUSY: ("is locked by another program", "Close that program."),
-    sqlite3.SQLITE_LOCKED: ("is locked by another program", "Close that program."),
-    sqlite3.SQLITE_IOERR: ("is on a disk that failed", "Look at the disk."),
-}
-"""What is wrong with the file by SQLite's code, and what its owner does about it."""
-
-
-def explain(error: sqlite3.Error, path: Path) -> Exception:
-    """The error in words that its reader can act on; the error itself where there are none."""
-    code = _code(error)
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free_bytes(path.parent) < _NEARLY_NOTHING):
-        return DiskFullError(path.parent)
-    if code in _CAUSES:
-        what, advice = _CAUSES[code]
-        return StoreError(f"The database {path} {what} ({error}). {advice}")
-    return error
-
-
-def _code(error: sqlite3.Error) -> int:
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 class _Freeing:
@@ -307,7 +222,7 @@ class SqliteEngine:
         explained = explain(cause, self._path)
         if isinstance(explained, StoreError):
             self._tell(explained)
-            return UnusableError(_CAUSES[_code(cause)][0])
+            return UnusableError(trouble_of(cause) or "is not to be used")
         return error if explained is cause else explained
 
     def _tell(self, error: StoreError) -> None:
@@ -318,7 +233,7 @@ class SqliteEngine:
 
 def _is_refused(error: Exception) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, sqlite3.Error) and _code(cause) == sqlite3.SQLITE_READONLY
+    return isinstance(cause, sqlite3.Error) and code_of(cause) == sqlite3.SQLITE_READONLY
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:
