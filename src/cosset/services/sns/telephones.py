@@ -61,7 +61,6 @@ class Telephones:
         """Nobody has opted out, so everybody is in."""
         _check_number(params["phoneNumber"])
 
-
     @operation("GetSMSSandboxAccountStatus", on_everything("GetSMSSandboxAccountStatus"))
     async def get_sms_sandbox_account_status(self, ctx: Context, params: Params) -> Result:
         """As of every new account of AWS, and none is ever let out."""
