@@ -389,3 +389,14 @@ def test_a_checksum_behind_a_body_that_is_none(sender: Sender, bucket: str) -> N
         body = f"5\r\nhello\r\n0\r\nx-amz-checksum-sha1:{value}\r\n\r\n".encode()
         declared = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
         assert sender.ask("PUT", f"/{bucket}/k", headers=named, body=body, declared=declared).code == code
+
+
+@pytest.mark.parametrize(("kind", "status"), [("COMPOSITE", 400), ("FULL_OBJECT", 200)])
+def test_only_of_the_whole_a_part_may_come_without_its_checksum(
+    sender: Sender, s3: Any, bucket: str, kind: str, status: int
+) -> None:
+    made = s3.create_multipart_upload(Bucket=bucket, Key="parts", ChecksumAlgorithm="CRC32", ChecksumType=kind)
+    answer = sender.ask("PUT", f"/{bucket}/parts", f"partNumber=1&uploadId={made['UploadId']}", body=b"x")
+    assert answer.status == status
+    told = "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null"
+    assert answer.told("Message") == (told if status == 400 else "")

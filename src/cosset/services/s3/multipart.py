@@ -188,10 +188,15 @@ def _counting(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_algorithm(upload: Upload, named: str | None) -> None:
-    """Raises: ServiceError InvalidRequest (recorded: upload-part-different-checksum-exc)."""
-    if upload.is_asked and named is not None and named != upload.algorithm:
-        raise ServiceError(
-            "InvalidRequest",
-            f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum "
-            f"Type: {named.lower()}",
+    """A checksum of checksums is made of those that came with the parts: none may lack its own (seen in reports of
+    UploadPart); that of the whole is counted here.
+
+    Raises: ServiceError InvalidRequest (recorded: upload-part-different-checksum-exc).
+    """
+    is_missing = named is None and upload.checksum_type == COMPOSITE
+    if upload.is_asked and (is_missing or named not in (None, upload.algorithm)):
+        expected, actual = upload.algorithm.lower(), (named or "null").lower()
+        sentence = (
+            f"Checksum Type mismatch occurred, expected checksum Type: {expected}, actual checksum Type: {actual}"
         )
+        raise ServiceError("InvalidRequest", sentence)
