@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 from cosset.environments.api import (
@@ -51,7 +50,7 @@ class MemoryEnvironment:
         if self.settling is not None:
             await self.settling
         self.state = EnvironmentState.READY
-        return replace(answer, duration_ms=answer.duration_ms + 100, is_settled=True)
+        return answer._replace(duration_ms=answer.duration_ms + 100, is_settled=True)
 
     async def shutdown(self) -> None:
         await asyncio.sleep(0)

@@ -115,7 +115,7 @@ def event(payload: bytes = b"{}", timeout_s: float = 10 * PATIENCE, **changes: o
     deadline_ms = SystemClock().now_ms() + int(timeout_s * 1000)
     arn = "arn:aws:lambda:us-east-1:123456789012:function:greetingsOnDemand"
     made = Event(request_id=str(uuid.uuid4()), payload=payload, deadline_ms=deadline_ms, invoked_arn=arn)
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return made._replace(**changes)
 
 
 @contextlib.asynccontextmanager

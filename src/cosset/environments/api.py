@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cosset.environments.response_stream import ResponseStream
 from cosset.identity.principal import Credentials
@@ -110,8 +110,7 @@ class EnvironmentSpec(FunctionSpec):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One invocation as the function sees it. `deadline_ms` is epoch milliseconds. `client_context` and
     `cognito_identity` are JSON texts. `stream`: where a response goes that the function streams; None: it is collected
     and answered whole."""
@@ -144,8 +143,7 @@ class Outcome(Enum):
     OUT_OF_MEMORY = "out_of_memory"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back. For ERROR, `payload` is the JSON error object of the runtime; for TIMEOUT, EXIT and OUT_OF_MEMORY
     it is AWS's error object, already made. `error_type` is set for all of these.
 

@@ -160,8 +160,7 @@ class RunningEnvironment:
         except TransportClosedError:
             await self.shutdown()
             outcome, error_type, message = self._describe_end()
-            return replace(
-                answer,
+            return answer._replace(
                 outcome=outcome,
                 error_type=error_type,
                 payload=error_object(error_type, message, event.request_id),
@@ -170,7 +169,7 @@ class RunningEnvironment:
                 is_settled=True,
             )
         await self._log_pipe.drain()
-        return self._rested(event, replace(answer, duration_ms=self._since_ms(self._began_s), is_settled=True))
+        return self._rested(event, answer._replace(duration_ms=self._since_ms(self._began_s), is_settled=True))
 
     async def shutdown(self) -> None:
         if self._ending is None:
@@ -200,7 +199,7 @@ class RunningEnvironment:
             self._has_answered = True
             self._active.events.runtime_done(event, answer)
             if self._active.registry.are_busy and self.state is EnvironmentState.BUSY:
-                return replace(answer, is_settled=False)
+                return answer._replace(is_settled=False)
         return self._rested(event, answer)
 
     def _rested(self, event: Event, answer: Answer) -> Answer:

@@ -7,7 +7,7 @@ for Node, provided and all others), `framed.py` (a socketpair, for managed Pytho
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cosset.environments.api import Event
 
@@ -65,8 +65,7 @@ class Process(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What the runtime answered to one event. `error_type` is set when it reported an error; then `payload` is its
     JSON error object. `payload` is empty when the response has gone to the event's stream."""
 

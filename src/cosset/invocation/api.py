@@ -61,8 +61,7 @@ class Invocation(NamedTuple):
     cancelled: asyncio.Event | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvocationResult:
+class InvocationResult(NamedTuple):
     """The end of a synchronous invocation. `function_error` is what X-Amz-Function-Error says (`Unhandled`), None on
     success; `executed_version` what X-Amz-Executed-Version says; `log_tail` the last 4 KB of this call's log.
     `streamed`: the response has gone to the caller's stream; `payload` then is an error object, or empty. `trace_id` is

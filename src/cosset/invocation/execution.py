@@ -7,7 +7,7 @@ event is replaced by another. Read next: starting.py and environments/pool.py be
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cosset.clock import Clock
 from cosset.environments.api import (
@@ -237,7 +237,7 @@ class Execution:
 
     def _finish(self, target: Target, invocation: Invocation, started: _Started, answer: Answer, now_ms: int) -> None:
         if started.spent_ms:
-            answer = replace(answer, duration_ms=answer.duration_ms + started.spent_ms)
+            answer = answer._replace(duration_ms=answer.duration_ms + started.spent_ms)
         lines = PlatformLog(started.log, target, invocation)
         self._measure(target, invocation, lines.finish(answer, started.init_ms, now_ms))
         resident = started.resident

@@ -239,7 +239,7 @@ def test_a_full_node_throttles() -> None:
 
 def test_the_result_does_not_wait_for_extensions_and_everything_else_does() -> None:
     async def unsettled(event: Event, sink: LogSink) -> Answer:
-        return replace(await echo(event, sink), is_settled=False)
+        return (await echo(event, sink))._replace(is_settled=False)
 
     async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
         held: Counter[tuple[str, ...]] = Counter()
@@ -260,7 +260,7 @@ def test_the_result_does_not_wait_for_extensions_and_everything_else_does() -> N
 @pytest.mark.parametrize("place", [None, Place()])
 def test_whoever_wants_the_log_waits_for_the_extensions(place: Place | None) -> None:
     async def unsettled(event: Event, sink: LogSink) -> Answer:
-        return replace(await echo(event, sink), is_settled=False)
+        return (await echo(event, sink))._replace(is_settled=False)
 
     async def test(execution: Execution, logs: Logs, pool: Pool) -> None:
         result = await execution.run(TARGET, CALL, place=place)
@@ -280,7 +280,7 @@ def crashing_once() -> Callable[[Event, LogSink], Awaitable[Answer]]:
         if len(seen) > 1:
             return answer
         payload = error_object("Runtime.ExitError", "Runtime exited without providing a reason", event.request_id)
-        return replace(answer, outcome=Outcome.EXIT, payload=payload, error_type="Runtime.ExitError")
+        return answer._replace(outcome=Outcome.EXIT, payload=payload, error_type="Runtime.ExitError")
 
     return behave
 
