@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from cosset.environments.launcher.requests import RequestError, below, checked_interpreter, parse_root, parse_spawn
+from cosset.environments.launcher.requests import (
+    KNOWN_S,
+    Interpreters,
+    RequestError,
+    below,
+    checked_interpreter,
+    parse_root,
+    parse_spawn,
+)
 from cosset.runtimes.catalogue import Catalogue
 
 DATA = Path("/var/lib/cosset")
@@ -29,14 +37,14 @@ def message(**changes: object) -> dict[str, Any]:
 
 
 def test_takes_what_is_right() -> None:
-    spawn = parse_spawn(message(), DATA, SERVER_UID)
+    spawn = parse_spawn(message(), DATA, Interpreters(SERVER_UID))
     assert (spawn.code, spawn.layers, spawn.memory_mb) == ("code/abc", ("layers/a",), 128)
     assert spawn.fd_names == ("output",)
-    extended = parse_spawn(message(extensions=["watcher", "x.sh"]), DATA, SERVER_UID)
+    extended = parse_spawn(message(extensions=["watcher", "x.sh"]), DATA, Interpreters(SERVER_UID))
     assert extended.extensions == ("watcher", "x.sh")
     assert extended.fd_names == ("output", "extensions", "supervisor")
-    assert parse_spawn(message(predecessor="e0"), DATA, SERVER_UID).predecessor == "e0"
-    assert parse_spawn(message(predecessor=None), DATA, SERVER_UID).predecessor is None
+    assert parse_spawn(message(predecessor="e0"), DATA, Interpreters(SERVER_UID)).predecessor == "e0"
+    assert parse_spawn(message(predecessor=None), DATA, Interpreters(SERVER_UID)).predecessor is None
 
 
 @pytest.mark.parametrize(
@@ -93,17 +101,17 @@ def test_takes_what_is_right() -> None:
 )
 def test_refuses(change: dict[str, object]) -> None:
     with pytest.raises(RequestError):
-        parse_spawn(message(**change), DATA, SERVER_UID)
+        parse_spawn(message(**change), DATA, Interpreters(SERVER_UID))
 
 
 def test_what_may_begin_before_its_function() -> None:
     """Node with the variables that it starts with; of a Python, only whether the SDK is loaded."""
     root = {"kind": "program", "interpreter": str(Catalogue().serve("nodejs22.x").interpreter)}
-    waiting = parse_root({**root, "standby": {"B": "2", "A": "1"}}, DATA, SERVER_UID)
+    waiting = parse_root({**root, "standby": {"B": "2", "A": "1"}}, DATA, Interpreters(SERVER_UID))
     assert waiting.standby == (("A", "1"), ("B", "2"))
-    assert not parse_root({**root, "sdk": True}, DATA, SERVER_UID).has_sdk
+    assert not parse_root({**root, "sdk": True}, DATA, Interpreters(SERVER_UID)).has_sdk
     request = message(**root, standby={"A": "1"}, command=["/x"])
-    assert parse_spawn(request, DATA, SERVER_UID).fd_names == ()  # it has its pipes already
+    assert parse_spawn(request, DATA, Interpreters(SERVER_UID)).fd_names == ()  # it has its pipes already
 
 
 def test_a_data_folder_may_have_any_name_below_it_that_mount_reads_as_a_path() -> None:
@@ -135,3 +143,25 @@ def test_refuses_an_interpreter_of_the_servers(tmp_path: Path) -> None:
     link.symlink_to(interpreter)
     with pytest.raises(RequestError):
         checked_interpreter(str(link), SERVER_UID)
+
+
+def test_an_interpreter_is_looked_at_again_after_a_while(tmp_path: Path) -> None:
+    now_s = 100.0
+    interpreters = Interpreters(SERVER_UID, lambda: now_s)
+    first, second = tmp_path / "a" / "python3.11", tmp_path / "b" / "python3.11"
+    for each in (first, second):
+        each.parent.mkdir()
+        each.write_text("")
+    link = tmp_path / "python3.11"
+    link.symlink_to(first)
+    assert interpreters.check(str(link)) == str(first)
+    link.unlink()
+    link.symlink_to(second)
+    assert interpreters.check(str(link)) == str(first)
+    now_s += KNOWN_S
+    assert interpreters.check(str(link)) == str(second)
+    second.chmod(0o777)
+    now_s += KNOWN_S
+    for _ in range(2):  # what is refused is not kept
+        with pytest.raises(RequestError, match="could be changed"):
+            interpreters.check(str(link))

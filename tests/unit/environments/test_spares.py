@@ -165,3 +165,37 @@ def test_nothing_is_prepared_after_the_end() -> None:
     kept.close()
     host.run(1, kept)
     assert host.waiting(PYTHON) == 0
+
+
+def test_none_is_prepared_while_somebody_waits_for_a_start() -> None:
+    launcher = Launcher()
+    is_starting = True
+    kept = Spares(
+        cast(Any, launcher),
+        launcher.fork,
+        is_starting=lambda: is_starting,
+        free_bytes=lambda: launcher.free_bytes,
+        now_s=lambda: launcher.now_s,
+    )
+    kept.keep(PYTHON)
+    launcher.run(1.0, kept)
+    assert kept.count() == 0
+    is_starting = False
+    launcher.run(1.0, kept)
+    assert kept.count() == 1
+
+
+def test_one_that_has_ended_unheard_is_not_handed_out() -> None:
+    launcher = Launcher()
+    kept = Spares(
+        cast(Any, launcher), launcher.fork, free_bytes=lambda: launcher.free_bytes, now_s=lambda: launcher.now_s
+    )
+    for _ in range(3):
+        kept.take(PYTHON)
+    kept.started()
+    launcher.run(1.0, kept)
+    first, *others = launcher.forked[PYTHON]
+    first.is_gone = True
+    assert len(others) == 2
+    taken = [kept.take(PYTHON) for _ in range(3)]
+    assert [each for each in taken if each is not None] == others

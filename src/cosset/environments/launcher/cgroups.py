@@ -35,6 +35,7 @@ class Cgroup:
     def __init__(self, folders: Mapping[str, Path | str], versions: dict[str, int]) -> None:
         self._folders = {name: str(folder) for name, folder in folders.items()}
         self._versions = versions
+        self._has_process_limit = self._has_period = False
 
     def open_gates(self) -> list[int]:
         """Of version 1: by writing `0` to each a process with one thread enters by itself, which waits for nobody."""
@@ -54,10 +55,14 @@ class Cgroup:
             write(f"{folder}/cgroup.procs", str(pid))
 
     def hold_back(self) -> None:
-        """A tenth of the CPU's usual share, until `limit`: what is prepared for later is to disturb nobody."""
+        """A tenth of the CPU's usual share, until `limit`: what is prepared for later is to disturb nobody. What is the
+        same for all is written now, too."""
+        self._limit_processes()
         if folder := self._folders.get("cpu"):
             if self._versions["cpu"] == 1:
                 write(f"{folder}/cpu.shares", "102")
+                write_if_there(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
+                self._has_period = True
             else:
                 write(f"{folder}/cpu.weight", "10")
 
@@ -74,8 +79,7 @@ class Cgroup:
             else:
                 write(f"{folder}/memory.max", size)
                 write_if_there(f"{folder}/memory.swap.max", "0")
-        if folder := self._folders.get("pids"):
-            write(f"{folder}/pids.max", str(MAX_PROCESSES))
+        self._limit_processes()
         if folder := self._folders.get("cpu"):
             share = max(_MIN_SHARES, 1024 * memory_mb // FULL_CPU_MB)
             if self._versions["cpu"] == 1:
@@ -83,13 +87,19 @@ class Cgroup:
             else:
                 write(f"{folder}/cpu.weight", str(min(10_000, max(1, 100 * memory_mb // FULL_CPU_MB))))
 
+    def _limit_processes(self) -> None:
+        if not self._has_process_limit and (folder := self._folders.get("pids")):
+            write(f"{folder}/pids.max", str(MAX_PROCESSES))
+            self._has_process_limit = True
+
     def throttle(self, memory_mb: int) -> None:
         """CPU as a quota in proportion to memory, as on AWS, which gives a full share only to Init."""
         if folder := self._folders.get("cpu"):
             quota_us = max(_MIN_QUOTA_US, CPU_PERIOD_US * memory_mb // FULL_CPU_MB)
             # Refused where a quota above ours is smaller: then that one holds.
             if self._versions["cpu"] == 1:
-                write_if_there(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
+                if not self._has_period:
+                    write_if_there(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
                 write_if_there(f"{folder}/cpu.cfs_quota_us", str(quota_us))
             else:
                 write_if_there(f"{folder}/cpu.max", f"{quota_us} {CPU_PERIOD_US}")

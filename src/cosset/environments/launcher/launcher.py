@@ -57,7 +57,8 @@ class Launcher:
         way_out: egress.WayOut | None = None,
         unavailable: str | None = None,
     ) -> None:
-        self._server, self._server_uid = server, server_uid
+        self._server = server
+        self._interpreters = requests.Interpreters(server_uid)
         self._loop = loop
         self._data, self._run_folder = data, run_folder
         self._groups, self._way_out = groups, way_out
@@ -81,7 +82,8 @@ class Launcher:
             gone=self._on_gone,
             kept_s=kept_s,
         )
-        self._spares = Spares(loop, partial(self._cells.fork, is_urgent=False), kept_s=kept_s)
+        fork = partial(self._cells.fork, is_urgent=False)
+        self._spares = Spares(loop, fork, kept_s=kept_s, is_starting=self._is_starting)
         self._thawer = thawer.start(groups.folders)
         loop.watch(server.fileno(), self._on_server)
 
@@ -151,7 +153,7 @@ class Launcher:
         elif operation == "supervise":
             self._supervise(self._by_id.get(requests.parse_id(message)), fds)
         elif operation == "prepare":
-            key = requests.parse_root(message, self._data, self._server_uid)
+            key = requests.parse_root(message, self._data, self._interpreters)
             if self._unavailable is None:
                 self._spares.keep(key)
         elif operation == "count":
@@ -180,7 +182,7 @@ class Launcher:
             close_all(fds)
 
     def _spawn(self, message: dict[str, Any], fds: list[int]) -> None:
-        request = requests.parse_spawn(message, self._data, self._server_uid)
+        request = requests.parse_spawn(message, self._data, self._interpreters)
         if len(fds) != len(request.fd_names) or request.id in self._by_id:
             raise requests.RequestError("descriptors or id")
         if self._unavailable is not None:
@@ -220,6 +222,9 @@ class Launcher:
         """Raises: OSError."""
         left = self._cells.take_left(request)
         return self._cells.fork(root, request.disk_mb, has_extensions=bool(request.extensions), left=left)
+
+    def _is_starting(self) -> bool:
+        return any(cell.stage < Stage.STARTED for cell in self._by_id.values())
 
     def _take_spare(self, root: requests.RootKey, disk_mb: int) -> Cell | None:
         cell = self._spares.take(root)

@@ -7,6 +7,8 @@ Read next: launcher.py, which acts on these.
 import os
 import re
 import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ MAX_MEMORY_MB = 64 * 1024
 MAX_DISK_MB = 1024 * 1024
 MAX_LAYERS = 16
 MAX_EXTENSIONS = 64
+KNOWN_S = 1.0
+_MAX_KNOWN = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PATH = re.compile(r"[A-Za-z0-9._/@+-]{1,1024}")
 """Of folders that are handed to mount: no comma, colon or backslash, which mean something there."""
@@ -65,14 +69,36 @@ class Spawn:
     predecessor: str | None = None
 
 
-def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
+class Interpreters:
+    """Those that were found to be in order, of one launcher. A path is looked at again after KNOWN_S: until then nobody
+    can have changed it but the host's root."""
+
+    def __init__(self, server_uid: int, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._server_uid = server_uid
+        self._now_s = now_s
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def check(self, path: str) -> str:
+        """As `checked_interpreter`. Raises: RequestError."""
+        now_s = self._now_s()
+        known = self._known.get(path)
+        if known is not None and now_s - known[0] < KNOWN_S:
+            return known[1]
+        real = checked_interpreter(path, self._server_uid)
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[path] = now_s, real
+        return real
+
+
+def parse_root(message: dict[str, Any], data: Path, interpreters: Interpreters) -> RootKey:
     """Raises: RequestError."""
     kind = message.get("kind")
     if kind not in ("python", "program"):
         raise RequestError(f"kind is {kind!r:.60}")
     interpreter = message.get("interpreter")
     if interpreter is not None:
-        interpreter = checked_interpreter(_text(interpreter), server_uid)
+        interpreter = interpreters.check(_text(interpreter))
     if kind == "python":
         _check_prefix(interpreter)
     elif interpreter is not None and is_java(interpreter):
@@ -90,9 +116,9 @@ def parse_root(message: dict[str, Any], data: Path, server_uid: int) -> RootKey:
     )
 
 
-def parse_spawn(message: dict[str, Any], data: Path, server_uid: int) -> Spawn:
+def parse_spawn(message: dict[str, Any], data: Path, interpreters: Interpreters) -> Spawn:
     """Raises: RequestError."""
-    root = parse_root(message, data, server_uid)
+    root = parse_root(message, data, interpreters)
     layers = message.get("layers", [])
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise RequestError("layers")

@@ -37,6 +37,8 @@ REST_S = 10.0
 """How often age and pressure are looked at: where a burst has left more than one, and otherwise."""
 FORGOTTEN_S = 600.0
 """How long after the last start the last one is kept; a plain Python's always."""
+FREE_LOOK_S = 0.2
+"""How old what is known of the free memory may be: a burst asks a hundred times."""
 MIN_FREE_BYTES = 256 * 1024 * 1024
 """Of the host's memory: below it nothing is kept that nobody has asked for."""
 
@@ -53,7 +55,8 @@ class _Shelf:
 
 class Spares:
     """`fork` begins an environment with a disk of so many MB for /tmp, or raises OSError. `kept_s`: how long those
-    of a burst are kept, at most KEPT_S. `free_bytes`: how much memory the host has left."""
+    of a burst are kept, at most KEPT_S. `is_starting`: whether somebody waits for an environment. `free_bytes`: how
+    much memory the host has left."""
 
     def __init__(
         self,
@@ -61,13 +64,17 @@ class Spares:
         fork: Callable[[RootKey, int], Cell],
         *,
         kept_s: float = KEPT_S,
+        is_starting: Callable[[], bool] = lambda: False,
         free_bytes: Callable[[], int] = lambda: free_memory_bytes(),
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loop = loop
         self._fork = fork
         self._kept_s = min(kept_s, KEPT_S)
+        self._is_starting = is_starting
         self._free_bytes = free_bytes
+        self._seen_free: tuple[float, int] | None = None
+        """When, and how much."""
         self._now_s = now_s
         self._shelves: dict[RootKey, _Shelf] = {}
         self._busy_until_s = 0.0
@@ -80,15 +87,17 @@ class Spares:
         shelf = self._shelf(key)
         now_s = self._now_s()
         shelf.asked_s.append(now_s)
-        wanted = min(sum(now_s - each_s <= BURST_S for each_s in shelf.asked_s), self._most(key))
+        while now_s - shelf.asked_s[0] > BURST_S:
+            shelf.asked_s.popleft()
+        wanted = min(len(shelf.asked_s), self._most(key))
         if wanted >= shelf.wanted or now_s - shelf.wanted_s > self._kept_s:
             shelf.wanted, shelf.wanted_s = max(wanted, 1), now_s
-        shelf.cells = [cell for cell in shelf.cells if _is_alive(cell) and not cell.has_ended()]
-        if not shelf.cells:
-            return None
-        cell = max(shelf.cells, key=lambda each: each.stage)
-        shelf.cells.remove(cell)
-        return cell
+        while shelf.cells:
+            cell = max(shelf.cells, key=lambda each: each.stage)
+            shelf.cells.remove(cell)
+            if _is_alive(cell) and not cell.has_ended():  # the kernel is asked of this one alone
+                return cell
+        return None
 
     def count(self) -> int:
         """How many there are, those that are still being prepared included."""
@@ -136,8 +145,8 @@ class Spares:
         if self._is_closed:
             return
         left_s = self._busy_until_s - self._now_s()
-        if left_s > 0:
-            self._fill_later(left_s)
+        if left_s > 0 or self._is_starting():
+            self._fill_later(left_s if left_s > 0 else DELAY_S)
             return
         for key, shelf in self._shelves.items():
             self._forget_dead(shelf)
@@ -168,7 +177,13 @@ class Spares:
     def _most(self, key: RootKey) -> int:
         if key.kind != "python":
             return MOST_PROGRAMS
-        return max(MOST_WHERE_TIGHT, min(MOST, self._free_bytes() // _SHARE // SPARE_BYTES))
+        return max(MOST_WHERE_TIGHT, min(MOST, self._lately_free_bytes() // _SHARE // SPARE_BYTES))
+
+    def _lately_free_bytes(self) -> int:
+        now_s = self._now_s()
+        if self._seen_free is None or now_s - self._seen_free[0] > FREE_LOOK_S:
+            self._seen_free = now_s, self._free_bytes()
+        return self._seen_free[1]
 
     def _enough(self, key: RootKey, shelf: _Shelf) -> int:
         idle_s = self._now_s() - max([shelf.wanted_s, *shelf.asked_s])
