@@ -400,3 +400,11 @@ def test_only_of_the_whole_a_part_may_come_without_its_checksum(
     assert answer.status == status
     told = "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null"
     assert answer.told("Message") == (told if status == 400 else "")
+
+
+def test_a_policy_that_says_no_version_has_said_the_older_one(s3: Any) -> None:
+    name = new_bucket(s3)
+    statement = json.loads(_deny(name, "s3:GetObject", {"Bool": {"aws:SecureTransport": "false"}}))["Statement"]
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Statement": statement}))
+    kept = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])
+    assert kept == {"Version": "2008-10-17", "Statement": statement}

@@ -58,11 +58,14 @@ def check_policy(text: str, bucket: str) -> PolicyDocument:
 
 
 def as_kept(text: str) -> str:
-    """The policy as S3 gives it back: an account that stands for itself becomes its ARN."""
-    if _ACCOUNT.search(text) is None:
+    """The policy as S3 gives it back: an account that stands for itself becomes its ARN, and who says no version has
+    said the older one (seen in reports of PutBucketPolicy)."""
+    if _ACCOUNT.search(text) is None and '"Version"' in text:
         return text
     raw = json.loads(text)
-    changed = False
+    changed = "Version" not in raw
+    if changed:
+        raw = {"Version": "2008-10-17", **raw}
     for statement in raw["Statement"] if isinstance(raw["Statement"], list) else [raw["Statement"]]:
         for name in ("Principal", "NotPrincipal"):
             principals = statement.get(name)
