@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Row = TypeVar("Row")
 ROWS = 10
+_ONE = (dict, Mapping)
+"""Of parameters, in this order: whether something is a `Mapping` takes a microsecond to find out, a dict does not."""
 
 
 class Found(Protocol):
@@ -91,7 +93,7 @@ class Prepared:
         ready = self._on_sqlite
         if ready is None:
             ready = self._on_sqlite = self._make_ready(connection.dialect, parameters)
-        if isinstance(parameters, Mapping):
+        if isinstance(parameters, _ONE):
             cursor = raw.execute(ready.text, _values(ready, parameters))
             rows = [] if ready.row is None else list(map(ready.row, cursor.fetchall()))
             return _Known(rows, cursor.rowcount, cursor.lastrowid)
@@ -103,7 +105,7 @@ class Prepared:
         if ready is None:
             ready = self._on_postgresql = self._make_ready(pipeline.dialect, parameters)
         text, row = ready.text.encode(), ready.row
-        if isinstance(parameters, Mapping):
+        if isinstance(parameters, _ONE):
             return pipeline.send(text, _values(ready, parameters), row, is_insert=self._is_insert)
         sent = [pipeline.send(text, _values(ready, each), row, is_insert=self._is_insert) for each in parameters]
         return _Known((), sum(each.count for each in sent))
