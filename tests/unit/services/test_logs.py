@@ -12,7 +12,7 @@ import pytest
 
 from cosset.observe.log_buffer import LogBuffer
 from cosset.observe.ports import LogEvent, StreamKey
-from cosset.services.logs.group_book import LogGroupBook
+from cosset.services.logs.group_book import LogGroupBook, find_group
 from cosset.services.logs.retention import LogRetention
 from cosset.services.logs.service import logs_service
 from cosset.store.database import Store
@@ -526,6 +526,24 @@ def test_what_functions_print_makes_its_group(run: Run) -> None:
         events = (await bench.call("FilterLogEvents", logGroupName=GROUP))["events"]
         assert [event["message"] for event in events] == ["again"]
         await buffer.close()
+
+    run(scenario)
+
+
+def test_groups_that_are_new_are_made_together_and_those_that_are_there_stay(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.call("CreateLogGroup", logGroupName="/there", tags={"a": "b"})
+        wanted = [(ACCOUNT, "us-east-1", f"/new/{number}") for number in range(20)]
+        wanted += [(ACCOUNT, "us-east-1", "/there"), (ACCOUNT, "eu-west-1", "/there")]
+        book = LogGroupBook(bench.store, bench.clock)
+        await asyncio.gather(book.ensure_groups(wanted), book.ensure_groups(wanted[5:]))
+        await book.ensure_groups(set(wanted))
+        groups = await bench.store.read(lambda tx: [find_group(tx, *key) for key in wanted])
+        assert [(group.region, group.name) for group in groups if group is not None] == [key[1:] for key in wanted]
+        assert {group.region: dict(group.tags) for group in groups if group is not None and group.name == "/there"} == {
+            "us-east-1": {"a": "b"},
+            "eu-west-1": {},
+        }
 
     run(scenario)
 

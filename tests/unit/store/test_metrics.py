@@ -82,6 +82,18 @@ def test_an_account_has_so_many_metrics_and_no_more(open_store: Open) -> None:
     run(open_store, work)
 
 
+def test_many_that_are_new_are_made_beside_those_that_are_known(open_store: Open) -> None:
+    async def work(store: Store, metrics: MetricStore, clock: ManualClock) -> None:
+        keys = [MetricKey(KEY.account, KEY.region, "n", f"m{number}") for number in range(30)]
+        await metrics.add([cell(60, 1.0, key=key) for key in keys[:10]])
+        await MetricStore(store, clock).add([cell(start_s, 2.0, key=key) for key in keys for start_s in (120, 60)])
+        assert await metrics.find(KEY.account, KEY.region, since_s=120) == sorted(keys, key=lambda key: key.name)
+        counts = [[each.values.count for each in await metrics.points(key, 0, 180)] for key in keys]
+        assert counts == [[2.0, 1.0]] * 10 + [[1.0, 1.0]] * 20
+
+    run(open_store, work)
+
+
 def test_use_is_summed_by_month(open_store: Open) -> None:
     async def work(store: Store, metrics: MetricStore, clock: ManualClock) -> None:
         await asyncio.gather(*(metrics.add([], [(OWNER, Usage(1, 2, 3, 4))]) for _ in range(20)))
