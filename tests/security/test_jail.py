@@ -49,7 +49,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         async with jail() as inside:
             victim = await inside.start({"app.py": "def handler(event, context): open('/tmp/mine', 'w').write('x')"})
             await victim.invoke(event())
-            paths = [str(host_file), str(victim.spec.code_dir / "app.py"), f"/proc/{os.getpid()}/environ"]
+            paths = [str(host_file), str(victim.spec.code_dir / "app.py"), f"/proc/{inside.launcher_pid}/environ"]
             paths += ["/etc/shadow", str(inside.data), "/proc/kcore", "/proc/kmsg", "/tmp/mine", "/dev/sda", "/dev/vda"]
             targets = ["/var/task/x", "/opt/x", "/var/runtime/x", "/usr/x", "/x", "/etc/passwd", "/.cosset/data/x"]
             targets += ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/dev/x"]
