@@ -130,7 +130,6 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._open = False
         self._answering = False
-        self._owed: Answered | None = None
         self._keep_alive = False
         self._beside = BesideBody()
         self._piece_bytes = 0
@@ -151,11 +150,6 @@ class HttpConnection(asyncio.Protocol):
         if not self._keep_alive:
             transport.close()
         return True
-
-    def answer_soon(self, answered: Answered, loop: asyncio.AbstractEventLoop) -> None:
-        """When all else is done that the request has set off, but before anything more is taken from the connection."""
-        self._owed = answered
-        loop.call_soon(self._pay)
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -195,10 +189,6 @@ class HttpConnection(asyncio.Protocol):
         if self._beside.size_bytes > MAX_HEAD_BYTES:
             self.abort()
 
-    def eof_received(self) -> None:
-        """No more requests; who ends its output like this may still read."""
-        self._pay()
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._forget_body()
@@ -210,8 +200,6 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._begun_at_once += 1
-        if self._owed is not None:
-            self._pay()
         if self._answering or self._begun_at_once > _MAX_AT_ONCE:
             raise ConnectionAbortedError
         self._reset()
@@ -312,11 +300,6 @@ class HttpConnection(asyncio.Protocol):
             return
         self._transport.write(_head(_MALFORMED, keep_alive=False) + _MALFORMED.body)
         self._transport.close()
-
-    def _pay(self) -> None:
-        owed, self._owed = self._owed, None
-        if owed is not None:
-            self.answer(owed)
 
     def _forget_body(self) -> None:
         self._room.left_bytes += len(self._body)

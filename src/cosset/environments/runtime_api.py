@@ -208,7 +208,7 @@ class HttpTransport:
 
     def _invocation_ended(
         self, connection: HttpConnection, request_id: str, kind: str, request: HttpRequest
-    ) -> Answered | None:
+    ) -> Answered:
         delivery = self._delivery
         if delivery is None and request_id == self._answered_id:
             return _second_answer(kind)
@@ -224,9 +224,7 @@ class HttpTransport:
             self._end(delivery, Reply(request.body, error_type=_error_type(request)))
         else:
             self._end(delivery, _success(request))
-        # After the invocation's caller, who waits for more than the runtime does: that has only to ask for the next.
-        connection.answer_soon(_ACCEPTED, self._loop)
-        return None
+        return _ACCEPTED  # at once: the runtime then asks for its next event while this one's caller is answered
 
     def _end(self, delivery: _Delivery, reply: Reply) -> None:
         """An idle environment keeps neither the event nor the reply."""
