@@ -30,9 +30,7 @@ class Time:
 
 def made(kept_s: float = 60.0) -> tuple[LeftDisks, Time, list[str]]:
     time, erased = Time(), list[str]()
-    disks = LeftDisks(
-        cast(Loop, time), lambda disk: erased.append(disk.request.id), kept_s=kept_s, now_s=lambda: time.now_s
-    )
+    disks = LeftDisks(cast(Loop, time), lambda disk: erased.append(disk.name), kept_s=kept_s, now_s=lambda: time.now_s)
     return disks, time, erased
 
 
@@ -41,7 +39,7 @@ def request(name: str, predecessor: str | None = None, code: str = "code/a", dis
 
 
 def keep(disks: LeftDisks, name: str, image: Image | None = None) -> None:
-    disks.keep(request(name), 7, 1007, image, f"1-{name}")
+    disks.keep(name, request(name), 7, image, f"1-{name}")
 
 
 def test_the_one_that_names_it_gets_it_once() -> None:
@@ -56,7 +54,7 @@ def test_the_one_that_names_it_gets_it_once() -> None:
     assert disks.has(request("b", "a"))
     taken = disks.take(request("b", "a"))
     assert taken is not None
-    assert (taken.slot, taken.uid, taken.folder) == (7, 1007, "1-a")
+    assert (taken.slot, taken.folder) == (7, "1-a")
     assert disks.take(request("c", "a")) is None
     assert (len(disks), erased) == (0, [])
 

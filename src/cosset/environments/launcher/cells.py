@@ -12,7 +12,6 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +186,9 @@ class Cells:
             self._left.forget_oldest()  # whose place is free at once, unless there is a folder to be erased
             if not self._free_slots:
                 raise OSError(f"{MAX_ENVIRONMENTS} environments are alive")
-        held = sum(_DESCRIPTORS[each.stage] for each in self._cells.values()) + len(self._left)
+        held = sum(_DESCRIPTORS[each.stage] for each in self._cells.values())
+        while held + len(self._left) > self._most_descriptors and self._left.forget_oldest():
+            pass
         if held > self._most_descriptors:
             raise OSError(f"{len(self._cells)} environments are alive, and no more files may be open")
 
@@ -453,7 +454,7 @@ class Cells:
     def _forget(self, cell: Cell) -> None:
         del self._cells[cell.name]
         if cell.keeps_disk and cell.request is not None and (cell.image is None or cell.image.is_detached()):
-            self._left.keep(cell.request, cell.slot, cell.uid, cell.image, cell.name)
+            self._left.keep(cell.request.id, cell.request, cell.slot, cell.image, cell.name)
         else:
             if cell.image is not None:
                 cell.image.release()
@@ -464,8 +465,7 @@ class Cells:
     def _return_disk(self, cell: Cell, request: requests.Spawn | None) -> None:
         """An heir could not have its disk on the device that it was promised: the next will have it, with the uid."""
         if request is not None and request.predecessor is not None and cell.is_heir and cell.image is not None:
-            before = replace(request, id=request.predecessor)
-            self._left.keep(before, cell.slot, cell.uid, cell.image, cell.name)
+            self._left.keep(request.predecessor, request, cell.slot, cell.image, cell.name)
             cell.image, cell.slot = None, 0
 
     def _erase(self, left: LeftDisk) -> None:

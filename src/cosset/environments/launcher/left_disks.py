@@ -24,11 +24,12 @@ KEPT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class LeftDisk:
-    """`request` is that of the environment that had it. `image`: None: it is the folder of this name."""
+    """`name` is the id of the environment that had it, `slot` its place, which stands for its uid, `identity` whose it
+    was. `image`: None: it is the folder of this name."""
 
-    request: Spawn
+    name: str
     slot: int
-    uid: int
+    identity: tuple[object, ...]
     image: Image | None
     folder: str
     since_s: float
@@ -36,12 +37,9 @@ class LeftDisk:
     def used_bytes(self) -> int:
         return 0 if self.image is None else self.image.used_bytes()
 
-    def is_for(self, request: Spawn) -> bool:
-        """No two functions are to be mixed up by this, whatever the server says."""
-        return _identity(self.request) == _identity(request)
-
 
 def _identity(request: Spawn) -> tuple[object, ...]:
+    """No two functions are to be mixed up, whatever the server says. Nothing else of it is kept: there are secrets."""
     variables = (request.environment.get(name) for name in _OF_ONE_ENVIRONMENT)
     return request.code, request.layers, request.disk_mb, *variables
 
@@ -73,17 +71,18 @@ class LeftDisks:
     def __len__(self) -> int:
         return len(self._disks)
 
-    def keep(self, request: Spawn, slot: int, uid: int, image: Image | None, folder: str) -> None:
-        self.forget(request.id)
+    def keep(self, name: str, request: Spawn, slot: int, image: Image | None, folder: str) -> None:
+        """For the one that names `name` as its predecessor, and asks for the like of `request`."""
+        self.forget(name)
         if len(self._disks) >= MOST:
             self.forget(next(iter(self._disks)))
-        self._disks[request.id] = LeftDisk(request, slot, uid, image, folder, self._now_s())
+        self._disks[name] = LeftDisk(name, slot, _identity(request), image, folder, self._now_s())
         self._look_later()
 
     def has(self, request: Spawn) -> bool:
         """A disk of this one's predecessor that is for it."""
         disk = self._disks.get(request.predecessor or "")
-        return disk is not None and disk.is_for(request)
+        return disk is not None and disk.identity == _identity(request)
 
     def take(self, request: Spawn) -> LeftDisk | None:
         return self._disks.pop(request.predecessor or "") if self.has(request) else None
@@ -98,7 +97,7 @@ class LeftDisks:
         """Others need the room. False: there is none."""
         if not self._disks:
             return False
-        self.forget(max(self._disks.values(), key=LeftDisk.used_bytes).request.id)
+        self.forget(max(self._disks.values(), key=LeftDisk.used_bytes).name)
         return True
 
     def forget_oldest(self) -> bool:
@@ -122,5 +121,5 @@ class LeftDisks:
         self._is_looking = False
         due_s = self._now_s() - self._kept_s
         for disk in [each for each in self._disks.values() if each.since_s <= due_s]:
-            self.forget(disk.request.id)
+            self.forget(disk.name)
         self._look_later()
