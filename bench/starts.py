@@ -121,7 +121,7 @@ def starts(server: CossetServer, folder: Path) -> list[dict[str, Any]]:
 
 def burst(server: CossetServer, folder: Path) -> list[dict[str, Any]]:
     """Functions that nobody has called yet, all at once, one connection each. The first burst of a node's life finds
-    one environment prepared; those that follow within a minute, what it has left."""
+    one environment prepared; those that follow within five minutes, what it has left."""
     plain = PlainRuntime(folder, HANDLER)
     where = urllib.parse.urlsplit(server.endpoint)
     address = where.hostname or "", where.port or 0

@@ -30,8 +30,8 @@ BURST_S = 2.0
 """What is asked for within this time is wanted at once."""
 DELAY_S = 0.05
 """How long after a start the next is prepared."""
-KEPT_S = 60.0
-"""How long after a burst there are still as many as it wanted, at most."""
+KEPT_S = 300.0
+"""How long after a burst there are still as many as it wanted, at most: as its own environments idle."""
 LOOK_S = 2.0
 REST_S = 10.0
 """How often age and pressure are looked at: where a burst has left more than one, and otherwise."""
