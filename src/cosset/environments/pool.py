@@ -126,7 +126,9 @@ class Pool:
     @property
     def has_room(self) -> bool:
         """One more could be started now, if need be in the place of an idle one."""
-        return not self._closed and (not self._is_full() or self._longest_idle() is not None)
+        if self._closed:
+            return False
+        return not self._is_full() or self._longest_idle() is not None or self._is_memory_leaving
 
     def take(self, key: PoolKey) -> Resident | None:
         """The newest idle environment of `key`, a provisioned one where there is one, or None. Never waits."""
@@ -288,18 +290,22 @@ class Pool:
             return False
         return self.used_mb + STARTING_MB > self._budget.limit_mb
 
+    @property
+    def _is_memory_leaving(self) -> bool:
+        """Memory is what is lacking, and some have it that only wait for their end."""
+        return bool(self._leaving) and self.alive < self._max_environments
+
     def _longest_idle(self) -> Resident | None:
         return next(iter(self._idle), None)
 
     def _make_room(self) -> bool:
-        lacks_memory = self.alive < self._max_environments
-        if lacks_memory and self._leaving:
+        if self._is_memory_leaving:
             self._end_leaving()
             return True
         oldest = self._longest_idle()
         if oldest is None:
             return False
-        if lacks_memory or len(self._leaving) >= MOST_LEAVING:
+        if self.alive < self._max_environments or len(self._leaving) >= MOST_LEAVING:
             self._remove_idle(oldest)
             return True
         self._take_down(oldest)

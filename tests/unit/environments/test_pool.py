@@ -220,6 +220,7 @@ def test_memory_that_is_lacking_is_not_waited_for() -> None:
         assert pool.used_mb == 150 + 10 + third.used_mb
         pool.retire(small)
         pool.release(small)
+        assert pool.has_room
         await pool.start(KEY, spec("fourth"), Sink())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
