@@ -242,9 +242,8 @@ def test_nobody_comes_for_it(host: dict[str, Any]) -> None:
 
     async def scenario(inside: Jail) -> None:
         folders.append(inside.data / "scratch")
-        old = await reset(inside)
         patience_s = time.monotonic() + 60 * PATIENCE
-        while await ask(inside, replace(old.spec, id=f"a{time.monotonic_ns()}", predecessor=old.spec.id), "list"):
+        while await ask(inside, heir_of((await reset(inside)).spec), "list"):  # it was quicker
             assert time.monotonic() < patience_s
         await until_empty(inside.data / "scratch")
 
