@@ -189,7 +189,7 @@ WAYS = {
     "timeout": ("time.sleep(60)", "Sandbox.Timedout", "timeout"),
     "exit": ("sys.exit(1)", "Runtime.ExitError", "error\tError Type: Runtime.ExitError"),
     "abort": ("os.abort()", "Runtime.ExitError", "error\tError Type: Runtime.ExitError"),
-    "memory": ("x = bytearray(1 << 30)", "Runtime.OutOfMemory", "error\tError Type: Runtime.OutOfMemory"),
+    "memory": ("x = bytearray(1 << 29); time.sleep(60)", "Runtime.OutOfMemory", "error\tError Type: Runtime.OutOfMemory"),
 }
 
 
