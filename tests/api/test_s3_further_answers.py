@@ -1,5 +1,6 @@
 """Members of requests and answers that few clients use: when uploads are given up, what keys were made with, namespaces
-of buckets, conditions about locks and new objects, and forms that say too little."""
+of buckets, conditions about locks and new objects, forms that say too little; and headers that are not for everybody:
+ranges of what may have changed, sources of copies, sizes, checksums that are missing."""
 
 import base64
 import http.client

@@ -1,6 +1,7 @@
 """What the headers of an upload to a bucket say of its body, before a byte of it is read: its length, its checksum.
 
-Refuses what S3 refuses, and names the checksum of a trailer where a header of its own would. Read next: chunked.py.
+Refuses what S3 refuses, headers that are for other operations among it, and names the checksum of a trailer where a
+header of its own would. Read next: chunked.py.
 Seen in reports of PutObject and UploadPart; https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
