@@ -197,8 +197,8 @@ WAYS = {
 
 
 def test_a_reset_keeps_tmp_and_the_log_stream_and_says_what_aws_says(call, server):
-    """AWS's page on the life cycle, "Failures during the invoke phase", in its newer style. Of a timeout, whose time the
-    next Init has too: tests/security/test_jail_resets.py, tests/unit/invocation/test_execution.py."""
+    """AWS's page on the life cycle, "Failures during the invoke phase", in its newer style. Of a timeout, whose
+    time the next Init has too: tests/security/test_jail_resets.py, tests/unit/invocation/test_execution.py."""
 
     def invoke(how: str, code: str) -> tuple[Any, list[str]]:
         payload = json.dumps({"how": how, "code": code}).encode()
