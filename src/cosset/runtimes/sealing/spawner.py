@@ -64,7 +64,10 @@ class _Spawner:
 
     def act(self) -> bool:
         """One message of the launcher's. False: it has gone."""
-        received = messages.receive(self._control)
+        try:
+            received = messages.receive(self._control)
+        except ConnectionResetError:  # with something of ours unread
+            received = None
         if received is None:
             return False
         message, passed = received
