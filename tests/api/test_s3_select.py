@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -66,8 +67,9 @@ def test_what_is_compressed_and_sealed_is_read_too(s3: Any, bucket: str) -> None
 
 def test_what_goes_wrong_on_the_way_breaks_the_stream_off(s3: Any, bucket: str) -> None:
     wrong = _asked(bucket, "SELECT CAST(text AS INT) FROM S3Object")
-    with pytest.raises(EventStreamError, match="CastFailed"):
-        _read(s3.select_object_content(**wrong))
+    answer = s3.select_object_content(**wrong)
+    with closing(answer["Payload"]), pytest.raises(EventStreamError, match="CastFailed"):
+        _read(answer)
 
 
 def test_what_is_refused_at_once(server: CossetServer, s3: Any, bucket: str) -> None:

@@ -7,8 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from cosset.environments.launcher import egress, slirp
 from support.internet import HOST, PORT, PUBLIC, SPECIAL, Internet, internet
+from support.processes import left_of
 from support.visitor import LOOK_UP, VISITOR
 
 TESTS = Path(__file__).parents[1]
@@ -95,14 +95,8 @@ def test_a_function_may_go_without(found: dict[str, Any]) -> None:
 
 def test_nothing_of_it_is_left(found: dict[str, Any]) -> None:
     assert found["processes"] >= 1  # there was something
-    wait_for(lambda: subprocess.run(["pgrep", "-U", str(UID), "slirp4netns"], capture_output=True).returncode == 1)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    named = subprocess.run(["pgrep", "-U", str(UID), "slirp4netns"], capture_output=True, text=True)
+    assert left_of(map(int, named.stdout.split())) == []
 
 
 def test_says_what_is_missing(net: Internet) -> None:

@@ -21,9 +21,9 @@ def is_running(pid: int) -> bool:
 
 
 def left_of(pids: Iterable[int]) -> list[int]:
-    """Those that have not ended after a minute; as a rule none, at once."""
-    until_s = time.monotonic() + PATIENCE_S
-    while (left := [pid for pid in pids if is_running(pid)]) and time.monotonic() < until_s:
+    """Those that have not ended after two minutes; as a rule none, at once."""
+    left, until_s = list(pids), time.monotonic() + PATIENCE_S
+    while (left := [pid for pid in left if is_running(pid)]) and time.monotonic() < until_s:
         time.sleep(0.01)
     return left
 
