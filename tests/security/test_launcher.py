@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,9 +52,11 @@ sys.exit(owner.run(data, serve, on_message))
 
 
 class Node:
-    def __init__(self, data: Path, secret: Path) -> None:
+    def __init__(self, data: Path, secret: Path, started_by: Callable[[], object] = lambda: None) -> None:
         command = [sys.executable, "-c", SCRIPT, str(data), str(secret)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=started_by
+        )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         self.found = json.loads(line) if line else {}
@@ -100,6 +102,25 @@ def test_a_signal_drains_the_server_and_its_exit_code_is_the_owners(node: Node, 
     from cosset.environments.launcher import run_folder
 
     assert not (Path("/run/cosset") / run_folder.key_of(data)).exists()
+
+
+def block_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
+
+
+def test_who_was_started_with_signals_blocked_hears_them(data: Path, tmp_path: Path) -> None:
+    node = Node(data, tmp_path / "secret", block_signals)
+    node.process.send_signal(signal.SIGTERM)
+    assert node.end() == (7, "")
+
+
+def test_nohup_is_heeded(data: Path, tmp_path: Path) -> None:
+    node = Node(data, tmp_path / "secret", lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{node.process.pid}/status").read_text().splitlines())
+    assert int(status["SigIgn"], 16) & 1 << signal.SIGHUP - 1
+    node.process.send_signal(signal.SIGHUP)
+    node.process.send_signal(signal.SIGTERM)
+    assert node.end() == (7, "")
 
 
 def test_the_server_dies_with_its_owner_and_a_new_one_may_start_at_once(node: Node, data: Path, tmp_path: Path) -> None:

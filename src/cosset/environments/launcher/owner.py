@@ -63,6 +63,7 @@ def run(
         folder = RunFolder(data)
     except OSError as error:
         raise OwnerError(f"Cannot write in the data folder {data}: {error.strerror}.") from error
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started this may have blocked some, and functions inherit
     ours, theirs = channel.pair()
     launcher_pid = os.getpid()
     server = os.fork()
@@ -206,7 +207,8 @@ def _live_as_launcher(
         ended = True
 
     for number in _STOPPING:
-        signal.signal(number, lambda *_: None)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` is to be heeded
+            signal.signal(number, lambda *_: None)
     loop.watch(woken, on_signal)
     loop.watch(server_fd, on_server_end)
     try:
