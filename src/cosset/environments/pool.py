@@ -21,7 +21,7 @@ REST_S = 0.1
 LEAVING_S = 2.0
 """How long one that has made room lives on, at most, while others start: they want the CPU more."""
 MOST_LEAVING = 128
-"""At once."""
+"""At once, and never more than may live."""
 
 
 class PoolKey(NamedTuple):
@@ -305,7 +305,7 @@ class Pool:
         oldest = self._longest_idle()
         if oldest is None:
             return False
-        if self.alive < self._max_environments or len(self._leaving) >= MOST_LEAVING:
+        if self.alive < self._max_environments or len(self._leaving) >= min(MOST_LEAVING, self._max_environments):
             self._remove_idle(oldest)
             return True
         self._take_down(oldest)
