@@ -7,6 +7,7 @@ of one's own, for tests that kill or configure it. `postgres` is shared too.
 import gc
 import os
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -24,10 +25,13 @@ from support.postgres import PostgresServer, running_postgres
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Some tests open thousands of connections: as many descriptors as this process may have. And no example of
-    Hypothesis has a deadline: a loaded machine would miss it."""
+    """Some tests open thousands of connections: as many descriptors as this process may have. Some interrupt what they
+    start, which must not have learnt to ignore it from a shell that runs this suite in the background. And no example
+    of Hypothesis has a deadline: a loaded machine would miss it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("cosset", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("cosset")
 
