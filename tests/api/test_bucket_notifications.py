@@ -3,7 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
+from support.patience import until
 from support.role import make_role
 from support.zip import make_zip
 
@@ -57,8 +58,8 @@ class Bench:
     def records(self, count: int) -> list[dict[str, Any]]:
         """The next records in the queue; waits for them. Each once, by its sequencer and name."""
         found: dict[str, dict[str, Any]] = {}
-        until = time.monotonic() + PATIENCE_S
-        while len(found) < count and time.monotonic() < until:
+        ends_s = time.monotonic() + PATIENCE_S
+        while len(found) < count and time.monotonic() < ends_s:
             for message in self.messages():
                 for record in json.loads(message["Body"]).get("Records", ()):
                     found[json.dumps(record)] = record
@@ -177,8 +178,8 @@ def test_targets_are_asked_and_told_that_they_are(bench: Bench) -> None:
     bench.s3.put_bucket_notification_configuration(
         Bucket=bench.bucket, NotificationConfiguration={"QueueConfigurations": [entry]}
     )
-    until, events = time.monotonic() + PATIENCE_S, []
-    while "s3:TestEvent" not in events and time.monotonic() < until:
+    ends_s, events = time.monotonic() + PATIENCE_S, []
+    while "s3:TestEvent" not in events and time.monotonic() < ends_s:
         events += [json.loads(message["Body"]).get("Event") for message in bench.messages()]
     assert "s3:TestEvent" in events
     kept = bench.s3.get_bucket_notification_configuration(Bucket=bench.bucket)
@@ -244,8 +245,8 @@ def test_a_topic_hears(bench: Bench) -> None:
     put(bench, topic)
     bench.s3.put_object(Bucket=bench.bucket, Key="for a topic", Body=b"x")
     heard: list[dict[str, Any]] = []
-    until = time.monotonic() + PATIENCE_S
-    while not any("Records" in json.loads(each["Message"]) for each in heard) and time.monotonic() < until:
+    ends_s = time.monotonic() + PATIENCE_S
+    while not any("Records" in json.loads(each["Message"]) for each in heard) and time.monotonic() < ends_s:
         got = bench.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=2).get("Messages", [])
         heard += [json.loads(message["Body"]) for message in got]
     assert {each["Subject"] for each in heard} == {"Amazon S3 Notification"}
@@ -298,7 +299,7 @@ def test_a_function_hears_as_long_as_it_lets_the_bucket_in(bench: Bench, role: s
     bench.s3.put_object(Bucket=bench.bucket, Key="while it was shut", Body=b"x")
     allow(bench, arn)
     sent |= {"while+it+was+shut"}
-    wait_until(lambda: keys_told(bench) == sent)
+    until(lambda: keys_told(bench) == sent)
     lambda_.delete_function(FunctionName=arn)
     bench.s3.put_object(Bucket=bench.bucket, Key="when it was gone", Body=b"x")
     assert keys_told(bench) == sent
@@ -308,7 +309,7 @@ def test_a_function_hears_as_long_as_it_lets_the_bucket_in(bench: Bench, role: s
 def put_and_wait(bench: Bench, key: str, sent: set[str]) -> set[str]:
     bench.s3.put_object(Bucket=bench.bucket, Key=key, Body=b"x")
     told = quote_plus(key)
-    wait_until(lambda: keys_told(bench) == {*sent, told})
+    until(lambda: keys_told(bench) == {*sent, told})
     return {told}
 
 
@@ -318,19 +319,12 @@ def keys_told(bench: Bench) -> set[str]:
     return {record["s3"]["object"]["key"] for event in events for record in event["Records"]}
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 def test_a_loop_through_a_bucket_ends(bench: Bench, role: str) -> None:
     arn = make_function(bench, role, "turn")
     put(bench, arn)
     bench.s3.put_object(Bucket=bench.bucket, Key="first", Body=b"x")
-    until, count, before, still = time.monotonic() + PATIENCE_S, 0, -1, 0
-    while (count < 16 or still < 10) and time.monotonic() < until:
+    ends_s, count, before, still = time.monotonic() + PATIENCE_S, 0, -1, 0
+    while (count < 16 or still < 10) and time.monotonic() < ends_s:
         time.sleep(0.2)
         count = bench.s3.list_objects_v2(Bucket=bench.bucket, Prefix="again/").get("KeyCount", 0)
         still, before = (still + 1, count) if count == before else (0, count)

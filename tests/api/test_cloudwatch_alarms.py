@@ -1,9 +1,7 @@
 """Alarms through stock boto3 on a live server: they are put, shown, tagged, evaluated, and call functions."""
 
 import json
-import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from cosset.testing.server import CossetServer
 from support.cloudwatch import PROTOCOLS, client_in
+from support.patience import until
 from support.role import starter_role
 from support.zip import make_zip
 
@@ -34,17 +33,6 @@ def cloudwatch(server: CossetServer, request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def name() -> str:
     return f"alarm-{uuid.uuid4()}"
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """What it gives, once it gives something."""
-    end = time.monotonic() + 240
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < end, "nothing came of it"
-        time.sleep(0.2)
 
 
 def test_an_alarm_is_shown_as_it_was_put(cloudwatch: Any, name: str) -> None:

@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from cosset.testing.server import CossetServer
+from support.patience import until
 from support.role import starter_role
 from support.zip import make_zip
 
@@ -43,17 +43,6 @@ def make_function(server: CossetServer, name: str) -> None:
         MemorySize=256,
     )
     client.get_waiter("function_active_v2").wait(FunctionName=name)
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """What it gives, once it gives something."""
-    end = time.monotonic() + 240
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < end, "nothing came of it"
-        time.sleep(0.1)
 
 
 def total(server: CossetServer, metric: str, stat: str = "Sum", **dimensions: str) -> float | None:

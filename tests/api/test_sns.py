@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from cosset.observe.causes import StepKind, key_of
 from cosset.testing.server import CossetServer
 from support.command import cosset
 from support.http_endpoint import HttpEndpoint
+from support.patience import until
 from support.queues import make_queue, receive
 
 NESTED = "Filter policy scope MessageAttributes does not support nested filter policy"
@@ -51,13 +52,6 @@ def queue(sqs: Any, topic: str, request: pytest.FixtureRequest) -> Iterator[tupl
 
 def name_of(request: pytest.FixtureRequest) -> str:
     return "".join(each if each.isalnum() else "-" for each in request.node.name)[:60]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def refusal(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:
@@ -448,8 +442,8 @@ def test_a_role_may_not_publish_what_its_policy_does_not_allow(server: CossetSer
 
 def wait_for_step(server: Any, id_: str, kind: str) -> dict[str, Any]:
     """Of the tree of what caused what."""
-    until = time.monotonic() + 240
-    while time.monotonic() < until:
+    ends_s = time.monotonic() + 240
+    while time.monotonic() < ends_s:
         told = cosset(server, "trace", id_, "--json")
         for step in json.loads(told.stdout)["steps"] if told.returncode == 0 else ():
             if step["kind"] == kind:
@@ -522,6 +516,6 @@ def test_messages_do_not_leave_for_private_addresses(server: CossetServer, sns: 
     """Not outside --dev: the server would be everyone's way to what only it can reach."""
     with HttpEndpoint() as endpoint:
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
-        wait_until(lambda: "messages leave for public addresses only" in server.log())
+        until(lambda: "messages leave for public addresses only" in server.log())
         assert endpoint.count == 0
         assert urlsplit(endpoint.url).hostname == "127.0.0.1"
