@@ -5,18 +5,17 @@ for it: warnings are errors. Refuses to change what a client sees: an answer sta
 """
 
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from botocore.awsrequest import AWSResponse
 
-_FEW = 32
-
 
 class OpenAnswers:
-    """What urllib3 gave to any client of this process since the last `close`, and has not taken its connection back."""
+    """What urllib3 gave to any client of this process since the last `close`. No connection lives longer for it."""
 
     def __init__(self) -> None:
-        self._open: list[Any] = []
+        self._open: WeakSet[Any] = WeakSet()
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
         make = AWSResponse.__init__
@@ -32,11 +31,10 @@ class OpenAnswers:
             return  # botocore's stub answers without a connection
         if getattr(raw, "length_remaining", None) == 0:
             raw.drain_conn()  # nothing is to come: the connection is free, asked for or not
-        if len(self._open) >= _FEW:
-            self._open = [each for each in self._open if each.connection is not None]
-        self._open.append(raw)
+        else:
+            self._open.add(raw)
 
     def close(self) -> None:
-        opened, self._open = self._open, []
-        for raw in opened:
+        for raw in list(self._open):
             raw.close()
+        self._open.clear()
