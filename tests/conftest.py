@@ -9,12 +9,9 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -57,14 +54,6 @@ def _leaks_are_charged_to_their_module() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _service_models_are_read_once() -> Iterator[None]:
-    """Else each of some thousand boto3 sessions parses its services' JSON again: most of what making a client costs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", cache(create_loader))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -32,3 +32,8 @@ class ManualClock:
             _, _, future = heapq.heappop(self._sleepers)
             if not future.done():
                 future.set_result(None)
+
+    def wake_next(self) -> None:
+        """Moves time on to when the next sleeper is due; not at all while nobody sleeps, however long that lasts."""
+        if self._sleepers:
+            self.advance(max(self._sleepers[0][0] - self._now_ms, 0) / 1000)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from botocore.config import Config
-from botocore.loaders import create_loader
 
 from cosset.testing.server import CossetServer
 
@@ -13,8 +12,7 @@ PROTOCOLS = ("json", "query", "smithy-rpc-v2-cbor")
 def client_in(server: CossetServer, protocol: str) -> Any:
     """A stock client that is told which protocol to speak, before its model is read."""
     session = server.session()._session
-    loader = create_loader()  # of its own: that of sessions is shared (tests/conftest.py)
-    session.register_component("data_loader", loader)
+    loader = session.get_component("data_loader")
     load = loader.load_service_model
 
     def load_as(name: str, kind: str, *rest: Any, **more: Any) -> Any:

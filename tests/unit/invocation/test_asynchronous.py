@@ -395,7 +395,7 @@ def test_an_end_that_cannot_be_written_is_written_later_and_the_function_runs_on
         bench.store.write = full  # type: ignore[method-assign]
         handling = asyncio.create_task(bench.worker.handle(message))
         while not handling.done():
-            bench.clock.advance(1.0)
+            bench.clock.wake_next()
             await asyncio.sleep(0.001)
         assert (refused, len(bench.seen)) == (3, 1)
         assert await bench.ends() == [("r-1", "Success", 1)]

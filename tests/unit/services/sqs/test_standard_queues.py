@@ -144,9 +144,8 @@ def test_a_waiting_receive_wakes_when_something_is_sent_and_ends_when_nothing_is
         await room.send(url, "a")  # no time passes
         assert [message["Body"] for message in await waiting] == ["a"]
         waiting = asyncio.create_task(room.receive(url, WaitTimeSeconds=20))
-        while not waiting.done():
-            room.clock.advance(1)
-            await asyncio.sleep(0.001)
+        await wait_until_awaited(room, url)
+        room.clock.advance(20)  # and no more: the message above would be visible again
         assert await waiting == []
 
     run(test)
