@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from cosset.environments.api import Environment, EnvironmentGoneError, InitError, Outcome
 from support.jail import Jail, event, jail
+from support.patience import until_nothing
 from support.processes import children, left_of, nobody_buries
 
 pytestmark = pytest.mark.skipif(
@@ -423,7 +423,7 @@ def test_what_a_killed_spawner_leaves_is_buried_where_nobody_else_would() -> Non
         os.kill(spawner, signal.SIGKILL)
         with pytest.raises(EnvironmentGoneError):
             await _invoke_without_end(environment)
-        assert await asyncio.to_thread(_unburied, below) == []
+        await asyncio.to_thread(until_nothing, lambda: _unburied(below))
 
     with nobody_buries():
         in_jail(scenario)
@@ -508,7 +508,4 @@ def _descendants(pid: int) -> set[int]:
 
 
 def _unburied(pids: list[int]) -> list[int]:
-    until_s = time.monotonic() + 240
-    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < until_s:
-        time.sleep(0.01)
-    return left
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
